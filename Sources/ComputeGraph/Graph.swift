@@ -1,0 +1,59 @@
+import Tensors
+
+/// Where an operation's input comes from.
+public enum Source: Hashable, Sendable {
+    /// The output of a node, by its place in the graph's order.
+    case node(Int)
+    /// A weight, an input of the run, or the memory of the cache.
+    case leaf(Int)
+}
+
+/// A tensor that the graph does not compute.
+public struct Leaf: Sendable {
+    public enum Role: Sendable, Hashable {
+        case weight, input, cache
+    }
+
+    public let name: String
+    public let layout: Layout
+    public let role: Role
+}
+
+/// One evaluated step.
+public struct Node: Sendable {
+    /// Place in the order of evaluation, from 0.
+    public let index: Int
+    /// llama.cpp's name, such as `Qcur-0`. Not unique: a layer has three nodes called so.
+    public let name: String
+    /// The layer it belongs to; `nil` for embedding and output head.
+    public let layer: Int?
+    public let operation: any Operation
+    public let inputs: [Source]
+    public let output: Output
+    public var layout: Layout { output.layout }
+    public var kind: String { operation.kind }
+}
+
+/// Nodes in order of evaluation: every source of a node comes before it.
+public struct Graph: Sendable {
+    public let leaves: [Leaf]
+    public let nodes: [Node]
+
+    public func name(of source: Source) -> String {
+        switch source {
+        case .node(let index): nodes[index].name
+        case .leaf(let index): leaves[index].name
+        }
+    }
+
+    public func layout(of source: Source) -> Layout {
+        switch source {
+        case .node(let index): nodes[index].layout
+        case .leaf(let index): leaves[index].layout
+        }
+    }
+
+    public func cost(of node: Node) -> Cost {
+        node.operation.cost(inputs: node.inputs.map(layout(of:)), output: node.layout)
+    }
+}

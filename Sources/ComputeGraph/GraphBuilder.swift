@@ -1,0 +1,99 @@
+import Tensors
+
+/// Builds a graph the way ggml does: operations are declared first, and `expand` puts what a value needs into the order
+/// of evaluation, depth first, first source first. Names follow ggml's rules, so that they match llama.cpp's.
+public struct GraphBuilder {
+    /// A declared leaf or operation, not yet in order.
+    public struct Value: Hashable, Sendable {
+        fileprivate let id: Int
+    }
+
+    private struct Draft {
+        var name: String
+        var layer: Int?
+        var content: Content
+        var placed: Source?
+
+        enum Content {
+            case leaf(Leaf)
+            case operation(any Operation, inputs: [Value], Output)
+        }
+    }
+
+    /// The layer that operations declared from now on belong to.
+    public var layer: Int?
+
+    private var drafts: [Draft] = []
+    private var leaves: [Leaf] = []
+    private var nodes: [Node] = []
+
+    public init() {}
+
+    public mutating func leaf(_ name: String, _ layout: Layout, _ role: Leaf.Role) -> Value {
+        let leaf = Leaf(name: name, layout: layout, role: role)
+        drafts.append(Draft(name: name, layer: layer, content: .leaf(leaf), placed: nil))
+        return Value(id: drafts.count - 1)
+    }
+
+    /// Declares an operation.
+    ///
+    /// - Parameter name: llama.cpp's name without the layer, which is appended (`norm` becomes `norm-3`). Without one,
+    ///   views are named after their source, as in `Qcur-3 (view)`, and others after their place, as in `node_1077`.
+    /// - Throws: `GraphError` if the inputs do not fit.
+    public mutating func apply(
+        _ operation: some Operation, _ inputs: Value..., name: String? = nil
+    ) throws(GraphError) -> Value {
+        let output = try operation.output(for: inputs.map(layout(of:)))
+        let fallback = (operation as? any NamedAfterSource).map { "\(drafts[inputs[$0.namingSlot].id].name) (\($0.suffix))" }
+        drafts.append(
+            Draft(
+                name: name.map(qualified) ?? fallback ?? "", layer: layer,
+                content: .operation(operation, inputs: inputs, output), placed: nil))
+        return Value(id: drafts.count - 1)
+    }
+
+    public func layout(of value: Value) -> Layout {
+        switch drafts[value.id].content {
+        case .leaf(let leaf): leaf.layout
+        case .operation(_, _, let output): output.layout
+        }
+    }
+
+    /// Puts everything `value` needs, and then `value`, into the order of evaluation.
+    public mutating func expand(_ value: Value) {
+        guard drafts[value.id].placed == nil else { return }
+        switch drafts[value.id].content {
+        case .leaf(let leaf):
+            leaves.append(leaf)
+            drafts[value.id].placed = .leaf(leaves.count - 1)
+        case .operation(let operation, let inputs, let output):
+            for input in inputs { expand(input) }
+            let index = nodes.count
+            let name = drafts[value.id].name
+            nodes.append(
+                Node(
+                    index: index, name: name.isEmpty ? "node_\(index)" : name, layer: drafts[value.id].layer,
+                    operation: operation, inputs: inputs.map { drafts[$0.id].placed! }, output: output))
+            drafts[value.id].placed = .node(index)
+        }
+    }
+
+    /// The graph of everything expanded so far.
+    public func build() -> Graph { Graph(leaves: leaves, nodes: nodes) }
+
+    private func qualified(_ name: String) -> String {
+        layer.map { "\(name)-\($0)" } ?? name
+    }
+}
+
+/// Operations whose unnamed nodes ggml calls after a source: `X (view)`, `X (reshaped)`, `X (permuted)`, …
+public protocol NamedAfterSource: Operation {
+    /// The word in parentheses.
+    var suffix: String { get }
+    /// The input whose name is used.
+    var namingSlot: Int { get }
+}
+
+extension NamedAfterSource {
+    public var namingSlot: Int { 0 }
+}

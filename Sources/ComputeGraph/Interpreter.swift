@@ -1,0 +1,117 @@
+import Tensors
+
+/// Evaluates a graph node by node, all at once or as far as one wants, and tells observers what happened.
+///
+/// One node at a time and all at once give the same bits: the order of evaluation is the graph's either way.
+public struct Interpreter {
+    public let graph: Graph
+    /// The node that `step` would evaluate next; `graph.nodes.count` when all are done.
+    public private(set) var position = 0
+
+    private let leaves: [Tensor]
+    private let workers: Workers
+    private let observers: [any ExecutionObserver]
+    private var values: [Tensor?]
+    /// The last node that reads a node's output; `nil` where outputs are kept for inspection.
+    private let lastUse: [Int]?
+
+    /// - Parameters:
+    ///   - leaves: a tensor for each leaf of the graph, in its order.
+    ///   - keepsValues: whether outputs stay readable through `value(of:)` to the end, rather than to their last use.
+    public init(
+        graph: Graph, leaves: [Tensor], workers: Workers, observers: [any ExecutionObserver] = [],
+        keepsValues: Bool = false
+    ) {
+        precondition(leaves.count == graph.leaves.count, "\(leaves.count) tensors for \(graph.leaves.count) leaves")
+        for (leaf, tensor) in zip(graph.leaves, leaves) {
+            precondition(leaf.layout == tensor.layout, "leaf \(leaf.name) is \(leaf.layout), got \(tensor.layout)")
+        }
+        self.graph = graph
+        self.leaves = leaves
+        self.workers = workers
+        self.observers = observers
+        values = Array(repeating: nil, count: graph.nodes.count)
+        lastUse = keepsValues ? nil : Interpreter.lastUses(in: graph)
+    }
+
+    public var isDone: Bool { position == graph.nodes.count }
+
+    /// Evaluates one node.
+    ///
+    /// - Returns: what happened; `nil` when the graph is done.
+    @discardableResult
+    public mutating func step() throws -> Evaluation? {
+        guard !isDone else { return nil }
+        let node = graph.nodes[position]
+        let inputs = node.inputs.map { value(of: $0)! }
+        let start = ContinuousClock.now
+        let output: Tensor
+        switch node.output.memory {
+        case .view(let slot, let byteOffset):
+            output = inputs[slot].view(node.layout, at: byteOffset)
+        case .inPlace(let slot):
+            output = inputs[slot]
+            node.operation.evaluate(inputs, into: output, on: workers)
+        case .fresh:
+            output = .zeros(node.layout.type, node.layout.shape)
+            node.operation.evaluate(inputs, into: output, on: workers)
+        }
+        let elapsed = ContinuousClock.now - start
+        values[position] = output
+        position += 1
+        releaseDeadValues()
+
+        let evaluation = Evaluation(
+            node: node, inputs: inputs, output: output,
+            nanoseconds: Int(elapsed.components.seconds * 1_000_000_000 + elapsed.components.attoseconds / 1_000_000_000))
+        for observer in observers { try observer.didEvaluate(evaluation) }
+        return evaluation
+    }
+
+    /// Evaluates up to, and not including, the node at `end`, or all.
+    public mutating func run(until end: Int? = nil) throws {
+        let end = min(end ?? graph.nodes.count, graph.nodes.count)
+        while position < end { try step() }
+    }
+
+    /// The tensor of a leaf or of an evaluated node; `nil` if not evaluated yet or no longer kept.
+    public func value(of source: Source) -> Tensor? {
+        switch source {
+        case .leaf(let index): leaves[index]
+        case .node(let index): values[index]
+        }
+    }
+
+    private mutating func releaseDeadValues() {
+        guard let lastUse else { return }
+        let done = position - 1
+        for case .node(let input) in graph.nodes[done].inputs where lastUse[input] == done { values[input] = nil }
+    }
+
+    /// The result of the graph is used by no node and so stays.
+    private static func lastUses(in graph: Graph) -> [Int] {
+        var last = Array(repeating: -1, count: graph.nodes.count)
+        for node in graph.nodes {
+            for case .node(let input) in node.inputs { last[input] = node.index }
+        }
+        return last
+    }
+}
+
+/// One evaluated node with its tensors.
+public struct Evaluation: Sendable {
+    public let node: Node
+    public let inputs: [Tensor]
+    public let output: Tensor
+    /// Wall time of the evaluation.
+    public let nanoseconds: Int
+}
+
+/// Someone who wants to see every evaluated node, such as the recorder.
+///
+/// Called on the thread that evaluates, in order. Outputs stay as they are afterwards, except the cache's memory
+/// (`Output.Memory.inPlace` and views of it), which later nodes change: copy what must be kept.
+public protocol ExecutionObserver: AnyObject {
+    /// - Throws: to stop the run; the error reaches whoever called `run`.
+    func didEvaluate(_ evaluation: Evaluation) throws
+}

@@ -1,0 +1,152 @@
+import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// A persistent pool of threads that share the items of one job at a time.
+///
+/// Which thread computes an item never matters to the result: operations split their work so that each output element
+/// is computed by one worker, in one order of summation.
+public final class Workers: Sendable {
+    /// Threads that work on a job, the caller's included.
+    public let count: Int
+    private let crew: Crew
+
+    /// - Precondition: at least one thread.
+    public init(threads: Int) {
+        precondition(threads >= 1, "\(threads) threads")
+        count = threads
+        crew = Crew()
+        for _ in 1..<threads { crew.startThread() }
+    }
+
+    deinit { crew.dismiss() }
+
+    /// Calls `body` on ranges that together cover `0..<items`, on all threads, and returns when all are done.
+    ///
+    /// - Parameter grain: the least number of items worth handing to another thread.
+    public func run(items: Int, grain: Int = 1, _ body: @escaping @Sendable (Range<Int>) -> Void) {
+        guard items > 0 else { return }
+        guard count > 1, items > grain else { return body(0..<items) }
+        // Four chunks a thread even out threads of unequal speed.
+        let chunk = max(grain, (items + count * 4 - 1) / (count * 4))
+        crew.work(on: Job(items: items, chunk: chunk, body: body))
+    }
+}
+
+/// The items of one job; threads take chunks until none is left.
+private final class Job: Sendable {
+    let items: Int
+    let chunk: Int
+    let body: @Sendable (Range<Int>) -> Void
+    private let next = Atomic<Int>(0)
+    private let finished = Atomic<Int>(0)
+
+    init(items: Int, chunk: Int, body: @escaping @Sendable (Range<Int>) -> Void) {
+        self.items = items
+        self.chunk = chunk
+        self.body = body
+    }
+
+    func takeChunks() {
+        while true {
+            let start = next.wrappingAdd(chunk, ordering: .relaxed).oldValue
+            guard start < items else { return }
+            let end = min(start + chunk, items)
+            body(start..<end)
+            finished.wrappingAdd(end - start, ordering: .releasing)
+        }
+    }
+
+    var isFinished: Bool { finished.load(ordering: .acquiring) == items }
+}
+
+/// The threads and what they wait on.
+///
+/// Unsafe part: a pthread mutex and condition need a stable address. They are allocated here, freed when the last
+/// thread has let go of the crew, and guard `job` and `isDismissed`.
+private final class Crew: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let generation = Atomic<Int>(0)
+    private var job: Job?
+    private var isDismissed = false
+
+    /// Polls of `generation` before a thread goes to sleep: some ten microseconds, the time between two operations.
+    private static let spins = 4000
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        pthread_cond_destroy(condition)
+        mutex.deallocate()
+        condition.deallocate()
+    }
+
+    func startThread() {
+        let context = Unmanaged.passRetained(self).toOpaque()
+        #if canImport(Darwin)
+            var thread: pthread_t?
+            let status = pthread_create(&thread, nil, { Crew.main($0) }, context)
+        #else
+            var thread = pthread_t()
+            let status = pthread_create(&thread, nil, { Crew.main($0!) }, context)
+        #endif
+        precondition(status == 0, "the system refused a thread (error \(status))")
+        #if canImport(Darwin)
+            pthread_detach(thread!)
+        #else
+            pthread_detach(thread)
+        #endif
+    }
+
+    private static func main(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+        let crew = Unmanaged<Crew>.fromOpaque(context).takeRetainedValue()
+        var seen = 0
+        while let job = crew.nextJob(after: &seen) { job.takeChunks() }
+        return nil
+    }
+
+    func work(on job: Job) {
+        pthread_mutex_lock(mutex)
+        self.job = job
+        generation.wrappingAdd(1, ordering: .releasing)
+        pthread_cond_broadcast(condition)
+        pthread_mutex_unlock(mutex)
+        job.takeChunks()
+        // What is left is the tail of one chunk per thread: shorter than going to sleep, unless a core is busy elsewhere.
+        var polls = 0
+        while !job.isFinished {
+            polls += 1
+            if polls > 1000 { sched_yield() }
+        }
+    }
+
+    func dismiss() {
+        pthread_mutex_lock(mutex)
+        isDismissed = true
+        job = nil
+        generation.wrappingAdd(1, ordering: .releasing)
+        pthread_cond_broadcast(condition)
+        pthread_mutex_unlock(mutex)
+    }
+
+    private func nextJob(after seen: inout Int) -> Job? {
+        var polls = 0
+        while generation.load(ordering: .acquiring) == seen, polls < Crew.spins { polls += 1 }
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(condition, mutex) }
+        seen = generation.load(ordering: .acquiring)
+        return isDismissed ? nil : job
+    }
+}

@@ -1,0 +1,23 @@
+/// The key-value pairs of a GGUF file, in the file's order.
+public struct Metadata: Sendable {
+    public struct Entry: Sendable, Hashable {
+        public let key: String
+        public let value: GGUFValue
+
+        public init(key: String, value: GGUFValue) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    public let entries: [Entry]
+    private let places: [String: Int]
+
+    /// - Precondition: keys are unique; the reader has checked that.
+    public init(_ entries: [Entry]) {
+        self.entries = entries
+        places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.key, $0) })
+    }
+
+    public subscript(key: String) -> GGUFValue? { places[key].map { entries[$0].value } }
+}

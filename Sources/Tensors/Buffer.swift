@@ -1,0 +1,79 @@
+/// Zeroed memory of a fixed size that tensors write into.
+///
+/// Sharing contract: an operation's workers write disjoint ranges of its output at the same time, and nothing reads
+/// them before all workers are done. The interpreter keeps that contract, which is why the class may be `Sendable`.
+/// This is the one place where tensor memory is unsafe.
+public final class Buffer: ByteSource, @unchecked Sendable {
+    public let byteCount: Int
+    private let base: UnsafeMutableRawPointer
+
+    /// 64 bytes: one cache line, one AVX-512 register.
+    public static let alignment = 64
+
+    public init(byteCount: Int) {
+        precondition(byteCount >= 0, "a buffer of \(byteCount) bytes")
+        self.byteCount = byteCount
+        base = .allocate(byteCount: max(byteCount, 1), alignment: Buffer.alignment)
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
+
+    deinit { base.deallocate() }
+
+    public func withBytes<Result>(in range: Range<Int>, _ body: (RawSpan) throws -> Result) rethrows -> Result {
+        check(range)
+        // Safe: the range was checked, and `self` keeps the memory alive for the call.
+        return try body(RawSpan(_unsafeStart: base + range.lowerBound, byteCount: range.count))
+    }
+
+    /// Calls `body` with the bytes of `range` for writing; they are valid only during the call.
+    ///
+    /// - Precondition: `range` lies within `0..<byteCount`, and no one else reads or writes it during the call.
+    public func withMutableBytes<Result>(
+        in range: Range<Int>, _ body: (inout MutableRawSpan) throws -> Result
+    ) rethrows -> Result {
+        check(range)
+        var span = MutableRawSpan(_unsafeStart: base + range.lowerBound, byteCount: range.count)
+        return try body(&span)
+    }
+
+    /// The values of `range`, in bytes, as a span of `Element` for writing.
+    ///
+    /// - Precondition: as `withMutableBytes`, and the range is aligned to and a multiple of `Element`.
+    public func withMutableElements<Element: BitwiseCopyable, Result>(
+        of _: Element.Type, in range: Range<Int>, _ body: (inout MutableSpan<Element>) throws -> Result
+    ) rethrows -> Result {
+        check(range)
+        let size = MemoryLayout<Element>.stride
+        precondition(
+            range.lowerBound % MemoryLayout<Element>.alignment == 0 && range.count % size == 0,
+            "bytes \(range) are no whole \(Element.self) values")
+        let start = (base + range.lowerBound).assumingMemoryBound(to: Element.self)
+        var span = MutableSpan(_unsafeStart: start, count: range.count / size)
+        return try body(&span)
+    }
+
+    private func check(_ range: Range<Int>) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= byteCount, "bytes \(range) of a buffer of \(byteCount)")
+    }
+}
+
+extension RawSpan {
+    /// The bytes as values of `Element`, without a copy.
+    ///
+    /// - Precondition: the span is aligned to and a multiple of `Element`.
+    @inlinable
+    public func withElements<Element: BitwiseCopyable, Result>(
+        of _: Element.Type, _ body: (Span<Element>) throws -> Result
+    ) rethrows -> Result {
+        try withUnsafeBytes { raw in
+            let size = MemoryLayout<Element>.stride
+            precondition(
+                raw.count % size == 0
+                    && UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0,
+                "\(raw.count) bytes are no whole, aligned \(Element.self) values")
+            // Safe: size and alignment were checked, and every bit pattern is a value.
+            return try body(Span(_unsafeElements: raw.bindMemory(to: Element.self)))
+        }
+    }
+}

@@ -1,0 +1,46 @@
+/// IEEE half precision (F16) and bfloat16 (BF16) to and from `Float`, by their bits.
+///
+/// `Float(Float16)` is a library call on baseline x86-64; these few integer operations vectorise.
+public enum Half {
+    /// The `Float` equal to the F16 with these bits. Exact, infinities and NaN included.
+    @inlinable
+    public static func float(f16 bits: UInt16) -> Float {
+        let sign = UInt32(bits & 0x8000) << 16
+        // Exponent and mantissa moved into place are a Float that is 2^112 too small, subnormals included.
+        let magnitude = Float(bitPattern: UInt32(bits & 0x7fff) << 13) * 0x1p112
+        // Infinity and NaN (exponent all ones) would come out as 65536 and more.
+        let special: UInt32 = (bits & 0x7c00) == 0x7c00 ? 0x7f80_0000 : 0
+        return Float(bitPattern: magnitude.bitPattern | special | sign)
+    }
+
+    /// The bits of the F16 nearest to `value`, ties to even. Too large becomes infinity, NaN stays NaN (quiet).
+    @inlinable
+    public static func f16(_ value: Float) -> UInt16 {
+        let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
+        let bits = value.bitPattern & 0x7fff_ffff
+        if bits > 0x7f80_0000 { return sign | 0x7e00 }
+        if bits >= 0x4780_0000 { return sign | 0x7c00 }  // 65536 and more
+        if bits < 0x3880_0000 {
+            // Below 2^-14: adding 0.5 leaves the F16 subnormal, rounded to even, in the low mantissa bits.
+            let shifted = (Float(bitPattern: bits) + 0.5).bitPattern
+            return sign | UInt16(truncatingIfNeeded: shifted &- 0x3f00_0000)
+        }
+        let odd = (bits >> 13) & 1
+        // A carry out of the mantissa rightly becomes the next exponent, up to infinity.
+        return sign | UInt16(truncatingIfNeeded: (bits &- 0x3800_0000 &+ 0x0fff &+ odd) >> 13)
+    }
+
+    /// The `Float` equal to the BF16 with these bits: a BF16 is the upper half of a Float.
+    @inlinable
+    public static func float(bf16 bits: UInt16) -> Float {
+        Float(bitPattern: UInt32(bits) << 16)
+    }
+
+    /// The bits of the BF16 nearest to `value`, ties to even; NaN becomes quiet. Source: ggml `ggml_compute_fp32_to_bf16`.
+    @inlinable
+    public static func bf16(_ value: Float) -> UInt16 {
+        let bits = value.bitPattern
+        if bits & 0x7fff_ffff > 0x7f80_0000 { return UInt16(truncatingIfNeeded: bits >> 16) | 64 }
+        return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+    }
+}

@@ -1,0 +1,158 @@
+/// A tensor with its values: a layout over shared memory.
+///
+/// Copying a `Tensor` copies no values. A view is a tensor over the same source with another layout and offset.
+public struct Tensor: Sendable {
+    public let layout: Layout
+    public let source: any ByteSource
+    /// Bytes from the start of `source` to the first value.
+    public let offset: Int
+
+    public var type: TensorType { layout.type }
+    public var shape: Shape { layout.shape }
+
+    /// - Precondition: the layout's span lies within the source.
+    public init(_ layout: Layout, in source: any ByteSource, offset: Int = 0) {
+        precondition(
+            offset >= 0 && offset + layout.span <= source.byteCount,
+            "\(layout) at byte \(offset) does not fit \(source.byteCount) bytes")
+        self.layout = layout
+        self.source = source
+        self.offset = offset
+    }
+
+    /// A new contiguous tensor of zeros.
+    public static func zeros(_ type: TensorType, _ shape: Shape) -> Tensor {
+        let layout = Layout(type, shape)
+        return Tensor(layout, in: Buffer(byteCount: layout.byteCount))
+    }
+
+    /// A new contiguous F32 tensor.
+    ///
+    /// - Precondition: as many values as the shape has elements.
+    public static func floats(_ values: [Float], _ shape: Shape) -> Tensor {
+        precondition(values.count == shape.count, "\(values.count) values for shape \(shape)")
+        let tensor = zeros(.f32, shape)
+        tensor.withMutableElements(of: Float.self) { out in
+            for index in values.indices { out[index] = values[index] }
+        }
+        return tensor
+    }
+
+    /// The same values with another layout: how views, reshapes and permutations are made.
+    public func view(_ layout: Layout, at byteOffset: Int = 0) -> Tensor {
+        Tensor(layout, in: source, offset: offset + byteOffset)
+    }
+
+    /// Calls `body` with all bytes from the first value to the last; gaps of a strided view included.
+    public func withBytes<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
+        try source.withBytes(in: offset..<offset + layout.span, body)
+    }
+
+    /// Calls `body` with one contiguous row.
+    ///
+    /// - Precondition: dimension 0 is contiguous.
+    public func withRow<Element: BitwiseCopyable, Result>(
+        of element: Element.Type, _ i1: Int, _ i2: Int = 0, _ i3: Int = 0,
+        _ body: (Span<Element>) throws -> Result
+    ) rethrows -> Result {
+        let start = rowStart(i1, i2, i3)
+        return try source.withBytes(in: start..<start + layout.rowBytes) { try $0.withElements(of: element, body) }
+    }
+
+    /// Calls `body` with one contiguous row for writing. Workers may write different rows at the same time.
+    ///
+    /// - Precondition: the tensor lies in a `Buffer` and dimension 0 is contiguous.
+    public func withMutableRow<Element: BitwiseCopyable, Result>(
+        of element: Element.Type, _ i1: Int, _ i2: Int = 0, _ i3: Int = 0,
+        _ body: (inout MutableSpan<Element>) throws -> Result
+    ) rethrows -> Result {
+        let start = rowStart(i1, i2, i3)
+        return try buffer.withMutableElements(of: element, in: start..<start + layout.rowBytes, body)
+    }
+
+    /// Calls `body` with all values of a contiguous tensor for writing.
+    public func withMutableElements<Element: BitwiseCopyable, Result>(
+        of element: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
+    ) rethrows -> Result {
+        precondition(layout.isContiguous, "writing all of a strided view at once")
+        return try buffer.withMutableElements(of: element, in: offset..<offset + layout.byteCount, body)
+    }
+
+    /// The memory for writing. Mapped weights have none.
+    public var buffer: Buffer {
+        guard let buffer = source as? Buffer else { preconditionFailure("mapped tensors are read-only") }
+        return buffer
+    }
+
+    /// One value of a plain number type as `Float`.
+    ///
+    /// - Precondition: the type is F32, F16, BF16, I32 or I64, and the index lies inside the shape.
+    public subscript(_ index: ElementIndex) -> Float {
+        precondition(
+            index.i0 < shape.ne0 && index.i1 < shape.ne1 && index.i2 < shape.ne2 && index.i3 < shape.ne3,
+            "\(index) of a tensor of shape \(shape)")
+        let start = offset + index.i0 * layout.strides.nb0 + layout.rowOffset(index.i1, index.i2, index.i3)
+        return source.withBytes(in: start..<start + type.blockBytes) { bytes in
+            let value = type.plainValues(bytes, count: 1)
+            return value[0]
+        }
+    }
+
+    /// All values of a plain number type in row-major order (`ne0` fastest), whatever the strides.
+    public func floats() -> [Float] {
+        if layout.isContiguous {
+            return withBytes { type.plainValues($0, count: shape.count) }
+        }
+        var values: [Float] = []
+        values.reserveCapacity(shape.count)
+        for i3 in 0..<shape.ne3 {
+            for i2 in 0..<shape.ne2 {
+                for i1 in 0..<shape.ne1 {
+                    for i0 in 0..<shape.ne0 { values.append(self[ElementIndex(i0, i1, i2, i3)]) }
+                }
+            }
+        }
+        return values
+    }
+
+    private func rowStart(_ i1: Int, _ i2: Int, _ i3: Int) -> Int {
+        precondition(
+            layout.strides.nb0 == type.blockBytes && i1 < shape.ne1 && i2 < shape.ne2 && i3 < shape.ne3,
+            "row [\(i1),\(i2),\(i3)] of \(layout) with strides \(layout.strides)")
+        return offset + layout.rowOffset(i1, i2, i3)
+    }
+}
+
+extension TensorType {
+    /// Whether every element is a number of its own that `plainValues` reads, rather than part of a block.
+    public var isPlain: Bool {
+        switch self {
+        case .f32, .f16, .bf16, .i32, .i64: true
+        default: false
+        }
+    }
+
+    func plainValues(_ bytes: RawSpan, count: Int) -> [Float] {
+        switch self {
+        case .f32: bytes.map(Float.self, count) { $0 }
+        case .f16: bytes.map(UInt16.self, count, Half.float(f16:))
+        case .bf16: bytes.map(UInt16.self, count, Half.float(bf16:))
+        case .i32: bytes.map(Int32.self, count) { Float($0) }
+        case .i64: bytes.map(Int64.self, count) { Float($0) }
+        default: preconditionFailure("\(self) is no plain number type")
+        }
+    }
+}
+
+extension RawSpan {
+    fileprivate func map<Element: BitwiseCopyable>(
+        _: Element.Type, _ count: Int, _ transform: (Element) -> Float
+    ) -> [Float] {
+        withElements(of: Element.self) { elements in
+            [Float](unsafeUninitializedCapacity: count) { out, initialized in
+                for index in 0..<count { out[index] = transform(elements[index]) }
+                initialized = count
+            }
+        }
+    }
+}
