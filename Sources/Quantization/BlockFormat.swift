@@ -5,6 +5,9 @@ import Tensors
 /// All of a format is in one file, `Blocks/BlockX.swift`, and one line of `BlockFormats.all`. These Swift versions are
 /// the reference that faster kernels are tested against.
 public protocol BlockFormat: Sendable {
+    /// The bytes of one block, exactly as ggml lays them out.
+    associatedtype Block: BitwiseCopyable
+
     /// The type's id, name, block length and bytes.
     var type: TensorType { get }
 
@@ -18,7 +21,7 @@ public protocol BlockFormat: Sendable {
 
     /// The dot product of one row of weights with one row of activations of `activationType`.
     ///
-    /// Integer parts are exact; blocks are added up in `Float`, in order.
+    /// Integer parts are exact; blocks are added up in `Float`, in a fixed order.
     ///
     /// - Precondition: both hold exactly `count` values; `count` is a multiple of both block lengths.
     func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float
@@ -30,4 +33,37 @@ public protocol ActivationFormat: BlockFormat {
     ///
     /// - Precondition: `values.count` is a multiple of the block length and `output` holds exactly that many blocks.
     func encodeActivations(_ values: Span<Float>, into output: inout MutableRawSpan)
+}
+
+extension BlockFormat {
+    /// The blocks of a row of weights and those of the activations it meets, with their sizes checked once.
+    @inline(__always)
+    func withBlocks<Activation: BitwiseCopyable>(
+        _ weights: RawSpan, _ activations: RawSpan, of activation: Activation.Type, count: Int,
+        _ body: (Span<Block>, Span<Activation>) -> Float
+    ) -> Float {
+        precondition(
+            weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
+            "\(weights.byteCount) bytes of \(type) and \(activations.byteCount) of \(activationType) for \(count) values")
+        return weights.withBlocks(of: Block.self) { weights in
+            activations.withBlocks(of: Activation.self) { body(weights, $0) }
+        }
+    }
+}
+
+extension ActivationFormat {
+    /// Converts a row one block at a time.
+    @inline(__always)
+    func forEachBlock(
+        of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block
+    ) {
+        precondition(
+            output.byteCount == type.rowBytes(values.count),
+            "\(output.byteCount) bytes for \(values.count) values of \(type)")
+        let length = type.blockElements
+        for i in 0..<values.count / length {
+            let block = encode(values.extracting(length * i..<length * (i + 1)))
+            output.storeBytes(of: block, toByteOffset: i * MemoryLayout<Block>.stride, as: Block.self)
+        }
+    }
 }
