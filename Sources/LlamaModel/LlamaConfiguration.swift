@@ -117,7 +117,8 @@ public struct LlamaConfiguration: Sendable, Equatable {
                 file: keys.file, what: "RoPE scaling", found: scaling,
                 supported: "'none', 'linear' and 'yarn', and Llama 3's rope_freqs.weight")
         }
-        let factor = try keys.float("llama.rope.scaling.factor") ?? keys.float("llama.rope.scale_linear") ?? 0
+        let oldFactor = try keys.float("llama.rope.scale_linear")
+        let factor = try keys.float("llama.rope.scaling.factor") ?? oldFactor ?? 0
         let base = try keys.float("llama.rope.freq_base") ?? 10000
         guard base > 0, factor >= 0 else {
             throw .invalidValue(

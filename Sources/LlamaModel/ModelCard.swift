@@ -44,7 +44,7 @@ public struct ModelCard: Sendable {
         path = file.path
         name = file.metadata["general.name"]?.string
         architecture = file.metadata["general.architecture"]?.string ?? "llama"
-        fileType = file.metadata["general.file_type"]?.integer.map { GGUFFileType.name($0) }
+        fileType = file.metadata["general.file_type"]?.integer.flatMap { GGUFFileType(id: $0)?.name }
         configuration = model.configuration
         parameters = file.parameterCount
         bytes = file.byteCount

@@ -25,6 +25,26 @@ public protocol BlockFormat: Sendable {
     ///
     /// - Precondition: both hold exactly `count` values; `count` is a multiple of both block lengths.
     func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float
+
+    /// The dot products of as many rows of weights as `output` has places with one row of activations.
+    ///
+    /// - Parameters:
+    ///   - weights: the rows, from the first byte of the first to the last of the last.
+    ///   - stride: bytes from one row to the next.
+    func dotRows(
+        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, into output: inout MutableSpan<Float>)
+}
+
+extension BlockFormat {
+    /// Row by row. A requirement with this default, so that each format gets a loop that calls its own `dot` directly.
+    public func dotRows(
+        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, into output: inout MutableSpan<Float>
+    ) {
+        let bytes = type.rowBytes(count)!
+        for row in 0..<output.count {
+            output[row] = dot(weights.extracting(row * stride..<row * stride + bytes), activations, count: count)
+        }
+    }
 }
 
 /// A format that activations are converted to: Q8_0, Q8_1, Q8_K, F16, BF16, F32.

@@ -1,8 +1,8 @@
 import ComputeGraph
 import Foundation
-import LlamaModel
 
-extension Operation {
+
+extension ComputeGraph.Operation {
     /// The parameters as a JSON object, for the `op` table.
     var parametersJSON: String {
         "{" + parameters.map { "\"\($0.name)\":\($0.value.json)" }.joined(separator: ",") + "}"

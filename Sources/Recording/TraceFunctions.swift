@@ -9,13 +9,15 @@ enum TraceFunctions {
     }
 
     /// `f32(blob, i)`: element i of a blob of F32; NULL outside.
-    private static let f32 = DatabaseFunction("f32", argumentCount: 2, pure: true) { arguments in
+    private static let f32 = DatabaseFunction("f32", argumentCount: 2, pure: true) {
+        (arguments: [DatabaseValue]) -> (any DatabaseValueConvertible)? in
         guard let data = Data.fromDatabaseValue(arguments[0]), let i = Int.fromDatabaseValue(arguments[1]) else { return nil }
-        return data.float(at: i).map(Double.init)
+        return data.float(at: i).map { Double($0) }
     }
 
     /// `f16(blob, i)`: element i of a blob of F16; NULL outside.
-    private static let f16 = DatabaseFunction("f16", argumentCount: 2, pure: true) { arguments in
+    private static let f16 = DatabaseFunction("f16", argumentCount: 2, pure: true) {
+        (arguments: [DatabaseValue]) -> (any DatabaseValueConvertible)? in
         guard let data = Data.fromDatabaseValue(arguments[0]), let i = Int.fromDatabaseValue(arguments[1]),
             i >= 0, i < data.count / 2
         else { return nil }
@@ -24,7 +26,8 @@ enum TraceFunctions {
     }
 
     /// `row(blob, i, n)`: row i of a blob of F32 with n elements a row, as a JSON array; NULL outside.
-    private static let row = DatabaseFunction("row", argumentCount: 3, pure: true) { arguments in
+    private static let row = DatabaseFunction("row", argumentCount: 3, pure: true) {
+        (arguments: [DatabaseValue]) -> (any DatabaseValueConvertible)? in
         guard let data = Data.fromDatabaseValue(arguments[0]), let i = Int.fromDatabaseValue(arguments[1]),
             let n = Int.fromDatabaseValue(arguments[2]), i >= 0, n > 0, n <= data.count / 4, i < data.count / 4 / n
         else { return nil }
@@ -33,7 +36,8 @@ enum TraceFunctions {
     }
 
     /// `dot(a, b)`: Σ a[i]·b[i] in Double, of blobs of F32 or JSON arrays (as `row` makes them) of one length.
-    private static let dot = DatabaseFunction("dot", argumentCount: 2, pure: true) { arguments in
+    private static let dot = DatabaseFunction("dot", argumentCount: 2, pure: true) {
+        (arguments: [DatabaseValue]) -> (any DatabaseValueConvertible)? in
         guard let a = vector(arguments[0]), let b = vector(arguments[1]) else { return nil }
         guard a.count == b.count else {
             throw DatabaseError(message: "dot(a, b): a has \(a.count) elements, b has \(b.count)")

@@ -1,6 +1,7 @@
 import ComputeGraph
 import Crypto
 import Foundation
+import GGUF
 import GRDB
 import LlamaModel
 import Tensors

@@ -24,8 +24,8 @@ struct OperationRow: TraceRow {
         return [
             id, passID, node.index, node.name, node.kind, node.layer, node.layout.type.name, shape.ne0, shape.ne1,
             shape.ne2, shape.ne3, node.operation.parametersJSON, nanoseconds, cost.operations, cost.bytesRead,
-            cost.bytesWritten, s.count, s.minimum == nil ? nil : s.sum, s.minimum.map(Double.init),
-            s.maximum.map(Double.init), s.mean, s.rms, s.std, s.zeros, s.nans, s.infinities,
+            cost.bytesWritten, s.count, s.minimum == nil ? nil : s.sum, s.minimum.map { Double($0) },
+            s.maximum.map { Double($0) }, s.mean, s.rms, s.std, s.zeros, s.nans, s.infinities,
         ]
     }
 }
