@@ -56,6 +56,7 @@ let package = Package(
             ]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
     ],
     swiftLanguageModes: [.v6]
 )
