@@ -48,6 +48,7 @@ let package = Package(
             ]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
     ],
     swiftLanguageModes: [.v6]
 )
