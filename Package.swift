@@ -57,6 +57,7 @@ let package = Package(
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
     ],
     swiftLanguageModes: [.v6]
 )
