@@ -56,7 +56,17 @@ public protocol ActivationFormat: BlockFormat {
 }
 
 extension BlockFormat {
-    /// The blocks of a row of weights and those of the activations it meets, with their sizes checked once.
+    /// Goes through a row of `count` values: `body` gets each block and the index of its first value.
+    @inline(__always)
+    func forEachBlock(in bytes: RawSpan, count: Int, _ body: (Block, Int) -> Void) {
+        precondition(
+            bytes.byteCount == type.rowBytes(count), "\(bytes.byteCount) bytes of \(type) for \(count) values")
+        bytes.withElements(of: Block.self) { blocks in
+            for i in 0..<blocks.count { body(blocks[i], i * type.blockElements) }
+        }
+    }
+
+    /// The blocks of a row of weights and those of the activations it meets.
     @inline(__always)
     func withBlocks<Activation: BitwiseCopyable>(
         _ weights: RawSpan, _ activations: RawSpan, of activation: Activation.Type, count: Int,
@@ -64,9 +74,9 @@ extension BlockFormat {
     ) -> Float {
         precondition(
             weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
-            "\(weights.byteCount) bytes of \(type) and \(activations.byteCount) of \(activationType) for \(count) values")
-        return weights.withBlocks(of: Block.self) { weights in
-            activations.withBlocks(of: Activation.self) { body(weights, $0) }
+            "\(weights.byteCount) bytes of \(type), \(activations.byteCount) of \(activationType), \(count) values")
+        return weights.withElements(of: Block.self) { weights in
+            activations.withElements(of: Activation.self) { body(weights, $0) }
         }
     }
 }
@@ -74,9 +84,7 @@ extension BlockFormat {
 extension ActivationFormat {
     /// Converts a row one block at a time.
     @inline(__always)
-    func forEachBlock(
-        of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block
-    ) {
+    func forEachBlock(of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block) {
         precondition(
             output.byteCount == type.rowBytes(values.count),
             "\(output.byteCount) bytes for \(values.count) values of \(type)")

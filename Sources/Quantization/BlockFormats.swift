@@ -5,8 +5,16 @@ public enum BlockFormats {
     public static let all: [any BlockFormat] = [
         FormatQ4_0(),
         FormatQ4_1(),
+        FormatQ5_0(),
+        FormatQ5_1(),
         FormatQ8_0(),
         FormatQ8_1(),
+        FormatQ2_K(),
+        FormatQ3_K(),
+        FormatQ4_K(),
+        FormatQ5_K(),
+        FormatQ6_K(),
+        FormatQ8_K(),
     ]
 
     /// The format of a tensor type; `nil` if Quipu cannot decode it.

@@ -40,6 +40,19 @@ public struct PackedFloat: BitwiseCopyable, Sendable {
     }
 }
 
+/// A UInt16 stored as two bytes, low byte first.
+public struct PackedUInt16: BitwiseCopyable, Sendable {
+    private var low: UInt8
+    private var high: UInt8
+
+    public init(_ value: UInt16) {
+        low = UInt8(truncatingIfNeeded: value)
+        high = UInt8(truncatingIfNeeded: value >> 8)
+    }
+
+    public var value: UInt16 { UInt16(low) | UInt16(high) << 8 }
+}
+
 /// An Int16 stored as two bytes, low byte first.
 public struct PackedInt16: BitwiseCopyable, Sendable {
     private var low: UInt8
@@ -51,16 +64,6 @@ public struct PackedInt16: BitwiseCopyable, Sendable {
     }
 
     public var value: Int16 { Int16(bitPattern: UInt16(low) | UInt16(high) << 8) }
-}
-
-extension RawSpan {
-    /// The bytes as blocks, without a copy. Blocks are made of bytes, so any address will do.
-    ///
-    /// - Precondition: the span holds a whole number of blocks.
-    @inline(__always)
-    func withBlocks<Block: BitwiseCopyable, Result>(of type: Block.Type, _ body: (Span<Block>) -> Result) -> Result {
-        withElements(of: type, body)
-    }
 }
 
 extension InlineArray where Element: BitwiseCopyable {

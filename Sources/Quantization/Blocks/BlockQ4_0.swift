@@ -24,14 +24,12 @@ public struct FormatQ4_0: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        bytes.withBlocks(of: Block.self) { blocks in
-            for i in 0..<blocks.count {
-                let d = blocks[i].d.float
-                for j in 0..<16 {
-                    let code = Int(blocks[i].codes[j])
-                    output[32 * i + j] = Float((code & 15) - 8) * d
-                    output[32 * i + j + 16] = Float((code >> 4) - 8) * d
-                }
+        forEachBlock(in: bytes, count: output.count) { block, first in
+            let d = block.d.float
+            for j in 0..<16 {
+                let code = Int32(block.codes[j])
+                output[first + j] = Float((code & 15) - 8) * d
+                output[first + j + 16] = Float((code >> 4) - 8) * d
             }
         }
     }
@@ -43,9 +41,7 @@ public struct FormatQ4_0: BlockFormat {
                 let codes = weights[i].codes.words(0)
                 let low = Codes16(codes, mask: 15) &- 8
                 let high = Codes16(codes, shift: 4, mask: 15) &- 8
-                let products = IntegerLanes(
-                    low: quads(low.pairs(Codes16(signed: activations[i].codes.words(0)))),
-                    high: quads(high.pairs(Codes16(signed: activations[i].codes.words(16)))))
+                let products = IntegerLanes(low, high, activations[i].codes)
                 sum.add(products, times: weights[i].d.float * activations[i].d.float)
             }
             return sum.sum

@@ -27,14 +27,12 @@ public struct FormatQ4_1: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        bytes.withBlocks(of: Block.self) { blocks in
-            for i in 0..<blocks.count {
-                let (d, m) = (blocks[i].d.float, blocks[i].m.float)
-                for j in 0..<16 {
-                    let code = blocks[i].codes[j]
-                    output[32 * i + j] = Float(code & 15) * d + m
-                    output[32 * i + j + 16] = Float(code >> 4) * d + m
-                }
+        forEachBlock(in: bytes, count: output.count) { block, first in
+            let (d, m) = (block.d.float, block.m.float)
+            for j in 0..<16 {
+                let code = block.codes[j]
+                output[first + j] = Float(code & 15) * d + m
+                output[first + j + 16] = Float(code >> 4) * d + m
             }
         }
     }
@@ -46,9 +44,7 @@ public struct FormatQ4_1: BlockFormat {
             for i in 0..<weights.count {
                 let codes = weights[i].codes.words(0)
                 let products = IntegerLanes(
-                    low: quads(Codes16(codes, mask: 15).pairs(Codes16(signed: activations[i].codes.words(0)))),
-                    high: quads(
-                        Codes16(codes, shift: 4, mask: 15).pairs(Codes16(signed: activations[i].codes.words(16)))))
+                    Codes16(codes, mask: 15), Codes16(codes, shift: 4, mask: 15), activations[i].codes)
                 sum.add(products, times: weights[i].d.float * activations[i].d.float)
                 minima += weights[i].m.float * activations[i].s.float
             }

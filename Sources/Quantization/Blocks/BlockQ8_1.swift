@@ -25,11 +25,9 @@ public struct FormatQ8_1: ActivationFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        bytes.withBlocks(of: Block.self) { blocks in
-            for i in 0..<blocks.count {
-                let d = blocks[i].d.float
-                for j in 0..<32 { output[32 * i + j] = Float(blocks[i].codes[j]) * d }
-            }
+        forEachBlock(in: bytes, count: output.count) { block, first in
+            let d = block.d.float
+            for j in 0..<32 { output[first + j] = Float(block.codes[j]) * d }
         }
     }
 
@@ -47,9 +45,7 @@ public struct FormatQ8_1: ActivationFormat {
             for i in 0..<weights.count {
                 let low = Codes16(signed: weights[i].codes.words(0))
                 let high = Codes16(signed: weights[i].codes.words(16))
-                let products = IntegerLanes(
-                    low: quads(low.pairs(Codes16(signed: activations[i].codes.words(0)))),
-                    high: quads(high.pairs(Codes16(signed: activations[i].codes.words(16)))))
+                let products = IntegerLanes(low, high, activations[i].codes)
                 sum.add(products, times: weights[i].d.float * activations[i].d.float)
             }
             return sum.sum
