@@ -61,15 +61,15 @@ _BASE = {  # name: (result, arguments)
     "ggml_mul_mat": (_P, [_P, _P, _P]),
     "ggml_mul": (_P, [_P, _P, _P]),
     "ggml_add": (_P, [_P, _P, _P]),
-    "ggml_concat": (_P, [_P, _P, _P, _I]),
     "ggml_rms_norm": (_P, [_P, _P, _F]),
     "ggml_rope_ext": (_P, [_P] * 4 + [_I] * 3 + [_F] * 6),
     "ggml_soft_max_ext": (_P, [_P, _P, _P, _F, _F]),
     "ggml_swiglu_split": (_P, [_P, _P, _P]),
     "ggml_get_rows": (_P, [_P, _P, _P]),
     "ggml_set_rows": (_P, [_P, _P, _P, _P]),
+    "ggml_view_4d": (_P, [_P, _P, _L, _L, _L, _L, _Z, _Z, _Z, _Z]),
+    "ggml_reshape_4d": (_P, [_P, _P, _L, _L, _L, _L]),
     "ggml_permute": (_P, [_P, _P, _I, _I, _I, _I]),
-    "ggml_cont": (_P, [_P, _P]),
     "ggml_cont_4d": (_P, [_P, _P, _L, _L, _L, _L]),
 }
 

@@ -20,6 +20,8 @@ import os
 import llama_cpp
 import numpy as np
 
+import kv_padding
+
 CELLS = 512
 
 
@@ -46,19 +48,6 @@ def _values(tensor):
     span = sum((n - 1) * s for n, s in zip(ne, nb)) + dtype.itemsize
     memory = (C.c_char * span).from_address(tensor.data)
     return np.array(np.ndarray(ne[::-1], dtype, memory, strides=nb[::-1]))
-
-
-def unpadded(op, name, values, n_kv):
-    """`values` without the masked columns past position `n_kv`. Axis 0 of the array is ne3."""
-    if name.startswith(("kq-", "kq_soft_max-")):
-        return values[..., :n_kv]
-    if op in ("VIEW", "PERMUTE") and name.startswith("cache_v_l"):
-        return values[..., :n_kv]
-    if op == "VIEW" and name.startswith("cache_k_l"):
-        return values[:, :n_kv]
-    if op == "PERMUTE" and name.startswith("cache_k_l"):
-        return values[:, :, :n_kv]
-    return values
 
 
 class Session:
@@ -110,7 +99,7 @@ class Session:
         logits = self.evaluate(tokens)
         nodes, self.nodes = self.nodes, None
         return logits, [
-            (op, name, sources, None if v is None else unpadded(op, name, v, self.past)) for op, name, sources, v in nodes
+            (op, name, sources, None if v is None else kv_padding.removed(op, name, v, self.past)) for op, name, sources, v in nodes
         ]
 
     def greedy(self, logits, n):

@@ -1,0 +1,148 @@
+"""Local parity: every op of a trace against real ggml, from the op's own recorded inputs.
+
+An error cannot travel here: each op starts from what was recorded, so each is held to the rounding of its own sums.
+"""
+
+import dataclasses
+
+import numpy as np
+
+import ggml
+import integers
+from recompute import RECOMPUTE, VIEWS, Bench, CacheMemory
+from trace import Trace
+
+EXACT_INTEGERS = "quantised MUL_MAT, integers"
+
+# Worst NMSE allowed. A single wrong rounding of an activation costs about 1e-7 in a small matrix; sums of the same
+# products in another order cost about 1e-13.
+TOLERANCES = {"SOFT_MAX": 1e-8, "SWIGLU": 1e-8, "quantised MUL_MAT": 1e-12, EXACT_INTEGERS: 1e-12}
+DEFAULT_TOLERANCE = 1e-10
+
+
+@dataclasses.dataclass
+class Tally:
+    """What is known about one kind of node."""
+
+    oracle: str
+    tolerance: float
+    count: int = 0
+    failures: int = 0
+    worst: float = -1.0
+    where: str = ""
+
+    def add(self, error, where):
+        self.count += 1
+        self.failures += not error <= self.tolerance
+        if not error <= self.worst:
+            self.worst, self.where = error, where
+
+
+def nmse(values, reference):
+    """Sum of squared differences over sum of squares; infinite for a shape or a value that cannot be compared."""
+    values, reference = np.asarray(values, np.float64).ravel(), np.asarray(reference, np.float64).ravel()
+    if values.shape != reference.shape or not np.isfinite(values).all() or not np.isfinite(reference).all():
+        return float("inf")
+    difference, power = ((values - reference) ** 2).sum(), (reference**2).sum()
+    return float(difference / power) if power > 0 else (0.0 if difference == 0 else float("inf"))
+
+
+class LocalParity:
+    """Tallies over any number of traces."""
+
+    def __init__(self):
+        self.tallies = {}
+
+    def check(self, path, label):
+        """Checks all ops of the last run in the trace file `path`; `label` says in the report which one it was."""
+        trace = Trace(path)
+        cache = CacheMemory(trace)
+        for run_pass in trace.passes:
+            for op in run_pass.ops:
+                self._check_op(trace, cache, op, f"{label}: {op}")
+                cache.note(op)
+        return trace
+
+    def _check_op(self, trace, cache, op, where):
+        if op.kind not in RECOMPUTE:
+            self._add(op.kind, "none: the suite does not know this kind", float("inf"), where)
+            return
+        with Bench(trace, cache, op) as bench:
+            reference = bench.compute(RECOMPUTE[op.kind](bench))
+        if reference.shape != op.ne[::-1]:
+            self._add(op.kind, ggml.VERSION, float("inf"), f"{where}: shape {op.ne}, ggml {reference.shape[::-1]}")
+        elif op.kind in VIEWS:
+            self._add(op.kind, ggml.VERSION, _statistics_error(op, reference), where)
+        elif op.kind == "SET_ROWS":
+            values, elements = trace.recorded_at(op)
+            self._add(op.kind, ggml.VERSION, _set_rows_error(values, elements, reference, cache, op), where)
+        else:
+            values = trace.recorded(op)
+            assert values is not None, f"{where} has no recorded values; was the trace made with --capture all?"
+            self._add(self._class(op, trace), ggml.VERSION, nmse(values, reference), where)
+            self._check_statistics(op, values, where)
+            self._check_integers(trace, op, values, where)
+
+    def _class(self, op, trace):
+        """MUL_MAT has three tolerances' worth of meaning; other kinds stand for themselves."""
+        weight = op.inputs[0].weight
+        if op.kind != "MUL_MAT":
+            return op.kind
+        if weight is None:
+            return "MUL_MAT of F16 cache"
+        return "quantised MUL_MAT" if trace.weight(weight)[0] in integers.FORMATS else "float MUL_MAT"
+
+    def _check_integers(self, trace, op, values, where):
+        if self._class(op, trace) != "quantised MUL_MAT":
+            return
+        type, (n_in, n_out), data = trace.weight(op.inputs[0].weight)
+        x = trace.recorded(op.inputs[1].op).reshape(-1, n_in)
+        error = nmse(values, integers.multiply(type, data, x))
+        self._add(EXACT_INTEGERS, "numpy, exact integers", error, f"{where}, {ggml.TYPES[type][0]}")
+
+    def _check_statistics(self, op, values, where):
+        self._add("columns min max rms", "numpy", _statistics_error(op, values), where)
+
+    def _add(self, kind, oracle, error, where):
+        tolerance = TOLERANCES.get(kind, DEFAULT_TOLERANCE)
+        self.tallies.setdefault(kind, Tally(oracle, tolerance)).add(error, where)
+
+    def report(self):
+        """Prints a line a kind. Returns whether all passed and no kind was left out."""
+        print(f"{'kind':<28} {'checked':>8} {'failed':>7} {'worst NMSE':>11} {'allowed':>8}  oracle")
+        for kind, t in sorted(self.tallies.items()):
+            print(f"{kind:<28} {t.count:>8} {t.failures:>7} {t.worst:>11.2e} {t.tolerance:>8.0e}  {t.oracle}")
+            print(f"{'':<28} worst at {t.where}")
+        unchecked = [kind for kind in RECOMPUTE if kind != "MUL_MAT" and kind not in self.tallies]
+        unchecked += [kind for kind in ("quantised MUL_MAT", "float MUL_MAT", "MUL_MAT of F16 cache", EXACT_INTEGERS)
+                      if kind not in self.tallies]
+        if unchecked:
+            print("not checked at all: " + ", ".join(unchecked))
+        return not unchecked and not any(t.failures for t in self.tallies.values())
+
+
+def _statistics_error(op, values):
+    """The op's columns min, max and rms against its values; a view has no other trace of its own."""
+    recorded = [op.stats[key] for key in ("min", "max", "rms")]
+    if any(value is None for value in recorded):
+        return 0.0 if op.kind in VIEWS else float("inf")
+    x = np.asarray(values, np.float64)
+    return nmse(recorded, [x.min(), x.max(), np.sqrt((x * x).mean())])
+
+
+def _set_rows_error(values, elements, reference, cache, op):
+    """Exactly the elements that the op writes must be recorded, with ggml's values."""
+    before = cache.values(op.inputs[2].leaf or _leaf_behind(op.inputs[2]), int(np.prod(op.ne)))
+    flat = reference.ravel()
+    n_written = int(np.prod(op.inputs[0].ne))
+    untouched = np.ones(len(flat), bool)
+    untouched[elements] = False
+    if len(np.unique(elements)) != n_written or not np.array_equal(flat[untouched], before[untouched]):
+        return float("inf")
+    return nmse(values, flat[elements])
+
+
+def _leaf_behind(edge):
+    from recompute import root
+
+    return root(edge).leaf
