@@ -166,7 +166,11 @@ def _weights(type, data):
 
 
 def multiply(type, data, x):
-    """Weights as rows of bytes [rows, bytes], activations [tokens, n]; result [tokens, rows] in double precision."""
+    """Weights as rows of bytes [rows, bytes], activations [tokens, n]; result [tokens, rows] in double precision.
+
+    Returns the result and, of the same shape, the sum of squares of the terms that make it: what float rounding is
+    relative to. Where large terms cancel, that is much more than the square of the result.
+    """
     codes, scale, offset = _weights(type, data)
     rows, groups, size = len(data), scale.shape[1] * scale.shape[2], codes.shape[-1]
     q, d, s = FORMATS[type][1](np.ascontiguousarray(x, np.float32))
@@ -176,5 +180,7 @@ def multiply(type, data, x):
     # Integers below 2**24 are exact in float32, so this product is the integer product.
     sums = np.matmul(
         codes.reshape(rows, groups, size).transpose(1, 0, 2).astype(np.float32), q.transpose(1, 2, 0))
-    scaled = np.einsum("grt,rg,tg->tr", sums.astype(np.float64), scale.reshape(rows, groups), d, optimize=True)
-    return scaled + s @ offset.reshape(rows, groups).T
+    products = sums * (scale.reshape(rows, groups).T[:, :, None] * d.T[:, None, :])
+    offsets = offset.reshape(rows, groups)
+    power = (products**2).sum(0).T + s**2 @ (offsets**2).T
+    return products.sum(0).T + s @ offsets.T, power

@@ -55,6 +55,6 @@ def _roundings_overlooked():
         x = random.standard_normal((16, 512), np.float32)
         changed = x.copy()
         changed[3, 100] += np.abs(x[3, 96:128]).max() / 127 if ggml.TYPES[type][1] == 32 else np.abs(x[3, :256]).max() / 127
-        error = nmse(integers.multiply(type, data, changed), integers.multiply(type, data, x))
+        error = nmse(integers.multiply(type, data, changed)[0], *integers.multiply(type, data, x))
         if error <= tolerance(f"MUL_MAT {name}"):
             yield name
