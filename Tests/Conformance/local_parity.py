@@ -15,7 +15,6 @@ from trace import Trace
 FORMATS = ["F32", "F16", "BF16"] + [ggml.TYPES[type][0] for type in integers.FORMATS]
 QUANTISED = [ggml.TYPES[type][0] for type in integers.FORMATS]
 
-
 # What a complete run of the suite has checked. Products and row look-ups count once for each weight format.
 REQUIRED = (
     [kind for kind in RECOMPUTE if kind not in ("MUL_MAT", "GET_ROWS")]
