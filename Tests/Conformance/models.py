@@ -1,0 +1,176 @@
+"""Small random llama models as GGUF files: every weight format and every variation of the graph.
+
+Deterministic: the same recipe gives the same bytes. Weights are normal with variance 1/inputs, so that values keep
+their size from layer to layer; norms are near one, biases near zero but not negligible.
+
+    python3 Tests/Conformance/models.py --fixtures Tests/Fixtures     # the tiny models committed beside the Swift tests
+    python3 Tests/Conformance/models.py --all FOLDER                  # everything the suite runs
+"""
+
+import argparse
+import dataclasses
+import os
+import zlib
+
+import gguf
+import numpy as np
+
+import ggml
+import vocabularies
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a model is made of. Formats are names of ggml types; `formats` overrides `weights` by tensor role."""
+
+    name: str
+    weights: str = "F32"
+    formats: tuple = ()  # pairs (role, format), such as ("attn_q", "Q4_K")
+    layers: int = 2
+    embedding: int = 64
+    heads: int = 4
+    kv_heads: int = 2
+    head_size: int = 16
+    feed_forward: int = 96
+    vocabulary: str = "sentencepiece"
+    biases: bool = False
+    fused_qkv: bool = False
+    separate_output: bool = False
+    rope_factors: bool = False
+    rope_scaling: str = ""  # "linear" or "yarn"
+
+    def format(self, role):
+        return dict(self.formats).get(role, self.weights)
+
+
+def write(recipe, folder):
+    """Writes the model and returns its path."""
+    path = os.path.join(folder, recipe.name + ".gguf")
+    writer = gguf.GGUFWriter(path, "llama")
+    _write_metadata(writer, recipe)
+    n_vocab = getattr(vocabularies, recipe.vocabulary)(writer)
+    writer.add_vocab_size(n_vocab)
+    for name, type, ne, data in _tensors(recipe, n_vocab):
+        writer.add_tensor(name, data, raw_shape=data.shape, raw_dtype=gguf.GGMLQuantizationType(type))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _write_metadata(writer, recipe):
+    writer.add_name(recipe.name)
+    writer.add_context_length(512)
+    writer.add_embedding_length(recipe.embedding)
+    writer.add_block_count(recipe.layers)
+    writer.add_feed_forward_length(recipe.feed_forward)
+    writer.add_head_count(recipe.heads)
+    writer.add_head_count_kv(recipe.kv_heads)
+    writer.add_key_length(recipe.head_size)
+    writer.add_value_length(recipe.head_size)
+    writer.add_rope_dimension_count(recipe.head_size)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    if recipe.rope_scaling:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(recipe.rope_scaling))
+        writer.add_rope_scaling_factor(4.0)
+    if recipe.rope_scaling == "yarn":
+        # Shorter than the prompts' positions need, so that the ramp between the two extremes lies inside the head.
+        writer.add_rope_scaling_orig_ctx_len(128)
+
+
+def _tensors(recipe, n_vocab):
+    """(name, type, ne, bytes as numpy) of every tensor, in the order of the file."""
+    q, kv = recipe.heads * recipe.head_size, recipe.kv_heads * recipe.head_size
+    e, f = recipe.embedding, recipe.feed_forward
+
+    def random(name, *shape):
+        return np.random.default_rng(zlib.crc32(f"{recipe.name}/{name}".encode())).standard_normal(shape, np.float32)
+
+    def matrix(name, n_in, n_out):
+        type = ggml.IDS[recipe.format(name.split(".")[-1])]
+        data = ggml.quantize(type, random(name, n_out, n_in) / np.float32(np.sqrt(n_in)))
+        if type in ggml.NUMPY:
+            data = data.view(ggml.NUMPY[type])
+        return name + ".weight", type, (n_in, n_out), data
+
+    def vector(name, values):
+        return name, ggml.F32, values.shape, values.astype(np.float32)
+
+    def norm(name, n):
+        return vector(name + ".weight", 1 + 0.1 * random(name, n))
+
+    def biased(name, n_in, n_out):
+        yield matrix(name, n_in, n_out)
+        if recipe.biases:
+            yield vector(name + ".bias", 0.3 * random(name + ".bias", n_out))
+
+    yield matrix("token_embd", e, n_vocab)
+    if recipe.rope_factors:
+        yield vector("rope_freqs.weight", np.geomspace(1, 8, recipe.head_size // 2))
+    for layer in range(recipe.layers):
+        block = f"blk.{layer}."
+        yield norm(block + "attn_norm", e)
+        if recipe.fused_qkv:
+            yield from biased(block + "attn_qkv", e, q + 2 * kv)
+        else:
+            yield from biased(block + "attn_q", e, q)
+            yield from biased(block + "attn_k", e, kv)
+            yield from biased(block + "attn_v", e, kv)
+        yield from biased(block + "attn_output", q, e)
+        yield norm(block + "ffn_norm", e)
+        yield from biased(block + "ffn_gate", e, f)
+        yield from biased(block + "ffn_up", e, f)
+        yield from biased(block + "ffn_down", f, e)
+    yield norm("output_norm", e)
+    if recipe.separate_output:
+        yield matrix("output", e, n_vocab)
+
+
+FIXTURES = [
+    Recipe("tiny-gqa-q4_1", "Q4_1"),
+    Recipe(
+        "tiny-bias-f16", "F16", layers=1, embedding=48, feed_forward=80, vocabulary="byte_pair", biases=True,
+        separate_output=True, rope_factors=True, rope_scaling="yarn"),
+    Recipe(
+        "tiny-kquants", "Q2_K", layers=1, embedding=256, kv_heads=1, head_size=64, feed_forward=256,
+        formats=(("attn_q", "Q4_K"), ("attn_k", "Q6_K"), ("attn_v", "Q5_K"), ("attn_output", "Q3_K"),
+                 ("ffn_up", "Q3_K"), ("ffn_down", "Q4_K"))),
+]
+
+SMALL_BLOCKS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
+LARGE_BLOCKS = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+
+# Rows of an odd number of blocks of 32, where the format allows; multiples of 256 for all.
+SUITE = FIXTURES + [
+    Recipe(f"odd-{name.lower()}", name, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=224)
+    for name in SMALL_BLOCKS
+] + [
+    Recipe(f"even-{name.lower()}", name, embedding=256, heads=4, kv_heads=2, head_size=64, feed_forward=512)
+    for name in SMALL_BLOCKS + LARGE_BLOCKS
+] + [
+    Recipe("mha-linear", "Q8_0", kv_heads=4, rope_scaling="linear", vocabulary="byte_pair"),
+    Recipe("mqa-yarn", "Q5_1", kv_heads=1, rope_scaling="yarn"),
+    Recipe("bias-q4_0", "Q4_0", biases=True, separate_output=True),
+    Recipe("fused-q5_0", "Q5_0", fused_qkv=True),
+    Recipe("fused-bias-f32", "F32", fused_qkv=True, biases=True, rope_factors=True),
+    Recipe("wide-heads-bf16", "BF16", head_size=32, separate_output=True),
+    Recipe("llama3-rope-q6_k", "Q6_K", embedding=256, head_size=64, feed_forward=256, rope_factors=True),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fixtures", metavar="FOLDER")
+    parser.add_argument("--all", metavar="FOLDER")
+    options = parser.parse_args()
+    for folder, recipes in ((options.fixtures, FIXTURES), (options.all, SUITE)):
+        for recipe in recipes if folder else []:
+            os.makedirs(folder, exist_ok=True)
+            path = write(recipe, folder)
+            print(f"{os.path.getsize(path):>9,} bytes  {path}")
+
+
+if __name__ == "__main__":
+    main()
