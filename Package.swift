@@ -42,16 +42,20 @@ let package = Package(
                 "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        // row 6
+        .target(name: "Analysis", dependencies: ["Tensors", "ComputeGraph", "LlamaModel", "Recording"]),
         // row 7
         .target(
             name: "Presentation",
-            dependencies: ["Tensors", "GGUF", "ComputeGraph", "LlamaModel", "Recording", "Rainbow"]),
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Tokenization", "LlamaModel", "Recording", "Analysis", "Rainbow",
+            ]),
         // row 8
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording", "Presentation",
+                "Recording", "Analysis", "Presentation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -8,7 +8,7 @@ public struct KVCache: Sendable {
     /// C: positions there is room for.
     public let capacity: Int
     /// Positions written so far.
-    public internal(set) var count = 0
+    public package(set) var count = 0
     public let keys: [Tensor]
     public let values: [Tensor]
 

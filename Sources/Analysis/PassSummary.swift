@@ -1,0 +1,52 @@
+import ComputeGraph
+import LlamaModel
+import Recording
+import Tensors
+
+/// What a beginner wants to see of a pass: a line a layer, gathered while it runs.
+public final class PassSummary: ExecutionObserver {
+    public struct Layer: Sendable {
+        public let index: Int
+        /// Wall time of its operations.
+        public internal(set) var nanoseconds = 0
+        /// Root mean square of the residual stream at the last token, after the layer.
+        public internal(set) var residualRMS = 0.0
+        /// How each head looks from the last token.
+        public internal(set) var heads: [AttentionSummary] = []
+    }
+
+    public private(set) var layers: [Layer]
+    /// Root mean square of the last token's embedding: the residual stream before the first layer.
+    public private(set) var embeddingRMS = 0.0
+    public private(set) var nanoseconds = 0
+    public private(set) var operations = 0
+
+    public init(layers: Int) {
+        self.layers = (0..<layers).map { Layer(index: $0) }
+    }
+
+    public func didEvaluate(_ evaluation: Evaluation) {
+        let node = evaluation.node
+        operations += 1
+        nanoseconds += evaluation.nanoseconds
+        if node.layer == nil, node.kind == "GET_ROWS" { embeddingRMS = lastColumnRMS(evaluation.output) }
+        guard let layer = node.layer else { return }
+        layers[layer].nanoseconds += evaluation.nanoseconds
+        if node.kind == "SOFT_MAX" {
+            let shape = evaluation.output.shape
+            layers[layer].heads = (0..<shape.ne2).map { head in
+                evaluation.output.withRow(of: Float.self, shape.ne1 - 1, head) { row in
+                    AttentionSummary((0..<row.count).map { row[$0] })
+                }
+            }
+        } else if node.name == "l_out-\(layer)" {
+            layers[layer].residualRMS = lastColumnRMS(evaluation.output)
+        }
+    }
+
+    private func lastColumnRMS(_ tensor: Tensor) -> Double {
+        tensor.withRow(of: Float.self, tensor.shape.ne1 - 1) { row in
+            Statistics((0..<row.count).map { row[$0] }).rms ?? 0
+        }
+    }
+}

@@ -1,0 +1,77 @@
+/// A matrix as a picture: one cell a value, or an average of several where there are more values than room.
+struct HeatMap {
+    let rows: Int
+    let columns: Int
+    /// Row by row; `nil` where there is no value.
+    let values: [Double?]
+
+    /// Without colour: from blank, which is zero or nothing, to full.
+    private static let shades = Array(" ·:-=+*#%@")
+
+    /// The largest magnitude, which the darkest colour stands for.
+    private var scale: Double {
+        let largest = values.lazy.compactMap { $0 }.filter(\.isFinite).map(abs).max() ?? 0
+        return largest > 0 ? largest : 1
+    }
+
+    /// Lines without line ends: the picture, and a legend with the unit.
+    func lines(_ style: Style, maximumRows: Int = 32, unit: String) -> [String] {
+        let width = style.width - 8
+        let cell = columns * 2 <= width ? 2 : 1
+        let shown = (rows: min(rows, maximumRows), columns: min(columns, width / cell))
+        let scale = scale
+        var lines: [String] = []
+        for r in 0..<shown.rows {
+            let from = (r * rows / shown.rows, (r + 1) * rows / shown.rows)
+            var line = "\(from.0)".leftPadded(to: 6) + "  "
+            for c in 0..<shown.columns {
+                let columnRange = (c * columns / shown.columns, (c + 1) * columns / shown.columns)
+                line += paint(mean(from.0..<from.1, columnRange.0..<columnRange.1), scale, cell, style)
+            }
+            lines.append(line)
+        }
+        let pooling = shown.rows < rows || shown.columns < columns
+            ? "; each cell the mean of up to \((rows + shown.rows - 1) / shown.rows) x \((columns + shown.columns - 1) / shown.columns) values"
+            : ""
+        return lines + legend(style, scale, unit).map { "        " + $0 } + (pooling.isEmpty ? [] : ["        " + style.dim("ne0 runs to the right\(pooling)")])
+    }
+
+    private func mean(_ rowRange: Range<Int>, _ columnRange: Range<Int>) -> Double? {
+        var (sum, count) = (0.0, 0)
+        for r in rowRange {
+            for c in columnRange {
+                guard let value = values[r * columns + c], value.isFinite else { continue }
+                sum += value
+                count += 1
+            }
+        }
+        return count > 0 ? sum / Double(count) : nil
+    }
+
+    private func paint(_ value: Double?, _ scale: Double, _ width: Int, _ style: Style) -> String {
+        guard let value else { return String(repeating: style.isColored ? " " : "?", count: width) }
+        let share = max(-1, min(1, value / scale))
+        if style.isColored { return style.onBackground(String(repeating: " ", count: width), Self.color(share)) }
+        let shade = Self.shades[Int((abs(share) * Double(Self.shades.count - 1)).rounded())]
+        // Two columns leave room for the sign.
+        return width == 2 ? (share < 0 && shade != " " ? "-" : " ") + String(shade) : String(shade)
+    }
+
+    /// Blue for negative, white for zero, orange for positive: told apart by people who do not see red and green.
+    private static func color(_ share: Double) -> (red: UInt8, green: UInt8, blue: UInt8) {
+        let end: (Double, Double, Double) = share < 0 ? (33, 102, 172) : (230, 97, 1)
+        // A root lifts the many small values above white.
+        let amount = abs(share).squareRoot()
+        func mix(_ channel: Double) -> UInt8 { UInt8((247 + (channel - 247) * amount).rounded()) }
+        return (mix(end.0), mix(end.1), mix(end.2))
+    }
+
+    private func legend(_ style: Style, _ scale: Double, _ unit: String) -> [String] {
+        let steps = [-1, -0.5, -0.1, 0, 0.1, 0.5, 1]
+        if style.isColored {
+            let cells = steps.map { style.onBackground("  ", Self.color($0)) }.joined()
+            return ["\(Numbers.short(-scale)) \(cells) \(Numbers.short(scale))\(unit)"]
+        }
+        return ["blank 0, @ \(Numbers.short(scale))\(unit) in magnitude, - marks negative where there is room"]
+    }
+}

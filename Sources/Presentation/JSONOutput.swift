@@ -1,0 +1,18 @@
+import Foundation
+
+/// One JSON document: snake_case keys, sorted; infinities and NaN as strings.
+public enum JSONOutput {
+    public static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// A command's result: a document for programs and a page for people.
+public protocol Report: Encodable {
+    func page(_ style: Style) -> String
+}

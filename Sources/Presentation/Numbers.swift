@@ -1,0 +1,68 @@
+import Foundation
+
+/// Numbers as people read them.
+enum Numbers {
+    /// Four significant digits: `0.1234`, `12.34`, `1.234e-05`.
+    static func short(_ value: Double?) -> String {
+        guard let value else { return "-" }
+        if value == 0 { return "0" }
+        return String(format: abs(value) >= 1e5 || abs(value) < 1e-3 ? "%.3e" : "%.4g", value)
+    }
+
+    /// Up to eight significant digits, without trailing zeros: for results of queries.
+    static func significant(_ value: Double) -> String { String(format: "%.8g", value) }
+
+    /// Two decimals.
+    static func fixed(_ value: Double, _ decimals: Int = 2) -> String { String(format: "%.\(decimals)f", value) }
+
+    /// `1.23 ms`, `45.6 µs`.
+    static func duration(nanoseconds: Int) -> String {
+        let ns = Double(nanoseconds)
+        if ns < 1e3 { return "\(nanoseconds) ns" }
+        if ns < 1e6 { return String(format: "%.1f µs", ns / 1e3) }
+        if ns < 1e9 { return String(format: "%.1f ms", ns / 1e6) }
+        return String(format: "%.2f s", ns / 1e9)
+    }
+
+    /// `42 %`, `0.31 %`.
+    static func percent(_ share: Double) -> String {
+        String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
+    }
+
+    /// `134,515,008`.
+    static func grouped(_ value: Int) -> String {
+        let digits = String(abs(value))
+        var text = ""
+        for (place, digit) in digits.enumerated() {
+            if place > 0, (digits.count - place) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return (value < 0 ? "-" : "") + text
+    }
+
+    /// `134.5 M`.
+    static func scaled(_ value: Int) -> String {
+        let v = Double(value)
+        if v < 1e3 { return "\(value)" }
+        if v < 1e6 { return String(format: "%.1f k", v / 1e3) }
+        if v < 1e9 { return String(format: "%.1f M", v / 1e6) }
+        return String(format: "%.2f G", v / 1e9)
+    }
+}
+
+/// Shares as bars.
+enum Bar {
+    private static let eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+    private static let levels = Array("▁▂▃▄▅▆▇█")
+
+    /// A horizontal bar of at most `width` columns for a share of 0 to 1.
+    static func horizontal(_ share: Double, width: Int) -> String {
+        let parts = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
+        return String(repeating: "█", count: parts / 8) + eighths[parts % 8]
+    }
+
+    /// One column a value, each a share of 0 to 1.
+    static func sparkline(_ shares: [Double]) -> String {
+        String(shares.map { levels[min(7, max(0, Int($0 * 8)))] })
+    }
+}

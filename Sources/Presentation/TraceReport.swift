@@ -1,0 +1,221 @@
+import Analysis
+import Foundation
+import LlamaModel
+import Recording
+
+/// The result of `trace`.
+public struct TraceReport: Report {
+    public let trace: String?
+    public let model: String
+    public let promptIds: [Int]
+    public let promptPieces: [String]
+    public let generatedIds: [Int]
+    public let generatedText: String
+    /// Operations evaluated, all passes.
+    public let nOps: Int
+    public let nPasses: Int
+    public let sizeBytes: Int?
+    public let wallNs: Int
+    /// Generated tokens a second, decode passes only; nil if there was none.
+    public let tokensPerSecond: Double?
+    /// Prompt tokens a second.
+    public let promptTokensPerSecond: Double
+    public let capture: String
+    public let top: [Top]
+    public let layers: [Layer]
+
+    public struct Top: Encodable, Sendable {
+        let rank: Int
+        let tokenId: Int
+        let piece: String
+        let logit: Double
+        let probability: Double
+    }
+
+    public struct Layer: Encodable, Sendable {
+        let layer: Int
+        let ns: Int
+        let residualRms: Double
+        let entropyBits: [Double]
+        let sinkWeight: [Double]
+        let topHead: Int
+        let topPosition: Int
+        let topWeight: Double
+    }
+
+    private let embeddingRMS: Double
+    private let groupSize: Int
+    private let passNs: Int
+
+    private enum CodingKeys: CodingKey {
+        case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
+            tokensPerSecond, promptTokensPerSecond, capture, top, layers
+    }
+
+    /// What the command knows when a run is over.
+    public struct Outcome {
+        public var trace: String?
+        public var promptIds: [Int]
+        public var generatedIds: [Int]
+        public var generatedText: String
+        public var operations: Int
+        public var passes: Int
+        public var sizeBytes: Int?
+        public var wallNs: Int
+        public var promptNs: Int
+        public var decodeNs: Int
+        public var capture: Capture
+        /// The prompt's pass and what it predicted.
+        public var summary: PassSummary
+        public var prediction: Prediction
+
+        public init(
+            trace: String?, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
+            sizeBytes: Int?, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
+            prediction: Prediction
+        ) {
+            self.trace = trace
+            self.promptIds = promptIds
+            self.generatedIds = generatedIds
+            self.generatedText = generatedText
+            self.operations = operations
+            self.passes = passes
+            self.sizeBytes = sizeBytes
+            self.wallNs = wallNs
+            self.promptNs = promptNs
+            self.decodeNs = decodeNs
+            self.capture = capture
+            self.summary = summary
+            self.prediction = prediction
+        }
+    }
+
+    public init(_ outcome: Outcome, model: Llama) {
+        trace = outcome.trace
+        self.model = model.file.path
+        promptIds = outcome.promptIds
+        promptPieces = outcome.promptIds.map(model.tokenizer.displayPiece)
+        generatedIds = outcome.generatedIds
+        generatedText = outcome.generatedText
+        nOps = outcome.operations
+        nPasses = outcome.passes
+        sizeBytes = outcome.sizeBytes
+        wallNs = outcome.wallNs
+        capture = outcome.capture.description
+        passNs = outcome.promptNs
+        promptTokensPerSecond = Double(outcome.promptIds.count) / Double(max(1, outcome.promptNs)) * 1e9
+        let decodes = outcome.passes - 1
+        tokensPerSecond = decodes > 0 ? Double(decodes) / Double(max(1, outcome.decodeNs)) * 1e9 : nil
+        embeddingRMS = outcome.summary.embeddingRMS
+        groupSize = model.configuration.groupSize
+        top = outcome.prediction.top(10, model.tokenizer).enumerated().map { rank, candidate in
+            Top(
+                rank: rank, tokenId: candidate.token, piece: candidate.piece, logit: candidate.logit,
+                probability: candidate.probability)
+        }
+        layers = outcome.summary.layers.map { layer in
+            // Looking at the first position or at oneself says little; the strongest other look says most.
+            let position = outcome.promptIds.count - 1
+            let ranked = layer.heads.enumerated().sorted { a, b in
+                let (x, y) = (Self.isTelling(a.element, position), Self.isTelling(b.element, position))
+                return x == y ? a.element.topWeight > b.element.topWeight : x
+            }
+            let best = ranked[0]
+            return Layer(
+                layer: layer.index, ns: layer.nanoseconds, residualRms: layer.residualRMS,
+                entropyBits: layer.heads.map(\.entropyBits), sinkWeight: layer.heads.map { Double($0.sinkWeight) },
+                topHead: best.offset, topPosition: best.element.topPosition, topWeight: Double(best.element.topWeight))
+        }
+    }
+
+    private static func isTelling(_ head: AttentionSummary, _ position: Int) -> Bool {
+        head.topPosition != 0 && head.topPosition != position
+    }
+
+    // MARK: for people
+
+    public func page(_ style: Style) -> String {
+        (tokenLines(style) + [""] + layerLines(style) + [""] + topLines(style) + [""] + closingLines(style))
+            .joined(separator: "\n")
+    }
+
+    private func tokenLines(_ style: Style) -> [String] {
+        var lines = [style.bold("1  The prompt as the model reads it: \(promptIds.count) tokens")]
+        var line = "  "
+        for (id, piece) in zip(promptIds, promptPieces) {
+            let word = " \(id)\(style.accent("‹\(piece)›"))"
+            let width = " \(id)‹\(piece)›".displayWidth
+            if line.plainWidth + width > style.width { (lines, line) = (lines + [line], "  ") }
+            line += word
+        }
+        return lines + [line]
+    }
+
+    private func layerLines(_ style: Style) -> [String] {
+        let most = log2(Double(max(2, promptIds.count)))
+        let headWidth = max(9, layers.first?.entropyBits.count ?? 0)
+        var lines = [
+            style.bold("2  The pass, layer by layer"),
+            "   The residual stream starts as the last token's embedding (rms \(Numbers.short(embeddingRMS))); each layer",
+            "   adds to it. 'spread': a bar a query head, how widely it looks from the last token",
+            "   (▁ one position, █ all alike). 'first': attention parked on token 0, mean of heads.",
+            "",
+            style.dim("   layer     time   rms after  \("spread".padded(to: headWidth))  first  a telling head"),
+        ]
+        for layer in layers {
+            let spread = Bar.sparkline(layer.entropyBits.map { min(0.999, $0 / most) })
+            let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
+            let head = "head \(layer.topHead) (KV \(layer.topHead / groupSize)) → "
+            let looked = "\(Numbers.percent(layer.topWeight)) on ‹\(promptPieces[layer.topPosition])›"
+            lines.append(
+                "   " + "\(layer.layer)".leftPadded(to: 5)
+                    + Numbers.duration(nanoseconds: layer.ns).leftPadded(to: 9) + "  "
+                    + Numbers.fixed(layer.residualRms).leftPadded(to: 10) + "  " + style.accent(spread.padded(to: headWidth))
+                    + "  " + Numbers.fixed(sink * 100, 0).leftPadded(to: 3) + " %  "
+                    + (head + looked).cut(to: max(8, style.width - 44 - headWidth)))
+        }
+        return lines
+    }
+
+    private func topLines(_ style: Style) -> [String] {
+        var table = Table([("   ", .left), ("token", .right), ("piece", .left), ("logit", .right), ("probability", .left)])
+        for candidate in top {
+            table.add(
+                "   \(candidate.rank + 1)", "\(candidate.tokenId)", "‹\(candidate.piece)›",
+                Numbers.fixed(candidate.logit),
+                Numbers.percent(candidate.probability).padded(to: 7) + Bar.horizontal(candidate.probability, width: 24))
+        }
+        return [style.bold("3  What the model expects after the prompt")] + table.lines(style)
+    }
+
+    private func closingLines(_ style: Style) -> [String] {
+        var speed = "\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"); "
+        speed += "prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s"
+        if let tokensPerSecond { speed += ", then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s" }
+        speed += "; \(Numbers.duration(nanoseconds: wallNs)) in all"
+        guard let trace, let sizeBytes else {
+            return [speed, "Nothing was recorded (--capture none)."]
+        }
+        let layer = layers.count / 2
+        return [
+            speed,
+            style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))",
+            "",
+            "Next, on this trace:",
+            "  quipu ops --layer 0                        the operations of one layer, in order",
+            "  quipu show 'kq_soft_max-\(layer)[:,:,0]'".padded(to: 45) + "where head 0 of layer \(layer) looks",
+            "  quipu sql 'SELECT * FROM v_layer'          any question, in SQL",
+        ]
+    }
+}
+
+extension String {
+    /// Display width without the escape sequences that colour it.
+    fileprivate var plainWidth: Int {
+        var (text, isInEscape) = ("", false)
+        for character in self {
+            if character == "\u{1B}" { isInEscape = true } else if isInEscape { isInEscape = character != "m" } else { text.append(character) }
+        }
+        return text.displayWidth
+    }
+}

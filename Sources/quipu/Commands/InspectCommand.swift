@@ -1,0 +1,45 @@
+import ArgumentParser
+import GGUF
+import Presentation
+import Recording
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "What is in a GGUF file: header, metadata, tensors, real bits per weight.",
+        discussion: """
+            Any GGUF file can be listed, whatever its architecture and formats.
+
+            Example:
+              quipu inspect model.gguf --tensors
+            """)
+
+    @Argument(help: ModelArgument.help) var model: String?
+    @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
+    @Flag(help: "List every metadata key.") var metadata = false
+    @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes: String?
+    @Option(help: "With --bytes: the first byte, counted from the tensor's start.") var offset = 0
+    @Option(help: "With --bytes: how many bytes.") var count = 320
+    @Flag(help: "With --json: long metadata arrays to their end.") var wholeArrays = false
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func run() throws {
+        let file = try ModelArgument.open(model)
+        guard let bytes else {
+            var sections: InspectReport.Section = []
+            if tensors { sections.insert(.tensors) }
+            if metadata { sections.insert(.metadata) }
+            return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
+        }
+        guard let info = file.tensor(named: bytes) else {
+            let near = nearest(to: bytes, in: file.tensors.map(\.name))
+            throw InputError(
+                "\(file.path): there is no tensor '\(bytes)'."
+                    + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?") + " --tensors lists them.")
+        }
+        guard offset >= 0, offset < info.byteCount, count > 0 else {
+            throw InputError("'\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) --count \(count) is outside")
+        }
+        try printing.print(BytesReport(info, in: file, range: offset..<min(info.byteCount, offset + count)))
+    }
+}

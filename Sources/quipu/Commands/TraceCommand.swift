@@ -1,0 +1,106 @@
+import Analysis
+import ArgumentParser
+import Foundation
+import LlamaModel
+import Presentation
+import Recording
+import Tokenization
+
+extension Capture.Policy: ExpressibleByArgument {}
+
+struct TraceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trace",
+        abstract: "Run a prompt and record every operation.",
+        discussion: """
+            Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next
+            tokens. The trace is one SQLite file; `ops`, `show` and `sql` read it.
+
+            Example:
+              quipu trace model.gguf --prompt "The capital of France is" --generate 8
+            """)
+
+    @Argument(help: ModelArgument.help) var model: String?
+    @Option(name: .shortAndLong, help: "The text to continue. Special tokens such as <|im_start|> are recognised.")
+    var prompt: String
+    @Option(name: .shortAndLong, help: "Tokens to generate. The last one is not evaluated.")
+    var generate = 1
+    @Option(
+        help: "What to keep: none (tokens and logits), stats (a row an operation), last (and the last token's values), all."
+    )
+    var capture = Capture.Policy.all
+    @Option(help: "Keep values only of operations of these names; * and ? stand for anything. Repeatable.")
+    var only: [String] = []
+    @Option(name: .shortAndLong, help: "The trace to write. (default: trace.db, or the next free trace-2.db, …)")
+    var output: String?
+    @Flag(help: "Replace the output if it is an earlier trace.") var force = false
+    @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
+    @Flag(help: "Print how large the trace would be, and run nothing.") var estimate = false
+    @Option(help: "Refuse to write a trace larger than this, such as 500M or 2G (powers of 1024).")
+    var maxSize = "2G"
+    @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func validate() throws {
+        if generate < 0 { throw ValidationError("--generate takes 0 or more") }
+        if force && append { throw ValidationError("--force replaces a trace, --append adds to it; give one of them") }
+        if Self.bytes(maxSize) == nil { throw ValidationError("--max-size takes a number with K, M or G, as in 2G") }
+    }
+
+    func run() async throws {
+        let start = ContinuousClock.now
+        let model = try Llama(file: try ModelArgument.open(model))
+        for warning in model.tokenizer.vocabulary.warnings { Terminal.complain("quipu: warning: \(warning)") }
+        let ids = model.tokenizer.encode(prompt)
+        guard !ids.isEmpty else { throw LlamaError.emptyPrompt }
+        let capture = Capture(capture, names: only.flatMap { $0.split(separator: ",").map(String.init) })
+        let size = try TraceEstimate(
+            model: model, capture: capture, promptTokens: ids.count, decodes: max(0, generate - 1))
+        if estimate { return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate)) }
+        let limit = Self.bytes(maxSize)!
+        if size.total > limit { throw TraceError.tooLarge(estimate: size.total, limit: limit) }
+
+        let path = output ?? Self.freeName()
+        // The session checks the length before a file appears.
+        let session = try Session(model, positions: ids.count + max(0, generate - 1), threads: threads.count)
+        let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
+        let recorder = try TraceRecorder(
+            store: store, model: model,
+            run: RunDescription(
+                prompt: prompt, sampling: sampling.options, threads: threads.count, kernels: "reference",
+                capture: capture, engineVersion: Quipu.version))
+        var tracing = Tracing(session: session, recorder: recorder, sampler: Sampler(sampling.options))
+        tracing.stopsAtEnd = !sampling.ignoreEos
+        try tracing.run(ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0) })
+        try await recorder.finish(nanoseconds: start.duration(to: .now).nanoseconds)
+        LastTrace.remember(path)
+
+        let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        let report = TraceReport(
+            tracing.outcome(path: path, bytes: bytes, wallNs: start.duration(to: .now).nanoseconds, capture: capture),
+            model: model)
+        if !printing.json { Terminal.write("\n\n") }
+        try printing.print(report)
+    }
+
+    /// `trace.db`, or the first of `trace-2.db`, `trace-3.db`, … that does not exist.
+    private static func freeName() -> String {
+        let names = ["trace.db"] + (2...100_000).lazy.map { "trace-\($0).db" }
+        return names.first { !FileManager.default.fileExists(atPath: $0) } ?? "trace.db"
+    }
+
+    /// `2G` in bytes.
+    static func bytes(_ text: String) -> Int? {
+        let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
+        guard let last = text.uppercased().last else { return nil }
+        let unit = units[last]
+        guard let number = Double(unit == nil ? text[...] : text.dropLast()), number >= 0 else { return nil }
+        let bytes = number * Double(unit ?? 1)
+        return bytes < 9e18 ? Int(bytes) : nil
+    }
+}
+
+extension Duration {
+    var nanoseconds: Int { Int(components.seconds) * 1_000_000_000 + Int(components.attoseconds / 1_000_000_000) }
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import ComputeGraph
+import Foundation
+import GGUF
+import LlamaModel
+import Recording
+import Tokenization
+
+@main
+struct Quipu: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "quipu",
+        abstract: "Step through a llama-family GGUF model: every operation, weight and bit, recorded and explained.",
+        discussion: """
+            MODEL is a path to a .gguf file. TRACE is a file that `trace` wrote; without one, the last is used.
+
+            Example:
+              quipu trace model.gguf --prompt "The capital of France is"
+            """,
+        version: version,
+        subcommands: [
+            InspectCommand.self,
+            TokenizeCommand.self,
+            GraphCommand.self,
+            TraceCommand.self,
+            OpsCommand.self,
+            ShowCommand.self,
+            SQLCommand.self,
+        ])
+
+    /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let error where isInputError(error) {
+            Terminal.complain("quipu: \(error)")
+            exit(withError: ExitCode(1))
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    private static func isInputError(_ error: any Error) -> Bool {
+        error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
+            || error is GraphError || error is InputError
+    }
+}
+
+/// Input that a command cannot use, in words.
+struct InputError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

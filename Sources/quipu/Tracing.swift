@@ -1,0 +1,82 @@
+import Analysis
+import ComputeGraph
+import LlamaModel
+import Presentation
+import Recording
+import Tokenization
+
+/// A recorded run: the prompt's pass, then one pass for each further token.
+struct Tracing {
+    var session: Session
+    let recorder: TraceRecorder
+    var sampler: Sampler
+    /// Whether an end-of-generation token ends the run.
+    var stopsAtEnd = true
+
+    private var promptIds: [Int] = []
+    private var generated: [Int] = []
+    private var text = ""
+    private var operations = 0
+    private var passes = 0
+    private var promptNs = 0
+    private var decodeNs = 0
+    private var summary: PassSummary?
+    private var firstPrediction: Prediction?
+
+    init(session: Session, recorder: TraceRecorder, sampler: Sampler) {
+        self.session = session
+        self.recorder = recorder
+        self.sampler = sampler
+    }
+
+    /// - Parameter stream: called with the prompt and with each piece of text as it is generated.
+    mutating func run(_ ids: [Int], generate: Int, stream: ((String) -> Void)?) throws {
+        let tokenizer = session.model.tokenizer
+        promptIds = ids
+        var detokenizer = Detokenizer(tokenizer: tokenizer)
+        stream?(tokenizer.decode(ids))
+        try recorder.record(tokens: ids, from: 0, source: "prompt")
+        let summary = PassSummary(layers: session.model.configuration.layers)
+        self.summary = summary
+        var prediction = try evaluate(ids, observers: [summary])
+        firstPrediction = prediction
+
+        while generated.count < generate {
+            let token = sampler.sample(prediction.logits)
+            try recorder.record(
+                tokens: [token], from: ids.count + generated.count, source: "generated", prediction: prediction)
+            generated.append(token)
+            let piece = detokenizer.append(token)
+            text += piece
+            stream?(piece)
+            let isEnd = tokenizer.vocabulary.endOfGeneration.contains(token)
+            if generated.count == generate || (isEnd && stopsAtEnd) { break }
+            prediction = try evaluate([token], observers: [])
+        }
+        let rest = detokenizer.finish()
+        text += rest
+        stream?(rest)
+    }
+
+    private mutating func evaluate(_ tokens: [Int], observers: [any ExecutionObserver]) throws -> Prediction {
+        let start = ContinuousClock.now
+        var pass = try session.pass(over: tokens, observers: observers + [recorder])
+        try recorder.begin(pass)
+        try pass.interpreter.run()
+        let prediction = Prediction(logits: pass.logits!)
+        let elapsed = start.duration(to: .now).nanoseconds
+        try recorder.end(pass, prediction: prediction, nanoseconds: elapsed)
+        session.advance(past: pass)
+        operations += pass.interpreter.graph.nodes.count
+        passes += 1
+        if passes == 1 { promptNs = elapsed } else { decodeNs += elapsed }
+        return prediction
+    }
+
+    func outcome(path: String, bytes: Int?, wallNs: Int, capture: Capture) -> TraceReport.Outcome {
+        TraceReport.Outcome(
+            trace: path, promptIds: promptIds, generatedIds: generated, generatedText: text, operations: operations,
+            passes: passes, sizeBytes: bytes, wallNs: wallNs, promptNs: promptNs, decodeNs: decodeNs, capture: capture,
+            summary: summary!, prediction: firstPrediction!)
+    }
+}
