@@ -6,18 +6,18 @@ struct HeaderEncoder {
     let alignment: Int
     private var dataByteCount = 0
 
-    init(_ metadata: Metadata, _ entries: [GGUFWriter.Entry], version: Int) {
+    init(_ metadata: Metadata, _ tensors: [GGUFWriter.TensorEntry], version: Int) {
         alignment = Self.alignment(of: metadata)
         bytes += Array("GGUF".utf8)
         append(UInt32(version))
-        append(Int64(entries.count))
+        append(Int64(tensors.count))
         append(Int64(metadata.entries.count))
         for entry in metadata.entries {
             append(entry.key)
             append(entry.value.type.rawValue)
             append(entry.value)
         }
-        for entry in entries {
+        for entry in tensors {
             append(entry.name)
             append(UInt32(entry.dimensionCount))
             for dimension in 0..<entry.dimensionCount { append(Int64(entry.layout.shape[dimension])) }
