@@ -1,6 +1,6 @@
 import Tensors
 
-/// The bytes of a header, padded up to where the tensor data begins.
+/// The bytes of a header, padded up to where the tensor data, if any, begins.
 struct HeaderEncoder {
     private(set) var bytes: [UInt8] = []
     let alignment: Int
@@ -26,7 +26,8 @@ struct HeaderEncoder {
             dataByteCount += entry.layout.byteCount
             dataByteCount += dataByteCount.padding(to: alignment)
         }
-        bytes += [UInt8](repeating: 0, count: bytes.count.padding(to: alignment))
+        // Without tensors there is no data section to be aligned.
+        if !tensors.isEmpty { bytes += [UInt8](repeating: 0, count: bytes.count.padding(to: alignment)) }
     }
 
     /// The alignment that metadata asks for. A value that is none is left to `check`.
