@@ -39,7 +39,8 @@ public struct GGUFArray: Sendable {
     public func prefix(_ length: Int) -> [GGUFValue] {
         switch storage {
         case .values(let values): Array(values.prefix(length))
-        case .file(let source, let range): decoded(min(length, count), in: source, range) { GGUFValue(elementType, $0, at: $1) }
+        case .file(let source, let range):
+            decoded(min(length, count), in: source, range) { GGUFValue(elementType, $0, at: $1) }
         }
     }
 

@@ -60,7 +60,9 @@ extension GGUFError.FileProblem {
         case .directory:
             .init("a directory", "a GGUF file", "Name the .gguf file inside it.")
         case .notRegular:
-            .init("a device, pipe or socket", "a regular file", "Copy its contents to a file; models are mapped, not read.")
+            .init(
+                "a device, pipe or socket", "a regular file",
+                "Copy its contents to a file; models are mapped, not read.")
         case .empty:
             .init("an empty file", "a GGUF file", "The download probably failed before it began: download it again.")
         case .noPermission:
@@ -82,7 +84,8 @@ extension GGUFError.HeaderProblem {
             .init(Lookalike.describe(bytes), "the magic \"GGUF\"", Lookalike.advice(bytes))
         case .otherEndianness(let version):
             .init(
-                "version \(version), which is \(version.byteSwapped) with its bytes swapped", "little-endian version 2 or 3",
+                "version \(version), which is \(version.byteSwapped) with its bytes swapped",
+                "little-endian version 2 or 3",
                 "The file was made for the other byte order: convert it with gguf-py's gguf-convert-endian.")
         case .version(1):
             .init(
@@ -95,7 +98,8 @@ extension GGUFError.HeaderProblem {
         case .truncated(let field, let needed, let left):
             .init("the end of the file after \(left) bytes for \(field)", "\(needed) bytes", GGUFError.damaged)
         case .count(let field, let count, let limit):
-            .init("\(count) as \(field)", "0 to \(limit), which is what the rest of the file can hold", GGUFError.damaged)
+            .init(
+                "\(count) as \(field)", "0 to \(limit), which is what the rest of the file can hold", GGUFError.damaged)
         case .stringTooLong(let field, let length):
             .init("a string of \(length) bytes for \(field)", "at most \(GGUFLimits.stringBytes)", GGUFError.damaged)
         case .arrayTooLong(let key, let count):
@@ -140,7 +144,8 @@ extension GGUFError.TensorProblem {
                 GGUFError.reported)
         case .duplicateName(let name, let file):
             .init(
-                "the tensor \(GGUFError.quoted(name)), which \(file) already has", "each tensor once", GGUFError.reported)
+                "the tensor \(GGUFError.quoted(name)), which \(file) already has", "each tensor once",
+                GGUFError.reported)
         case .dimensionCount(let name, let count):
             .init("\(count) dimensions for tensor \(GGUFError.quoted(name))", "at most 4", GGUFError.damaged)
         case .dimension(let name, let dimension, let extent):
@@ -172,7 +177,8 @@ extension GGUFError.TensorProblem {
                 "\(expected), right after the tensor before, padded to \(alignment)", GGUFError.reported)
         case .dataTruncated(let name, let end, let byteCount):
             .init(
-                "the end of the file at byte \(byteCount)", "data of tensor \(GGUFError.quoted(name)) up to byte \(end)",
+                "the end of the file at byte \(byteCount)",
+                "data of tensor \(GGUFError.quoted(name)) up to byte \(end)",
                 "At least \(end - byteCount) bytes are missing: download the file again.")
         case .values(let name, let found, let expected):
             .init(
@@ -192,7 +198,8 @@ extension GGUFError.SplitProblem {
                 "type \(found.name) for \"\(key)\"", "type \(expected.name)", "Split the model again with gguf-split.")
         case .notFirst(let number, let first):
             .init(
-                "part \(number) of a split model", "part 1", "Open \(first ?? "the first part"); the others are found by name.")
+                "part \(number) of a split model", "part 1",
+                "Open \(first ?? "the first part"); the others are found by name.")
         case .fileName(let ending):
             .init(
                 "a name with another ending", "a first part ending in \"\(ending)\"",

@@ -124,7 +124,7 @@ private struct Part {
         let part: Part
         do {
             part = try Part(path: path, index: index)
-        } catch where error.problem == .file(.missing) {
+        } catch  where error.problem == .file(.missing) {
             throw GGUFError(file: path, .split(.missingPart(number: index + 1, count: name.count)))
         }
         let number = try part.integer(SplitKey.number, .uint16)

@@ -6,7 +6,7 @@ import Tensors
 /// the disk and renamed. So a model may even be written over the one that its tensors come from.
 public struct GGUFWriter: Sendable {
     /// One tensor to write. Its values are asked for when its turn comes, so that a whole model need not fit in memory.
-    public struct Entry: Sendable {
+    public struct TensorEntry: Sendable {
         public let name: String
         public let layout: Layout
         /// Dimensions to store; the shape's others must be 1.
@@ -21,12 +21,13 @@ public struct GGUFWriter: Sendable {
             name: String, type: TensorType, shape: Shape, dimensionCount: Int? = nil,
             values: @escaping @Sendable () throws -> Tensor
         ) {
-            let fewest = shape.significant.count
-            precondition(
-                fewest == 1 || (dimensionCount ?? fewest) >= fewest, "\(dimensionCount!) dimensions for shape \(shape)")
+            let significant = shape.significant.count
+            let fewest = shape == Shape(1) ? 0 : significant
+            let count = dimensionCount ?? significant
+            precondition((fewest...4).contains(count), "\(count) dimensions for shape \(shape)")
             self.name = name
             layout = Layout(type, shape)
-            self.dimensionCount = dimensionCount ?? fewest
+            self.dimensionCount = count
             self.values = values
         }
 
@@ -51,14 +52,14 @@ public struct GGUFWriter: Sendable {
     }
 
     public var metadata: Metadata
-    public var entries: [Entry]
+    public var tensors: [TensorEntry]
     /// 2 or 3; the files differ in this number only.
     public var version: Int
 
     /// - Parameter metadata: `general.alignment`, if present, is obeyed.
-    public init(metadata: Metadata, entries: [Entry], version: Int = 3) {
+    public init(metadata: Metadata, tensors: [TensorEntry], version: Int = 3) {
         self.metadata = metadata
-        self.entries = entries
+        self.tensors = tensors
         self.version = version
     }
 
@@ -67,11 +68,11 @@ public struct GGUFWriter: Sendable {
     /// - Throws: `GGUFError` if the path is taken, cannot be written, or the file would be one that `GGUFFile` refuses;
     ///   and whatever making a tensor's values throws. Nothing is left behind then.
     public func write(to path: String, overwrite: Bool = false) throws {
-        try Self.write([PartPlan(path: path, metadata: metadata, entries: entries)], version, overwrite: overwrite)
+        try Self.write([PartPlan(path: path, metadata: metadata, tensors: tensors)], version, overwrite: overwrite)
     }
 
-    /// Writes a split model, `PREFIX-00001-of-0000N.gguf` and so on, as llama.cpp's `gguf-split` does: the first part has
-    /// the metadata, each part its number.
+    /// Writes a split model, `PREFIX-00001-of-0000N.gguf` and so on, as llama.cpp's `gguf-split` does: the first part
+    /// has the metadata, each part its number.
     ///
     /// - Returns: The paths, in order.
     /// - Throws: As `write(to:overwrite:)`. Either all parts appear or, but for failing renames, none.
@@ -82,10 +83,10 @@ public struct GGUFWriter: Sendable {
         let plans = groups.enumerated().map { index, group in
             PartPlan(
                 path: SplitName(prefix: prefix, number: index + 1, count: groups.count).path,
-                metadata: metadata(ofPart: index, of: groups.count), entries: group)
+                metadata: metadata(ofPart: index, of: groups.count), tensors: group)
         }
         // Each part is checked when it is written; that no name is in two of them is checked here.
-        try HeaderEncoder(metadata, entries, version: version).check(path: plans[0].path)
+        try HeaderEncoder(metadata, tensors, version: version).check(path: plans[0].path)
         try Self.write(plans, version, overwrite: overwrite)
         return plans.map(\.path)
     }
@@ -94,7 +95,7 @@ public struct GGUFWriter: Sendable {
     private struct PartPlan {
         let path: String
         let metadata: Metadata
-        let entries: [Entry]
+        let tensors: [TensorEntry]
     }
 
     private static func write(_ plans: [PartPlan], _ version: Int, overwrite: Bool) throws {
@@ -102,10 +103,10 @@ public struct GGUFWriter: Sendable {
         var files: [OutputFile] = []
         for plan in plans { files.append(try OutputFile(path: plan.path, overwrite: overwrite)) }
         for (plan, file) in zip(plans, files) {
-            let header = HeaderEncoder(plan.metadata, plan.entries, version: version)
+            let header = HeaderEncoder(plan.metadata, plan.tensors, version: version)
             try header.check(path: plan.path)
             try file.append(header.bytes)
-            for entry in plan.entries {
+            for entry in plan.tensors {
                 try write(entry, to: file)
                 try file.append([UInt8](repeating: 0, count: entry.layout.byteCount.padding(to: header.alignment)))
             }
@@ -114,7 +115,7 @@ public struct GGUFWriter: Sendable {
         for file in files { try file.commit() }
     }
 
-    private static func write(_ entry: Entry, to file: OutputFile) throws {
+    private static func write(_ entry: TensorEntry, to file: OutputFile) throws {
         let tensor = try entry.values()
         guard tensor.layout == entry.layout else {
             throw GGUFError(
@@ -124,12 +125,12 @@ public struct GGUFWriter: Sendable {
         try tensor.withBytes { try file.append($0) }
     }
 
-    /// The entries of each part, in order; at least one part.
-    private func groups(_ limit: SplitLimit) -> [[Entry]] {
+    /// The tensors of each part, in order; at least one part.
+    private func groups(_ limit: SplitLimit) -> [[TensorEntry]] {
         let alignment = HeaderEncoder.alignment(of: metadata)
-        var groups: [[Entry]] = [[]]
+        var groups: [[TensorEntry]] = [[]]
         var bytes = 0
-        for entry in entries {
+        for entry in tensors {
             let size = entry.layout.byteCount + entry.layout.byteCount.padding(to: alignment)
             let isFull =
                 switch limit {
@@ -156,7 +157,7 @@ public struct GGUFWriter: Sendable {
             kept + [
                 .init(key: SplitKey.number, value: .uint16(UInt16(index))),
                 .init(key: SplitKey.count, value: .uint16(UInt16(count))),
-                .init(key: SplitKey.tensorCount, value: .int32(Int32(entries.count))),
+                .init(key: SplitKey.tensorCount, value: .int32(Int32(tensors.count))),
             ])
     }
 }

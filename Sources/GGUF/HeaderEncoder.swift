@@ -1,23 +1,23 @@
 import Tensors
 
-/// The bytes of a header, padded up to where the tensor data begins.
+/// The bytes of a header, padded up to where the tensor data, if any, begins.
 struct HeaderEncoder {
     private(set) var bytes: [UInt8] = []
     let alignment: Int
     private var dataByteCount = 0
 
-    init(_ metadata: Metadata, _ entries: [GGUFWriter.Entry], version: Int) {
+    init(_ metadata: Metadata, _ tensors: [GGUFWriter.TensorEntry], version: Int) {
         alignment = Self.alignment(of: metadata)
         bytes += Array("GGUF".utf8)
         append(UInt32(version))
-        append(Int64(entries.count))
+        append(Int64(tensors.count))
         append(Int64(metadata.entries.count))
         for entry in metadata.entries {
             append(entry.key)
             append(entry.value.type.rawValue)
             append(entry.value)
         }
-        for entry in entries {
+        for entry in tensors {
             append(entry.name)
             append(UInt32(entry.dimensionCount))
             for dimension in 0..<entry.dimensionCount { append(Int64(entry.layout.shape[dimension])) }
@@ -26,7 +26,8 @@ struct HeaderEncoder {
             dataByteCount += entry.layout.byteCount
             dataByteCount += dataByteCount.padding(to: alignment)
         }
-        bytes += [UInt8](repeating: 0, count: bytes.count.padding(to: alignment))
+        // Without tensors there is no data section to be aligned.
+        if !tensors.isEmpty { bytes += [UInt8](repeating: 0, count: bytes.count.padding(to: alignment)) }
     }
 
     /// The alignment that metadata asks for. A value that is none is left to `check`.

@@ -10,7 +10,10 @@ enum Lookalike {
         (Array("<".utf8), "an HTML or XML page", "The download was answered by a web page: download the file itself."),
         (Array("PK\u{3}\u{4}".utf8), "a zip archive or PyTorch checkpoint", convert),
         ([0x1f, 0x8b], "a gzip archive", "Unpack it first: gunzip."),
-        (Array("SQLite format 3".utf8), "an SQLite database", "If it is a trace of Quipu, use the commands that take a TRACE."),
+        (
+            Array("SQLite format 3".utf8), "an SQLite database",
+            "If it is a trace of Quipu, use the commands that take a TRACE."
+        ),
     ]
 
     private static let oldGGML =

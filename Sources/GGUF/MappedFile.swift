@@ -13,7 +13,7 @@ import Tensors
 /// The file must not be shortened while it is mapped: the operating system ends a program that touches pages that are
 /// gone. (Replacing it by a rename, as `GGUFWriter` does, is harmless.)
 ///
-/// This is the one place where mapped memory is unsafe. The class may be `Sendable` because the memory is never written.
+/// This is the one place where mapped memory is unsafe. The class may be `Sendable` because nothing writes the memory.
 public final class MappedFile: ByteSource, @unchecked Sendable {
     /// The path as it was given.
     public let path: String

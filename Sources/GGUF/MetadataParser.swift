@@ -11,6 +11,7 @@ struct MetadataParser {
             let keyOffset = reader.position
             let key = try reader.string(.key(index))
             guard !key.isEmpty else { throw reader.error(at: keyOffset, .metadata(.emptyKey(index: index))) }
+            // Swift's equality, as in looking keys up: differently composed accents are no difference.
             guard keys.insert(key).inserted else {
                 throw reader.error(at: keyOffset, .metadata(.duplicateKey(key)))
             }

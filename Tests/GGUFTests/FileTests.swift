@@ -37,7 +37,8 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.write([0]) + "/model.gguf"
         try expectRefusal(
-            opening: path, GGUFError(file: path, .file(.system(call: "open", code: ENOTDIR))), found: "errno \(ENOTDIR)",
+            opening: path, GGUFError(file: path, .file(.system(call: "open", code: ENOTDIR))),
+            found: "errno \(ENOTDIR)",
             expected: "succeed")
     }
 

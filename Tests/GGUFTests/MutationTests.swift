@@ -17,7 +17,9 @@ import Testing
         }
     }
 
-    private static let interesting: [UInt8] = [0, 1, 2, 4, 8, 9, 12, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xc3, 0xfe, 0xff]
+    private static let interesting: [UInt8] = [
+        0, 1, 2, 4, 8, 9, 12, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xc3, 0xfe, 0xff,
+    ]
 
     private static func valid() -> [UInt8] {
         var raw = RawGGUF(tensors: 3, entries: 7)

@@ -10,18 +10,13 @@ import Testing
 
     /// One part, put together by hand.
     private struct PartFile {
-        var number: UInt16? = 0
-        var count: UInt16? = 2
-        var tensorCount: Int32? = 2
-        var tensors = ["a"]
-
         /// Offsets of the values of the split keys.
-        var numberOffset = 0
-        var countOffset = 0
-        var tensorCountOffset = 0
+        let numberOffset: Int
+        let countOffset: Int
+        let tensorCountOffset: Int
         /// Offset of the last tensor's record.
-        var recordOffset = 0
-        var bytes: [UInt8] = []
+        private(set) var recordOffset = 0
+        let bytes: [UInt8]
 
         init(
             number: UInt16? = 0, count: UInt16? = 2, tensorCount: Int32? = 2, tensors: [String] = ["a"]

@@ -126,10 +126,11 @@ import Testing
             expected: "0 to 42")
     }
 
-    @Test(arguments: [
-        (4, "Q4_2"), (5, "Q4_3"), (31, "Q4_0_4_4"), (32, "Q4_0_4_8"), (33, "Q4_0_8_8"), (36, "IQ4_NL_4_4"),
-        (37, "IQ4_NL_4_8"), (38, "IQ4_NL_8_8"),
-    ] as [(UInt32, String)])
+    @Test(
+        arguments: [
+            (4, "Q4_2"), (5, "Q4_3"), (31, "Q4_0_4_4"), (32, "Q4_0_4_8"), (33, "Q4_0_8_8"), (36, "IQ4_NL_4_4"),
+            (37, "IQ4_NL_4_8"), (38, "IQ4_NL_8_8"),
+        ] as [(UInt32, String)])
     func removedType(id: UInt32, name: String) throws {
         try expectRefusal(
             file("weight", [32], type: id), at: shapeOffset + 12,
@@ -147,10 +148,11 @@ import Testing
     }
 
     /// The first tensor has 40 bytes, padded to 64.
-    @Test(arguments: [
-        (32, "overlaps the tensor before"), (0, "overlaps the tensor before"), (40, "is not aligned"),
-        (63, "is not aligned"), (96, "leaves a gap"), (.max - 31, "leaves a gap"), (.max, "is not aligned"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (32, "overlaps the tensor before"), (0, "overlaps the tensor before"), (40, "is not aligned"),
+            (63, "is not aligned"), (96, "leaves a gap"), (.max - 31, "leaves a gap"), (.max, "is not aligned"),
+        ] as [(UInt64, String)])
     func secondOffset(offset: UInt64, meaning: String) throws {
         var raw = RawGGUF(tensors: 2)
         raw.tensor("first", [10])

@@ -53,12 +53,12 @@ import Testing
 
     @Test(arguments: [2, 3])
     func valuesComeBack(version: Int) throws {
-        try GGUFWriter(metadata: Self.metadata, entries: [], version: version).write(to: path)
+        try GGUFWriter(metadata: Self.metadata, tensors: [], version: version).write(to: path)
         let file = try GGUFFile(path: path)
         #expect(file.version == version)
         #expect(file.metadata.entries == Self.metadata.entries)
         // And once more from what was read, whose arrays are still bytes.
-        try GGUFWriter(metadata: file.metadata, entries: [], version: version).write(to: folder.path("again.gguf"))
+        try GGUFWriter(metadata: file.metadata, tensors: [], version: version).write(to: folder.path("again.gguf"))
         #expect(try folder.bytes(of: "again.gguf") == folder.bytes(of: "model.gguf"))
     }
 
@@ -69,7 +69,7 @@ import Testing
         let metadata = Metadata([
             .init(key: "f", value: .float32(float)), .init(key: "d", value: .float64(double)),
         ])
-        try GGUFWriter(metadata: metadata, entries: []).write(to: path)
+        try GGUFWriter(metadata: metadata, tensors: []).write(to: path)
         let read = try GGUFFile(path: path).metadata
         guard case .float32(let readFloat)? = read["f"], case .float64(let readDouble)? = read["d"] else {
             Issue.record("\(read.entries)")
@@ -84,7 +84,7 @@ import Testing
         // An odd number of bytes in the header, so that small alignments put tensors at odd places.
         let metadata = Metadata([.init(key: "x", value: .string("y"))] + (alignmentEntry.map { [$0] } ?? []))
         let tensors = Self.tensors()
-        let writer = GGUFWriter(metadata: metadata, entries: tensors.map { .init(name: $0.name, $0.tensor) })
+        let writer = GGUFWriter(metadata: metadata, tensors: tensors.map { .init(name: $0.name, $0.tensor) })
         try writer.write(to: path)
 
         let file = try GGUFFile(path: path)
@@ -111,10 +111,10 @@ import Testing
             .init(key: "general.alignment", value: .uint32(alignment)), .init(key: "pad", value: .uint8(0)),
         ])
         let entries = [
-            GGUFWriter.Entry(name: "odd", Tensor.zeros(.i8, Shape(3))),
-            GGUFWriter.Entry(name: "floats", .floats(floats, Shape(5))),
+            GGUFWriter.TensorEntry(name: "odd", Tensor.zeros(.i8, Shape(3))),
+            GGUFWriter.TensorEntry(name: "floats", .floats(floats, Shape(5))),
         ]
-        try GGUFWriter(metadata: metadata, entries: entries).write(to: path)
+        try GGUFWriter(metadata: metadata, tensors: entries).write(to: path)
         let file = try GGUFFile(path: path)
         let info = try #require(file.tensor(named: "floats"))
         let values = file.values(of: info)
@@ -126,32 +126,32 @@ import Testing
     @Test func dimensionCounts() throws {
         let one = Tensor.floats([1], Shape(1))
         let row = Tensor.floats([1, 2, 3], Shape(3))
-        let entries: [GGUFWriter.Entry] = [
+        let entries: [GGUFWriter.TensorEntry] = [
             .init(name: "scalar", one, dimensionCount: 0), .init(name: "one", one),
             .init(name: "row of four dimensions", row, dimensionCount: 4), .init(name: "row", row),
         ]
-        try GGUFWriter(metadata: Metadata([]), entries: entries).write(to: path)
+        try GGUFWriter(metadata: Metadata([]), tensors: entries).write(to: path)
         #expect(try GGUFFile(path: path).tensors.map(\.dimensionCount) == [0, 1, 4, 1])
     }
 
     @Test func existingFileIsKept() throws {
         try folder.write([1, 2, 3])
-        let writer = GGUFWriter(metadata: Metadata([]), entries: [])
+        let writer = GGUFWriter(metadata: Metadata([]), tensors: [])
         let error = #expect(throws: GGUFError.self) { try writer.write(to: path) }
         #expect(error == GGUFError(file: path, .file(.exists)))
         #expect(try folder.bytes(of: "model.gguf") == [1, 2, 3] && folder.names == ["model.gguf"])
         try writer.write(to: path, overwrite: true)
-        #expect(try GGUFFile(path: path).byteCount == 32)
+        #expect(try GGUFFile(path: path).byteCount == 24)
     }
 
     /// The old file stays mapped until its last tensor is gone.
     @Test func aFileCanBeWrittenOverItself() throws {
         let tensors = Self.tensors()
-        try GGUFWriter(metadata: Self.metadata, entries: tensors.map { .init(name: $0.name, $0.tensor) })
+        try GGUFWriter(metadata: Self.metadata, tensors: tensors.map { .init(name: $0.name, $0.tensor) })
             .write(to: path)
         let before = try folder.bytes(of: "model.gguf")
         let file = try GGUFFile(path: path)
-        try GGUFWriter(metadata: file.metadata, entries: file.tensors.map { .init($0, of: file) })
+        try GGUFWriter(metadata: file.metadata, tensors: file.tensors.map { .init($0, of: file) })
             .write(to: path, overwrite: true)
         #expect(try folder.bytes(of: "model.gguf") == before && folder.names == ["model.gguf"])
         #expect(Self.bytes(file.values(of: file.tensors[5])) == Self.bytes(tensors[5].tensor))
@@ -160,20 +160,20 @@ import Testing
     private struct Interruption: Error {}
 
     @Test func nothingIsLeftBehindByAFailure() throws {
-        let entries: [GGUFWriter.Entry] = [
+        let entries: [GGUFWriter.TensorEntry] = [
             .init(name: "good", .floats([1], Shape(1))),
             .init(name: "bad", type: .f32, shape: Shape(1)) { throw Interruption() },
         ]
-        let writer = GGUFWriter(metadata: Metadata([]), entries: entries)
+        let writer = GGUFWriter(metadata: Metadata([]), tensors: entries)
         #expect(throws: Interruption.self) { try writer.write(to: path) }
         #expect(throws: Interruption.self) { try writer.write(splitAt: .tensors(1), toPrefix: folder.path("m")) }
         #expect(try folder.names.isEmpty)
     }
 
     @Test func otherValuesThanAnnounced() throws {
-        let entry = GGUFWriter.Entry(name: "w", type: .f32, shape: Shape(4)) { .zeros(.f32, Shape(5)) }
+        let entry = GGUFWriter.TensorEntry(name: "w", type: .f32, shape: Shape(4)) { .zeros(.f32, Shape(5)) }
         let error = #expect(throws: GGUFError.self) {
-            try GGUFWriter(metadata: Metadata([]), entries: [entry]).write(to: path)
+            try GGUFWriter(metadata: Metadata([]), tensors: [entry]).write(to: path)
         }
         let problem = GGUFError.TensorProblem.values(
             tensor: "w", found: Layout(.f32, Shape(5)), expected: Layout(.f32, Shape(4)))
@@ -186,24 +186,24 @@ import Testing
     @Test func unreadableFilesAreNotWritten() throws {
         let tensor = Tensor.floats([1], Shape(1))
         let unreadable: [(GGUFWriter, GGUFError.Problem)] = [
-            (GGUFWriter(metadata: Metadata([]), entries: [], version: 4), .header(.version(4))),
+            (GGUFWriter(metadata: Metadata([]), tensors: [], version: 4), .header(.version(4))),
             (
-                GGUFWriter(metadata: Metadata([.init(key: "", value: .uint8(1))]), entries: []),
+                GGUFWriter(metadata: Metadata([.init(key: "", value: .uint8(1))]), tensors: []),
                 .metadata(.emptyKey(index: 0))
             ),
             (
                 GGUFWriter(
-                    metadata: Metadata([.init(key: "general.alignment", value: .uint32(24))]), entries: []),
+                    metadata: Metadata([.init(key: "general.alignment", value: .uint32(24))]), tensors: []),
                 .metadata(.alignment(24))
             ),
             (
                 GGUFWriter(
-                    metadata: Metadata([]), entries: [.init(name: "w", tensor), .init(name: "w", tensor)]),
+                    metadata: Metadata([]), tensors: [.init(name: "w", tensor), .init(name: "w", tensor)]),
                 .tensor(.duplicateName("w", file: path))
             ),
             (
                 GGUFWriter(
-                    metadata: Metadata([]), entries: [.init(name: String(repeating: "n", count: 64), tensor)]),
+                    metadata: Metadata([]), tensors: [.init(name: String(repeating: "n", count: 64), tensor)]),
                 .tensor(.nameTooLong(index: 0, byteCount: 64))
             ),
         ]
@@ -212,7 +212,7 @@ import Testing
             #expect(error?.problem == problem && error?.file == path)
             #expect(try folder.names.isEmpty)
         }
-        let twice = GGUFWriter(metadata: Metadata([]), entries: [.init(name: "w", tensor), .init(name: "w", tensor)])
+        let twice = GGUFWriter(metadata: Metadata([]), tensors: [.init(name: "w", tensor), .init(name: "w", tensor)])
         #expect(throws: GGUFError.self) { try twice.write(splitAt: .tensors(1), toPrefix: folder.path("m")) }
         #expect(try folder.names.isEmpty)
     }
@@ -220,7 +220,7 @@ import Testing
     @Test func folderThatDoesNotExist() throws {
         let path = folder.path("nowhere/model.gguf")
         let error = #expect(throws: GGUFError.self) {
-            try GGUFWriter(metadata: Metadata([]), entries: []).write(to: path)
+            try GGUFWriter(metadata: Metadata([]), tensors: []).write(to: path)
         }
         #expect(error == GGUFError(file: path, .file(.system(call: "open", code: ENOENT))))
         #expect(error?.description.contains("errno \(ENOENT)") == true)
@@ -228,21 +228,22 @@ import Testing
 
     @Test func directoryIsNotOverwritten() throws {
         let error = #expect(throws: GGUFError.self) {
-            try GGUFWriter(metadata: Metadata([]), entries: []).write(to: folder.url.path, overwrite: true)
+            try GGUFWriter(metadata: Metadata([]), tensors: []).write(to: folder.url.path, overwrite: true)
         }
         #expect(error == GGUFError(file: folder.url.path, .file(.directory)))
     }
 
-    @Test(arguments: [
-        (.tensors(1), TensorType.allCases.count), (.tensors(10), 4), (.tensors(1000), 1), (.bytes(1), 35),
-        (.bytes(.max), 1),
-    ] as [(GGUFWriter.SplitLimit, Int)])
+    @Test(
+        arguments: [
+            (.tensors(1), TensorType.allCases.count), (.tensors(10), 4), (.tensors(1000), 1), (.bytes(1), 35),
+            (.bytes(.max), 1),
+        ] as [(GGUFWriter.SplitLimit, Int)])
     func splitModelsComeBack(limit: GGUFWriter.SplitLimit, partCount: Int) throws {
         let tensors = Self.tensors()
         let alignment = Metadata.Entry(key: "general.alignment", value: .uint32(8))
         let writer = GGUFWriter(
             metadata: Metadata(Self.metadata.entries + [alignment]),
-            entries: tensors.map { .init(name: $0.name, $0.tensor) })
+            tensors: tensors.map { .init(name: $0.name, $0.tensor) })
         let paths = try writer.write(splitAt: limit, toPrefix: folder.path("m"))
         #expect(paths.count == partCount)
         #expect(try folder.names.map(folder.path) == paths)
@@ -259,7 +260,7 @@ import Testing
         try writer.write(to: folder.path("whole.gguf"))
         let joined = GGUFWriter(
             metadata: Metadata(file.metadata.entries.filter { !$0.key.hasPrefix("split.") }),
-            entries: file.tensors.map { .init($0, of: file) })
+            tensors: file.tensors.map { .init($0, of: file) })
         try joined.write(to: folder.path("joined.gguf"))
         #expect(try folder.bytes(of: "joined.gguf") == folder.bytes(of: "whole.gguf"))
     }
