@@ -36,14 +36,12 @@ public protocol ActivationFormat: BlockFormat {
 }
 
 extension BlockFormat {
-    /// Goes through a row of `count` values: `body` gets each block and the index of its first value.
+    /// The blocks of a row of `count` values.
     @inline(__always)
-    func forEachBlock(in bytes: RawSpan, count: Int, _ body: (Block, Int) -> Void) {
+    func withBlocks(_ bytes: RawSpan, count: Int, _ body: (Span<Block>) -> Void) {
         precondition(
             bytes.byteCount == type.rowBytes(count), "\(bytes.byteCount) bytes of \(type) for \(count) values")
-        bytes.withElements(of: Block.self) { blocks in
-            for i in 0..<blocks.count { body(blocks[i], i * type.blockElements) }
-        }
+        bytes.withElements(of: Block.self, body)
     }
 
     /// The blocks of a row of weights and those of the activations it meets.
@@ -62,12 +60,17 @@ extension BlockFormat {
 }
 
 extension ActivationFormat {
-    /// Converts a row one block at a time.
     @inline(__always)
-    func forEachBlock(of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block) {
+    func checkSize(of output: borrowing MutableRawSpan, for values: Span<Float>) {
         precondition(
             output.byteCount == type.rowBytes(values.count),
             "\(output.byteCount) bytes for \(values.count) values of \(type)")
+    }
+
+    /// Converts a row one block at a time.
+    @inline(__always)
+    func forEachBlock(of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block) {
+        checkSize(of: output, for: values)
         let length = type.blockElements
         for i in 0..<values.count / length {
             let block = encode(values.extracting(length * i..<length * (i + 1)))
