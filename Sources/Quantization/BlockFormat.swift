@@ -44,15 +44,20 @@ extension BlockFormat {
         bytes.withElements(of: Block.self, body)
     }
 
+    @inline(__always)
+    func checkSizes(_ weights: RawSpan, _ activations: RawSpan, count: Int) {
+        precondition(
+            weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
+            "\(weights.byteCount) bytes of \(type), \(activations.byteCount) of \(activationType), \(count) values")
+    }
+
     /// The blocks of a row of weights and those of the activations it meets.
     @inline(__always)
     func withBlocks<Activation: BitwiseCopyable>(
         _ weights: RawSpan, _ activations: RawSpan, of activation: Activation.Type, count: Int,
         _ body: (Span<Block>, Span<Activation>) -> Float
     ) -> Float {
-        precondition(
-            weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
-            "\(weights.byteCount) bytes of \(type), \(activations.byteCount) of \(activationType), \(count) values")
+        checkSizes(weights, activations, count: count)
         return weights.withElements(of: Block.self) { weights in
             activations.withElements(of: Activation.self) { body(weights, $0) }
         }

@@ -42,15 +42,7 @@ public struct FormatBF16: ActivationFormat {
     }
 
     public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
-        withBlocks(weights, activations, of: PackedBrainFloat.self, count: count) { left, right in
-            let (leftBytes, rightBytes) = (left.bytes, right.bytes)
-            return sumOfProducts(count: count) { i, sum in
-                let (x, y) = (Floats8(bf16: leftBytes.lanes(2 * i)), Floats8(bf16: rightBytes.lanes(2 * i)))
-                sum.even += x.even * y.even
-                sum.odd += x.odd * y.odd
-            } rest: { i in
-                left[i].float * right[i].float
-            }
-        }
+        checkSizes(weights, activations, count: count)
+        return sumOfProducts(weights, activations, stride: 16) { Floats8(bf16: $0.lanes($1)) }
     }
 }

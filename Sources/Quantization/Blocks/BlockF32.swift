@@ -28,16 +28,11 @@ public struct FormatF32: ActivationFormat {
     }
 
     public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
-        withBlocks(weights, activations, of: PackedFloat.self, count: count) { left, right in
-            let (leftBytes, rightBytes) = (left.bytes, right.bytes)
-            return sumOfProducts(count: count) { i, sum in
-                let low = leftBytes.floats(4 * i) * rightBytes.floats(4 * i)
-                let high = leftBytes.floats(4 * i + 16) * rightBytes.floats(4 * i + 16)
-                sum.even += SIMD4(lowHalf: low.evenHalf, highHalf: high.evenHalf)
-                sum.odd += SIMD4(lowHalf: low.oddHalf, highHalf: high.oddHalf)
-            } rest: { i in
-                left[i].float * right[i].float
-            }
+        checkSizes(weights, activations, count: count)
+        return sumOfProducts(weights, activations, stride: 32) {
+            Floats8(
+                unsafeBitCast($0.lanes($1), to: SIMD4<Float>.self),
+                unsafeBitCast($0.lanes($1 + 16), to: SIMD4<Float>.self))
         }
     }
 }
