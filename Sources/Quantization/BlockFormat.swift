@@ -56,14 +56,19 @@ public protocol ActivationFormat: BlockFormat {
 }
 
 extension BlockFormat {
-    /// Goes through a row of `count` values: `body` gets each block and the index of its first value.
+    /// The blocks of a row of `count` values.
     @inline(__always)
-    func forEachBlock(in bytes: RawSpan, count: Int, _ body: (Block, Int) -> Void) {
+    func withBlocks(_ bytes: RawSpan, count: Int, _ body: (Span<Block>) -> Void) {
         precondition(
             bytes.byteCount == type.rowBytes(count), "\(bytes.byteCount) bytes of \(type) for \(count) values")
-        bytes.withElements(of: Block.self) { blocks in
-            for i in 0..<blocks.count { body(blocks[i], i * type.blockElements) }
-        }
+        bytes.withElements(of: Block.self, body)
+    }
+
+    @inline(__always)
+    func checkSizes(_ weights: RawSpan, _ activations: RawSpan, count: Int) {
+        precondition(
+            weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
+            "\(weights.byteCount) bytes of \(type), \(activations.byteCount) of \(activationType), \(count) values")
     }
 
     /// The blocks of a row of weights and those of the activations it meets.
@@ -72,9 +77,7 @@ extension BlockFormat {
         _ weights: RawSpan, _ activations: RawSpan, of activation: Activation.Type, count: Int,
         _ body: (Span<Block>, Span<Activation>) -> Float
     ) -> Float {
-        precondition(
-            weights.byteCount == type.rowBytes(count) && activations.byteCount == activationType.rowBytes(count),
-            "\(weights.byteCount) bytes of \(type), \(activations.byteCount) of \(activationType), \(count) values")
+        checkSizes(weights, activations, count: count)
         return weights.withElements(of: Block.self) { weights in
             activations.withElements(of: Activation.self) { body(weights, $0) }
         }
@@ -82,12 +85,17 @@ extension BlockFormat {
 }
 
 extension ActivationFormat {
-    /// Converts a row one block at a time.
     @inline(__always)
-    func forEachBlock(of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block) {
+    func checkSize(of output: borrowing MutableRawSpan, for values: Span<Float>) {
         precondition(
             output.byteCount == type.rowBytes(values.count),
             "\(output.byteCount) bytes for \(values.count) values of \(type)")
+    }
+
+    /// Converts a row one block at a time.
+    @inline(__always)
+    func forEachBlock(of values: Span<Float>, into output: inout MutableRawSpan, _ encode: (Span<Float>) -> Block) {
+        checkSize(of: output, for: values)
         let length = type.blockElements
         for i in 0..<values.count / length {
             let block = encode(values.extracting(length * i..<length * (i + 1)))

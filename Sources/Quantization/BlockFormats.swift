@@ -3,6 +3,9 @@ import Tensors
 /// The formats that can be decoded and multiplied. A new one is a file in `Blocks/` and a line here.
 public enum BlockFormats {
     public static let all: [any BlockFormat] = [
+        FormatF32(),
+        FormatF16(),
+        FormatBF16(),
         FormatQ4_0(),
         FormatQ4_1(),
         FormatQ5_0(),

@@ -82,13 +82,13 @@ struct IntegerLanes {
         self.high = quads(high &* Codes16(signed: activations.words(16)))
     }
 
-    /// Adds the products of 32 weight codes and the 32 activation codes from `offset` on, each half with its scale.
+    /// Adds the products of 32 weight codes and 32 activation codes, each half with its scale.
     @inline(__always)
     mutating func add(
-        _ low: Codes16, _ high: Codes16, _ activations: InlineArray<256, Int8>, at offset: Int, scales: (Int16, Int16)
+        _ low: Codes16, _ high: Codes16, _ activations: InlineArray<32, Int8>, scales: (Int16, Int16)
     ) {
-        self.low &+= quads(low &* Codes16(signed: activations.words(offset)), times: scales.0)
-        self.high &+= quads(high &* Codes16(signed: activations.words(offset + 16)), times: scales.1)
+        self.low &+= quads(low &* Codes16(signed: activations.words(0)), times: scales.0)
+        self.high &+= quads(high &* Codes16(signed: activations.words(16)), times: scales.1)
     }
 
     /// Subtracts `other * 2^shift`.
@@ -123,6 +123,15 @@ struct FloatLanes {
     mutating func add(_ integers: IntegerLanes, times scale: Float) {
         low = fused(low, integers.low, scale)
         high = fused(high, integers.high, scale)
+    }
+
+    /// The same for integers that may exceed 2^24; ggml rounds them to Float first.
+    @inline(__always)
+    mutating func add(large integers: IntegerLanes, times scale: Float) {
+        for k in 0..<4 {
+            low[k] = Float(Double(low[k]) + Double(Float(integers.low[k])) * Double(scale))
+            high[k] = Float(Double(high[k]) + Double(Float(integers.high[k])) * Double(scale))
+        }
     }
 
     /// The lanes in the order of ggml's `hsum_float_8`.

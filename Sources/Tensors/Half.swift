@@ -6,11 +6,17 @@ public enum Half {
     @inlinable
     public static func float(f16 bits: UInt16) -> Float {
         let sign = UInt32(bits & 0x8000) << 16
-        // Exponent and mantissa moved into place are a Float that is 2^112 too small, subnormals included.
-        let magnitude = Float(bitPattern: UInt32(bits & 0x7fff) << 13) * 0x1p112
-        // Infinity and NaN (exponent all ones) would come out as 65536 and more.
-        let special: UInt32 = (bits & 0x7c00) == 0x7c00 ? 0x7f80_0000 : 0
-        return Float(bitPattern: magnitude.bitPattern | special | sign)
+        let magnitude = UInt32(bits & 0x7fff) << 13
+        let exponent = magnitude & 0x0f80_0000
+        if exponent == 0 {
+            // Zero and subnormals: the mantissa as the low bits of 0.5, whose unit there is 2^-24 like theirs. (Scaling
+            // by 2^112 is shorter, but makes processors stumble over subnormal Floats, unused SIMD lanes included.)
+            let value = Float(bitPattern: magnitude >> 13 | 0x3f00_0000) - 0.5
+            return Float(bitPattern: value.bitPattern | sign)
+        }
+        // The difference of the exponent biases, twice for infinity and NaN.
+        let bias: UInt32 = exponent == 0x0f80_0000 ? 0x7000_0000 : 0x3800_0000
+        return Float(bitPattern: (magnitude &+ bias) | sign)
     }
 
     /// The bits of the F16 nearest to `value`, ties to even. Too large becomes infinity, NaN stays NaN (quiet).

@@ -7,12 +7,12 @@ import Tensors
 ///           | 16 x (min, scale) | 64 x 4 codes  | d  | dmin |     d, dmin: F16
 ///
 ///     scale byte s: low nibble the scale, high nibble the minimum of sub-block s
-///     code byte 32n + l: codes of elements 128n + l, + 32, + 64, + 96 in bits 0-1, 2-3, 4-5, 6-7
+///     code byte l of part n: codes of elements 128n + l, + 32, + 64, + 96 in bits 0-1, 2-3, 4-5, 6-7
 ///
 /// Value: `x = d * scale * q - dmin * min`, q in 0...3. 84 bytes for 256 weights: 2.625 bits per weight.
 public struct BlockQ2_K: BitwiseCopyable, Sendable {
     public var scales: InlineArray<16, UInt8>
-    public var codes: InlineArray<64, UInt8>
+    public var codes: InlineArray<2, InlineArray<32, UInt8>>
     public var d: PackedHalf
     public var dmin: PackedHalf
 }
@@ -30,14 +30,16 @@ public struct FormatQ2_K: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let (d, dmin) = (block.d.float, block.dmin.float)
-            for sub in 0..<16 {
-                let scale = d * Float(block.scales[sub] & 15)
-                let minimum = dmin * Float(block.scales[sub] >> 4)
-                let (start, shift) = (sub / 8 * 32 + sub % 2 * 16, sub % 8 / 2 * 2)
-                for j in 0..<16 {
-                    output[first + 16 * sub + j] = scale * Float(block.codes[start + j] >> shift & 3) - minimum
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let (d, dmin) = (blocks[i].d.float, blocks[i].dmin.float)
+                for sub in 0..<16 {
+                    let scale = d * Float(blocks[i].scales[sub] & 15)
+                    let minimum = dmin * Float(blocks[i].scales[sub] >> 4)
+                    let (part, first, shift) = (sub / 8, sub % 2 * 16, sub % 8 / 2 * 2)
+                    for j in 0..<16 {
+                        output[256 * i + 16 * sub + j] = scale * Float(blocks[i].codes[part][first + j] >> shift & 3) - minimum
+                    }
                 }
             }
         }
@@ -48,18 +50,19 @@ public struct FormatQ2_K: BlockFormat {
             var sum = FloatLanes()
             for i in 0..<weights.count {
                 let d = activations[i].d.float
-                let nibbles = Codes16(weights[i].scales.words(0), shift: 4, mask: 15)
-                sum.add(pairedProducts(nibbles, activations[i].sums), times: -d * weights[i].dmin.float)
+                var (scales, minima) = (InlineArray<16, Int16>(repeating: 0), InlineArray<16, Int16>(repeating: 0))
+                for sub in 0..<16 {
+                    scales[sub] = Int16(weights[i].scales[sub] & 15)
+                    minima[sub] = Int16(weights[i].scales[sub] >> 4)
+                }
+                sum.add(pairedProducts(minima, activations[i].sums), times: -d * weights[i].dmin.float)
                 var products = IntegerLanes()
-                for part in 0..<2 {
-                    let (low, high) = (weights[i].codes.words(32 * part), weights[i].codes.words(32 * part + 16))
-                    for k in 0..<4 {
-                        let (shift, sub) = (Int16(2 * k), 8 * part + 2 * k)
-                        products.add(
-                            Codes16(low, shift: shift, mask: 3), Codes16(high, shift: shift, mask: 3),
-                            activations[i].codes, at: 16 * sub,
-                            scales: (Int16(weights[i].scales[sub] & 15), Int16(weights[i].scales[sub + 1] & 15)))
-                    }
+                for k in 0..<8 {
+                    let (part, shift) = (k / 4, Int16(k % 4 * 2))
+                    products.add(
+                        Codes16(weights[i].codes[part].words(0), shift: shift, mask: 3),
+                        Codes16(weights[i].codes[part].words(16), shift: shift, mask: 3),
+                        activations[i].codes[k], scales: (scales[2 * k], scales[2 * k + 1]))
                 }
                 sum.add(products, times: d * weights[i].d.float)
             }

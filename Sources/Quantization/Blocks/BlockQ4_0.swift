@@ -24,12 +24,14 @@ public struct FormatQ4_0: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let d = block.d.float
-            for j in 0..<16 {
-                let code = Int32(block.codes[j])
-                output[first + j] = Float((code & 15) - 8) * d
-                output[first + j + 16] = Float((code >> 4) - 8) * d
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let d = blocks[i].d.float
+                for j in 0..<16 {
+                    let code = Int32(blocks[i].codes[j])
+                    output[32 * i + j] = Float((code & 15) - 8) * d
+                    output[32 * i + j + 16] = Float((code >> 4) - 8) * d
+                }
             }
         }
     }

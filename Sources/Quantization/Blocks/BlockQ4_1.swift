@@ -27,12 +27,14 @@ public struct FormatQ4_1: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let (d, m) = (block.d.float, block.m.float)
-            for j in 0..<16 {
-                let code = block.codes[j]
-                output[first + j] = Float(code & 15) * d + m
-                output[first + j + 16] = Float(code >> 4) * d + m
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let (d, m) = (blocks[i].d.float, blocks[i].m.float)
+                for j in 0..<16 {
+                    let code = blocks[i].codes[j]
+                    output[32 * i + j] = Float(code & 15) * d + m
+                    output[32 * i + j + 16] = Float(code >> 4) * d + m
+                }
             }
         }
     }

@@ -7,14 +7,14 @@ import Tensors
 ///           | d  | dmin | 8 x (scale, min) 6-bit  | 128 x (hi, lo)    |     d, dmin: F16
 ///
 ///     scales: see `ScalesAndMinima6x8`
-///     code byte 32n + l: code of element 64n + l in the low nibble, of 64n + l + 32 in the high one
+///     code byte l of part n: code of element 64n + l in the low nibble, of 64n + l + 32 in the high one
 ///
 /// Value: `x = d * scale * q - dmin * min`, q in 0...15. 144 bytes for 256 weights: 4.5 bits per weight.
 public struct BlockQ4_K: BitwiseCopyable, Sendable {
     public var d: PackedHalf
     public var dmin: PackedHalf
     public var scales: ScalesAndMinima6x8
-    public var codes: InlineArray<128, UInt8>
+    public var codes: InlineArray<4, InlineArray<32, UInt8>>
 }
 
 /// Eight 6-bit scales and eight 6-bit minima in 12 bytes.
@@ -27,16 +27,19 @@ public struct BlockQ4_K: BitwiseCopyable, Sendable {
 public struct ScalesAndMinima6x8: BitwiseCopyable, Sendable {
     public var bytes: InlineArray<12, UInt8>
 
-    /// The scale of sub-block `index`, 0...63.
+    /// The scales and the minima of the eight sub-blocks, each 0...63.
     @inline(__always)
-    public func scale(_ index: Int) -> Int16 {
-        index < 4 ? Int16(bytes[index] & 63) : Int16(bytes[index + 4] & 15 | (bytes[index - 4] >> 6) << 4)
-    }
-
-    /// The minimum of sub-block `index`, 0...63.
-    @inline(__always)
-    public func minimum(_ index: Int) -> Int16 {
-        index < 4 ? Int16(bytes[index + 4] & 63) : Int16(bytes[index + 4] >> 4 | (bytes[index] >> 6) << 4)
+    public var values: (scales: InlineArray<8, Int16>, minima: InlineArray<8, Int16>) {
+        var scales = InlineArray<8, Int16>(repeating: 0)
+        var minima = InlineArray<8, Int16>(repeating: 0)
+        for j in 0..<4 {
+            let (first, second, third) = (bytes[j], bytes[j + 4], bytes[j + 8])
+            scales[j] = Int16(first & 63)
+            minima[j] = Int16(second & 63)
+            scales[j + 4] = Int16(third & 15 | (first >> 6) << 4)
+            minima[j + 4] = Int16(third >> 4 | (second >> 6) << 4)
+        }
+        return (scales, minima)
     }
 }
 
@@ -53,14 +56,17 @@ public struct FormatQ4_K: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let (d, dmin) = (block.d.float, block.dmin.float)
-            for sub in 0..<8 {
-                let scale = d * Float(block.scales.scale(sub))
-                let minimum = dmin * Float(block.scales.minimum(sub))
-                let (start, shift) = (sub / 2 * 32, sub % 2 * 4)
-                for j in 0..<32 {
-                    output[first + 32 * sub + j] = scale * Float(block.codes[start + j] >> shift & 15) - minimum
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let (d, dmin) = (blocks[i].d.float, blocks[i].dmin.float)
+                let (scales, minima) = blocks[i].scales.values
+                for sub in 0..<8 {
+                    let scale = d * Float(scales[sub])
+                    let minimum = dmin * Float(minima[sub])
+                    let (part, shift) = (sub / 2, sub % 2 * 4)
+                    for j in 0..<32 {
+                        output[256 * i + 32 * sub + j] = scale * Float(blocks[i].codes[part][j] >> shift & 15) - minimum
+                    }
                 }
             }
         }
@@ -69,25 +75,23 @@ public struct FormatQ4_K: BlockFormat {
     public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
         withBlocks(weights, activations, of: BlockQ8_K.self, count: count) { weights, activations in
             var sum = FloatLanes()
-            var minima = SIMD4<Float>()
+            var minimumSum = SIMD4<Float>()
             for i in 0..<weights.count {
                 let d = activations[i].d.float
-                let minimum = minimumProducts(weights[i].scales, activations[i].sums)
-                minima = fused(minima, minimum, -d * weights[i].dmin.float)
+                let (scales, minima) = weights[i].scales.values
+                let minimum = minimumProducts(minima, activations[i].sums)
+                minimumSum = fused(minimumSum, minimum, -d * weights[i].dmin.float)
                 var products = IntegerLanes()
-                for k in 0..<4 {
-                    let (low, high) = (weights[i].codes.words(32 * k), weights[i].codes.words(32 * k + 16))
-                    let scales = (weights[i].scales.scale(2 * k), weights[i].scales.scale(2 * k + 1))
+                for k in 0..<8 {
+                    let (part, shift) = (k / 2, Int16(k % 2 * 4))
                     products.add(
-                        Codes16(low, mask: 15), Codes16(high, mask: 15),
-                        activations[i].codes, at: 64 * k, scales: (scales.0, scales.0))
-                    products.add(
-                        Codes16(low, shift: 4, mask: 15), Codes16(high, shift: 4, mask: 15),
-                        activations[i].codes, at: 64 * k + 32, scales: (scales.1, scales.1))
+                        Codes16(weights[i].codes[part].words(0), shift: shift, mask: 15),
+                        Codes16(weights[i].codes[part].words(16), shift: shift, mask: 15),
+                        activations[i].codes[k], scales: (scales[k], scales[k]))
                 }
                 sum.add(products, times: d * weights[i].d.float)
             }
-            return sum.sum + treeSum(minima)
+            return sum.sum + treeSum(minimumSum)
         }
     }
 }

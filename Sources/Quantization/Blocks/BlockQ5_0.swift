@@ -10,7 +10,7 @@ import Tensors
 /// Value: `x = (q - 16) * d`, q in 0...31. 22 bytes for 32 weights: 5.5 bits per weight.
 public struct BlockQ5_0: BitwiseCopyable, Sendable {
     public var d: PackedHalf
-    public var high: InlineArray<2, PackedUInt16>
+    public var high: InlineArray<2, PackedInt16>
     public var codes: InlineArray<16, UInt8>
 }
 
@@ -26,13 +26,15 @@ public struct FormatQ5_0: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let d = block.d.float
-            for j in 0..<16 {
-                let code = Int32(block.codes[j])
-                let (low, high) = (Int32(block.high[0].value >> j) & 1, Int32(block.high[1].value >> j) & 1)
-                output[first + j] = Float((code & 15 | low << 4) - 16) * d
-                output[first + j + 16] = Float((code >> 4 | high << 4) - 16) * d
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let d = blocks[i].d.float
+                for j in 0..<16 {
+                    let code = Int32(blocks[i].codes[j])
+                    let (low, high) = (Int32(blocks[i].high[0].bits >> j) & 1, Int32(blocks[i].high[1].bits >> j) & 1)
+                    output[32 * i + j] = Float((code & 15 | low << 4) - 16) * d
+                    output[32 * i + j + 16] = Float((code >> 4 | high << 4) - 16) * d
+                }
             }
         }
     }
@@ -42,8 +44,8 @@ public struct FormatQ5_0: BlockFormat {
             var sum = FloatLanes()
             for i in 0..<weights.count {
                 let codes = weights[i].codes.words(0)
-                let low = Codes16(codes, mask: 15) | Codes16(bits: weights[i].high[0].value, value: 16)
-                let high = Codes16(codes, shift: 4, mask: 15) | Codes16(bits: weights[i].high[1].value, value: 16)
+                let low = Codes16(codes, mask: 15) | Codes16(bits: weights[i].high[0].bits, value: 16)
+                let high = Codes16(codes, shift: 4, mask: 15) | Codes16(bits: weights[i].high[1].bits, value: 16)
                 let products = IntegerLanes(low &- 16, high &- 16, activations[i].codes)
                 sum.add(products, times: weights[i].d.float * activations[i].d.float)
             }

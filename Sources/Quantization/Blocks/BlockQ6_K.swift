@@ -5,13 +5,13 @@ import Tensors
 ///     byte  0                 128             192             208  210
 ///           | 128 x low bits  | 64 x high     | 16 x scale    | d  |     d: F16, scale: Int8
 ///
-///     low byte 64n + l:   bits 0-3 of element 128n + l in the low nibble, of 128n + l + 64 in the high one (l < 64)
-///     high byte 32n + l:  bits 4-5 of elements 128n + l, + 32, + 64, + 96 in bits 0-1, 2-3, 4-5, 6-7 (l < 32)
+///     low byte l of part 2n + m: bits 0-3 of element 128n + 32m + l in the low nibble, of + 64 in the high one
+///     high byte l of part n: bits 4-5 of elements 128n + l, + 32, + 64, + 96 in bits 0-1, 2-3, 4-5, 6-7
 ///
 /// Value: `x = d * scale * (q - 32)`, q in 0...63. 210 bytes for 256 weights: 6.5625 bits per weight.
 public struct BlockQ6_K: BitwiseCopyable, Sendable {
-    public var low: InlineArray<128, UInt8>
-    public var high: InlineArray<64, UInt8>
+    public var low: InlineArray<4, InlineArray<32, UInt8>>
+    public var high: InlineArray<2, InlineArray<32, UInt8>>
     public var scales: InlineArray<16, Int8>
     public var d: PackedHalf
 }
@@ -29,16 +29,18 @@ public struct FormatQ6_K: BlockFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let d = block.d.float
-            for sub in 0..<16 {
-                let scale = d * Float(block.scales[sub])
-                let (part, quarter, half) = (sub / 8, sub % 8 / 2, sub % 2)
-                let (low, lowShift) = (64 * part + quarter % 2 * 32 + half * 16, quarter / 2 * 4)
-                let (high, highShift) = (32 * part + half * 16, quarter * 2)
-                for j in 0..<16 {
-                    let code = block.low[low + j] >> lowShift & 15 | (block.high[high + j] >> highShift & 3) << 4
-                    output[first + 16 * sub + j] = scale * Float(Int32(code) - 32)
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let d = blocks[i].d.float
+                for sub in 0..<16 {
+                    let scale = d * Float(blocks[i].scales[sub])
+                    let (part, quarter, first) = (sub / 8, sub % 8 / 2, sub % 2 * 16)
+                    let (lowPart, lowShift, highShift) = (2 * part + quarter % 2, quarter / 2 * 4, quarter * 2)
+                    for j in 0..<16 {
+                        let low = blocks[i].low[lowPart][first + j] >> lowShift & 15
+                        let high = blocks[i].high[part][first + j] >> highShift & 3
+                        output[256 * i + 16 * sub + j] = scale * Float(Int32(low | high << 4) - 32)
+                    }
                 }
             }
         }
@@ -48,24 +50,23 @@ public struct FormatQ6_K: BlockFormat {
         withBlocks(weights, activations, of: BlockQ8_K.self, count: count) { weights, activations in
             var sum = FloatLanes()
             for i in 0..<weights.count {
+                var scales = InlineArray<16, Int16>(repeating: 0)
+                for sub in 0..<16 { scales[sub] = Int16(weights[i].scales[sub]) }
                 var products = IntegerLanes()
                 for k in 0..<8 {
                     let (part, quarter) = (k / 4, k % 4)
-                    let (low, lowShift) = (64 * part + quarter % 2 * 32, Int16(quarter / 2 * 4))
-                    let (high, highShift) = (32 * part, Int16(quarter * 2))
+                    let (lowPart, lowShift, highShift) = (2 * part + quarter % 2, Int16(quarter / 2 * 4), Int16(quarter * 2))
                     let first =
-                        Codes16(weights[i].low.words(low), shift: lowShift, mask: 15)
-                        | Codes16(weights[i].high.words(high), shift: highShift, mask: 3) &<< 4
+                        Codes16(weights[i].low[lowPart].words(0), shift: lowShift, mask: 15)
+                        | Codes16(weights[i].high[part].words(0), shift: highShift, mask: 3) &<< 4
                     let second =
-                        Codes16(weights[i].low.words(low + 16), shift: lowShift, mask: 15)
-                        | Codes16(weights[i].high.words(high + 16), shift: highShift, mask: 3) &<< 4
+                        Codes16(weights[i].low[lowPart].words(16), shift: lowShift, mask: 15)
+                        | Codes16(weights[i].high[part].words(16), shift: highShift, mask: 3) &<< 4
                     products.add(
-                        first, second, activations[i].codes, at: 32 * k,
-                        scales: (Int16(weights[i].scales[2 * k]), Int16(weights[i].scales[2 * k + 1])))
+                        first, second, activations[i].codes[k], scales: (scales[2 * k], scales[2 * k + 1]))
                 }
-                let scales = Codes16(signed: weights[i].scales.words(0))
                 products.subtract(pairedProducts(scales, activations[i].sums), shift: 5)
-                sum.add(products, times: activations[i].d.float * weights[i].d.float)
+                sum.add(large: products, times: activations[i].d.float * weights[i].d.float)
             }
             return sum.sum
         }

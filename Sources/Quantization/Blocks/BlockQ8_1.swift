@@ -25,9 +25,11 @@ public struct FormatQ8_1: ActivationFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let d = block.d.float
-            for j in 0..<32 { output[first + j] = Float(block.codes[j]) * d }
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let d = blocks[i].d.float
+                for j in 0..<32 { output[32 * i + j] = Float(blocks[i].codes[j]) * d }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ import Tensors
 /// Value: `x = q * d`, q in -127...127. 292 bytes for 256 values: 9.125 bits per value. Never found in files.
 public struct BlockQ8_K: BitwiseCopyable, Sendable {
     public var d: PackedFloat
-    public var codes: InlineArray<256, Int8>
+    public var codes: InlineArray<8, InlineArray<32, Int8>>
     public var sums: InlineArray<16, PackedInt16>
 }
 
@@ -27,15 +27,18 @@ public struct FormatQ8_K: ActivationFormat {
     public init() {}
 
     public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
-        forEachBlock(in: bytes, count: output.count) { block, first in
-            let d = block.d.float
-            for j in 0..<256 { output[first + j] = d * Float(block.codes[j]) }
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let d = blocks[i].d.float
+                for j in 0..<256 { output[256 * i + j] = d * Float(blocks[i].codes[j / 32][j % 32]) }
+            }
         }
     }
 
     public func encodeActivations(_ values: Span<Float>, into output: inout MutableRawSpan) {
         forEachBlock(of: values, into: &output) { values in
-            var block = Block(d: PackedFloat(0), codes: .init(repeating: 0), sums: .init(repeating: PackedInt16(0)))
+            var block = Block(
+                d: PackedFloat(0), codes: .init(repeating: .init(repeating: 0)), sums: .init(repeating: PackedInt16(0)))
             let largest = largestMagnitude(values)
             if largest == 0 { return block }
             let inverse = -127 / largest
@@ -44,7 +47,7 @@ public struct FormatQ8_K: ActivationFormat {
                 var sum: Int32 = 0
                 for j in 16 * group..<16 * group + 16 {
                     let code = Int8(truncatingIfNeeded: min(127, nearestInteger(inverse * values[j])))
-                    block.codes[j] = code
+                    block.codes[j / 32][j % 32] = code
                     sum &+= Int32(code)
                 }
                 block.sums[group] = PackedInt16(Int16(truncatingIfNeeded: sum))
@@ -58,7 +61,11 @@ public struct FormatQ8_K: ActivationFormat {
             var sum: Float = 0
             for i in 0..<weights.count {
                 var products: Int32 = 0
-                for j in 0..<256 { products &+= Int32(weights[i].codes[j]) &* Int32(activations[i].codes[j]) }
+                for k in 0..<8 {
+                    for j in 0..<32 {
+                        products &+= Int32(weights[i].codes[k][j]) &* Int32(activations[i].codes[k][j])
+                    }
+                }
                 sum += weights[i].d.float * activations[i].d.float * Float(products)
             }
             return sum
