@@ -25,7 +25,7 @@ LONG_PROMPT = "the big dog and the cat said once upon a time. " * 11  # past 256
 # Beside golden prompts; the second has more than twenty tokens.
 SMOLLM2_PROMPTS = [
     "My favourite colour is",
-    "Every Tuesday the librarian counted 1,048 returned books, sorted them by size, and wondered: why do people underline?",
+    "Every Tuesday the librarian counted 1,048 returned books, sorted them by size, and wondered: who underlines?",
 ]
 
 
