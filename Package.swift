@@ -11,6 +11,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
     ],
     targets: [
@@ -23,16 +25,22 @@ let package = Package(
         .target(name: "Quantization", dependencies: ["Tensors"]),
         .target(name: "Tokenization", dependencies: ["GGUF"]),
         // row 3
-        .target(name: "Operations", dependencies: ["Tensors", "Quantization", "ComputeGraph"]),
+        .target(
+            name: "Operations",
+            dependencies: ["Tensors", "Quantization", "ComputeGraph", .product(name: "RealModule", package: "swift-numerics")]),
         // row 4
         .target(
             name: "LlamaModel",
-            dependencies: ["Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations"]),
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 5
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "ComputeGraph", "LlamaModel", .product(name: "GRDB", package: "GRDB.swift"),
+                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // row 7
         .target(
@@ -48,6 +56,8 @@ let package = Package(
             ]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+        .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
     ],
     swiftLanguageModes: [.v6]
 )

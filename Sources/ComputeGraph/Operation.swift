@@ -16,6 +16,9 @@ public protocol Operation: Sendable {
     /// - Throws: `GraphError.shape` if the inputs do not fit together.
     func output(for inputs: [Layout]) throws(GraphError) -> Output
 
+    /// The output's dimension that counts the tokens of the pass.
+    var tokenDimension: Int { get }
+
     /// Computes all of `output`. Not called for pure views.
     func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers)
 
@@ -29,6 +32,7 @@ public protocol Operation: Sendable {
 extension Operation {
     public var kind: String { Self.kind }
     public var parameters: [(name: String, value: ParameterValue)] { [] }
+    public var tokenDimension: Int { 1 }
 }
 
 /// A parameter as it is recorded and printed.

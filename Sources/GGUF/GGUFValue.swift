@@ -110,30 +110,27 @@ public enum GGUFValue: Sendable, Hashable {
     public var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
 }
 
-/// A metadata array. Arrays hold values of one type and never other arrays.
-public struct GGUFArray: Sendable, Hashable {
-    public let elementType: GGUFValueType
-    public let values: [GGUFValue]
-
-    public init(_ elementType: GGUFValueType, _ values: [GGUFValue]) {
-        self.elementType = elementType
-        self.values = values
-    }
-
-    public var count: Int { values.count }
-
-    /// All strings; `nil` if this is no array of strings.
-    public var strings: [String]? { elementType == .string ? values.map { $0.string! } : nil }
-
-    /// All integers; `nil` unless every value is an integer that fits `Int`.
-    public var integers: [Int]? {
-        let integers = values.compactMap(\.integer)
-        return integers.count == values.count ? integers : nil
-    }
-
-    /// All numbers, integers converted; `nil` for strings and booleans.
-    public var numbers: [Double]? {
-        let numbers = values.compactMap { $0.number ?? $0.integer.map(Double.init) }
-        return numbers.count == values.count ? numbers : nil
+extension GGUFValue {
+    /// Decodes a value of any type but array, as it lies in a file.
+    ///
+    /// - Precondition: the value lies within `bytes` at `offset`, and a string is valid UTF-8; the reader has checked that.
+    init(_ type: GGUFValueType, _ bytes: RawSpan, at offset: Int) {
+        switch type {
+        case .uint8: self = .uint8(bytes.littleEndian(UInt8.self, at: offset))
+        case .int8: self = .int8(bytes.littleEndian(Int8.self, at: offset))
+        case .uint16: self = .uint16(bytes.littleEndian(UInt16.self, at: offset))
+        case .int16: self = .int16(bytes.littleEndian(Int16.self, at: offset))
+        case .uint32: self = .uint32(bytes.littleEndian(UInt32.self, at: offset))
+        case .int32: self = .int32(bytes.littleEndian(Int32.self, at: offset))
+        case .float32: self = .float32(Float(bitPattern: bytes.littleEndian(UInt32.self, at: offset)))
+        case .bool: self = .bool(bytes.littleEndian(UInt8.self, at: offset) != 0)
+        case .uint64: self = .uint64(bytes.littleEndian(UInt64.self, at: offset))
+        case .int64: self = .int64(bytes.littleEndian(Int64.self, at: offset))
+        case .float64: self = .float64(Double(bitPattern: bytes.littleEndian(UInt64.self, at: offset)))
+        case .string:
+            let length = Int(bytes.littleEndian(UInt64.self, at: offset))
+            self = .string(String(bytes.extracting(offset + 8..<offset + 8 + length)))
+        case .array: preconditionFailure("arrays are not values of arrays")
+        }
     }
 }

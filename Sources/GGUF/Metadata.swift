@@ -20,4 +20,10 @@ public struct Metadata: Sendable {
     }
 
     public subscript(key: String) -> GGUFValue? { places[key].map { entries[$0].value } }
+
+    /// The place of `key` in `entries`.
+    func index(of key: String) -> Int? { places[key] }
+
+    /// The key of the alignment of tensor data; 32 bytes where it is missing.
+    static let alignmentKey = "general.alignment"
 }

@@ -105,11 +105,15 @@ public struct Tensor: Sendable {
         }
         var values: [Float] = []
         values.reserveCapacity(shape.count)
-        for i3 in 0..<shape.ne3 {
-            for i2 in 0..<shape.ne2 {
-                for i1 in 0..<shape.ne1 {
-                    for i0 in 0..<shape.ne0 { values.append(self[ElementIndex(i0, i1, i2, i3)]) }
+        for number in 0..<shape.rows {
+            let (i1, i2, i3) = (number % shape.ne1, number / shape.ne1 % shape.ne2, number / (shape.ne1 * shape.ne2))
+            if layout.strides.nb0 == type.blockBytes {
+                let start = rowStart(i1, i2, i3)
+                values += source.withBytes(in: start..<start + layout.rowBytes) {
+                    type.plainValues($0, count: shape.ne0)
                 }
+            } else {
+                for i0 in 0..<shape.ne0 { values.append(self[ElementIndex(i0, i1, i2, i3)]) }
             }
         }
         return values

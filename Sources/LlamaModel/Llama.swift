@@ -1,0 +1,92 @@
+import ComputeGraph
+import GGUF
+import Tensors
+import Tokenization
+
+/// A loaded model: file, sizes, weights, tokenizer.
+public struct Llama: Sendable {
+    public let file: GGUFFile
+    public let configuration: LlamaConfiguration
+    public let weights: LlamaWeights
+    public let tokenizer: Tokenizer
+
+    /// - Throws: `LlamaError` or `TokenizationError` if the file is no llama that Quipu runs.
+    public init(file: GGUFFile) throws {
+        self.file = file
+        configuration = try LlamaConfiguration(metadata: file.metadata, file: file.path)
+        weights = try LlamaWeights(file: file, configuration: configuration)
+        tokenizer = try Tokenizer(metadata: file.metadata)
+    }
+}
+
+/// One pass of the model over some tokens, ready to be evaluated all at once or node by node.
+public struct Pass {
+    public enum Kind: String, Sendable {
+        /// The prompt, all tokens at once.
+        case prefill
+        /// One generated token.
+        case decode
+    }
+
+    public let kind: Kind
+    public let tokens: [Int]
+    public let firstPosition: Int
+    public var interpreter: Interpreter
+
+    /// Logits of the last token; `nil` until the pass is done.
+    public var logits: [Float]? {
+        interpreter.isDone ? interpreter.value(of: .node(interpreter.graph.nodes.count - 1))?.floats() : nil
+    }
+}
+
+/// A model with its cache: a text being continued.
+public struct Session {
+    public let model: Llama
+    public private(set) var cache: KVCache
+    private let workers: Workers
+
+    /// Cells of a cache unless more are needed: the context llama.cpp's perplexity and evaluation tools use.
+    public static let defaultContext = 512
+
+    /// - Parameter positions: how many positions the run may take in all.
+    /// - Throws: `LlamaError.contextExceeded` if the model was trained for fewer.
+    public init(_ model: Llama, positions: Int, threads: Int) throws(LlamaError) {
+        let limit = model.configuration.trainedContext
+        guard positions <= limit else { throw .contextExceeded(needed: positions, limit: limit) }
+        self.model = model
+        cache = KVCache(model.configuration, capacity: max(positions, Self.defaultContext))
+        workers = Workers(threads: threads)
+    }
+
+    /// The pass over `tokens` at the positions that follow. It changes the cache's memory as it is evaluated; call
+    /// `advance` when it is done.
+    ///
+    /// - Throws: `LlamaError` if there are no tokens, no room, or an id outside the vocabulary.
+    public func pass(
+        over tokens: [Int], observers: [any ExecutionObserver] = [], keepsValues: Bool = false
+    ) throws -> Pass {
+        guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
+        let vocabulary = model.configuration.vocabulary
+        if let token = tokens.first(where: { !(0..<vocabulary).contains($0) }) {
+            throw LlamaError.tokenOutOfRange(token: token, vocabulary: vocabulary)
+        }
+        guard cache.count + tokens.count <= cache.capacity else {
+            throw LlamaError.contextExceeded(needed: cache.count + tokens.count, limit: cache.capacity)
+        }
+        let graph = try LlamaGraph(
+            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache)
+        return Pass(
+            kind: cache.count == 0 ? .prefill : .decode, tokens: tokens, firstPosition: cache.count,
+            interpreter: Interpreter(
+                graph: graph.graph, leaves: graph.leaves, workers: workers, observers: observers,
+                keepsValues: keepsValues))
+    }
+
+    /// Counts a finished pass's positions as written.
+    ///
+    /// - Precondition: the pass is done and was made by this session at the current position.
+    public mutating func advance(past pass: Pass) {
+        precondition(pass.interpreter.isDone && pass.firstPosition == cache.count, "pass not finished, or not the next")
+        cache.count += pass.tokens.count
+    }
+}

@@ -1,0 +1,43 @@
+import ComputeGraph
+import Tensors
+
+/// Copies a strided view into contiguous memory, in the order its dimensions say: joins the heads of a token.
+///
+/// y = x, F32, the elements counted in `shape`. Source: ggml `ggml_cont_*d`.
+public struct Cont: NamedAfterSource {
+    public static let kind = "CONT"
+    public var suffix: String { "cont" }
+
+    public let shape: Shape
+
+    public init(_ shape: Shape) { self.shape = shape }
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try requireCount(1, of: inputs)
+        try requireFloatRows(0, of: inputs)
+        try require(inputs[0].shape.count == shape.count, of: inputs, "an input of \(shape.count) elements")
+        return Output(Layout(.f32, shape))
+    }
+
+    public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
+        let x = inputs[0]
+        output.withMutableElements(of: Float.self) { y in
+            for number in 0..<x.shape.rows {
+                let (i1, i2, i3) = x.shape.row(number)
+                x.withRow(of: Float.self, i1, i2, i3) { row in
+                    for i in 0..<row.count { y[number * row.count + i] = row[i] }
+                }
+            }
+        }
+    }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let place = inputs[0].shape.element(at: shape.number(of: element))
+        let value = inputs[0][place]
+        return Explanation(
+            formula: "y = x, copied in order", rule: .copy, value: value,
+            terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
+    }
+
+    public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 0) }
+}

@@ -1,0 +1,118 @@
+import ComputeGraph
+import Quantization
+import Tensors
+
+/// Matrix product in ggml's orientation: both inputs have the summed dimension contiguous.
+///
+/// `y[r, t, h] = Σ_k W[k, r, h / g] · x[k, t, h]` with g = x.ne2 / W.ne2: where the right side has more heads than the
+/// left, each left head serves a group of g right heads. That is grouped-query attention; nothing is repeated.
+/// W `[K, R, H/g]` of any format, x F32 `[K, T, H]`, y F32 `[R, T, H]`.
+///
+/// Numerics, as ggml's CPU backend: each row of x is first converted to the format's activation type (Q8_0, Q8_1, Q8_K,
+/// F16, BF16; F32 stays), then dotted with rows of W as they are stored. Source: ggml `ggml_compute_forward_mul_mat`.
+public struct MatMul: Operation {
+    public static let kind = "MUL_MAT"
+
+    public init() {}
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try requireCount(2, of: inputs)
+        let (w, x) = (inputs[0], inputs[1])
+        try requireFloatRows(1, of: inputs)
+        try require(w.shape.ne0 == x.shape.ne0, of: inputs, "rows of one length")
+        try require(w.strides.nb0 == w.type.blockBytes, of: inputs, "the first input's rows to be contiguous")
+        try require(
+            x.shape.ne2 % w.shape.ne2 == 0 && x.shape.ne3 % w.shape.ne3 == 0, of: inputs,
+            "the second input's heads to be a multiple of the first's")
+        try require(
+            BlockFormats.format(for: w.type) != nil, of: inputs, "a first input of a format that can be multiplied")
+        return Output(Layout(.f32, Shape(w.shape.ne1, x.shape.ne1, x.shape.ne2, x.shape.ne3)))
+    }
+
+    public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
+        let w = inputs[0]
+        let format = BlockFormats.format(for: w.type)!
+        let activations = converted(inputs[1], for: format, on: workers)
+        let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
+        let planes = output.shape.ne2 * output.shape.ne3
+        // A chunk of rows is small enough to stay in the first-level cache while all tokens pass over it.
+        let chunk = max(1, min(rowCount, 24576 / max(1, w.layout.rowBytes)))
+        let chunksPerPlane = (rowCount + chunk - 1) / chunk
+        let grain = max(1, 32768 / (chunk * w.shape.ne0 * tokens))
+        workers.run(items: planes * chunksPerPlane, grain: grain) { items in
+            for item in items {
+                let plane = item / chunksPerPlane
+                let start = item % chunksPerPlane * chunk
+                Self.multiply(
+                    format, w, rows: start..<min(start + chunk, rowCount), activations, into: output,
+                    i2: plane % output.shape.ne2, i3: plane / output.shape.ne2)
+            }
+        }
+    }
+
+    /// The products of some rows of W with all tokens of one plane.
+    private static func multiply(
+        _ format: any BlockFormat, _ w: Tensor, rows: Range<Int>, _ activations: Tensor, into output: Tensor,
+        i2: Int, i3: Int
+    ) {
+        let count = w.shape.ne0
+        let groups = (output.shape.ne2 / w.shape.ne2, output.shape.ne3 / w.shape.ne3)
+        let first = w.offset + w.layout.rowOffset(rows.lowerBound, i2 / groups.0, i3 / groups.1)
+        let span = (rows.count - 1) * w.layout.strides.nb1 + w.layout.rowBytes
+        w.source.withBytes(in: first..<first + span) { weights in
+            for token in 0..<activations.shape.ne1 {
+                let a = activations.offset + activations.layout.rowOffset(token, i2, i3)
+                let y = output.offset + output.layout.rowOffset(token, i2, i3) + rows.lowerBound * 4
+                activations.source.withBytes(in: a..<a + activations.layout.rowBytes) { row in
+                    output.buffer.withMutableElements(of: Float.self, in: y..<y + rows.count * 4) { out in
+                        format.dotRows(
+                            weights, stride: w.layout.strides.nb1, row, count: count, into: &out)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The activations in the type that the weights' format is multiplied with: ggml's `vec_dot_type`.
+    private func converted(_ x: Tensor, for format: any BlockFormat, on workers: Workers) -> Tensor {
+        guard format.activationType != .f32 else { return x }
+        let target = BlockFormats.activationFormat(for: format.activationType)!
+        let result = Tensor.zeros(format.activationType, x.shape)
+        workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
+            for number in rows {
+                let (i1, i2, i3) = x.shape.row(number)
+                let start = result.layout.rowOffset(i1, i2, i3)
+                x.withRow(of: Float.self, i1, i2, i3) { values in
+                    result.buffer.withMutableBytes(in: start..<start + result.layout.rowBytes) { bytes in
+                        target.encodeActivations(values, into: &bytes)
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let (w, x) = (inputs[0], inputs[1])
+        let groups = (output.shape.ne2 / w.shape.ne2, output.shape.ne3 / w.shape.ne3)
+        let weights = w.decodedRow(element.i0, element.i2 / groups.0, element.i3 / groups.1)
+        let row = x.decodedRow(element.i1, element.i2, element.i3)
+        let rounded = converted(
+            .floats(row, Shape(row.count)), for: BlockFormats.format(for: w.type)!, on: Workers(threads: 1)
+        ).decodedRow(0)
+        let terms = row.indices.map { k in
+            Explanation.Term(
+                slot: 1, index: ElementIndex(k, element.i1, element.i2, element.i3), value: row[k],
+                coefficient: weights[k], contribution: weights[k] * rounded[k])
+        }
+        let value = terms.reduce(0.0) { $0 + Double($1.contribution) }
+        return Explanation(
+            formula: "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]", rule: .sum, value: Float(value), terms: terms,
+            quantities: [("g (query heads per KV head)", Double(groups.0))])
+    }
+
+    /// A multiply and an add for each product.
+    public func cost(inputs: [Layout], output: Layout) -> Cost {
+        elementwiseCost(inputs, output, perElement: 2 * inputs[0].shape.ne0)
+    }
+}

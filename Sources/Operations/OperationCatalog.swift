@@ -1,0 +1,23 @@
+import ComputeGraph
+
+/// Every kind of operation that a graph may hold: one line a file.
+public enum OperationCatalog {
+    public static let all: [any Operation.Type] = [
+        GetRows.self,
+        RMSNorm.self,
+        Mul.self,
+        MatMul.self,
+        Add.self,
+        Reshape.self,
+        RoPE.self,
+        View.self,
+        SetRows.self,
+        Permute.self,
+        SoftMax.self,
+        Cont.self,
+        SwiGLU.self,
+    ]
+
+    /// The operation that ggml calls `kind`, if there is one here.
+    public static func operation(kind: String) -> (any Operation.Type)? { all.first { $0.kind == kind } }
+}

@@ -1,0 +1,171 @@
+import ComputeGraph
+import RealModule
+import Tensors
+
+/// Rotary position embedding, mode NORMAL: neighbouring pairs of a head are rotated by an angle that grows with the
+/// token's position and falls with the pair's number.
+///
+/// For pair j at position p: `θ = p · base^(-2j/D) / f[j]`, `y[2j] = x[2j]·cos θ - x[2j+1]·sin θ`,
+/// `y[2j+1] = x[2j]·sin θ + x[2j+1]·cos θ`. x, y F32 `[D, H, T]`, positions I32 `[T]`, f F32 `[D/2]` optional
+/// (`rope_freqs.weight`, Llama 3's long-context factors).
+///
+/// Numerics: θ by repeated multiplication in Float, as ggml does it. Linear scaling multiplies θ by `frequencyScale`;
+/// YaRN blends the scaled and unscaled θ by a ramp over j and corrects the magnitude.
+/// Source: ggml `ggml_compute_forward_rope_f32`, `rope_yarn`; Su et al. 2021; Peng et al. 2023 (YaRN).
+public struct RoPE: Operation {
+    public static let kind = "ROPE"
+
+    public struct Parameters: Sendable, Hashable {
+        /// Dimensions of a head that are rotated; all of them in a llama.
+        public var dimensions: Int
+        /// Context length the model was trained for before it was stretched, in tokens.
+        public var originalContext: Int
+        public var frequencyBase: Float
+        /// 1 / the scaling factor.
+        public var frequencyScale: Float
+        /// 0: no extrapolation (plain or linear); 1: YaRN.
+        public var extrapolation: Float
+        /// Multiplies the magnitude of the result.
+        public var attentionFactor: Float
+        public var betaFast: Float
+        public var betaSlow: Float
+
+        public init(
+            dimensions: Int, originalContext: Int, frequencyBase: Float, frequencyScale: Float,
+            extrapolation: Float, attentionFactor: Float, betaFast: Float, betaSlow: Float
+        ) {
+            self.dimensions = dimensions
+            self.originalContext = originalContext
+            self.frequencyBase = frequencyBase
+            self.frequencyScale = frequencyScale
+            self.extrapolation = extrapolation
+            self.attentionFactor = attentionFactor
+            self.betaFast = betaFast
+            self.betaSlow = betaSlow
+        }
+    }
+
+    public let rope: Parameters
+
+    public init(_ parameters: Parameters) { rope = parameters }
+
+    public var tokenDimension: Int { 2 }
+
+    public var parameters: [(name: String, value: ParameterValue)] {
+        [
+            ("n_dims", .int(rope.dimensions)), ("mode", .int(0)), ("n_ctx_orig", .int(rope.originalContext)),
+            ("freq_base", .float(rope.frequencyBase)), ("freq_scale", .float(rope.frequencyScale)),
+            ("ext_factor", .float(rope.extrapolation)), ("attn_factor", .float(rope.attentionFactor)),
+            ("beta_fast", .float(rope.betaFast)), ("beta_slow", .float(rope.betaSlow)),
+        ]
+    }
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try require(inputs.count == 2 || inputs.count == 3, of: inputs, "values, positions and optional factors")
+        try requireFloatRows(0, of: inputs)
+        let (x, positions) = (inputs[0], inputs[1])
+        try require(
+            positions.type == .i32 && positions.shape == Shape(x.shape.ne2), of: inputs, "a position for each token")
+        try require(
+            rope.dimensions == x.shape.ne0 && rope.dimensions % 2 == 0, of: inputs,
+            "heads of \(rope.dimensions) values, an even number")
+        if inputs.count == 3 {
+            try requireFloatRows(2, of: inputs)
+            try require(inputs[2].shape.ne0 >= rope.dimensions / 2, of: inputs, "a frequency factor for each pair")
+        }
+        return Output(Layout(.f32, x.shape))
+    }
+
+    public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
+        let x = inputs[0]
+        let perToken = x.shape.ne0 * x.shape.ne1
+        workers.run(items: x.shape.ne2 * x.shape.ne3, grain: rowGrain(elementsPerRow: perToken)) { tokens in
+            for token in tokens {
+                let (i2, i3) = (token % x.shape.ne2, token / x.shape.ne2)
+                let rotations = self.rotations(at: i2, inputs)
+                for head in 0..<x.shape.ne1 {
+                    x.withRow(of: Float.self, head, i2, i3) { from in
+                        output.withMutableRow(of: Float.self, head, i2, i3) { to in
+                            for j in 0..<from.count / 2 {
+                                let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+                                let (x0, x1) = (from[2 * j], from[2 * j + 1])
+                                to[2 * j] = x0 * c - x1 * s
+                                to[2 * j + 1] = x0 * s + x1 * c
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let rotations = self.rotations(at: element.i2, inputs)
+        let j = element.i0 / 2
+        let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+        let isFirst = element.i0 % 2 == 0
+        let coefficients = isFirst ? [c, -s] : [s, c]
+        let terms = zip([2 * j, 2 * j + 1], coefficients).map { i0, coefficient in
+            let place = ElementIndex(i0, element.i1, element.i2, element.i3)
+            let x = inputs[0][place]
+            return Explanation.Term(
+                slot: 0, index: place, value: x, coefficient: coefficient, contribution: coefficient * x)
+        }
+        return Explanation(
+            formula: isFirst
+                ? "y[2j] = x[2j]·cos θ - x[2j+1]·sin θ" : "y[2j+1] = x[2j]·sin θ + x[2j+1]·cos θ",
+            rule: .sum, value: terms[0].contribution + terms[1].contribution, terms: terms,
+            quantities: [
+                ("position", Double(inputs[1][ElementIndex(element.i2)])), ("pair j", Double(j)),
+                ("cos θ", Double(c)), ("sin θ", Double(s)),
+            ])
+    }
+
+    /// Four products and two sums a pair.
+    public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 3) }
+
+    /// Cosine and sine of each pair's angle for one token, interleaved.
+    private func rotations(at token: Int, _ inputs: [Tensor]) -> [Float] {
+        let position = inputs[1].withRow(of: Int32.self, 0) { Float($0[token]) }
+        let factors = inputs.count == 3 ? inputs[2].floats() : []
+        let thetaScale = Float.pow(rope.frequencyBase, -2 / Float(rope.dimensions))
+        let ramp = correctionRange
+        var magnitude = rope.attentionFactor
+        if rope.extrapolation != 0 { magnitude *= 1 + 0.1 * Float.log(1 / rope.frequencyScale) }
+
+        var theta = position
+        var rotations: [Float] = []
+        rotations.reserveCapacity(rope.dimensions)
+        for j in 0..<rope.dimensions / 2 {
+            let extrapolated = factors.isEmpty ? theta : theta / factors[j]
+            var angle = rope.frequencyScale * extrapolated
+            if rope.extrapolation != 0 {
+                let mix = rampMix(ramp, pair: j) * rope.extrapolation
+                angle = angle * (1 - mix) + extrapolated * mix
+            }
+            rotations.append(Float.cos(angle) * magnitude)
+            rotations.append(Float.sin(angle) * magnitude)
+            theta *= thetaScale
+        }
+        return rotations
+    }
+
+    /// The pairs between which YaRN goes over from extrapolation (fast, left) to interpolation (slow, right).
+    private var correctionRange: (low: Float, high: Float) {
+        func pair(turns: Float) -> Float {
+            let dimensions = Float(rope.dimensions)
+            return dimensions * Float.log(Float(rope.originalContext) / (turns * 2 * Float.pi))
+                / (2 * Float.log(rope.frequencyBase))
+        }
+        return (
+            max(0, pair(turns: rope.betaFast).rounded(.down)),
+            min(Float(rope.dimensions - 1), pair(turns: rope.betaSlow).rounded(.up))
+        )
+    }
+
+    /// 1 where the angle is extrapolated, 0 where it is interpolated.
+    private func rampMix(_ range: (low: Float, high: Float), pair: Int) -> Float {
+        let y = (Float(pair) - range.low) / max(0.001, range.high - range.low)
+        return 1 - min(1, max(0, y))
+    }
+}

@@ -1,0 +1,71 @@
+import ComputeGraph
+import Tensors
+
+/// Writes rows into a destination at given places: how keys and values enter the cache.
+///
+/// `dst[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, index I64 `[J]`, dst F16 `[R, C]`; the
+/// result is dst itself. Keys are written a token's row at a time; values are stored transposed, so theirs are rows of
+/// one element. Source: ggml `ggml_set_rows`.
+public struct SetRows: NamedAfterSource {
+    public static let kind = "SET_ROWS"
+
+    /// ggml returns a view of the destination and names it so.
+    public var suffix: String { "view" }
+    public var namingSlot: Int { 2 }
+
+    public init() {}
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try requireCount(3, of: inputs)
+        try requireFloatRows(0, of: inputs)
+        let (x, index, destination) = (inputs[0], inputs[1], inputs[2])
+        try require(x.isContiguous && destination.isContiguous, of: inputs, "contiguous values and destination")
+        try require(destination.type == .f16, of: inputs, "an F16 destination")
+        try require(
+            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1), of: inputs,
+            "an index for each row, and rows of one length")
+        return Output(destination, .inPlace(slot: 2))
+    }
+
+    public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
+        let width = inputs[0].shape.ne0
+        inputs[0].withBytes { bytes in
+            bytes.withElements(of: Float.self) { x in
+                inputs[1].withRow(of: Int64.self, 0) { index in
+                    output.withMutableElements(of: UInt16.self) { destination in
+                        for j in 0..<index.count {
+                            let row = Int(index[j])
+                            for i in 0..<width { destination[row * width + i] = Half.f16(x[j * width + i]) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let written = inputs[1].withRow(of: Int64.self, 0) { index in
+            (0..<index.count).last { Int(index[$0]) == element.i1 }
+        }
+        let formula = "dst[i, index[j]] = F16(x[i, j])"
+        guard let j = written else {
+            // Not written by this node: the cache's earlier content.
+            let value = inputs[2][element]
+            let term = Explanation.Term(slot: 2, index: element, value: value, coefficient: 1, contribution: value)
+            return Explanation(formula: formula, rule: .copy, value: value, terms: [term])
+        }
+        let place = ElementIndex(element.i0, j)
+        let x = inputs[0][place]
+        let value = Half.float(f16: Half.f16(x))
+        return Explanation(
+            formula: formula, rule: .copy, value: value,
+            terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)])
+    }
+
+    /// Only the written rows count.
+    public func cost(inputs: [Layout], output: Layout) -> Cost {
+        Cost(
+            operations: 0, bytesRead: inputs[0].byteCount + inputs[1].byteCount,
+            bytesWritten: inputs[0].shape.count * 2)
+    }
+}

@@ -1,0 +1,92 @@
+import ComputeGraph
+import RealModule
+import Tensors
+
+/// Softmax over scaled, masked scores: how a query's attention is shared out over the positions.
+///
+/// `y[n] = exp(s·x[n] + mask[n] - M) / Σ exp(…)`, M the largest exponent. x, y F32 `[N, T, H]`; mask F32 `[N, T]`,
+/// 0 or -∞, shared by all heads.
+/// Numerics: exponentials in Float, their sum in Double, one Float product by the inverse sum.
+/// Source: ggml `ggml_compute_forward_soft_max_f32`.
+public struct SoftMax: Operation {
+    public static let kind = "SOFT_MAX"
+
+    /// 1 / sqrt(head size): applied here and not to the query.
+    public let scale: Float
+
+    public init(scale: Float) { self.scale = scale }
+
+    public var parameters: [(name: String, value: ParameterValue)] {
+        [("scale", .float(scale)), ("max_bias", .float(0))]
+    }
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try requireCount(2, of: inputs)
+        for slot in 0..<2 { try requireFloatRows(slot, of: inputs) }
+        let (x, mask) = (inputs[0].shape, inputs[1].shape)
+        try require(
+            mask.ne0 == x.ne0 && mask.ne1 >= x.ne1 && x.ne2 % mask.ne2 == 0 && x.ne3 % mask.ne3 == 0, of: inputs,
+            "a mask for each row of scores")
+        return Output(Layout(.f32, x))
+    }
+
+    public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
+        let (x, mask) = (inputs[0], inputs[1])
+        // An exponential costs about as much as sixteen other operations.
+        workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: 16 * x.shape.ne0)) { rows in
+            for number in rows {
+                let (i1, i2, i3) = x.shape.row(number)
+                x.withRow(of: Float.self, i1, i2, i3) { scores in
+                    mask.withRow(of: Float.self, i1, i2 % mask.shape.ne2, i3 % mask.shape.ne3) { mask in
+                        output.withMutableRow(of: Float.self, i1, i2, i3) { y in
+                            let (_, sum) = self.exponentials(scores, mask, into: &y)
+                            let inverse = Float(1 / sum)
+                            for n in 0..<y.count { y[n] *= inverse }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let (x, mask) = (inputs[0], inputs[1])
+        var y = [Float](repeating: 0, count: x.shape.ne0)
+        let (maximum, sum) = x.withRow(of: Float.self, element.i1, element.i2, element.i3) { scores in
+            mask.withRow(of: Float.self, element.i1, element.i2 % mask.shape.ne2, element.i3 % mask.shape.ne3) {
+                var span = y.mutableSpan
+                return exponentials(scores, $0, into: &span)
+            }
+        }
+        let terms = y.indices.map { n in
+            let place = ElementIndex(n, element.i1, element.i2, element.i3)
+            return Explanation.Term(
+                slot: 0, index: place, value: x[place], coefficient: scale, contribution: y[n])
+        }
+        return Explanation(
+            formula: "y[n] = exp(s·x[n] + mask[n] - M) / Σ_m exp(s·x[m] + mask[m] - M)", rule: .function,
+            value: y[element.i0] * Float(1 / sum), terms: terms,
+            quantities: [("s", Double(scale)), ("M", Double(maximum)), ("Σ exp", sum)])
+    }
+
+    /// Scale, mask, maximum, exponential (counted as one), sum, divide.
+    public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 6) }
+
+    /// Writes the exponentials of one row; returns the largest exponent and the exponentials' sum.
+    private func exponentials(
+        _ scores: Span<Float>, _ mask: Span<Float>, into y: inout MutableSpan<Float>
+    ) -> (maximum: Float, sum: Double) {
+        var maximum = -Float.infinity
+        for n in 0..<scores.count {
+            y[n] = scores[n] * scale + mask[n]
+            maximum = max(maximum, y[n])
+        }
+        var sum = 0.0
+        for n in 0..<scores.count {
+            // Masked positions, which are many in a long prompt, need no exponential.
+            y[n] = y[n] == -.infinity ? 0 : Float.exp(y[n] - maximum)
+            sum += Double(y[n])
+        }
+        return (maximum, sum)
+    }
+}

@@ -1,0 +1,29 @@
+import Tensors
+
+/// The formats that can be decoded and multiplied. A new one is a file in `Blocks/` and a line here.
+public enum BlockFormats {
+    public static let all: [any BlockFormat] = [
+        FormatQ4_0(),
+        FormatQ4_1(),
+        FormatQ5_0(),
+        FormatQ5_1(),
+        FormatQ8_0(),
+        FormatQ8_1(),
+        FormatQ2_K(),
+        FormatQ3_K(),
+        FormatQ4_K(),
+        FormatQ5_K(),
+        FormatQ6_K(),
+        FormatQ8_K(),
+    ]
+
+    /// The format of a tensor type; `nil` if Quipu cannot decode it.
+    public static func format(for type: TensorType) -> (any BlockFormat)? { byID[type] }
+
+    /// The format that activations of this type are encoded with; `nil` if it is no activation type.
+    public static func activationFormat(for type: TensorType) -> (any ActivationFormat)? {
+        byID[type] as? any ActivationFormat
+    }
+
+    private static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.type, $0) })
+}

@@ -1,0 +1,50 @@
+import Tensors
+
+/// 32 weights in 4 bits each with one scale; zero is always exact.
+///
+///     byte  0    2                18
+///           | d  | 16 x (hi, lo)  |     d: F16 scale
+///                                       byte j: code j in the low nibble, code j + 16 in the high one
+///
+/// Value: `x = (q - 8) * d`, q in 0...15. 18 bytes for 32 weights: 4.5 bits per weight.
+public struct BlockQ4_0: BitwiseCopyable, Sendable {
+    public var d: PackedHalf
+    public var codes: InlineArray<16, UInt8>
+}
+
+/// Q4_0.
+///
+/// Product with Q8_0: `sum over blocks of d_w * d_a * sum((q_w - 8) * q_a)`. The inner sum is exact; see `FloatLanes`
+/// for the order of the outer one. Source: ggml `dequantize_row_q4_0`, `ggml_vec_dot_q4_0_q8_0`.
+public struct FormatQ4_0: BlockFormat {
+    public typealias Block = BlockQ4_0
+    public let type = TensorType.q4_0
+    public let activationType = TensorType.q8_0
+
+    public init() {}
+
+    public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
+        forEachBlock(in: bytes, count: output.count) { block, first in
+            let d = block.d.float
+            for j in 0..<16 {
+                let code = Int32(block.codes[j])
+                output[first + j] = Float((code & 15) - 8) * d
+                output[first + j + 16] = Float((code >> 4) - 8) * d
+            }
+        }
+    }
+
+    public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
+        withBlocks(weights, activations, of: BlockQ8_0.self, count: count) { weights, activations in
+            var sum = FloatLanes()
+            for i in 0..<weights.count {
+                let codes = weights[i].codes.words(0)
+                let low = Codes16(codes, mask: 15) &- 8
+                let high = Codes16(codes, shift: 4, mask: 15) &- 8
+                let products = IntegerLanes(low, high, activations[i].codes)
+                sum.add(products, times: weights[i].d.float * activations[i].d.float)
+            }
+            return sum.sum
+        }
+    }
+}

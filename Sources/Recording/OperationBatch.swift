@@ -1,0 +1,120 @@
+import ComputeGraph
+import Foundation
+import GRDB
+import LlamaModel
+import Tensors
+
+/// Evaluated nodes on their way to the file.
+struct OperationBatch: Sendable {
+    /// Bytes after which a batch is written: large enough for few transactions, small enough to lose little.
+    static let fullSize = 8 << 20
+
+    /// Id of the graph's first node.
+    var firstID = 0
+    var evaluations: [Evaluation] = []
+    var selections: [Selection?] = []
+    private(set) var bytes = 0
+    /// Statistics of the pass's earlier nodes by index; views take theirs over. Filled by the writer, shared by batches.
+    let earlier: KnownStatistics
+
+    init(firstID: Int = 0) {
+        self.firstID = firstID
+        earlier = KnownStatistics()
+    }
+
+    init(continuing batch: OperationBatch) {
+        firstID = batch.firstID
+        earlier = batch.earlier
+    }
+
+    mutating func add(_ evaluation: Evaluation, graph: Graph, capture: Capture, tokens: Int) {
+        let inputs = evaluation.node.inputs.map(graph.layout(of:))
+        let selection = Selection(evaluation.node, inputs: inputs, tokens: tokens, capture: capture)
+        evaluations.append(evaluation)
+        selections.append(selection)
+        // The tensor itself waits in memory, whatever part of it is kept.
+        bytes += 500 + (evaluation.node.output.isPureView ? 0 : evaluation.output.layout.byteCount)
+    }
+}
+
+/// Used by the writing thread only, one batch after the other.
+final class KnownStatistics: @unchecked Sendable {
+    var byNode: [Int: Statistics] = [:]
+}
+
+/// Turns evaluated nodes into rows; runs on the writing thread.
+///
+/// Reading the cache here, after later nodes have run, is safe: a run never writes a cell twice, and only cells that
+/// were written before the node are read.
+struct OperationWriting: Sendable {
+    let pass: PassRow
+    let graph: Graph
+    let capture: Capture
+    let configuration: LlamaConfiguration
+    let weightIDs: [String: Int]
+
+    func write(_ batch: OperationBatch, _ db: Database) throws {
+        for (evaluation, selection) in zip(batch.evaluations, batch.selections) {
+            let node = evaluation.node
+            let id = batch.firstID + node.index
+            let statistics = statistics(of: evaluation, known: batch.earlier)
+            batch.earlier.byNode[node.index] = statistics
+            try OperationRow(
+                id: id, passID: pass.id, node: node, nanoseconds: evaluation.nanoseconds, cost: graph.cost(of: node),
+                statistics: statistics
+            ).insert(db)
+            for (slot, source) in node.inputs.enumerated() {
+                try inputRow(id, slot, source, firstID: batch.firstID).insert(db)
+            }
+            if let selection {
+                for (chunk, runs) in CapturedRuns.read(selection, evaluation, tokens: pass.tokens).enumerated() {
+                    try TensorRow(operationID: id, chunk: chunk, captured: runs).insert(db)
+                }
+            }
+            if node.kind == "SOFT_MAX" { try writeHeads(id, evaluation, db) }
+        }
+    }
+
+    private func statistics(of evaluation: Evaluation, known: KnownStatistics) -> Statistics {
+        let node = evaluation.node
+        if case .view(let slot, _) = node.output.memory, case .node(let source) = node.inputs[slot],
+            let statistics = known.byNode[source], statistics.count == node.layout.shape.count
+        {
+            return statistics
+        }
+        if case .inPlace = node.output.memory {
+            // Of what was written; the rest of the cache is no news.
+            return Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
+        }
+        return Statistics(evaluation.output.floats())
+    }
+
+    private func inputRow(_ id: Int, _ slot: Int, _ source: Source, firstID: Int) -> InputRow {
+        let name = graph.name(of: source)
+        let origin: InputRow.Origin =
+            switch source {
+            case .node(let index): .operation(firstID + index)
+            case .leaf(let index): weightIDs[name].flatMap { graph.leaves[index].role == .weight ? .weight($0) : nil } ?? .leaf
+            }
+        return InputRow(
+            operationID: id, slot: slot, origin: origin, name: name, shape: graph.layout(of: source).shape)
+    }
+
+    /// A row for each head and query position of a softmax `[N, T, H]`.
+    private func writeHeads(_ id: Int, _ evaluation: Evaluation, _ db: Database) throws {
+        guard let layer = evaluation.node.layer else { return }
+        let shape = evaluation.output.shape
+        let weights = evaluation.output.floats()
+        for head in 0..<shape.ne2 {
+            for token in 0..<shape.ne1 {
+                let start = (head * shape.ne1 + token) * shape.ne0
+                let position = pass.firstPosition + token
+                // Later positions are masked; their weights are exactly zero.
+                try AttentionHeadRow(
+                    operationID: id, layer: layer, head: head, kvHead: configuration.kvHead(ofQueryHead: head),
+                    position: position, summary: AttentionSummary(weights[start..<start + position + 1])
+                ).insert(db)
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+/// The tables and views of a trace file.
+///
+/// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
+enum Schema {
+    static let migrations = [version1]
+
+    /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
+    private static let version1 = """
+        CREATE TABLE model (
+            id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT, name TEXT, architecture TEXT NOT NULL, file_type TEXT,
+            n_layer INTEGER NOT NULL, n_embd INTEGER NOT NULL, n_head INTEGER NOT NULL, n_head_kv INTEGER NOT NULL,
+            head_dim INTEGER NOT NULL, n_ff INTEGER NOT NULL, n_vocab INTEGER NOT NULL, n_ctx_train INTEGER NOT NULL,
+            n_params INTEGER NOT NULL, size_bytes INTEGER NOT NULL, bpw REAL NOT NULL, tied_embeddings INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE metadata (
+            model_id INTEGER NOT NULL REFERENCES model(id), key TEXT NOT NULL, type TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (model_id, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE weight (
+            id INTEGER PRIMARY KEY, model_id INTEGER NOT NULL REFERENCES model(id), name TEXT NOT NULL, layer INTEGER,
+            role TEXT NOT NULL, type TEXT NOT NULL,
+            ne0 INTEGER NOT NULL, ne1 INTEGER NOT NULL, ne2 INTEGER NOT NULL, ne3 INTEGER NOT NULL,
+            file_offset INTEGER NOT NULL, n_bytes INTEGER NOT NULL, bpw REAL NOT NULL, part INTEGER NOT NULL,
+            UNIQUE (model_id, name)
+        ) STRICT;
+        CREATE TABLE run (
+            id INTEGER PRIMARY KEY, model_id INTEGER NOT NULL REFERENCES model(id), created_at TEXT NOT NULL,
+            engine_version TEXT NOT NULL, prompt TEXT NOT NULL, seed INTEGER NOT NULL, threads INTEGER NOT NULL,
+            kernels TEXT NOT NULL, capture TEXT NOT NULL, complete INTEGER NOT NULL CHECK (complete IN (0, 1)),
+            wall_ns INTEGER, sampling TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE token (
+            run_id INTEGER NOT NULL REFERENCES run(id), position INTEGER NOT NULL, token_id INTEGER NOT NULL,
+            piece TEXT NOT NULL, source TEXT NOT NULL CHECK (source IN ('prompt', 'generated')), logprob REAL, rank INTEGER,
+            PRIMARY KEY (run_id, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE pass (
+            id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL REFERENCES run(id), step INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('prefill', 'decode')), first_position INTEGER NOT NULL,
+            n_tokens INTEGER NOT NULL, wall_ns INTEGER, UNIQUE (run_id, step)
+        ) STRICT;
+        CREATE TABLE op (
+            id INTEGER PRIMARY KEY, pass_id INTEGER NOT NULL REFERENCES pass(id), seq INTEGER NOT NULL, name TEXT NOT NULL,
+            kind TEXT NOT NULL, layer INTEGER, type TEXT NOT NULL,
+            ne0 INTEGER NOT NULL, ne1 INTEGER NOT NULL, ne2 INTEGER NOT NULL, ne3 INTEGER NOT NULL, params TEXT NOT NULL,
+            ns INTEGER NOT NULL, flops INTEGER NOT NULL, bytes_read INTEGER NOT NULL, bytes_written INTEGER NOT NULL,
+            n INTEGER NOT NULL, sum REAL, min REAL, max REAL, mean REAL, rms REAL, std REAL,
+            zeros INTEGER NOT NULL, nan INTEGER NOT NULL, inf INTEGER NOT NULL, UNIQUE (pass_id, seq)
+        ) STRICT;
+        CREATE INDEX op_by_name ON op (name);
+        CREATE TABLE op_input (
+            op_id INTEGER NOT NULL REFERENCES op(id), slot INTEGER NOT NULL, source_op_id INTEGER REFERENCES op(id),
+            weight_id INTEGER REFERENCES weight(id), leaf TEXT, name TEXT NOT NULL,
+            ne0 INTEGER NOT NULL, ne1 INTEGER NOT NULL, ne2 INTEGER NOT NULL, ne3 INTEGER NOT NULL,
+            PRIMARY KEY (op_id, slot),
+            CHECK ((source_op_id IS NOT NULL) + (weight_id IS NOT NULL) + (leaf IS NOT NULL) = 1)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX op_input_by_source ON op_input (source_op_id);
+        CREATE TABLE tensor (
+            op_id INTEGER NOT NULL REFERENCES op(id), chunk INTEGER NOT NULL, first_element INTEGER NOT NULL,
+            n_elements INTEGER NOT NULL, run_length INTEGER, run_stride INTEGER,
+            dtype TEXT NOT NULL CHECK (dtype IN ('f32', 'f16', 'i32')), data BLOB NOT NULL, PRIMARY KEY (op_id, chunk)
+        ) STRICT;
+        CREATE TABLE gqa_map (
+            model_id INTEGER NOT NULL REFERENCES model(id), layer INTEGER NOT NULL, head INTEGER NOT NULL,
+            kv_head INTEGER NOT NULL, group_index INTEGER NOT NULL, PRIMARY KEY (model_id, layer, head)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE attention_head (
+            op_id INTEGER NOT NULL REFERENCES op(id), layer INTEGER NOT NULL, head INTEGER NOT NULL,
+            kv_head INTEGER NOT NULL, position INTEGER NOT NULL, entropy_bits REAL NOT NULL, top_position INTEGER NOT NULL,
+            top_weight REAL NOT NULL, sink_weight REAL NOT NULL, PRIMARY KEY (op_id, head, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE kv_cache (
+            pass_id INTEGER NOT NULL REFERENCES pass(id), layer INTEGER NOT NULL, n_kv_heads INTEGER NOT NULL,
+            head_dim INTEGER NOT NULL, n_positions INTEGER NOT NULL, dtype TEXT NOT NULL, bytes INTEGER NOT NULL,
+            mha_bytes INTEGER NOT NULL, mqa_bytes INTEGER NOT NULL, PRIMARY KEY (pass_id, layer)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE logit (
+            pass_id INTEGER NOT NULL REFERENCES pass(id), position INTEGER NOT NULL, lens_layer INTEGER,
+            rank INTEGER NOT NULL, token_id INTEGER NOT NULL, piece TEXT NOT NULL, logit REAL NOT NULL,
+            probability REAL NOT NULL
+        ) STRICT;
+        CREATE INDEX logit_by_pass ON logit (pass_id, position);
+
+        CREATE VIEW v_op AS
+            SELECT op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.layer,
+                op.type || ' ' || op.ne0 || 'x' || op.ne1 || 'x' || op.ne2 || 'x' || op.ne3 AS shape,
+                (SELECT group_concat(name, ', ') FROM (SELECT name FROM op_input WHERE op_id = op.id ORDER BY slot)) AS inputs,
+                op.params, op.ns, op.flops, op.bytes_read, op.bytes_written, op.rms, op.min, op.max, op.nan, op.inf
+            FROM op JOIN pass ON pass.id = op.pass_id;
+        CREATE VIEW v_layer AS
+            SELECT pass.run_id, pass.step, op.layer, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
+                sum(op.bytes_read) AS bytes_read, sum(op.bytes_written) AS bytes_written,
+                max(CASE WHEN op.name = 'l_out-' || op.layer THEN op.rms END) AS rms_out,
+                max(CASE WHEN op.name = 'ffn_inp-' || op.layer THEN op.rms END) AS rms_mid,
+                (SELECT before.rms FROM op AS before WHERE before.pass_id = op.pass_id
+                    AND before.name = CASE op.layer WHEN 0 THEN 'embd' ELSE 'l_out-' || (op.layer - 1) END) AS rms_in
+            FROM op JOIN pass ON pass.id = op.pass_id WHERE op.layer IS NOT NULL
+            GROUP BY op.pass_id, op.layer;
+        CREATE VIEW v_attention_group AS
+            SELECT pass.run_id, pass.step, a.layer, a.kv_head, count(DISTINCT a.head) AS n_query_heads, a.position,
+                avg(a.entropy_bits) AS entropy_bits, max(a.top_weight) AS top_weight, avg(a.sink_weight) AS sink_weight
+            FROM attention_head AS a JOIN op ON op.id = a.op_id JOIN pass ON pass.id = op.pass_id
+            GROUP BY op.pass_id, a.layer, a.kv_head, a.position;
+        CREATE VIEW v_roofline AS
+            SELECT pass.run_id, pass.step, op.kind, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
+                sum(op.bytes_read + op.bytes_written) AS bytes,
+                sum(op.flops) * 1.0 / max(1, sum(op.bytes_read + op.bytes_written)) AS flops_per_byte,
+                sum(op.bytes_read + op.bytes_written) * 1.0 / max(1, sum(op.ns)) AS gb_per_s,
+                sum(op.flops) * 1.0 / max(1, sum(op.ns)) AS gflop_per_s
+            FROM op JOIN pass ON pass.id = op.pass_id GROUP BY op.pass_id, op.kind;
+        """
+}

@@ -1,0 +1,119 @@
+import ComputeGraph
+import Foundation
+import Tensors
+
+/// Which elements of an operation's output a capture policy keeps; decided from layouts alone, so that a trace's size is
+/// known before anything runs.
+struct Selection: Sendable {
+    enum Part: Sendable {
+        case all
+        /// The last token's column.
+        case lastToken
+        /// What the operation wrote into its destination; all rows, or only the last token's.
+        case written(lastTokenOnly: Bool)
+    }
+
+    let part: Part
+    let elements: Int
+    let type: TensorType
+
+    var bytes: Int { elements * type.blockBytes }
+
+    /// - Returns: `nil` if nothing of this operation is kept. Views are never kept: their values are their source's.
+    init?(_ node: Node, inputs: [Layout], tokens: Int, capture: Capture) {
+        guard !node.output.isPureView, capture.keepsValues(of: node.name) else { return nil }
+        let shape = node.layout.shape
+        let lastOnly = capture.policy == .last
+        type = node.layout.type
+        if case .inPlace = node.output.memory {
+            part = .written(lastTokenOnly: lastOnly)
+            elements = lastOnly ? inputs[0].shape.count / tokens : inputs[0].shape.count
+        } else if lastOnly {
+            part = .lastToken
+            elements = shape.count / max(1, shape[node.operation.tokenDimension])
+        } else {
+            part = .all
+            elements = shape.count
+        }
+    }
+}
+
+/// Elements of an operation's output, with their place in it.
+struct CapturedRuns: Sendable {
+    let firstElement: Int
+    let count: Int
+    /// Elements of one run and from the start of one run to the next; `nil` where all is one run.
+    let runLength: Int?
+    let runStride: Int?
+    let type: TensorType
+    let data: Data
+
+    /// Bytes of the largest blob: well below SQLite's limit of 1e9 for a row.
+    static let maximumBytes = 1 << 28
+
+    /// The selected elements of an evaluated node, in blobs of at most `limit` bytes.
+    static func read(
+        _ selection: Selection, _ evaluation: Evaluation, tokens: Int, limit: Int = maximumBytes
+    ) -> [CapturedRuns] {
+        let shape = evaluation.output.shape
+        let perToken = shape[evaluation.node.operation.tokenDimension]
+        switch selection.part {
+        case .all:
+            return contiguous(evaluation.output, from: 0, count: shape.count, limit)
+        case .lastToken where evaluation.node.operation.tokenDimension == 2:
+            let plane = shape.ne0 * shape.ne1
+            return contiguous(evaluation.output, from: (perToken - 1) * plane, count: plane, limit)
+        case .lastToken:
+            let starts = (0..<shape.ne2 * shape.ne3).map { ($0 * shape.ne1 + perToken - 1) * shape.ne0 }
+            return strided(evaluation.output, starts: starts, length: shape.ne0)
+        case .written(let lastTokenOnly):
+            return written(evaluation, tokens: tokens, lastTokenOnly: lastTokenOnly, limit)
+        }
+    }
+
+    /// What `SET_ROWS` wrote. The keys of a pass are one run; its values, stored transposed, a run for each dimension.
+    private static func written(
+        _ evaluation: Evaluation, tokens: Int, lastTokenOnly: Bool, _ limit: Int
+    ) -> [CapturedRuns] {
+        let width = evaluation.output.shape.ne0
+        var rows = evaluation.inputs[1].withRow(of: Int64.self, 0) { index in
+            (0..<index.count).map { Int(index[$0]) }
+        }
+        if lastTokenOnly { rows.removeFirst(rows.count - rows.count / tokens) }
+        rows.sort()
+        var starts: [Int] = []
+        for (place, row) in rows.enumerated() where place == 0 || rows[place - 1] + 1 != row { starts.append(row * width) }
+        let length = rows.count / starts.count * width
+        if starts.count == 1 { return contiguous(evaluation.output, from: starts[0], count: length, limit) }
+        return strided(evaluation.output, starts: starts, length: length)
+    }
+
+    private static func contiguous(_ tensor: Tensor, from first: Int, count: Int, _ limit: Int) -> [CapturedRuns] {
+        let size = tensor.type.blockBytes
+        let step = limit / size
+        return stride(from: first, to: first + count, by: step).map { start in
+            let length = min(step, first + count - start)
+            let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
+            let data = tensor.source.withBytes(in: range) { $0.withUnsafeBytes { Data($0) } }
+            return CapturedRuns(
+                firstElement: start, count: length, runLength: nil, runStride: nil, type: tensor.type, data: data)
+        }
+    }
+
+    /// - Precondition: the starts are evenly spaced.
+    private static func strided(_ tensor: Tensor, starts: [Int], length: Int) -> [CapturedRuns] {
+        let size = tensor.type.blockBytes
+        var data = Data(capacity: starts.count * length * size)
+        for start in starts {
+            let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
+            tensor.source.withBytes(in: range) { $0.withUnsafeBytes { data.append(contentsOf: $0) } }
+        }
+        let step = starts.count > 1 ? starts[1] - starts[0] : nil
+        precondition(starts.indices.allSatisfy { starts[$0] == starts[0] + $0 * (step ?? 0) }, "uneven runs")
+        return [
+            CapturedRuns(
+                firstElement: starts[0], count: starts.count * length, runLength: step == nil ? nil : length,
+                runStride: step, type: tensor.type, data: data)
+        ]
+    }
+}

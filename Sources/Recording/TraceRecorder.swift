@@ -1,0 +1,206 @@
+import ComputeGraph
+import Crypto
+import Foundation
+import GGUF
+import GRDB
+import LlamaModel
+import Tensors
+
+/// How a run was made: all that is needed to make it again.
+public struct RunDescription: Sendable {
+    public var prompt: String
+    public var sampling: Sampler.Options
+    public var threads: Int
+    /// Which kernels computed it.
+    public var kernels: String
+    public var capture: Capture
+    public var engineVersion: String
+
+    public init(
+        prompt: String, sampling: Sampler.Options, threads: Int, kernels: String, capture: Capture, engineVersion: String
+    ) {
+        self.prompt = prompt
+        self.sampling = sampling
+        self.threads = threads
+        self.kernels = kernels
+        self.capture = capture
+        self.engineVersion = engineVersion
+    }
+
+    var samplingJSON: String {
+        sampling.temperature == 0
+            ? "{\"temperature\":0}"
+            : "{\"temperature\":\(sampling.temperature),\"top_k\":\(sampling.topK),\"top_p\":\(sampling.topP),"
+                + "\"min_p\":\(sampling.minP)}"
+    }
+}
+
+/// Records a run as it happens: hands evaluated nodes to a writing thread, which summarises and stores them in batches.
+///
+/// A batch is one transaction. What is committed stays readable if the process dies; `run.complete` says whether all is.
+public final class TraceRecorder: ExecutionObserver {
+    private let store: TraceStore
+    private let model: Llama
+    private let capture: Capture
+    private let writer = BoundedWriter(limit: 256 << 20)
+    private let runID: Int
+    private let modelID: Int
+    private let weightIDs: [String: Int]
+    private var nextPassID: Int
+    private var nextOperationID: Int
+    private var step = 0
+    private var current: PassRow?
+    private var currentGraph: Graph?
+    private var batch = OperationBatch()
+
+    /// The whole file is hashed meanwhile, on its own thread.
+    private let hash: Task<String, Never>
+
+    /// Opens a run. Rows of the model are written unless the trace has them.
+    public init(store: TraceStore, model: Llama, run: RunDescription) throws {
+        self.store = store
+        self.model = model
+        capture = run.capture
+        let file = model.file
+        hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+
+        let card = ModelCard(model)
+        let createdAt = Date().formatted(.iso8601)
+        (modelID, runID, nextPassID, nextOperationID) = try TraceStore.wrapping(store.path) {
+            try store.database.write { db in
+                let modelID = try TraceRecorder.writeModel(card, db)
+                let runID = try TraceRecorder.next("run", db)
+                try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
+                return (modelID, runID, try TraceRecorder.next("pass", db), try TraceRecorder.next("op", db))
+            }
+        }
+        weightIDs = try store.database.read { [modelID] db in
+            let rows = try Row.fetchAll(db, sql: "SELECT name, id FROM weight WHERE model_id = ?", arguments: [modelID])
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["id"]) })
+        }
+    }
+
+    private static func next(_ table: String, _ db: Database) throws -> Int {
+        try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
+    }
+
+    /// The model's id; a file of the same path, name and size is taken for the same until its hash says otherwise.
+    private static func writeModel(_ card: ModelCard, _ db: Database) throws -> Int {
+        let known = try Int.fetchOne(
+            db, sql: "SELECT id FROM model WHERE path = ? AND size_bytes = ?", arguments: [card.path, card.bytes])
+        if let known { return known }
+        let id = try next("model", db)
+        try ModelRow(id: id, card: card).insert(db)
+        for entry in card.entries { try MetadataRow(modelID: id, entry: entry).insert(db) }
+        let firstWeight = try next("weight", db)
+        for (number, weight) in card.weights.enumerated() {
+            try WeightRow(id: firstWeight + number, modelID: id, weight: weight).insert(db)
+        }
+        for layer in 0..<card.configuration.layers {
+            for head in 0..<card.configuration.heads {
+                try GQAMapRow(modelID: id, layer: layer, head: head, configuration: card.configuration).insert(db)
+            }
+        }
+        return id
+    }
+
+    // MARK: a run, in order
+
+    /// Records tokens at the positions from `first` on, with what the model had predicted for the first of them.
+    public func record(
+        tokens: [Int], from first: Int, source: String, prediction: Prediction? = nil
+    ) throws {
+        let rows = zip(first..., tokens).map { position, token in
+            TokenRow(
+                runID: runID, position: position, token: token, piece: model.tokenizer.displayPiece(token),
+                source: source, logProbability: position == first ? prediction?.logProbability(of: token) : nil,
+                rank: position == first ? prediction?.rank(of: token) : nil)
+        }
+        try write(bytes: 100 * rows.count) { db in for row in rows { try row.insert(db) } }
+    }
+
+    /// Call before the pass is evaluated.
+    public func begin(_ pass: Pass) throws {
+        let row = PassRow(
+            id: nextPassID, runID: runID, step: step, kind: pass.kind, firstPosition: pass.firstPosition,
+            tokens: pass.tokens.count)
+        nextPassID += 1
+        step += 1
+        current = row
+        currentGraph = pass.interpreter.graph
+        batch = OperationBatch(firstID: nextOperationID)
+        nextOperationID += pass.interpreter.graph.nodes.count
+        try write(bytes: 100) { db in try row.insert(db) }
+    }
+
+    public func didEvaluate(_ evaluation: Evaluation) throws {
+        guard capture.policy != .none, let current, let currentGraph else { return }
+        let node = evaluation.node
+        batch.add(evaluation, graph: currentGraph, capture: capture, tokens: current.tokens)
+        let isLast = node.index == currentGraph.nodes.count - 1
+        if batch.bytes >= OperationBatch.fullSize || isLast { try flush(current, currentGraph) }
+    }
+
+    /// Call when the pass is done, with its logits.
+    public func end(_ pass: Pass, prediction: Prediction, nanoseconds: Int) throws {
+        guard let row = current else { preconditionFailure("end without begin") }
+        let last = row.firstPosition + row.tokens - 1
+        let configuration = model.configuration
+        let candidates = prediction.top(20, model.tokenizer)
+        try write(bytes: 10_000) { db in
+            try db.execute(sql: "UPDATE pass SET wall_ns = ? WHERE id = ?", arguments: [nanoseconds, row.id])
+            for (rank, candidate) in candidates.enumerated() {
+                try LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate).insert(db)
+            }
+            for layer in 0..<configuration.layers {
+                try KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration).insert(db)
+            }
+        }
+        current = nil
+        currentGraph = nil
+    }
+
+    /// Call when all passes are done: waits for the writes, marks the run complete and closes the file.
+    public func finish(nanoseconds: Int) async throws {
+        let digest = await hash.value
+        try write(bytes: 100) { [modelID, runID] db in
+            try db.execute(sql: "UPDATE model SET sha256 = ? WHERE id = ?", arguments: [digest, modelID])
+            try db.execute(
+                sql: "UPDATE run SET complete = 1, wall_ns = ? WHERE id = ?", arguments: [nanoseconds, runID])
+        }
+        try TraceStore.wrapping(store.path) { try writer.drain() }
+        try store.close()
+    }
+
+    // MARK: pieces
+
+    private func flush(_ pass: PassRow, _ graph: Graph) throws {
+        let full = batch
+        batch = OperationBatch(continuing: full)
+        let writing = OperationWriting(
+            pass: pass, graph: graph, capture: capture, configuration: model.configuration, weightIDs: weightIDs)
+        try write(bytes: full.bytes) { db in try writing.write(full, db) }
+    }
+
+    private func write(bytes: Int, _ body: @escaping @Sendable (Database) throws -> Void) throws {
+        let database = store.database
+        try TraceStore.wrapping(store.path) {
+            try writer.enqueue(bytes: bytes) { try database.write(body) }
+        }
+    }
+}
+
+extension [MappedFile] {
+    /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
+    fileprivate func hexDigest() -> String {
+        var hasher = SHA256()
+        for part in self {
+            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
+        }
+        return hasher.finalize().map { String($0, radix: 16).leftPadded(to: 2) }.joined()
+    }
+}
+
+extension String {
+    fileprivate func leftPadded(to width: Int) -> String { String(repeating: "0", count: max(0, width - count)) + self }
+}

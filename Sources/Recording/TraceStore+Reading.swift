@@ -1,0 +1,210 @@
+import Foundation
+import GRDB
+import Tensors
+
+/// A run as a reader sees it.
+public struct RecordedRun: Sendable {
+    public let id: Int
+    public let prompt: String
+    public let capture: String
+    public let isComplete: Bool
+    public let modelPath: String
+    public let steps: Int
+}
+
+/// An operation as a reader sees it.
+public struct RecordedOperation: Sendable {
+    public let id: Int
+    public let step: Int
+    public let firstPosition: Int
+    public let tokens: Int
+    public let seq: Int
+    public let name: String
+    public let kind: String
+    public let layer: Int?
+    public let type: TensorType
+    public let shape: Shape
+    public let parameters: String
+    public let nanoseconds: Int
+    public let flops: Int
+    public let bytesRead: Int
+    public let bytesWritten: Int
+    public let count: Int
+    public let sum: Double?
+    public let minimum: Double?
+    public let maximum: Double?
+    public let mean: Double?
+    public let rms: Double?
+    public let std: Double?
+    public let zeros: Int
+    public let nans: Int
+    public let infinities: Int
+}
+
+/// One input of a recorded operation.
+public struct RecordedInput: Sendable {
+    public let slot: Int
+    public let sourceOperation: Int?
+    public let weightID: Int?
+    public let name: String
+    public let shape: Shape
+}
+
+extension TraceStore {
+    /// All runs, oldest first.
+    public func runs() throws -> [RecordedRun] {
+        try fetch(
+            """
+            SELECT run.id, prompt, capture, complete, path,
+                (SELECT count(*) FROM pass WHERE run_id = run.id) AS steps
+            FROM run JOIN model ON model.id = run.model_id ORDER BY run.id
+            """
+        ) { row in
+            RecordedRun(
+                id: row["id"], prompt: row["prompt"], capture: row["capture"], isComplete: row["complete"],
+                modelPath: row["path"], steps: row["steps"])
+        }
+    }
+
+    /// The run with this id, or the newest.
+    public func run(id: Int? = nil) throws -> RecordedRun {
+        let all = try runs()
+        guard let run = id.map({ id in all.first { $0.id == id } }) ?? all.last else { throw TraceError.noRun(path: path) }
+        return run
+    }
+
+    /// The operations of one step of a run, in order.
+    public func operations(of run: RecordedRun, step: Int) throws -> [RecordedOperation] {
+        guard (0..<run.steps).contains(step) else {
+            throw TraceError.noPass(path: path, step: step, steps: run.steps)
+        }
+        return try fetch(
+            """
+            SELECT op.*, pass.step, pass.first_position, pass.n_tokens FROM op JOIN pass ON pass.id = op.pass_id
+            WHERE pass.run_id = ? AND pass.step = ? ORDER BY op.seq
+            """, [run.id, step], RecordedOperation.init)
+    }
+
+    /// The inputs of an operation, in order.
+    public func inputs(of operation: RecordedOperation) throws -> [RecordedInput] { try inputs(ofID: operation.id) }
+
+    func inputs(ofID id: Int) throws -> [RecordedInput] {
+        try fetch("SELECT * FROM op_input WHERE op_id = ? ORDER BY slot", [id]) { row in
+            RecordedInput(
+                slot: row["slot"], sourceOperation: row["source_op_id"], weightID: row["weight_id"], name: row["name"],
+                shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]))
+        }
+    }
+
+    /// The operation that an address names.
+    public func operation(_ address: TensorAddress, run: RecordedRun, step: Int) throws -> RecordedOperation {
+        let all = try operations(of: run, step: step)
+        let matches = all.filter { $0.name == address.name }
+        guard !matches.isEmpty else {
+            throw TraceError.noOperation(name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
+        }
+        guard let place = address.occurrence else { return matches.last! }
+        guard matches.indices.contains(place) else {
+            throw TraceError.noOccurrence(name: address.name, asked: place, count: matches.count)
+        }
+        return matches[place]
+    }
+
+    // MARK: SQL
+
+    public enum SQLValue: Sendable, Hashable {
+        case null
+        case integer(Int64)
+        case real(Double)
+        case text(String)
+        case blob(Data)
+    }
+
+    /// Runs one statement that only reads, and calls `body` for each row as it comes.
+    public func query(
+        _ sql: String, columns: ([String]) throws -> Void, row body: ([SQLValue]) throws -> Void
+    ) throws {
+        try TraceStore.wrapping(path) {
+            try database.read { db in
+                let statement = try db.makeStatement(sql: sql)
+                try columns(statement.columnNames)
+                let rows = try Row.fetchCursor(statement)
+                while let row = try rows.next() {
+                    try body(row.databaseValues.map(SQLValue.init))
+                }
+            }
+        }
+    }
+
+    func fetch<Value>(
+        _ sql: String, _ arguments: StatementArguments = [], _ transform: (Row) throws -> Value
+    ) throws -> [Value] {
+        try TraceStore.wrapping(path) {
+            try database.read { db in try Row.fetchAll(db, sql: sql, arguments: arguments).map(transform) }
+        }
+    }
+}
+
+extension TraceStore.SQLValue {
+    init(_ value: DatabaseValue) {
+        switch value.storage {
+        case .null: self = .null
+        case .int64(let integer): self = .integer(integer)
+        case .double(let real): self = .real(real)
+        case .string(let text): self = .text(text)
+        case .blob(let data): self = .blob(data)
+        }
+    }
+}
+
+extension RecordedOperation {
+    init(_ row: Row) {
+        let typeName: String = row["type"]
+        id = row["id"]
+        step = row["step"]
+        firstPosition = row["first_position"]
+        tokens = row["n_tokens"]
+        seq = row["seq"]
+        name = row["name"]
+        kind = row["kind"]
+        layer = row["layer"]
+        type = TensorType.allCases.first { $0.name == typeName } ?? .f32
+        shape = Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"])
+        parameters = row["params"]
+        nanoseconds = row["ns"]
+        flops = row["flops"]
+        bytesRead = row["bytes_read"]
+        bytesWritten = row["bytes_written"]
+        count = row["n"]
+        sum = row["sum"]
+        minimum = row["min"]
+        maximum = row["max"]
+        mean = row["mean"]
+        rms = row["rms"]
+        std = row["std"]
+        zeros = row["zeros"]
+        nans = row["nan"]
+        infinities = row["inf"]
+    }
+}
+
+/// The names nearest to a mistyped one, by edit distance; none if all are far.
+public func nearest(to name: String, in names: [String], limit: Int = 3) -> [String] {
+    func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1)))
+            }
+        }
+        return row[b.count]
+    }
+    let wanted = Array(name.lowercased().utf8)
+    var seen: Set<String> = []
+    return names.filter { seen.insert($0).inserted }
+        .map { ($0, distance(wanted, Array($0.lowercased().utf8))) }
+        .filter { $0.1 <= max(2, wanted.count / 3) }
+        .sorted { $0.1 < $1.1 }.prefix(limit).map(\.0)
+}

@@ -1,0 +1,139 @@
+import Foundation
+import GRDB
+import Tensors
+
+/// The values of a recorded operation; some or all of them.
+public struct RecordedValues: Sendable {
+    public let shape: Shape
+    /// Row-major (`ne0` fastest). Elements that were not captured hold `missing`.
+    fileprivate let values: [Float]
+
+    /// A NaN with a payload that no computation produces: marks what was not captured, through views and slices.
+    fileprivate static let missing = Float(bitPattern: 0x7fc0_cafe)
+
+    /// `nil` if the element was not captured.
+    public subscript(_ i: ElementIndex) -> Float? {
+        let value = values[i.i0 + shape.ne0 * (i.i1 + shape.ne1 * (i.i2 + shape.ne2 * i.i3))]
+        return value.bitPattern == RecordedValues.missing.bitPattern ? nil : value
+    }
+
+    /// All values, `nil` where not captured.
+    public var all: [Float?] {
+        values.map { $0.bitPattern == RecordedValues.missing.bitPattern ? nil : $0 }
+    }
+
+    public var isComplete: Bool { !values.contains { $0.bitPattern == RecordedValues.missing.bitPattern } }
+}
+
+extension TraceStore {
+    /// The values of an operation as captured. A view's are found at its source, the cache's in what passes wrote to it.
+    ///
+    /// - Throws: `TraceError.notCaptured` if none of them is in the trace.
+    public func values(of operation: RecordedOperation, in run: RecordedRun) throws -> RecordedValues {
+        guard let tensor = try tensor(of: operation, in: run) else {
+            throw TraceError.notCaptured(name: operation.name, capture: run.capture)
+        }
+        let values = tensor.floats()
+        guard values.contains(where: { $0.bitPattern != RecordedValues.missing.bitPattern }) else {
+            throw TraceError.notCaptured(name: operation.name, capture: run.capture)
+        }
+        return RecordedValues(shape: operation.shape, values: values)
+    }
+
+    /// The output as an F32 tensor; `nil` if nothing of it was captured.
+    private func tensor(of operation: RecordedOperation, in run: RecordedRun) throws -> Tensor? {
+        switch operation.kind {
+        case "VIEW", "RESHAPE", "PERMUTE":
+            let input = try inputs(of: operation)[0]
+            guard let source = try tensor(of: input, before: operation, in: run) else { return nil }
+            return try view(operation, of: source)
+        case "SET_ROWS":
+            let destination = try inputs(of: operation)[2]
+            return try cache(named: leafName(destination), shape: operation.shape, upTo: operation, in: run)
+        default:
+            let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
+            return chunks.isEmpty ? nil : Self.assembled(chunks, operation.shape)
+        }
+    }
+
+    private func tensor(
+        of input: RecordedInput, before operation: RecordedOperation, in run: RecordedRun
+    ) throws -> Tensor? {
+        guard let id = input.sourceOperation else {
+            return try cache(named: input.name, shape: input.shape, upTo: operation, in: run)
+        }
+        let sources = try fetch(
+            """
+            SELECT op.*, pass.step, pass.first_position, pass.n_tokens FROM op JOIN pass ON pass.id = op.pass_id
+            WHERE op.id = ?
+            """, [id], RecordedOperation.init)
+        return try sources.first.flatMap { try tensor(of: $0, in: run) }
+    }
+
+    /// `cache_v_l0 (reshaped)` is the leaf `cache_v_l0` in another shape.
+    private func leafName(_ input: RecordedInput) throws -> String {
+        guard let id = input.sourceOperation else { return input.name }
+        return try leafName(try inputs(ofID: id)[0])
+    }
+
+    /// A cache's memory as an operation sees it: everything written to it in this run so far.
+    private func cache(
+        named leaf: String, shape: Shape, upTo operation: RecordedOperation, in run: RecordedRun
+    ) throws -> Tensor? {
+        // The destination of a write is the leaf itself or a reshape of it.
+        let chunks = try fetch(
+            """
+            SELECT tensor.* FROM tensor JOIN op ON op.id = tensor.op_id JOIN pass ON pass.id = op.pass_id
+            WHERE op.name IN (? || ' (view)', ? || ' (reshaped) (view)') AND op.kind = 'SET_ROWS' AND pass.run_id = ?
+                AND (pass.step < ? OR (pass.step = ? AND op.seq <= ?))
+            ORDER BY pass.step, tensor.chunk
+            """, [leaf, leaf, run.id, operation.step, operation.step, operation.seq]) { $0 }
+        return chunks.isEmpty ? nil : Self.assembled(chunks, shape)
+    }
+
+    /// F32 values in the places that the chunks name, `missing` elsewhere.
+    private static func assembled(_ chunks: [Row], _ shape: Shape) -> Tensor {
+        var values = [Float](repeating: RecordedValues.missing, count: shape.count)
+        for chunk in chunks {
+            let data: Data = chunk["data"]
+            let count: Int = chunk["n_elements"]
+            let first: Int = chunk["first_element"]
+            let length: Int = chunk["run_length"] ?? count
+            let step: Int = chunk["run_stride"] ?? 0
+            let type: TensorType = chunk["dtype"] == "f16" ? .f16 : .f32
+            let decoded = Tensor(Layout(type, Shape(count)), in: Buffer(data)).floats()
+            for i in 0..<count { values[first + i / length * step + i % length] = decoded[i] }
+        }
+        return .floats(values, shape)
+    }
+
+    /// Applies a recorded view to an F32 tensor that stands for its source. Byte distances of an F16 source double.
+    private func view(_ operation: RecordedOperation, of source: Tensor) throws -> Tensor {
+        let widening = operation.type == .f16 ? 2 : 1
+        switch operation.kind {
+        case "PERMUTE":
+            let axes = try JSONDecoder().decode([String: [Int]].self, from: Data(operation.parameters.utf8))["axes"]!
+            var strides = [0, 0, 0, 0]
+            for dimension in 0..<4 { strides[axes[dimension]] = source.layout.strides[dimension] }
+            let (nb0, nb1, nb2, nb3) = (strides[0], strides[1], strides[2], strides[3])
+            return source.view(Layout(type: .f32, shape: operation.shape, strides: .init(nb0, nb1, nb2, nb3)))
+        case "VIEW":
+            let p = try JSONDecoder().decode([String: Int].self, from: Data(operation.parameters.utf8))
+            let strides = Layout.Strides(4, p["nb1"]! * widening, p["nb2"]! * widening, p["nb3"]! * widening)
+            return source.view(
+                Layout(type: .f32, shape: operation.shape, strides: strides), at: p["offset"]! * widening)
+        default:
+            return .floats(source.floats(), operation.shape)
+        }
+    }
+}
+
+extension Buffer {
+    /// A copy of bytes out of the database, aligned as tensors want it.
+    fileprivate convenience init(_ data: Data) {
+        self.init(byteCount: data.count)
+        withMutableBytes(in: 0..<data.count) { bytes in
+            bytes.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import GRDB
+
+/// A trace file: one SQLite database with one run or several.
+public final class TraceStore: Sendable {
+    public let path: String
+    let database: DatabaseQueue
+
+    public enum Creation: Sendable {
+        /// The file must not exist.
+        case new
+        /// An existing trace is replaced.
+        case replacing
+        /// Runs are added to an existing trace.
+        case appending
+    }
+
+    private init(path: String, database: DatabaseQueue) {
+        self.path = path
+        self.database = database
+    }
+
+    // MARK: writing
+
+    /// Opens a trace for writing, with the newest schema and a write-ahead log: killed at any moment, it stays readable.
+    public static func create(path: String, _ creation: Creation = .new) throws -> TraceStore {
+        let exists = FileManager.default.fileExists(atPath: path)
+        switch creation {
+        case .new where exists: throw TraceError.exists(path: path)
+        case .replacing where exists:
+            try checkHeader(of: path)  // never replace what is no trace
+            for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
+                try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
+            }
+        case .appending where exists: try checkHeader(of: path)
+        default: break
+        }
+        return try wrapping(path) {
+            var configuration = Configuration()
+            configuration.prepareDatabase { db in
+                try db.execute(sql: "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                TraceFunctions.register(in: db)
+            }
+            let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+            try store.migrate()
+            return store
+        }
+    }
+
+    /// Brings the schema up to date by the migrations that the file has not seen.
+    private func migrate() throws {
+        try database.write { db in
+            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+            guard version <= Schema.migrations.count else {
+                throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
+            }
+            for (number, sql) in zip(1..., Schema.migrations).dropFirst(version) {
+                try db.execute(sql: sql)
+                try db.execute(sql: "PRAGMA user_version = \(number)")
+            }
+        }
+    }
+
+    /// Folds the write-ahead log into the file, so that one plain file is left, and closes it.
+    public func close() throws {
+        try TraceStore.wrapping(path) {
+            try database.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
+            }
+            try database.close()
+        }
+    }
+
+    // MARK: reading
+
+    /// Opens a trace for reading only.
+    public static func open(path: String) throws -> TraceStore {
+        guard FileManager.default.fileExists(atPath: path) else { throw TraceError.missing(path: path) }
+        try checkHeader(of: path)
+        return try wrapping(path) {
+            var configuration = Configuration()
+            configuration.readonly = true
+            configuration.prepareDatabase { TraceFunctions.register(in: $0) }
+            let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+            try store.checkSchema()
+            return store
+        }
+    }
+
+    private func checkSchema() throws {
+        let (version, isTrace) = try database.read { db in
+            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try db.tableExists("op") && db.tableExists("run"))
+        }
+        guard isTrace else { throw TraceError.notATrace(path: path, found: "a database without the tables of a trace") }
+        guard version <= Schema.migrations.count else {
+            throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
+        }
+    }
+
+    /// The first bytes every SQLite file has; checked before SQLite sees the file, for a clearer message.
+    private static func checkHeader(of path: String) throws {
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
+            throw TraceError.notATrace(path: path, found: "a directory")
+        }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw TraceError.database(path: path, message: "cannot be read; check its permissions")
+        }
+        defer { try? handle.close() }
+        let start = try handle.read(upToCount: 16) ?? Data()
+        if start.isEmpty { throw TraceError.notATrace(path: path, found: "an empty file") }
+        if start.starts(with: Data("GGUF".utf8)) {
+            throw TraceError.notATrace(path: path, found: "a GGUF model")
+        }
+        guard start == Data("SQLite format 3\0".utf8) else {
+            throw TraceError.notATrace(path: path, found: "no SQLite file")
+        }
+    }
+
+    /// Runs `body`, wording SQLite's own errors.
+    static func wrapping<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            throw TraceError.database(path: path, message: error.message ?? "\(error)")
+        } catch let error as CocoaError {
+            throw TraceError.database(path: path, message: error.localizedDescription)
+        }
+    }
+}
