@@ -110,8 +110,9 @@ class Suite:
 
 
 def _end_ids(model):
-    field = gguf.GGUFReader(model).get_field("tokenizer.ggml.eos_token_id")
-    return [] if field is None else [int(field.contents())]
+    """Control tokens: the program may stop at one."""
+    types = gguf.GGUFReader(model).get_field("tokenizer.ggml.token_type").contents()
+    return [id for id, type in enumerate(types) if type == gguf.TokenType.CONTROL]
 
 
 def _find_smollm2():
