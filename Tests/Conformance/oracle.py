@@ -99,7 +99,8 @@ class Session:
         logits = self.evaluate(tokens)
         nodes, self.nodes = self.nodes, None
         return logits, [
-            (op, name, sources, None if v is None else kv_padding.removed(op, name, v, self.past)) for op, name, sources, v in nodes
+            (op, name, sources, None if v is None else kv_padding.removed(op, name, v, self.past))
+            for op, name, sources, v in nodes
         ]
 
     def greedy(self, logits, n):

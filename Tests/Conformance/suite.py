@@ -25,7 +25,7 @@ LONG_PROMPT = "the big dog and the cat said once upon a time. " * 11  # past 256
 # Beside golden prompts; the second has more than twenty tokens.
 SMOLLM2_PROMPTS = [
     "My favourite colour is",
-    "Every Tuesday the librarian counted 1,048 returned books, sorted them by size, and wondered: why do people underline?",
+    "Every Tuesday the librarian counted 1,048 returned books, sorted them by size, and wondered: who underlines?",
 ]
 
 
@@ -110,8 +110,9 @@ class Suite:
 
 
 def _end_ids(model):
-    field = gguf.GGUFReader(model).get_field("tokenizer.ggml.eos_token_id")
-    return [] if field is None else [int(field.contents())]
+    """Control tokens: the program may stop at one."""
+    types = gguf.GGUFReader(model).get_field("tokenizer.ggml.token_type").contents()
+    return [id for id, type in enumerate(types) if type == gguf.TokenType.CONTROL]
 
 
 def _find_smollm2():
