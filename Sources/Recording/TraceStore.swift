@@ -38,7 +38,7 @@ public final class TraceStore: Sendable {
         return try wrapping(path) {
             var configuration = Configuration()
             configuration.prepareDatabase { db in
-                try db.execute(sql: "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                try db.execute(sql: "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
                 TraceFunctions.register(in: db)
             }
             let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
