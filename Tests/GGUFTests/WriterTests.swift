@@ -188,7 +188,7 @@ import Testing
         let unreadable: [(GGUFWriter, GGUFError.Problem)] = [
             (GGUFWriter(metadata: Metadata([]), tensors: [], version: 4), .header(.version(4))),
             (
-                GGUFWriter(metadata: Metadata([.init(key: "", value: .uint8(1))]), tensors: []),
+                GGUFWriter(metadata: Metadata([.init(key: "", value: .uint32(1))]), tensors: []),
                 .metadata(.emptyKey(index: 0))
             ),
             (
