@@ -1,5 +1,5 @@
 /// The classes of characters that the pre-tokenizers' expressions tell apart.
-enum CharacterClass: UInt8, Sendable {
+package enum CharacterClass: UInt8, Sendable {
     /// `\p{L}`
     case letter
     /// `\p{N}`
@@ -15,7 +15,7 @@ enum CharacterClass: UInt8, Sendable {
     ///
     /// llama.cpp's table is Unicode 15.1, Swift's is newer: a character that came later counts as unassigned, as it does
     /// there. With that rule the two agree on all 1,114,112 code points (compared with llama.cpp of libllama 0.5.0).
-    init(_ scalar: UInt32) {
+    package init(_ scalar: UInt32) {
         if scalar < 0x80 {
             self = Self.ascii[Int(scalar)]
         } else if let scalar = Unicode.Scalar(scalar), let age = scalar.properties.age, age <= (15, 1) {

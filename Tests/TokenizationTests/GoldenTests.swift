@@ -1,0 +1,101 @@
+import Testing
+import Tokenization
+
+/// Everything the fixture records of llama.cpp, compared value by value.
+@Suite struct GoldenTests {
+    static let names = Golden.shared.vocabularies.map(\.name)
+
+    @Test(arguments: names) func idsAreThoseOfLlamaCpp(_ name: String) throws {
+        let golden = Golden.vocabulary(name)
+        let tokenizer = try Tokenizer(metadata: golden.metadata)
+        #expect(!golden.cases.isEmpty)
+        for example in golden.cases {
+            let ids = tokenizer.encode(
+                bytes: example.text.bytes, addSpecial: example.addSpecial, parseSpecial: example.parseSpecial)
+            #expect(
+                ids == example.ids,
+                "\(example.text) special \(example.addSpecial) \(example.parseSpecial): \(ids.map(tokenizer.displayPiece))")
+        }
+    }
+
+    @Test(arguments: names) func stepsTellHowTheIdsCame(_ name: String) throws {
+        let golden = Golden.vocabulary(name)
+        let tokenizer = try Tokenizer(metadata: golden.metadata)
+        for example in golden.cases {
+            let (ids, steps) = tokenizer.encodeWithSteps(
+                bytes: example.text.bytes, addSpecial: example.addSpecial, parseSpecial: example.parseSpecial)
+            #expect(ids == example.ids)
+            #expect(steps.flatMap(\.ids) == example.ids)
+            for step in steps where step.origin == .word {
+                #expect(step.symbols.joined() == step.text)
+                try replay(step)
+            }
+        }
+    }
+
+    /// Makes the merges of a step on its symbols; each must find its two parts side by side at its position.
+    private func replay(_ step: TokenizationStep) throws {
+        var symbols = step.symbols
+        for merge in step.merges {
+            let place = try #require(
+                symbols.indices.dropLast().first { symbols[$0] == merge.left && symbols[$0 + 1] == merge.right },
+                "\(merge) in \(symbols)")
+            #expect(merge.result == merge.left + merge.right)
+            symbols.replaceSubrange(place...(place + 1), with: [merge.result])
+        }
+        #expect(symbols.joined() == step.text)
+    }
+
+    @Test(arguments: names) func textsAreThoseOfLlamaCpp(_ name: String) throws {
+        let golden = Golden.vocabulary(name)
+        let tokenizer = try Tokenizer(metadata: golden.metadata)
+        for example in golden.cases {
+            #expect(tokenizer.decodeBytes(example.ids) == example.shown.bytes, "\(example.ids)")
+            #expect(
+                tokenizer.decodeBytes(example.ids, special: false, removeSpecial: true) == example.hidden.bytes,
+                "\(example.ids)")
+            #expect(
+                Array(tokenizer.decode(example.ids).utf8)
+                    == Array(String(decoding: example.shown.bytes, as: UTF8.self).utf8))
+        }
+        for (id, piece) in golden.pieces.enumerated() {
+            #expect(tokenizer.piece(id) == piece.bytes, "token \(id)")
+        }
+    }
+
+    @Test(arguments: names) func rolesAreThoseOfLlamaCpp(_ name: String) throws {
+        let golden = Golden.vocabulary(name)
+        let vocabulary = try Vocabulary(metadata: golden.metadata)
+        #expect(vocabulary.count == golden.tokens.count)
+        #expect(vocabulary.bos ?? -1 == golden.bos)
+        #expect(vocabulary.eos ?? -1 == golden.eos)
+        #expect(vocabulary.addsBOS == golden.addsBos)
+        #expect(vocabulary.addsEOS == golden.addsEos)
+        #expect(vocabulary.endOfGeneration.sorted() == golden.endOfGeneration)
+    }
+
+    /// The golden texts are cut by the pre-tokenizers of vocabularies that differ in nothing else.
+    @Test(arguments: ["default", "gpt-2", "smollm", "llama-bpe"]) func wordsAreThoseOfLlamaCpp(_ pre: String) throws {
+        let tokenizer = try Tokenizer(metadata: Golden.vocabulary("bpe-\(pre)").metadata)
+        let splits = Golden.shared.splits.filter { $0.pre == pre }
+        #expect(splits.count == 28)
+        for split in splits {
+            let words = tokenizer.encodeWithSteps(split.text, addSpecial: false, parseSpecial: false).steps.map(\.text)
+            #expect(words == split.words, "\(split.text)")
+        }
+    }
+
+    /// Counts and FNV-1a hash of the classes (letter 0, number 1, space 2, punctuation 3, other 4) of all code points,
+    /// computed from llama.cpp's `unicode_cpt_flags_from_cpt`.
+    @Test func classesOfAllCodePointsAreThoseOfLlamaCpp() {
+        var counts = Array(repeating: 0, count: 5)
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for scalar in UInt32(0)..<0x110000 {
+            let number = CharacterClass(scalar).rawValue
+            counts[Int(number)] += 1
+            hash = (hash ^ UInt64(number)) &* 0x100_0000_01b3
+        }
+        #expect(counts == [136726, 1831, 25, 842, 974688])
+        #expect(hash == 0xb6c0_fda8_f6bc_b9a2)
+    }
+}
