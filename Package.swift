@@ -62,6 +62,9 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
+        .testTarget(
+            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
+            resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
-// What a constant per sub-block (a minimum, an offset) contributes to a product with Q8_K: the constant times the sum of
-// the activations of the sub-block, which Q8_K stores.
+// What a constant per sub-block (a minimum, an offset) contributes to a product with Q8_K: the constant times the sum
+// of the activations of the sub-block, which Q8_K stores.
 
 /// Lane k: `values[2k] * sums[2k] + values[2k+1] * sums[2k+1]`, for the 16 sub-blocks of 16.
 @inline(__always)

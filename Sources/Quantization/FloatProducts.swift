@@ -36,11 +36,18 @@ struct Floats8 {
         Floats8(left.first + right.first, left.second + right.second)
     }
 
-    /// The sum of all eight: (0 + 4) + (1 + 5), then (2 + 6) + (3 + 7), if even positions came first.
+    /// The sum of all eight, neighbours first: `((0 + 4) + (1 + 5)) + ((2 + 6) + (3 + 7))` if even positions came first.
     @inline(__always)
-    var sum: Float {
+    var sumOfNeighbours: Float {
         let pairs = (first.lowHalf + first.highHalf) + (second.lowHalf + second.highHalf)
         return pairs[0] + pairs[1]
+    }
+
+    /// The sum of all eight, halves first: `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))` if even positions came first.
+    @inline(__always)
+    var sumOfHalves: Float {
+        let (first, second) = (first.lowHalf + first.highHalf, second.lowHalf + second.highHalf)
+        return (first[0] + first[1]) + (second[0] + second[1])
     }
 }
 
@@ -52,7 +59,7 @@ private func halves(_ words: SIMD4<Int32>) -> SIMD4<Float> {
     // All ones where the condition holds, else zero; comparisons would not stay in vectors.
     let subnormal = (exponent &- 1) &>> 31
     let special = (0x0f7f_ffff &- exponent) &>> 31
-    // Infinity and NaN get the bias twice. Subnormals get a one in front of the mantissa, worth 2^-14, and lose it again.
+    // Infinity and NaN get the bias twice; subnormals get a one before the mantissa, worth 2^-14, and lose it again.
     let biased = magnitude &+ 0x3800_0000 &+ (special & 0x3800_0000) &+ (subnormal & 0x0080_0000)
     let value =
         unsafeBitCast(biased, to: SIMD4<Float>.self) - unsafeBitCast(subnormal & 0x3880_0000, to: SIMD4<Float>.self)
@@ -60,7 +67,8 @@ private func halves(_ words: SIMD4<Int32>) -> SIMD4<Float> {
     return unsafeBitCast(unsafeBitCast(value, to: SIMD4<Int32>.self) | sign, to: SIMD4<Float>.self)
 }
 
-/// The dot product of two rows of numbers, in the order of ggml's AVX2 code: 32 partial sums, then a fixed tree.
+/// The products of two rows of numbers, added up in the order of ggml's AVX2 code: 32 partial sums, of which eight are
+/// left to be added up.
 ///
 /// A last group of less than 32 is filled up with zeros, like the unused cells of llama.cpp's padded KV cache.
 ///
@@ -68,7 +76,7 @@ private func halves(_ words: SIMD4<Int32>) -> SIMD4<Float> {
 ///   - stride: bytes of eight numbers.
 ///   - load: eight consecutive numbers, from a byte offset on.
 @inline(__always)
-func sumOfProducts(_ left: RawSpan, _ right: RawSpan, stride: Int, load: (RawSpan, Int) -> Floats8) -> Float {
+func sumOfProducts(_ left: RawSpan, _ right: RawSpan, stride: Int, load: (RawSpan, Int) -> Floats8) -> Floats8 {
     var (s0, s1, s2, s3) = (Floats8(), Floats8(), Floats8(), Floats8())
     let whole = left.byteCount / (4 * stride) * (4 * stride)
     var offset = 0
@@ -87,7 +95,7 @@ func sumOfProducts(_ left: RawSpan, _ right: RawSpan, stride: Int, load: (RawSpa
         s2.addProducts(load(left, 2 * stride), load(right, 2 * stride))
         s3.addProducts(load(left, 3 * stride), load(right, 3 * stride))
     }
-    return ((s0 + s2) + (s1 + s3)).sum
+    return (s0 + s2) + (s1 + s3)
 }
 
 /// The bytes from `start` on and zeros, enough for 32 numbers.

@@ -31,6 +31,6 @@ public struct FormatF16: ActivationFormat {
 
     public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
         checkSizes(weights, activations, count: count)
-        return sumOfProducts(weights, activations, stride: 16) { Floats8(f16: $0.lanes($1)) }
+        return sumOfProducts(weights, activations, stride: 16) { Floats8(f16: $0.lanes($1)) }.sumOfNeighbours
     }
 }

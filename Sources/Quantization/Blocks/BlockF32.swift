@@ -33,6 +33,6 @@ public struct FormatF32: ActivationFormat {
             Floats8(
                 unsafeBitCast($0.lanes($1), to: SIMD4<Float>.self),
                 unsafeBitCast($0.lanes($1 + 16), to: SIMD4<Float>.self))
-        }
+        }.sumOfNeighbours
     }
 }

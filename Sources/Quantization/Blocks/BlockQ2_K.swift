@@ -38,7 +38,8 @@ public struct FormatQ2_K: BlockFormat {
                     let minimum = dmin * Float(blocks[i].scales[sub] >> 4)
                     let (part, first, shift) = (sub / 8, sub % 2 * 16, sub % 8 / 2 * 2)
                     for j in 0..<16 {
-                        output[256 * i + 16 * sub + j] = scale * Float(blocks[i].codes[part][first + j] >> shift & 3) - minimum
+                        let code = blocks[i].codes[part][first + j] >> shift & 3
+                        output[256 * i + 16 * sub + j] = scale * Float(code) - minimum
                     }
                 }
             }

@@ -1,6 +1,7 @@
 import Tensors
 
-/// 256 weights in 3 bits each: 16 sub-blocks of 16 with a 6-bit signed scale in units of the super-block. Zero is exact.
+/// 256 weights in 3 bits each: 16 sub-blocks of 16 with a 6-bit signed scale in units of the super-block; zero is
+/// always exact.
 ///
 ///     byte  0              32              96                108  110
 ///           | high bits 32 | 64 x 4 codes  | 16 x 6-bit scale | d  |     d: F16

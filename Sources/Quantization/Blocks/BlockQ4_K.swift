@@ -65,7 +65,8 @@ public struct FormatQ4_K: BlockFormat {
                     let minimum = dmin * Float(minima[sub])
                     let (part, shift) = (sub / 2, sub % 2 * 4)
                     for j in 0..<32 {
-                        output[256 * i + 32 * sub + j] = scale * Float(blocks[i].codes[part][j] >> shift & 15) - minimum
+                        let code = blocks[i].codes[part][j] >> shift & 15
+                        output[256 * i + 32 * sub + j] = scale * Float(code) - minimum
                     }
                 }
             }

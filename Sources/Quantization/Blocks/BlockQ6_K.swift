@@ -1,6 +1,7 @@
 import Tensors
 
-/// 256 weights in 6 bits each: 16 sub-blocks of 16 with an 8-bit signed scale in units of the super-block. Zero is exact.
+/// 256 weights in 6 bits each: 16 sub-blocks of 16 with an 8-bit signed scale in units of the super-block; zero is
+/// always exact.
 ///
 ///     byte  0                 128             192             208  210
 ///           | 128 x low bits  | 64 x high     | 16 x scale    | d  |     d: F16, scale: Int8
@@ -18,9 +19,9 @@ public struct BlockQ6_K: BitwiseCopyable, Sendable {
 
 /// Q6_K.
 ///
-/// Product with Q8_K: per super-block `d_w * d_a * (sum(scale * sum(q_w * q_a)) - 32 * sum(scale * sums))`: the offset of
-/// 32 is taken off all at once, through the sums of the activations. The integer is exact; see `FloatLanes` for the order
-/// of the outer sum. Source: ggml `dequantize_row_q6_K`, `ggml_vec_dot_q6_K_q8_K`.
+/// Product with Q8_K: per super-block `d_w * d_a * (sum(scale * sum(q_w * q_a)) - 32 * sum(scale * sums))`: the offset
+/// of 32 is taken off all at once, through the sums of the activations. The integer is exact; see `FloatLanes` for the
+/// order of the outer sum. Source: ggml `dequantize_row_q6_K`, `ggml_vec_dot_q6_K_q8_K`.
 public struct FormatQ6_K: BlockFormat {
     public typealias Block = BlockQ6_K
     public let type = TensorType.q6_K
@@ -55,7 +56,8 @@ public struct FormatQ6_K: BlockFormat {
                 var products = IntegerLanes()
                 for k in 0..<8 {
                     let (part, quarter) = (k / 4, k % 4)
-                    let (lowPart, lowShift, highShift) = (2 * part + quarter % 2, Int16(quarter / 2 * 4), Int16(quarter * 2))
+                    let lowPart = 2 * part + quarter % 2
+                    let (lowShift, highShift) = (Int16(quarter / 2 * 4), Int16(quarter * 2))
                     let first =
                         Codes16(weights[i].low[lowPart].words(0), shift: lowShift, mask: 15)
                         | Codes16(weights[i].high[part].words(0), shift: highShift, mask: 3) &<< 4

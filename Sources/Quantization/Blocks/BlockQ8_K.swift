@@ -16,8 +16,8 @@ public struct BlockQ8_K: BitwiseCopyable, Sendable {
 ///
 /// `d = -max / 127`, with max the first value of largest magnitude and its sign, so that max becomes -127;
 /// `q = x * (-127 / max)` rounded half to even. A block of zeros has zero sums; ggml leaves them as they were.
-/// A NaN makes d NaN, so that it shows in every product; ggml may lose it. A product with Q8_K as weights does not exist
-/// in ggml; here its codes are multiplied exactly and blocks added up in order.
+/// A NaN makes d NaN, so that it shows in every product; ggml may lose it. A product with Q8_K as weights does not
+/// exist in ggml; here its codes are multiplied exactly and blocks added up in order.
 /// Source: ggml `quantize_row_q8_K_ref`.
 public struct FormatQ8_K: ActivationFormat {
     public typealias Block = BlockQ8_K
