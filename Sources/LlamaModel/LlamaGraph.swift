@@ -110,10 +110,10 @@ private struct Assembly {
         let queries = try builder.apply(
             Permute([0, 2, 1, 3]), builder.apply(View(queryLayout.shape, strides: queryLayout.strides), query))
 
-        let scores = try builder.apply(MatMul(), keys, queries, name: "kq")  // [N,T,H]
+        let scores = try builder.apply(MatMul(cachedDimension: 1), keys, queries, name: "kq")  // [N,T,H]
         let shares = try builder.apply(
             SoftMax(scale: c.scoreScale), scores, mask(), name: "kq_soft_max")  // [N,T,H]
-        let mixed = try builder.apply(MatMul(), values, shares, name: "kqv")  // [D,T,H]
+        let mixed = try builder.apply(MatMul(cachedDimension: 0), values, shares, name: "kqv")  // [D,T,H]
         let joined = try builder.apply(
             Cont(Shape(c.headSize * c.heads, tokenCount)), builder.apply(Permute([0, 2, 1, 3]), mixed),
             name: "kqv_out")  // [H*D,T]

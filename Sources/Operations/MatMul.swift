@@ -13,7 +13,11 @@ import Tensors
 public struct MatMul: Operation {
     public static let kind = "MUL_MAT"
 
-    public init() {}
+    /// The dimension of W that counts positions of the KV cache, if one does. llama.cpp pads it to 256 cells, which
+    /// decides the order of its sums; here nothing is padded, and the order is the same.
+    public let cachedDimension: Int?
+
+    public init(cachedDimension: Int? = nil) { self.cachedDimension = cachedDimension }
 
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
         try requireCount(2, of: inputs)
@@ -35,6 +39,8 @@ public struct MatMul: Operation {
         let activations = converted(inputs[1], for: format, on: workers)
         let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
         let planes = output.shape.ne2 * output.shape.ne3
+        let order = SummationOrder(
+            isTile: tokens > 1 && (cachedDimension == 1 || rowCount % 4 == 0), isPadded: cachedDimension == 0)
         // A chunk of rows is small enough to stay in the first-level cache while all tokens pass over it.
         let chunk = max(1, min(rowCount, 24576 / max(1, w.layout.rowBytes)))
         let chunksPerPlane = (rowCount + chunk - 1) / chunk
@@ -44,16 +50,16 @@ public struct MatMul: Operation {
                 let plane = item / chunksPerPlane
                 let start = item % chunksPerPlane * chunk
                 Self.multiply(
-                    format, w, rows: start..<min(start + chunk, rowCount), activations, into: output,
-                    i2: plane % output.shape.ne2, i3: plane / output.shape.ne2)
+                    format, w, rows: start..<min(start + chunk, rowCount), activations, order,
+                    into: output, i2: plane % output.shape.ne2, i3: plane / output.shape.ne2)
             }
         }
     }
 
     /// The products of some rows of W with all tokens of one plane.
     private static func multiply(
-        _ format: any BlockFormat, _ w: Tensor, rows: Range<Int>, _ activations: Tensor, into output: Tensor,
-        i2: Int, i3: Int
+        _ format: any BlockFormat, _ w: Tensor, rows: Range<Int>, _ activations: Tensor, _ order: SummationOrder,
+        into output: Tensor, i2: Int, i3: Int
     ) {
         let count = w.shape.ne0
         let groups = (output.shape.ne2 / w.shape.ne2, output.shape.ne3 / w.shape.ne3)
@@ -66,7 +72,7 @@ public struct MatMul: Operation {
                 activations.source.withBytes(in: a..<a + activations.layout.rowBytes) { row in
                     output.buffer.withMutableElements(of: Float.self, in: y..<y + rows.count * 4) { out in
                         format.dotRows(
-                            weights, stride: w.layout.strides.nb1, row, count: count, into: &out)
+                            weights, stride: w.layout.strides.nb1, row, count: count, order: order, into: &out)
                     }
                 }
             }

@@ -89,8 +89,8 @@ public struct RoPE: Operation {
                             for j in 0..<from.count / 2 {
                                 let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
                                 let (x0, x1) = (from[2 * j], from[2 * j + 1])
-                                to[2 * j] = x0 * c - x1 * s
-                                to[2 * j + 1] = x0 * s + x1 * c
+                                to[2 * j] = fused(x0, c, -(x1 * s))
+                                to[2 * j + 1] = fused(x0, s, x1 * c)
                             }
                         }
                     }

@@ -1,12 +1,11 @@
 import ComputeGraph
-import RealModule
 import Tensors
 
 /// Softmax over scaled, masked scores: how a query's attention is shared out over the positions.
 ///
 /// `y[n] = exp(s·x[n] + mask[n] - M) / Σ exp(…)`, M the largest exponent. x, y F32 `[N, T, H]`; mask F32 `[N, T]`,
 /// 0 or -∞, shared by all heads.
-/// Numerics: exponentials in Float, their sum in Double, one Float product by the inverse sum.
+/// Numerics: ggml's vector exponential; sums of sixteen in Float, their sum in Double, one Float product by its inverse.
 /// Source: ggml `ggml_compute_forward_soft_max_f32`.
 public struct SoftMax: Operation {
     public static let kind = "SOFT_MAX"
@@ -82,10 +81,17 @@ public struct SoftMax: Operation {
             maximum = max(maximum, y[n])
         }
         var sum = 0.0
-        for n in 0..<scores.count {
-            // Masked positions, which are many in a long prompt, need no exponential.
-            y[n] = y[n] == -.infinity ? 0 : Float.exp(y[n] - maximum)
-            sum += Double(y[n])
+        // llama.cpp pads rows to 256 positions, so its groups of sixteen are always full, with zeros at the end.
+        for start in stride(from: 0, to: scores.count, by: vectorLanes) {
+            var lanes = SIMD16<Float>()
+            for n in start..<min(start + vectorLanes, scores.count) {
+                // Masked positions, which are many in a long prompt, need no exponential.
+                y[n] = y[n] == -.infinity ? 0 : vectorExponential(y[n] - maximum)
+                lanes[n - start] = y[n]
+            }
+            let eight = lanes.lowHalf + lanes.highHalf
+            let four = eight.lowHalf + eight.highHalf
+            sum += Double((four[0] + four[2]) + (four[1] + four[3]))
         }
         return (maximum, sum)
     }

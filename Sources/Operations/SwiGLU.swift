@@ -5,6 +5,7 @@ import Tensors
 /// The gated activation of the feed-forward network.
 ///
 /// `y[i] = silu(g[i]) · u[i]`, `silu(g) = g / (1 + exp(-g))`. g, u, y F32 `[F, T]`.
+/// Numerics: ggml's vector exponential for whole groups of sixteen, the C library's for what is left of a row.
 /// Source: ggml `ggml_vec_swiglu_f32`; Shazeer 2020.
 public struct SwiGLU: Operation {
     public static let kind = "SWIGLU"
@@ -32,7 +33,7 @@ public struct SwiGLU: Operation {
                     up.withRow(of: Float.self, i1, i2, i3) { u in
                         let y = output.layout.rowOffset(i1, i2, i3) + start * 4
                         output.buffer.withMutableElements(of: Float.self, in: y..<y + (end - start) * 4) { y in
-                            for i in start..<end { y[i - start] = Self.silu(g[i]) * u[i] }
+                            for i in start..<end { y[i - start] = Self.silu(g[i], at: i, of: g.count) * u[i] }
                         }
                     }
                 }
@@ -42,18 +43,23 @@ public struct SwiGLU: Operation {
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let (g, u) = (inputs[0][element], inputs[1][element])
-        let value = Self.silu(g) * u
+        let silu = Self.silu(g, at: element.i0, of: inputs[0].shape.ne0)
+        let value = silu * u
         return Explanation(
             formula: "y[i] = g[i] / (1 + exp(-g[i])) · u[i]", rule: .function, value: value,
             terms: [
-                Explanation.Term(slot: 0, index: element, value: g, coefficient: Self.silu(g), contribution: 0),
-                Explanation.Term(slot: 1, index: element, value: u, coefficient: Self.silu(g), contribution: value),
+                Explanation.Term(slot: 0, index: element, value: g, coefficient: silu, contribution: 0),
+                Explanation.Term(slot: 1, index: element, value: u, coefficient: silu, contribution: value),
             ],
-            quantities: [("silu(g)", Double(Self.silu(g)))])
+            quantities: [("silu(g)", Double(silu))])
     }
 
     /// Negate, exponential (counted as one), add, divide, multiply.
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 5) }
 
-    private static func silu(_ g: Float) -> Float { g / (1 + Float.exp(-g)) }
+    @inline(__always)
+    private static func silu(_ g: Float, at i: Int, of count: Int) -> Float {
+        let isInGroup = i < count / vectorLanes * vectorLanes
+        return g / (1 + (isInGroup ? vectorExponential(-g) : Float.exp(-g)))
+    }
 }

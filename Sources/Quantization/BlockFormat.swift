@@ -31,14 +31,37 @@ public protocol BlockFormat: Sendable {
     /// - Parameters:
     ///   - weights: the rows, from the first byte of the first to the last of the last.
     ///   - stride: bytes from one row to the next.
+    ///   - order: matters to F32 and F16 only.
     func dotRows(
-        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, into output: inout MutableSpan<Float>)
+        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, order: SummationOrder,
+        into output: inout MutableSpan<Float>)
+}
+
+/// The order in which llama.cpp's CPU backend adds up a product of unquantised rows.
+///
+/// Rounded sums depend on it in their last bits, and one bit can decide how an activation is quantised later on: to
+/// agree with llama.cpp to the end of a network, its order is followed. Source: ggml `ggml_vec_dot_f32`,
+/// `ggml_vec_dot_f16` and llamafile's `tinyBLAS`, as built for AVX-512.
+public struct SummationOrder: Sendable, Hashable {
+    /// Several columns are multiplied at once, rather than one.
+    public let isTile: Bool
+    /// The row goes on with zeros to a multiple of 256, as positions in llama.cpp's KV cache do.
+    public let isPadded: Bool
+
+    public init(isTile: Bool, isPadded: Bool) {
+        self.isTile = isTile
+        self.isPadded = isPadded
+    }
+
+    /// One row, one column.
+    public static let single = SummationOrder(isTile: false, isPadded: false)
 }
 
 extension BlockFormat {
     /// Row by row. A requirement with this default, so that each format gets a loop that calls its own `dot` directly.
     public func dotRows(
-        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, into output: inout MutableSpan<Float>
+        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, order: SummationOrder,
+        into output: inout MutableSpan<Float>
     ) {
         let bytes = type.rowBytes(count)!
         for row in 0..<output.count {
@@ -100,6 +123,28 @@ extension ActivationFormat {
         for i in 0..<values.count / length {
             let block = encode(values.extracting(length * i..<length * (i + 1)))
             output.storeBytes(of: block, toByteOffset: i * MemoryLayout<Block>.stride, as: Block.self)
+        }
+    }
+}
+
+/// F32 and F16, whose products depend on the order of summation.
+protocol OrderedFormat: ActivationFormat {
+    func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int, order: SummationOrder) -> Float
+}
+
+extension OrderedFormat {
+    public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
+        dot(weights, activations, count: count, order: .single)
+    }
+
+    public func dotRows(
+        _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, order: SummationOrder,
+        into output: inout MutableSpan<Float>
+    ) {
+        let bytes = type.rowBytes(count)!
+        for row in 0..<output.count {
+            let start = row * stride
+            output[row] = dot(weights.extracting(start..<start + bytes), activations, count: count, order: order)
         }
     }
 }

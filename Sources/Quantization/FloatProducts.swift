@@ -31,24 +31,38 @@ struct Floats8 {
         second += left.second * right.second
     }
 
+    /// As `addProducts`, the products not rounded on their own: a fused multiply-add, by way of Double.
+    @inline(__always)
+    mutating func addFusedProducts(_ left: Floats8, _ right: Floats8) {
+        first = fusedSum(first, left.first, right.first)
+        second = fusedSum(second, left.second, right.second)
+    }
+
     @inline(__always)
     static func + (left: Floats8, right: Floats8) -> Floats8 {
         Floats8(left.first + right.first, left.second + right.second)
     }
 
-    /// The sum of all eight, neighbours first: `((0 + 4) + (1 + 5)) + ((2 + 6) + (3 + 7))` if even positions came first.
+    /// The sum of all eight, halves first: `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))` if they are in order.
     @inline(__always)
-    var sumOfNeighbours: Float {
-        let pairs = (first.lowHalf + first.highHalf) + (second.lowHalf + second.highHalf)
+    var sumInOrder: Float {
+        let quads = first + second
+        let pairs = quads.lowHalf + quads.highHalf
         return pairs[0] + pairs[1]
     }
 
-    /// The sum of all eight, halves first: `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))` if even positions came first.
+    /// The same sum if even positions came first.
     @inline(__always)
     var sumOfHalves: Float {
         let (first, second) = (first.lowHalf + first.highHalf, second.lowHalf + second.highHalf)
         return (first[0] + first[1]) + (second[0] + second[1])
     }
+}
+
+/// Lane by lane `sum + left * right`, rounded once: in Double the product is exact.
+@inline(__always)
+private func fusedSum(_ sum: SIMD4<Float>, _ left: SIMD4<Float>, _ right: SIMD4<Float>) -> SIMD4<Float> {
+    SIMD4<Float>(SIMD4<Double>(sum) + SIMD4<Double>(left) * SIMD4<Double>(right))
 }
 
 /// The F16 numbers in the upper halves of four lanes; the lower halves are ignored. `Half.float(f16:)`, lane by lane.
@@ -67,38 +81,42 @@ private func halves(_ words: SIMD4<Int32>) -> SIMD4<Float> {
     return unsafeBitCast(unsafeBitCast(value, to: SIMD4<Int32>.self) | sign, to: SIMD4<Float>.self)
 }
 
-/// The products of two rows of numbers, added up in the order of ggml's AVX2 code: 32 partial sums, of which eight are
-/// left to be added up.
+/// The products of two rows of numbers, added up in the order of ggml's AVX-512 code; eight sums are left to add up.
 ///
-/// A last group of less than 32 is filled up with zeros, like the unused cells of llama.cpp's padded KV cache.
+/// One column: sixteen lanes in four turns, 64 partial sums. A tile: sixteen lanes. Numbers left over at the end are
+/// filled up with zeros if the row is padded; else they are the caller's.
 ///
 /// - Parameters:
 ///   - stride: bytes of eight numbers.
 ///   - load: eight consecutive numbers, from a byte offset on.
+///   - add: adds the products of eight numbers to eight sums.
+/// - Returns: the sums, and the bytes that were summed.
 @inline(__always)
-func sumOfProducts(_ left: RawSpan, _ right: RawSpan, stride: Int, load: (RawSpan, Int) -> Floats8) -> Floats8 {
-    var (s0, s1, s2, s3) = (Floats8(), Floats8(), Floats8(), Floats8())
-    let whole = left.byteCount / (4 * stride) * (4 * stride)
-    var offset = 0
-    while offset < whole {
-        s0.addProducts(load(left, offset), load(right, offset))
-        s1.addProducts(load(left, offset + stride), load(right, offset + stride))
-        s2.addProducts(load(left, offset + 2 * stride), load(right, offset + 2 * stride))
-        s3.addProducts(load(left, offset + 3 * stride), load(right, offset + 3 * stride))
-        offset += 4 * stride
+func sumOfProducts(
+    _ left: RawSpan, _ right: RawSpan, stride: Int, order: SummationOrder, load: (RawSpan, Int) -> Floats8,
+    add: (inout Floats8, Floats8, Floats8) -> Void
+) -> (sums: Floats8, bytes: Int) {
+    // Eight sums of eight lanes; a tile needs only two of them.
+    var sums = InlineArray<8, Floats8>(repeating: Floats8())
+    let turns = order.isTile ? 2 : 8
+    let group = turns * stride
+    let whole = left.byteCount / group * group
+    for offset in Swift.stride(from: 0, to: whole, by: group) {
+        for turn in 0..<turns {
+            add(&sums[turn], load(left, offset + turn * stride), load(right, offset + turn * stride))
+        }
     }
-    if whole < left.byteCount {
+    if order.isPadded, whole < left.byteCount {
         let (lastLeft, lastRight) = (filledUp(left, from: whole), filledUp(right, from: whole))
         let (left, right) = (lastLeft.span.bytes, lastRight.span.bytes)
-        s0.addProducts(load(left, 0), load(right, 0))
-        s1.addProducts(load(left, stride), load(right, stride))
-        s2.addProducts(load(left, 2 * stride), load(right, 2 * stride))
-        s3.addProducts(load(left, 3 * stride), load(right, 3 * stride))
+        for turn in 0..<turns { add(&sums[turn], load(left, turn * stride), load(right, turn * stride)) }
     }
-    return (s0 + s2) + (s1 + s3)
+    let low = (sums[0] + sums[4]) + (sums[2] + sums[6])
+    let high = (sums[1] + sums[5]) + (sums[3] + sums[7])
+    return (low + high, order.isPadded ? left.byteCount : whole)
 }
 
-/// The bytes from `start` on and zeros, enough for 32 numbers.
+/// The bytes from `start` on and zeros, enough for 64 numbers of two bytes.
 private func filledUp(_ bytes: RawSpan, from start: Int) -> InlineArray<128, UInt8> {
     var copy = InlineArray<128, UInt8>(repeating: 0)
     for i in start..<bytes.byteCount {

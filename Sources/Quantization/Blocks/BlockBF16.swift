@@ -43,6 +43,9 @@ public struct FormatBF16: ActivationFormat {
 
     public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
         checkSizes(weights, activations, count: count)
-        return sumOfProducts(weights, activations, stride: 16) { Floats8(bf16: $0.lanes($1)) }.sumOfHalves
+        return sumOfProducts(
+            weights, activations, stride: 16, order: SummationOrder(isTile: false, isPadded: true),
+            load: { Floats8(bf16: $0.lanes($1)) }, add: { $0.addProducts($1, $2) }
+        ).sums.sumOfHalves
     }
 }

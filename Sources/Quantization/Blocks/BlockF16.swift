@@ -9,7 +9,7 @@ import Tensors
 ///
 /// Product with F16: both are converted to Float, products are exact, and added up as `sumOfProducts` says.
 /// Activations: rounded to nearest, ties to even. Source: ggml `ggml_vec_dot_f16`, `ggml_cpu_fp32_to_fp16`.
-public struct FormatF16: ActivationFormat {
+public struct FormatF16: OrderedFormat {
     public typealias Block = PackedHalf
     public let type = TensorType.f16
     public let activationType = TensorType.f16
@@ -29,8 +29,21 @@ public struct FormatF16: ActivationFormat {
         }
     }
 
-    public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
+    func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int, order: SummationOrder) -> Float {
         checkSizes(weights, activations, count: count)
-        return sumOfProducts(weights, activations, stride: 16) { Floats8(f16: $0.lanes($1)) }.sumOfNeighbours
+        // A tile takes whole groups of sixteen only; other rows are multiplied one by one.
+        let isTile = order.isTile && (order.isPadded || count % 16 == 0)
+        let order = SummationOrder(isTile: isTile, isPadded: order.isPadded)
+        let (sums, bytes) = sumOfProducts(
+            weights, activations, stride: 16, order: order, load: { Floats8(f16: $0.lanes($1)) },
+            add: { $0.addProducts($1, $2) })
+        guard bytes < weights.byteCount else { return sums.sumOfHalves }
+        var sum = Double(sums.sumOfHalves)
+        for offset in stride(from: bytes, to: weights.byteCount, by: 2) {
+            let left = weights.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedHalf.self)
+            let right = activations.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedHalf.self)
+            sum += Double(left.float * right.float)
+        }
+        return Float(sum)
     }
 }

@@ -5,9 +5,9 @@ import Tensors
 ///     byte  0                                  4
 ///           | s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm |     1 sign bit, 8 exponent bits (bias 127), 23 mantissa bits
 ///
-/// 32 bits per weight. Product with F32: each product is rounded and added up as `sumOfProducts` says; ggml's AVX2 code
-/// does not round the products (fused multiply-add), so last bits differ. Source: ggml `ggml_vec_dot_f32`.
-public struct FormatF32: ActivationFormat {
+/// 32 bits per weight. Product with F32: products are not rounded on their own (fused multiply-add) and added up as
+/// `sumOfProducts` says; what is left over at the end is added in Double. Source: ggml `ggml_vec_dot_f32`.
+public struct FormatF32: OrderedFormat {
     public typealias Block = PackedFloat
     public let type = TensorType.f32
     public let activationType = TensorType.f32
@@ -27,12 +27,23 @@ public struct FormatF32: ActivationFormat {
         }
     }
 
-    public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
+    func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int, order: SummationOrder) -> Float {
         checkSizes(weights, activations, count: count)
-        return sumOfProducts(weights, activations, stride: 32) {
-            Floats8(
-                unsafeBitCast($0.lanes($1), to: SIMD4<Float>.self),
-                unsafeBitCast($0.lanes($1 + 16), to: SIMD4<Float>.self))
-        }.sumOfNeighbours
+        // A tile takes whole groups of sixteen only; other rows are multiplied one by one.
+        let order = SummationOrder(isTile: order.isTile && count % 16 == 0, isPadded: false)
+        let (sums, bytes) = sumOfProducts(
+            weights, activations, stride: 32, order: order,
+            load: {
+                Floats8(
+                    unsafeBitCast($0.lanes($1), to: SIMD4<Float>.self),
+                    unsafeBitCast($0.lanes($1 + 16), to: SIMD4<Float>.self))
+            }, add: { $0.addFusedProducts($1, $2) })
+        var sum = Double(sums.sumInOrder)
+        for offset in stride(from: bytes, to: weights.byteCount, by: 4) {
+            let left = weights.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedFloat.self)
+            let right = activations.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedFloat.self)
+            sum += Double(left.float * right.float)
+        }
+        return Float(sum)
     }
 }
