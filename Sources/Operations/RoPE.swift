@@ -131,7 +131,7 @@ public struct RoPE: Operation {
         let thetaScale = Float.pow(rope.frequencyBase, -2 / Float(rope.dimensions))
         let ramp = correctionRange
         var magnitude = rope.attentionFactor
-        if rope.extrapolation != 0 { magnitude *= 1 + 0.1 * Float.log(1 / rope.frequencyScale) }
+        if rope.extrapolation != 0 { magnitude *= fused(0.1, Float.log(1 / rope.frequencyScale), 1) }
 
         var theta = position
         var rotations: [Float] = []
@@ -141,7 +141,7 @@ public struct RoPE: Operation {
             var angle = rope.frequencyScale * extrapolated
             if rope.extrapolation != 0 {
                 let mix = rampMix(ramp, pair: j) * rope.extrapolation
-                angle = angle * (1 - mix) + extrapolated * mix
+                angle = fused(angle, 1 - mix, extrapolated * mix)
             }
             rotations.append(Float.cos(angle) * magnitude)
             rotations.append(Float.sin(angle) * magnitude)

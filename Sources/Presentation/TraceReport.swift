@@ -156,32 +156,36 @@ public struct TraceReport: Report {
         let headWidth = max(9, layers.first?.entropyBits.count ?? 0)
         var lines = [
             style.bold("2  The pass, layer by layer"),
-            "   The residual stream starts as the last token's embedding (rms \(Numbers.short(embeddingRMS))); each layer",
-            "   adds to it. 'spread': a bar a query head, how widely it looks from the last token",
-            "   (▁ one position, █ all alike). 'first': attention parked on token 0, mean of heads.",
+            "   The last token's embedding (rms \(Numbers.short(embeddingRMS))) enters the residual stream; each layer",
+            "   adds to it.   rms     size of the residual stream after the layer",
+            "                 spread  a bar for each query head: how widely it looks back from",
+            "                         the last token (▁ at one token, █ at all alike)",
+            "                 first   share of attention parked on the first token",
+            "                 looks   the query head (and the KV head it reads) that looks most",
+            "                         clearly at one other token, how much, and at which",
             "",
-            style.dim("   layer     time   rms after  \("spread".padded(to: headWidth))  first  a telling head"),
+            style.dim("   layer     time      rms  \("spread".padded(to: headWidth))  first  looks"),
         ]
         for layer in layers {
             let spread = Bar.sparkline(layer.entropyBits.map { min(0.999, $0 / most) })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
-            let head = "head \(layer.topHead) (KV \(layer.topHead / groupSize)) → "
-            let looked = "\(Numbers.percent(layer.topWeight)) on ‹\(promptPieces[layer.topPosition])›"
+            let looked = "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
+                + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
             lines.append(
                 "   " + "\(layer.layer)".leftPadded(to: 5)
                     + Numbers.duration(nanoseconds: layer.ns).leftPadded(to: 9) + "  "
-                    + Numbers.fixed(layer.residualRms).leftPadded(to: 10) + "  " + style.accent(spread.padded(to: headWidth))
+                    + Numbers.fixed(layer.residualRms).leftPadded(to: 7) + "  " + style.accent(spread.padded(to: headWidth))
                     + "  " + Numbers.fixed(sink * 100, 0).leftPadded(to: 3) + " %  "
-                    + (head + looked).cut(to: max(8, style.width - 44 - headWidth)))
+                    + looked.cut(to: max(8, style.width - 42 - headWidth)))
         }
         return lines
     }
 
     private func topLines(_ style: Style) -> [String] {
-        var table = Table([("   ", .left), ("token", .right), ("piece", .left), ("logit", .right), ("probability", .left)])
+        var table = Table([("    ", .right), ("token", .right), ("piece", .left), ("logit", .right), ("probability", .left)])
         for candidate in top {
             table.add(
-                "   \(candidate.rank + 1)", "\(candidate.tokenId)", "‹\(candidate.piece)›",
+                "\(candidate.rank + 1)", "\(candidate.tokenId)", "‹\(candidate.piece)›",
                 Numbers.fixed(candidate.logit),
                 Numbers.percent(candidate.probability).padded(to: 7) + Bar.horizontal(candidate.probability, width: 24))
         }

@@ -45,7 +45,7 @@ final class KnownStatistics: @unchecked Sendable {
 /// Turns evaluated nodes into rows; runs on the writing thread.
 ///
 /// Reading the cache here, after later nodes have run, is safe: a run never writes a cell twice, and only cells that
-/// were written before the node are read.
+/// the node attends to, or that earlier passes filled, are read.
 struct OperationWriting: Sendable {
     let pass: PassRow
     let graph: Graph
@@ -86,7 +86,22 @@ struct OperationWriting: Sendable {
             // Of what was written; the rest of the cache is no news.
             return Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
         }
+        if case .view(let slot, _) = node.output.memory, case .leaf(let leaf) = node.inputs[slot],
+            node.layout.shape.count == graph.leaves[leaf].layout.shape.count
+        {
+            // The whole value cache by another shape. Cells that no pass has filled yet are no data.
+            return Statistics(filledCells(of: evaluation.output))
+        }
         return Statistics(evaluation.output.floats())
+    }
+
+    /// The values of earlier positions in a value cache `[1, K*D*C]`: stored transposed, C cells for each dimension.
+    private func filledCells(of cache: Tensor) -> [Float] {
+        let cells = cache.shape.count / configuration.kvSize
+        let filled = Layout(
+            type: cache.type, shape: Shape(pass.firstPosition, configuration.kvSize),
+            strides: .init(cache.type.blockBytes, cells * cache.type.blockBytes, 0, 0))
+        return pass.firstPosition == 0 ? [] : cache.view(filled).floats()
     }
 
     private func inputRow(_ id: Int, _ slot: Int, _ source: Source, firstID: Int) -> InputRow {

@@ -6,7 +6,7 @@ import Tensors
 ///           | s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm |     1 sign bit, 8 exponent bits (bias 127), 23 mantissa bits
 ///
 /// 32 bits per weight. Product with F32: products are not rounded on their own (fused multiply-add) and added up as
-/// `sumOfProducts` says; what is left over at the end is added in Double. Source: ggml `ggml_vec_dot_f32`.
+/// `sumOfProducts` says; what is left over at the end is added one by one. Source: ggml `ggml_vec_dot_f32`.
 public struct FormatF32: OrderedFormat {
     public typealias Block = PackedFloat
     public let type = TensorType.f32
@@ -38,12 +38,14 @@ public struct FormatF32: OrderedFormat {
                     unsafeBitCast($0.lanes($1), to: SIMD4<Float>.self),
                     unsafeBitCast($0.lanes($1 + 16), to: SIMD4<Float>.self))
             }, add: { $0.addFusedProducts($1, $2) })
-        var sum = Double(sums.sumInOrder)
-        for offset in stride(from: bytes, to: weights.byteCount, by: 4) {
-            let left = weights.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedFloat.self)
-            let right = activations.unsafeLoadUnaligned(fromByteOffset: offset, as: PackedFloat.self)
-            sum += Double(left.float * right.float)
+        // Of what is left over, ggml's compiler rounds the products of whole groups of eight, and fuses the last ones.
+        let fusedFrom = count - (count - bytes / 4) % 8
+        var sum = sums.sumInOrder
+        for i in bytes / 4..<count {
+            let left = weights.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: PackedFloat.self).float
+            let right = activations.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: PackedFloat.self).float
+            sum = i < fusedFrom ? sum + left * right : Float(Double(left) * Double(right) + Double(sum))
         }
-        return Float(sum)
+        return sum
     }
 }
