@@ -14,7 +14,8 @@ struct SentencePieceTokenizer: Sendable {
         scores = vocabulary.scores
         // Where a byte has no token llama.cpp ends the process; here it counts as unknown text.
         byteTokens = (UInt8.min...UInt8.max).map { byte in
-            vocabulary.id(of: Vocabulary.spelling(of: byte)) ?? vocabulary.texts.id(of: [byte].span) ?? vocabulary.unknown
+            vocabulary.id(of: Vocabulary.spelling(of: byte)) ?? vocabulary.texts.id(of: [byte].span)
+                ?? vocabulary.unknown
         }
     }
 

@@ -89,7 +89,9 @@ public struct Vocabulary: Sendable {
         cleansSpaces = preTokenizer?.cleansSpaces ?? false
         self.warnings = warnings
 
-        for (adds, id, flag, key) in [(addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos)]
+        for (adds, id, flag, key) in [
+            (addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos),
+        ]
         where adds && id == nil {
             throw .missingSpecialToken(flag: flag.rawValue, key: key.rawValue)
         }

@@ -65,7 +65,8 @@ struct WordSplitter {
 
     /// `[\p{P}\$\+<=>\^~\|]`
     private func isPunctuation(_ position: Int) -> Bool {
-        classes[position] == .punctuation || [0x24, 0x2b, 0x3c, 0x3d, 0x3e, 0x5e, 0x7c, 0x7e].contains(scalars[position])
+        classes[position] == .punctuation
+            || [0x24, 0x2b, 0x3c, 0x3d, 0x3e, 0x5e, 0x7c, 0x7e].contains(scalars[position])
     }
 
     private func endOfThreeDigits(from start: Int, in piece: Range<Int>) -> Int {

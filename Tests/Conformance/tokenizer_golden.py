@@ -17,7 +17,8 @@ import tempfile
 
 import llama_cpp as llama
 
-from tokenizer_conformance import FLAGS, Reference, byte_alphabet, write_vocabulary
+from tokenizer_conformance import FLAGS, Reference
+from tokenizer_random import byte_alphabet, write_vocabulary
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
 LLAMA3 = (
@@ -90,7 +91,7 @@ def sentencepiece(name, model_name=None, **keys):
     vocabulary = Vocabulary(name, "llama", {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 0, **keys}, None, model_name)
     vocabulary.add(UNKNOWN, "<unk>").add(CONTROL, "<s>", "</s>")
     vocabulary.add(BYTE, *[f"<0x{byte:02X}>" for byte in range(256)])
-    vocabulary.add(CONTROL, "<|user|>", "<|end|>").add(USER, "<tab>", "<t", "user").add(UNUSED, "zz").add(UNDEFINED, "yy")
+    vocabulary.add(CONTROL, "<|user|>", "<|end|>").add(USER, "<t", "<tab>", "user").add(UNUSED, "zz").add(UNDEFINED, "yy")
     vocabulary.add(NORMAL, "", "▁", *"helowrdzyabé", score=-20)
     # "abab": "ab" scores what "ba" scores, so the leftmost goes first; "hello" can be reached one way only.
     vocabulary.add(NORMAL, "ab", "ba", score=-5).add(NORMAL, "aba", score=-4).add(NORMAL, "abab", score=-9)
@@ -147,7 +148,7 @@ BYTE_PAIR_TEXTS = [
     b"", b" ", b"hello world", b" hello  world ", b"hello    world\n\n", b"ababab baba", b"zebra zebra zebras", b"123 1234 12345 555",
     b"it's isn't It'S", b"wow!!!! !!\n", "é 日本 e\u0301".encode(), b"cde abcde cd", b"q aqa", b"<|endoftext|>hello<|begin|>",
     b"hello <mask>  world <tool> <tool>x", b"<|im_end|> <|im", b" unused", b"a\r\n\tb", b"hello . world , 's 're ' x ' !",
-    b"\xffh\xc3e", b"\xed\xa0\x80 \xc0\x80", b"a\x00b", "[EMPTY_5]日".encode(),
+    b"I 'm a 've d 'll o 't m 'd e 're", b"\xffh\xc3e", b"\xed\xa0\x80 \xc0\x80", b"a\x00b", "[EMPTY_5]日".encode(),
 ]
 
 

@@ -78,10 +78,11 @@ struct GoldenVocabulary: Decodable, Sendable {
         ).entries
         if let modelName { entries.append(.init(key: "general.name", value: .string(modelName))) }
         for (key, value) in keys {
-            let value: GGUFValue = switch value {
-            case .bool(let bool): .bool(bool)
-            case .id(let id): .uint32(id)
-            }
+            let value: GGUFValue =
+                switch value {
+                case .bool(let bool): .bool(bool)
+                case .id(let id): .uint32(id)
+                }
             entries.append(.init(key: "tokenizer.ggml.\(key)", value: value))
         }
         return Metadata(entries)

@@ -14,7 +14,8 @@ import Tokenization
                 bytes: example.text.bytes, addSpecial: example.addSpecial, parseSpecial: example.parseSpecial)
             #expect(
                 ids == example.ids,
-                "\(example.text) special \(example.addSpecial) \(example.parseSpecial): \(ids.map(tokenizer.displayPiece))")
+                "\(example.text) special \(example.addSpecial) \(example.parseSpecial): \(ids.map(tokenizer.displayPiece))"
+            )
         }
     }
 

@@ -103,7 +103,9 @@ import Tokenization
         let tokenizer = try Tokenizer(metadata: Golden.vocabulary(name).metadata)
         let text = String(repeating: "hello", count: 20_000)
         let ids = tokenizer.encode(text, addSpecial: false)
-        #expect(ids.suffix(19_999) == Array(repeating: try #require(tokenizer.vocabulary.id(of: "hello")), count: 19_999)[...])
+        #expect(
+            ids.suffix(19_999)
+                == Array(repeating: try #require(tokenizer.vocabulary.id(of: "hello")), count: 19_999)[...])
         #expect(tokenizer.decode(ids) == text)
     }
 }
