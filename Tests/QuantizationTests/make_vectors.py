@@ -108,8 +108,9 @@ def inputs():
     rows["largest negative"] = -np.abs(normal(1))
     rows["largest negative"][0] = -5.0
     rows["both signs alike"] = np.where(np.arange(256) % 3 == 0, 1.0, -1.0)
-    rows["ties"] = np.round(normal(1) * 127) / 2
-    rows["ties"][::32] = 63.5
+    # With a largest value of 127 the scale is 1 and codes lie half-way.
+    rows["ties"] = np.clip(np.round(normal(1) * 40) + 0.5, -126.5, 126.5)
+    rows["ties"][::32] = 127
     rows["2 blocks"] = normal(2, 0.02)
     rows["3 blocks"] = normal(3, 3.0)
     rows["16 blocks"] = normal(16, 0.5) * np.repeat(np.exp(random.normal(size=128)), 32)
