@@ -56,25 +56,29 @@ public final class TraceRecorder: ExecutionObserver {
     /// The whole file is hashed meanwhile, on its own thread.
     private let hash: Task<String, Never>
 
-    /// Opens a run. Rows of the model are written unless the trace has them.
-    public init(store: TraceStore, model: Llama, run: RunDescription) throws {
+    /// Opens a run. Rows of the model are written unless the trace has them, from a file of the same bytes.
+    public init(store: TraceStore, model: Llama, run: RunDescription) async throws {
         self.store = store
         self.model = model
         capture = run.capture
         let file = model.file
-        hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        let hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        self.hash = hash
 
         let card = ModelCard(model)
         let createdAt = Date().formatted(.iso8601)
-        (modelID, runID, nextPassID, nextOperationID) = try TraceStore.wrapping(store.path) {
-            try store.database.write { db in
-                let modelID = try TraceRecorder.writeModel(card, db)
+        // A new trace need not wait for the hash; one with models in it must know whether this is one of them.
+        let hasModels = try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        let digest = hasModels ? await hash.value : nil
+        (modelID, runID, nextPassID, nextOperationID) = try await TraceStore.wrapping(store.path) {
+            try await store.database.write { db in
+                let modelID = try TraceRecorder.writeModel(card, digest, db)
                 let runID = try TraceRecorder.next("run", db)
                 try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
                 return (modelID, runID, try TraceRecorder.next("pass", db), try TraceRecorder.next("op", db))
             }
         }
-        weightIDs = try store.database.read { [modelID] db in
+        weightIDs = try await store.database.read { [modelID] db in
             let rows = try Row.fetchAll(db, sql: "SELECT name, id FROM weight WHERE model_id = ?", arguments: [modelID])
             return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["id"]) })
         }
@@ -84,11 +88,11 @@ public final class TraceRecorder: ExecutionObserver {
         try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
     }
 
-    /// The model's id; a file of the same path, name and size is taken for the same until its hash says otherwise.
-    private static func writeModel(_ card: ModelCard, _ db: Database) throws -> Int {
-        let known = try Int.fetchOne(
-            db, sql: "SELECT id FROM model WHERE path = ? AND size_bytes = ?", arguments: [card.path, card.bytes])
-        if let known { return known }
+    /// The id of the model with these bytes, whose rows are written if there is none.
+    private static func writeModel(_ card: ModelCard, _ digest: String?, _ db: Database) throws -> Int {
+        if let known = try Int.fetchOne(db, sql: "SELECT id FROM model WHERE sha256 = ?", arguments: [digest]) {
+            return known
+        }
         let id = try next("model", db)
         try ModelRow(id: id, card: card).insert(db)
         for entry in card.entries { try MetadataRow(modelID: id, entry: entry).insert(db) }

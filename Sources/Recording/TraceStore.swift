@@ -119,12 +119,18 @@ public final class TraceStore: Sendable {
 
     /// Runs `body`, wording SQLite's own errors.
     static func wrapping<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-        do {
-            return try body()
-        } catch let error as DatabaseError {
-            throw TraceError.database(path: path, message: error.message ?? "\(error)")
-        } catch let error as CocoaError {
-            throw TraceError.database(path: path, message: error.localizedDescription)
+        do { return try body() } catch { throw worded(error, path) }
+    }
+
+    static func wrapping<Result>(_ path: String, _ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch { throw worded(error, path) }
+    }
+
+    private static func worded(_ error: any Error, _ path: String) -> any Error {
+        switch error {
+        case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
+        case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
+        default: error
         }
     }
 }

@@ -65,7 +65,7 @@ struct TraceCommand: AsyncParsableCommand {
         // The session checks the length before a file appears.
         let session = try Session(model, positions: ids.count + max(0, generate - 1), threads: threads.count)
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
-        let recorder = try TraceRecorder(
+        let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
                 prompt: prompt, sampling: sampling.options, threads: threads.count, kernels: "reference",
