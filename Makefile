@@ -2,6 +2,7 @@
 
 SMOLLM2 := downloads/SmolLM2-135M-Instruct.Q4_1.gguf
 QUIPU := .build/release/quipu
+CONFORMANCE := Tests/Conformance/.venv/bin
 
 .PHONY: demo test build setup model-smollm2 conformance format lint clean
 
@@ -25,6 +26,7 @@ model-smollm2:
 # Against the real ggml and llama.cpp, from PyPI; WHOLE_PASS=1 builds llama.cpp first, which takes minutes.
 conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests
