@@ -43,7 +43,12 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // row 6
-        .target(name: "Analysis", dependencies: ["Tensors", "ComputeGraph", "LlamaModel", "Recording"]),
+        .target(
+            name: "Analysis",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 7
         .target(
             name: "Presentation",
