@@ -70,6 +70,9 @@ let package = Package(
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
             resources: [.copy("Fixtures")]),
+        // what Tests/Conformance/format_conformance.py asks
+        .executableTarget(
+            name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
     ],
     swiftLanguageModes: [.v6]
 )
