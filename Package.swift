@@ -73,6 +73,18 @@ let package = Package(
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
+        .target(name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"], path: "Tests/TestSupport"),
+        .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
+        .testTarget(
+            name: "OperationsTests", dependencies: ["Operations", "Quantization", "LlamaModel", "TestSupport"]),
+        .testTarget(name: "LlamaModelTests", dependencies: ["LlamaModel", "GGUF", "Operations", "TestSupport"]),
+        .testTarget(
+            name: "RecordingTests",
+            dependencies: [
+                "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "LlamaModel", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
