@@ -8,7 +8,7 @@ struct HeatMap {
     let values: [Double?]
 
     /// Without colour: from blank, which is zero or nothing, to full.
-    private static let shades = Array(" ·:-=+*#%@")
+    private static let shades = Array(" ·:=+*#%@")
 
     /// The largest magnitude, which the darkest colour stands for.
     private var scale: Double {
@@ -16,8 +16,10 @@ struct HeatMap {
         return largest > 0 ? largest : 1
     }
 
-    /// Lines without line ends: the picture, and a legend with the unit.
-    func lines(_ style: Style, maximumRows: Int = 32, unit: String) -> [String] {
+    /// Lines without line ends: the picture, and a legend.
+    ///
+    /// - Parameter firstRow: the number of the first row.
+    func lines(_ style: Style, maximumRows: Int = 32, firstRow: Int = 0) -> [String] {
         let width = style.width - 8
         let cell = columns * 2 <= width ? 2 : 1
         let shown = (rows: min(rows, maximumRows), columns: min(columns, width / cell))
@@ -25,17 +27,19 @@ struct HeatMap {
         var lines: [String] = []
         for r in 0..<shown.rows {
             let from = (r * rows / shown.rows, (r + 1) * rows / shown.rows)
-            var line = "\(from.0)".leftPadded(to: 6) + "  "
+            var line = "\(firstRow + from.0)".leftPadded(to: 6) + "  "
             for c in 0..<shown.columns {
                 let columnRange = (c * columns / shown.columns, (c + 1) * columns / shown.columns)
                 line += paint(mean(from.0..<from.1, columnRange.0..<columnRange.1), scale, cell, style)
             }
             lines.append(line)
         }
-        let pooling = shown.rows < rows || shown.columns < columns
-            ? "; each cell the mean of up to \((rows + shown.rows - 1) / shown.rows) x \((columns + shown.columns - 1) / shown.columns) values"
-            : ""
-        return lines + legend(style, scale, unit).map { "        " + $0 } + (pooling.isEmpty ? [] : ["        " + style.dim("ne0 runs to the right\(pooling)")])
+        var note = "ne0 to the right, ne1 down"
+        if shown.rows < rows || shown.columns < columns {
+            let most = ((rows + shown.rows - 1) / shown.rows, (columns + shown.columns - 1) / shown.columns)
+            note += "; a cell is the mean of up to \(most.1) x \(most.0) values"
+        }
+        return lines + ["        " + legend(style, scale, hasSigns: cell == 2), "        " + style.dim(note)]
     }
 
     private func mean(_ rowRange: Range<Int>, _ columnRange: Range<Int>) -> Double? {
@@ -51,7 +55,7 @@ struct HeatMap {
     }
 
     private func paint(_ value: Double?, _ scale: Double, _ width: Int, _ style: Style) -> String {
-        guard let value else { return String(repeating: style.isColored ? " " : "?", count: width) }
+        guard let value else { return style.dim("?".leftPadded(to: width)) }
         let share = max(-1, min(1, value / scale))
         if style.isColored { return style.onBackground(String(repeating: " ", count: width), Self.color(share)) }
         let shade = Self.shades[Int((abs(share) * Double(Self.shades.count - 1)).rounded())]
@@ -73,12 +77,11 @@ struct HeatMap {
         return (mix(end.0), mix(end.1), mix(end.2))
     }
 
-    private func legend(_ style: Style, _ scale: Double, _ unit: String) -> [String] {
-        let steps = [-1, -0.5, -0.1, 0, 0.1, 0.5, 1]
+    private func legend(_ style: Style, _ scale: Double, hasSigns: Bool) -> String {
         if style.isColored {
-            let cells = steps.map { style.onBackground("  ", Self.color($0)) }.joined()
-            return ["\(Numbers.short(-scale)) \(cells) \(Numbers.short(scale))\(unit)"]
+            let cells = [-1, -0.5, -0.1, 0, 0.1, 0.5, 1].map { style.onBackground("  ", Self.color($0)) }.joined()
+            return "\(Numbers.short(-scale)) \(cells) \(Numbers.short(scale))"
         }
-        return ["blank 0, @ \(Numbers.short(scale))\(unit) in magnitude, - marks negative where there is room"]
+        return "0 '\(String(Self.shades))' \(Numbers.short(scale))" + (hasSigns ? ", with - before what is negative" : " in magnitude")
     }
 }

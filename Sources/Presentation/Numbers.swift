@@ -29,6 +29,9 @@ enum Numbers {
         String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
     }
 
+    /// `1 token`, `5 tokens`.
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
     /// `134,515,008`.
     static func grouped(_ value: Int) -> String {
         let digits = String(abs(value))

@@ -36,16 +36,27 @@ public struct TokenizeReport: Report {
     public func page(_ style: Style) -> String {
         var table = Table([("place", .right), ("id", .right), ("piece", .left)])
         for (place, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(place)", "\(id)", "‹\(piece)›") }
-        var lines = [style.bold("\(ids.count) tokens")] + table.lines(style)
+        var lines = [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
         for step in steps ?? [] {
-            lines += ["", style.bold("‹\(step.fragment)›") + (step.takenWhole ? "  is in the vocabulary whole" : "")]
-            if !step.symbols.isEmpty, !step.takenWhole { lines.append("  start  " + step.symbols.joined(separator: " ")) }
+            let note = step.takenWhole ? "  is in the vocabulary whole" : ""
+            let title = "‹\(step.fragment)›".onOneLine.cut(to: style.width - note.displayWidth)
+            lines += ["", style.bold(title) + note]
+            if !step.symbols.isEmpty, !step.takenWhole { lines += row("start", step.symbols, style) }
             for merge in step.merges {
-                lines.append("  merge  \(merge.left) + \(merge.right) -> \(style.accent(merge.result))   \(style.dim(merge.reason))")
+                let pair = "  merge  \(merge.left) + \(merge.right) -> ".onOneLine
+                let result = merge.result.onOneLine.cut(to: max(8, style.width - pair.displayWidth))
+                let room = style.width - pair.displayWidth - result.displayWidth - 3
+                let reason = room > 12 ? "   " + style.dim(merge.reason.cut(to: room)) : ""
+                lines.append(pair.cut(to: style.width - 8) + style.accent(result) + reason)
             }
-            lines.append("  ids    " + step.ids.map(String.init).joined(separator: " "))
+            lines += row("ids", step.ids.map(String.init), style)
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func row(_ label: String, _ words: [String], _ style: Style) -> [String] {
+        let lines = words.map(\.onOneLine).wrapped(to: style.width - 9, indent: "")
+        return lines.enumerated().map { "  " + ($0 == 0 ? label : "").padded(to: 7) + $1 }
     }
 }
 

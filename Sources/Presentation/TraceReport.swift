@@ -5,7 +5,7 @@ import Recording
 
 /// The result of `trace`.
 public struct TraceReport: Report {
-    public let trace: String?
+    public let trace: String
     public let model: String
     public let promptIds: [Int]
     public let promptPieces: [String]
@@ -14,7 +14,7 @@ public struct TraceReport: Report {
     /// Operations evaluated, all passes.
     public let nOps: Int
     public let nPasses: Int
-    public let sizeBytes: Int?
+    public let sizeBytes: Int
     public let wallNs: Int
     /// Generated tokens a second, decode passes only; nil if there was none.
     public let tokensPerSecond: Double?
@@ -45,7 +45,7 @@ public struct TraceReport: Report {
 
     private let embeddingRMS: Double
     private let groupSize: Int
-    private let passNs: Int
+    private let policy: Capture
 
     private enum CodingKeys: CodingKey {
         case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
@@ -54,13 +54,13 @@ public struct TraceReport: Report {
 
     /// What the command knows when a run is over.
     public struct Outcome {
-        public var trace: String?
+        public var trace: String
         public var promptIds: [Int]
         public var generatedIds: [Int]
         public var generatedText: String
         public var operations: Int
         public var passes: Int
-        public var sizeBytes: Int?
+        public var sizeBytes: Int
         public var wallNs: Int
         public var promptNs: Int
         public var decodeNs: Int
@@ -70,8 +70,8 @@ public struct TraceReport: Report {
         public var prediction: Prediction
 
         public init(
-            trace: String?, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
-            sizeBytes: Int?, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
+            trace: String, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
+            sizeBytes: Int, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
             prediction: Prediction
         ) {
             self.trace = trace
@@ -102,7 +102,7 @@ public struct TraceReport: Report {
         sizeBytes = outcome.sizeBytes
         wallNs = outcome.wallNs
         capture = outcome.capture.description
-        passNs = outcome.promptNs
+        policy = outcome.capture
         promptTokensPerSecond = Double(outcome.promptIds.count) / Double(max(1, outcome.promptNs)) * 1e9
         let decodes = outcome.passes - 1
         tokensPerSecond = decodes > 0 ? Double(decodes) / Double(max(1, outcome.decodeNs)) * 1e9 : nil
@@ -140,15 +140,13 @@ public struct TraceReport: Report {
     }
 
     private func tokenLines(_ style: Style) -> [String] {
-        var lines = [style.bold("1  The prompt as the model reads it: \(promptIds.count) tokens")]
-        var line = "  "
-        for (id, piece) in zip(promptIds, promptPieces) {
-            let word = " \(id)\(style.accent("‹\(piece)›"))"
-            let width = " \(id)‹\(piece)›".displayWidth
-            if line.plainWidth + width > style.width { (lines, line) = (lines + [line], "  ") }
-            line += word
+        let words = zip(promptIds, promptPieces).map { "\($0)‹\($1)›" }
+        let lines = words.wrapped(to: style.width - 3, indent: "") { word in
+            let start = word.firstIndex(of: "‹") ?? word.endIndex
+            return word[..<start] + style.accent(String(word[start...]))
         }
-        return lines + [line]
+        return [style.bold("1  The prompt as the model reads it: \(Numbers.count(promptIds.count, "token"))")]
+            + lines.map { "   " + $0 }
     }
 
     private func layerLines(_ style: Style) -> [String] {
@@ -197,29 +195,24 @@ public struct TraceReport: Report {
         speed += "prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s"
         if let tokensPerSecond { speed += ", then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s" }
         speed += "; \(Numbers.duration(nanoseconds: wallNs)) in all"
-        guard let trace, let sizeBytes else {
-            return [speed, "Nothing was recorded (--capture none)."]
+        let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
+        return [speed, written, "", "Next, on this trace:"] + suggestions.map { command, purpose in
+            "  " + style.accent(command) + String(repeating: " ", count: max(2, 46 - command.displayWidth)) + purpose
         }
-        let layer = layers.count / 2
-        return [
-            speed,
-            style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))",
-            "",
-            "Next, on this trace:",
-            "  quipu ops --layer 0                        the operations of one layer, in order",
-            "  quipu show 'kq_soft_max-\(layer)[:,:,0]'".padded(to: 45) + "where head 0 of layer \(layer) looks",
-            "  quipu sql 'SELECT * FROM v_layer'          any question, in SQL",
-        ]
     }
-}
 
-extension String {
-    /// Display width without the escape sequences that colour it.
-    fileprivate var plainWidth: Int {
-        var (text, isInEscape) = ("", false)
-        for character in self {
-            if character == "\u{1B}" { isInEscape = true } else if isInEscape { isInEscape = character != "m" } else { text.append(character) }
+    /// Commands that this trace has an answer to.
+    private var suggestions: [(command: String, purpose: String)] {
+        let layer = layers.count / 2
+        var list: [(String, String)] = []
+        if policy.policy != .none { list.append(("quipu ops --layer 0", "the operations of one layer")) }
+        if policy.keepsValues(of: "kq_soft_max-\(layer)") {
+            list.append(("quipu show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
         }
-        return text.displayWidth
+        list.append(
+            policy.policy == .none
+                ? ("quipu sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
+                : ("quipu sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
+        return list
     }
 }

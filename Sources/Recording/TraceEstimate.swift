@@ -23,12 +23,14 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
     ///   - decodes: passes of one token that follow it.
+    /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
         func cost(tokens: Int, at position: Int) throws -> (values: Int, rows: Int) {
             cache.count = position
             let graph = try LlamaGraph(
                 model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache).graph
+            try Self.checkNames(of: capture, in: graph)
             return Self.cost(of: graph, tokens: tokens, capture)
         }
         var (values, rows) = try cost(tokens: promptTokens, at: 0)
@@ -42,6 +44,16 @@ public struct TraceEstimate: Sendable, Equatable {
         let vocabularyText = 60 * 1024  // metadata: a chat template and the like
         self.values = values
         self.rows = rows + model.file.tensors.count * RowBytes.weight + vocabularyText + (decodes + 1) * 20 * 60
+    }
+
+    private static func checkNames(of capture: Capture, in graph: Graph) throws {
+        for pattern in capture.names {
+            let single = Capture(.all, names: [pattern])
+            guard graph.nodes.contains(where: { single.keepsValues(of: $0.name) }) else {
+                throw TraceError.noMatch(
+                    pattern: pattern, suggestions: nearest(to: pattern, in: graph.nodes.map(\.name)))
+            }
+        }
     }
 
     private static func cost(of graph: Graph, tokens: Int, _ capture: Capture) -> (values: Int, rows: Int) {

@@ -176,6 +176,13 @@ public final class TraceRecorder: ExecutionObserver {
         try store.close()
     }
 
+    /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.
+    public func abandon() throws {
+        if let current, let currentGraph { try flush(current, currentGraph) }
+        try TraceStore.wrapping(store.path) { try writer.drain() }
+        try store.close()
+    }
+
     // MARK: pieces
 
     private func flush(_ pass: PassRow, _ graph: Graph) throws {

@@ -28,12 +28,12 @@ public final class TraceStore: Sendable {
         switch creation {
         case .new where exists: throw TraceError.exists(path: path)
         case .replacing where exists:
-            try checkHeader(of: path)  // never replace what is no trace
+            try checkIsTrace(path)  // never replace what is no trace
             for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
             }
-        case .appending where exists: try checkHeader(of: path)
-        default: break
+        case .appending where exists: try checkIsTrace(path)
+        default: try checkFolder(of: path)
         }
         return try wrapping(path) {
             var configuration = Configuration()
@@ -77,13 +77,41 @@ public final class TraceStore: Sendable {
     public static func open(path: String) throws -> TraceStore {
         guard FileManager.default.fileExists(atPath: path) else { throw TraceError.missing(path: path) }
         try checkHeader(of: path)
-        return try wrapping(path) {
-            var configuration = Configuration()
-            configuration.readonly = true
-            configuration.prepareDatabase { TraceFunctions.register(in: $0) }
-            let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
-            try store.checkSchema()
-            return store
+        do {
+            return try wrapping(path) {
+                var configuration = Configuration()
+                configuration.readonly = true
+                configuration.prepareDatabase { TraceFunctions.register(in: $0) }
+                let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+                try store.checkSchema()
+                return store
+            }
+        } catch TraceError.database where hasUnreadableLog(path) {
+            throw TraceError.unrecoveredLog(path: path)
+        }
+    }
+
+    /// SQLite reads a write-ahead log by way of a file that it makes beside it.
+    private static func hasUnreadableLog(_ path: String) -> Bool {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        return FileManager.default.fileExists(atPath: path + "-wal")
+            && !FileManager.default.isWritableFile(atPath: folder)
+    }
+
+    private static func checkIsTrace(_ path: String) throws {
+        try wrapping(path) { try open(path: path).database.close() }
+    }
+
+    /// SQLite says only that it cannot open the file.
+    private static func checkFolder(of path: String) throws {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory) else {
+            throw TraceError.unwritable(path: path, reason: "there is no folder \(folder)")
+        }
+        guard isDirectory.boolValue else { throw TraceError.unwritable(path: path, reason: "\(folder) is no folder") }
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw TraceError.unwritable(path: path, reason: "the folder \(folder) may not be written to")
         }
     }
 
@@ -113,7 +141,7 @@ public final class TraceStore: Sendable {
             throw TraceError.notATrace(path: path, found: "a GGUF model")
         }
         guard start == Data("SQLite format 3\0".utf8) else {
-            throw TraceError.notATrace(path: path, found: "no SQLite file")
+            throw TraceError.notATrace(path: path, found: "a file of another kind")
         }
     }
 

@@ -30,15 +30,19 @@ struct Quipu: AsyncParsableCommand {
             SQLCommand.self,
         ])
 
-    /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64.
+    /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
+    /// status 130.
     static func main() async {
+        Terminal.secureStandardStreams()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
+                try await Interruption.cancelling { try await asynchronous.run() }
             } else {
                 try command.run()
             }
+        } catch is CancellationError {
+            exit(withError: ExitCode(130))
         } catch let error where isInputError(error) {
             Terminal.complain("quipu: \(error)")
             exit(withError: ExitCode(1))
