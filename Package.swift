@@ -43,7 +43,12 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // row 6
-        .target(name: "Analysis", dependencies: ["Tensors", "ComputeGraph", "LlamaModel", "Recording"]),
+        .target(
+            name: "Analysis",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 7
         .target(
             name: "Presentation",
@@ -65,6 +70,21 @@ let package = Package(
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
             resources: [.copy("Fixtures")]),
+        // what Tests/Conformance/format_conformance.py asks
+        .executableTarget(
+            name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
+        .target(name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"], path: "Tests/TestSupport"),
+        .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
+        .testTarget(
+            name: "OperationsTests", dependencies: ["Operations", "Quantization", "LlamaModel", "TestSupport"]),
+        .testTarget(name: "LlamaModelTests", dependencies: ["LlamaModel", "GGUF", "Operations", "TestSupport"]),
+        .testTarget(
+            name: "RecordingTests",
+            dependencies: [
+                "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "LlamaModel", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

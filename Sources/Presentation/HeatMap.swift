@@ -1,3 +1,5 @@
+@preconcurrency import Rainbow
+
 /// A matrix as a picture: one cell a value, or the largest of several where there are more values than room.
 struct HeatMap {
     let rows: Int
@@ -60,6 +62,11 @@ struct HeatMap {
         let shade = Self.shades[Int((abs(share) * Double(Self.shades.count - 1)).rounded())]
         // Two columns leave room for the sign.
         return width == 2 ? (share < 0 && shade != " " ? "-" : " ") + String(shade) : String(shade)
+    }
+
+    /// Text on the colour of a share of -1 to 1, dark on light.
+    static func cell(_ text: String, share: Double, _ style: Style) -> String {
+        style.onBackground(style.isColored ? text.black : text, color(max(-1, min(1, share))))
     }
 
     /// Blue for negative, white for zero, orange for positive: told apart by people who do not see red and green.

@@ -60,12 +60,13 @@ enum Bar {
 
     /// A horizontal bar of at most `width` columns for a share of 0 to 1.
     static func horizontal(_ share: Double, width: Int) -> String {
+        guard share.isFinite else { return "" }
         let parts = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
         return String(repeating: "█", count: parts / 8) + eighths[parts % 8]
     }
 
-    /// One column a value, each a share of 0 to 1.
+    /// One column a value, each a share of 0 to 1; `?` for NaN.
     static func sparkline(_ shares: [Double]) -> String {
-        String(shares.map { levels[min(7, max(0, Int($0 * 8)))] })
+        String(shares.map { $0.isFinite ? levels[min(7, max(0, Int($0 * 8)))] : "?" })
     }
 }

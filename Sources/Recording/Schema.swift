@@ -5,6 +5,7 @@ enum Schema {
     static let migrations = [version1]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
+    /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
     private static let version1 = """
         CREATE TABLE model (
             id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT, name TEXT, architecture TEXT NOT NULL, file_type TEXT,
@@ -67,8 +68,8 @@ enum Schema {
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE attention_head (
             op_id INTEGER NOT NULL REFERENCES op(id), layer INTEGER NOT NULL, head INTEGER NOT NULL,
-            kv_head INTEGER NOT NULL, position INTEGER NOT NULL, entropy_bits REAL NOT NULL, top_position INTEGER NOT NULL,
-            top_weight REAL NOT NULL, sink_weight REAL NOT NULL, PRIMARY KEY (op_id, head, position)
+            kv_head INTEGER NOT NULL, position INTEGER NOT NULL, entropy_bits REAL, top_position INTEGER NOT NULL,
+            top_weight REAL, sink_weight REAL, PRIMARY KEY (op_id, head, position)
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE kv_cache (
             pass_id INTEGER NOT NULL REFERENCES pass(id), layer INTEGER NOT NULL, n_kv_heads INTEGER NOT NULL,
@@ -77,8 +78,7 @@ enum Schema {
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE logit (
             pass_id INTEGER NOT NULL REFERENCES pass(id), position INTEGER NOT NULL, lens_layer INTEGER,
-            rank INTEGER NOT NULL, token_id INTEGER NOT NULL, piece TEXT NOT NULL, logit REAL NOT NULL,
-            probability REAL NOT NULL
+            rank INTEGER NOT NULL, token_id INTEGER NOT NULL, piece TEXT NOT NULL, logit REAL, probability REAL
         ) STRICT;
         CREATE INDEX logit_by_pass ON logit (pass_id, position);
 

@@ -49,3 +49,10 @@ public struct FormatBF16: ActivationFormat {
         ).sums.sumOfHalves
     }
 }
+
+/// Weights are made like activations: nearest, ties to even.
+extension FormatBF16: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}

@@ -47,3 +47,10 @@ public struct FormatF16: OrderedFormat {
         return Float(sum)
     }
 }
+
+/// Weights are made like activations: nearest, ties to even.
+extension FormatF16: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}

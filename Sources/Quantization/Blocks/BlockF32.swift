@@ -49,3 +49,10 @@ public struct FormatF32: OrderedFormat {
         return sum
     }
 }
+
+/// Weights are made like activations: the Floats as they are.
+extension FormatF32: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}

@@ -57,3 +57,31 @@ public struct FormatQ5_1: BlockFormat {
         }
     }
 }
+
+/// Quantisation. Without importance: `d = (max - min) / 31`, `m = min`, `q = (x - m) / d` rounded half up. With
+/// importance as Q4_1. Source: ggml `quantize_row_q5_1_ref`, `quantize_row_q5_1_impl`.
+extension FormatQ5_1: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        if let importance {
+            return writeSearched(row, importance, into: &output) { x, w in
+                var codes = x
+                let found = scaleAndMinimum(x, weights: w, maximum: 31, steps: .fine, codes: &codes)
+                return (found.scale, found.minimum, codes)
+            } block: { scale, minimum, codes in
+                Block(d: PackedHalf(scale), m: PackedHalf(-minimum), high: codes.fifthBits, codes: codes.nibbles)
+            }
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let (low, high) = row.range(start, 32)
+            let d = (high - low) / 31
+            let id = inverse(d)
+            var codes = InlineArray<32, UInt8>(repeating: 0)
+            for j in 0..<32 {
+                codes[j] = UInt8(truncatingIfNeeded: truncated((row[start + j] - low) * id + 0.5))
+            }
+            return Block(d: PackedHalf(d), m: PackedHalf(low), high: codes.fifthBits, codes: codes.nibbles)
+        }
+    }
+}

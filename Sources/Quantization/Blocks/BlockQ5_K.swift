@@ -76,3 +76,18 @@ public struct FormatQ5_K: BlockFormat {
         }
     }
 }
+
+/// Quantisation; see `encodeWithMinima`. Source: ggml `quantize_row_q5_K_ref`, `quantize_row_q5_K_impl`.
+extension FormatQ5_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let steps = ScaleSteps(first: -0.5, step: 0.1, count: 15)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encodeWithMinima(row, importance, from: start, maximum: 31, steps: steps)
+            return Block(
+                d: found.d, dmin: found.dmin, scales: found.scales, high: found.codes.bits(4),
+                codes: found.codes.nibbles)
+        }
+    }
+}

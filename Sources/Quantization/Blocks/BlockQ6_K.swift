@@ -74,3 +74,43 @@ public struct FormatQ6_K: BlockFormat {
         }
     }
 }
+
+/// Quantisation: a search in each sub-block, errors weighing x^2 or the importance; the scale of largest magnitude
+/// becomes -128, the others are rounded in its units, then codes for the rounded scales.
+/// Source: ggml `quantize_row_q6_K_ref`, `quantize_row_q6_K_impl`.
+extension FormatQ6_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            var subs = SubBlocks<16>(row, from: start) { (x: Columns<16>, first) in
+                let w = if let importance { Columns<16>(importance, from: first) } else { x.map { $0 * $0 } }
+                var codes = x
+                return (symmetricScale(x, weights: w, half: 32, codes: &codes), codes, nil)
+            }
+            let largest = subs.scales.largestMagnitude
+            var block = Block(
+                low: .init(repeating: .init(repeating: 0)), high: .init(repeating: .init(repeating: 0)),
+                scales: .init(repeating: 0), d: PackedHalf(0))
+            if largest.magnitude < negligible { return block }
+            let inverse = -128 / largest
+            block.d = PackedHalf(1 / inverse)
+            for s in 0..<16 {
+                block.scales[s] = Int8(truncatingIfNeeded: min(127, nearestInteger(inverse * subs.scales[s])))
+                subs.codes.requantize(
+                    row, from: start, at: 16 * s, count: 16, scale: block.d.float * Float(block.scales[s]),
+                    codes: -32...31, offset: 32)
+            }
+            for part in 0..<2 {
+                for l in 0..<32 {
+                    let first = 128 * part + l
+                    let codes = (subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96])
+                    block.low[2 * part][l] = codes.0 & 15 | codes.2 << 4
+                    block.low[2 * part + 1][l] = codes.1 & 15 | codes.3 << 4
+                    block.high[part][l] = codes.0 >> 4 | (codes.1 >> 4) << 2 | (codes.2 >> 4) << 4 | (codes.3 >> 4) << 6
+                }
+            }
+            return block
+        }
+    }
+}
