@@ -56,8 +56,7 @@ struct HeatMap {
 
     private func paint(_ value: Double?, _ scale: Double, _ width: Int, _ style: Style) -> String {
         guard let value else { return style.dim("?".leftPadded(to: width)) }
-        // A root lifts the many small values out of the blank.
-        let share = (abs(value) / scale).squareRoot() * (value < 0 ? -1 : 1)
+        let share = Self.rooted(value / scale)
         if style.isColored { return style.onBackground(String(repeating: " ", count: width), Self.color(share)) }
         let shade = Self.shades[Int((abs(share) * Double(Self.shades.count - 1)).rounded())]
         // Two columns leave room for the sign.
@@ -66,13 +65,16 @@ struct HeatMap {
 
     /// Text on the colour of a share of -1 to 1, dark on light.
     static func cell(_ text: String, share: Double, _ style: Style) -> String {
-        style.onBackground(style.isColored ? text.black : text, color(max(-1, min(1, share))))
+        style.onBackground(style.isColored ? text.black : text, color(rooted(share)))
     }
+
+    /// A root lifts the many small values out of the blank.
+    private static func rooted(_ share: Double) -> Double { min(1, abs(share)).squareRoot() * (share < 0 ? -1 : 1) }
 
     /// Blue for negative, white for zero, orange for positive: told apart by people who do not see red and green.
     private static func color(_ share: Double) -> (red: UInt8, green: UInt8, blue: UInt8) {
         let end: (Double, Double, Double) = share < 0 ? (33, 102, 172) : (230, 97, 1)
-        func mix(_ channel: Double) -> UInt8 { UInt8((247 + (channel - 247) * min(1, abs(share))).rounded()) }
+        func mix(_ channel: Double) -> UInt8 { UInt8((247 + (channel - 247) * abs(share)).rounded()) }
         return (mix(end.0), mix(end.1), mix(end.2))
     }
 
