@@ -51,7 +51,7 @@ private struct Surgery {
     func expectRefusal(
         _ words: [String], location: SourceLocation = #_sourceLocation, _ expected: (String) -> LlamaError
     ) throws {
-        let thrown = #expect(throws: LlamaError.self, sourceLocation: location) { try load() }
+        let thrown = #expect(throws: LlamaError.self, sourceLocation: location) { _ = try load() }
         let error = try #require(thrown, sourceLocation: location)
         let file = try #require(error.file, sourceLocation: location)
         #expect(file.hasSuffix("/changed.gguf"), sourceLocation: location)
@@ -145,7 +145,7 @@ extension LlamaError {
             .unsupported(file: $0, what: "llama.expert_count", found: "8", supported: "dense models, without experts")
         }
         surgery.set("llama.expert_count", .uint32(0))
-        #expect(throws: Never.self) { try surgery.load() }
+        #expect(throws: Never.self) { _ = try surgery.load() }
     }
 
     @Test(arguments: ["longrope", "foo", "YARN"])
@@ -168,7 +168,7 @@ extension LlamaError {
                 supported: "layers of equal size")
         }
         surgery.set("llama.attention.head_count_kv", .array(GGUFArray(.uint32, [.uint32(2), .uint32(2)])))
-        #expect(throws: Never.self) { try surgery.load() }
+        #expect(throws: Never.self) { _ = try surgery.load() }
     }
 
     @Test(arguments: [
@@ -219,7 +219,7 @@ extension LlamaError {
     func formatsThatCannotBeMultiplied(name: String, layout: Layout, found: String, supported: String) throws {
         var surgery = try Surgery()
         surgery.set(tensor: name, layout)
-        let error = try #require(throws: LlamaError.self) { try surgery.load() }
+        let error = try #require(throws: LlamaError.self) { _ = try surgery.load() }
         guard case .unsupported(_, let what, let type, let list) = error else {
             Issue.record("\(error)")
             return
@@ -233,7 +233,7 @@ extension LlamaError {
     func formatsOfActivationsAreNoWeights(type: TensorType) throws {
         var surgery = try Surgery()
         surgery.set(tensor: "blk.0.attn_q.weight", Layout(type, Shape(64, 64)))
-        let error = try #require(throws: LlamaError.self) { try surgery.load() }
+        let error = try #require(throws: LlamaError.self) { _ = try surgery.load() }
         #expect(error.description.contains("'\(type.name)'"))
     }
 
