@@ -168,7 +168,7 @@ public struct QuantErrors: Sendable {
 }
 
 extension TensorError {
-    init(_ info: TensorInfo, type: TensorType, _ statistics: ErrorStatistics) {
+    public init(_ info: TensorInfo, type: TensorType, _ statistics: ErrorStatistics) {
         let place = ModelCard.Weight.place(of: info.name)
         self.init(name: info.name, layer: place.layer, role: place.role, type: type, statistics: statistics)
     }

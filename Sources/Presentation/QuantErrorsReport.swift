@@ -66,11 +66,7 @@ public struct QuantErrorsReport: Report {
         self.file = file
         self.reference = reference
         self.limit = limit
-        tensors = errors.map {
-            Line(
-                name: $0.name, layer: $0.layer, role: $0.role, type: $0.type.name, bpw: $0.bitsPerWeight,
-                n: $0.statistics.count, error: Error($0.statistics))
-        }.sorted { $0.error.relRmse > $1.error.relRmse }
+        tensors = errors.map(Line.init).sorted { $0.error.relRmse > $1.error.relRmse }
         layers = Self.grouped(errors.filter { $0.layer != nil }) { Place(layer: $0.layer, role: nil, type: $0.type) }
         roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: $0.type) }
         types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
@@ -114,12 +110,12 @@ public struct QuantErrorsReport: Report {
         return lines.joined(separator: "\n")
     }
 
-    private static let columns: [(String, Table.Alignment)] = [
+    static let columns: [(String, Table.Alignment)] = [
         ("type", .left), ("bpw", .right), ("rmse", .right), ("relative", .right), ("p95", .right), ("max", .right),
         ("SQNR dB", .right),
     ]
 
-    private static func cells(_ line: Line) -> [String] {
+    static func cells(_ line: Line) -> [String] {
         [
             line.type, Numbers.short(line.bpw), Numbers.short(line.error.rmse),
             Numbers.fixed(line.error.relRmse * 100) + " %", Numbers.short(line.error.p95Abs),
@@ -157,5 +153,13 @@ public struct QuantErrorsReport: Report {
             lines.append("\(layer)".leftPadded(to: 5) + "  " + row.joined())
         }
         return lines
+    }
+}
+
+extension QuantErrorsReport.Line {
+    init(_ error: TensorError) {
+        self.init(
+            name: error.name, layer: error.layer, role: error.role, type: error.type.name, bpw: error.bitsPerWeight,
+            n: error.statistics.count, error: QuantErrorsReport.Error(error.statistics))
     }
 }

@@ -1,3 +1,4 @@
+import Analysis
 import ArgumentParser
 import ComputeGraph
 import Foundation
@@ -28,6 +29,7 @@ struct Quipu: AsyncParsableCommand {
             OpsCommand.self,
             ShowCommand.self,
             SQLCommand.self,
+            QuantCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -53,7 +55,7 @@ struct Quipu: AsyncParsableCommand {
 
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
-            || error is GraphError || error is InputError
+            || error is GraphError || error is QuantErrorProblem || error is InputError
     }
 }
 

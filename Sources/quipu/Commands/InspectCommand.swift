@@ -38,12 +38,7 @@ struct InspectCommand: ParsableCommand {
             if metadata { sections.insert(.metadata) }
             return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
         }
-        guard let info = file.tensor(named: bytes) else {
-            let near = nearest(to: bytes, in: file.tensors.map(\.name))
-            throw InputError(
-                "\(file.path): there is no tensor '\(bytes)'."
-                    + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?") + " --tensors lists them.")
-        }
+        let info = try ModelArgument.tensor(bytes, in: file)
         guard offset < info.byteCount else {
             throw InputError("\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
         }

@@ -4,7 +4,6 @@ import ComputeGraph
 import GGUF
 import Presentation
 import Quantization
-import Recording
 import Tensors
 
 struct QuantCommand: ParsableCommand {
@@ -92,10 +91,7 @@ struct QuantCompareCommand: ParsableCommand {
 
     func run() throws {
         let file = try ModelArgument.open(arguments.count == 2 ? arguments[0] : nil)
-        let name = arguments.last!
-        guard let info = file.tensor(named: name) else {
-            throw InputError.noTensor(name, in: file)
-        }
+        let info = try ModelArgument.tensor(arguments.last!, in: file)
         let quant = QuantErrors(workers: Workers(threads: threads.count))
         let fitting = try QuantFormats.parse(formats).filter { info.shape.ne0 % $0.type.blockElements == 0 }
         let errors = try fitting.map { format in

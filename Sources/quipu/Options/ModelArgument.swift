@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import GGUF
+import Recording
 import LlamaModel
 import Tokenization
 
@@ -48,5 +49,15 @@ enum ModelArgument {
 
     private static func warn(about tokenizer: Tokenizer, of file: GGUFFile) {
         for warning in tokenizer.vocabulary.warnings { Terminal.complain("quipu: \(file.path): warning: \(warning)") }
+    }
+
+    /// - Throws: `InputError` with the names that come near if the file has no such tensor.
+    static func tensor(_ name: String, in file: GGUFFile) throws -> TensorInfo {
+        if let info = file.tensor(named: name) { return info }
+        let near = nearest(to: name, in: file.tensors.map(\.name))
+        throw InputError(
+            "\(file.path): there is no tensor '\(name)'."
+                + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?")
+                + " `quipu inspect --tensors` lists them.")
     }
 }
