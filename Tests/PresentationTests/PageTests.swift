@@ -19,6 +19,7 @@ import Testing
         #expect(ProgressLine(done: 1, total: 1000, seconds: 2).text.hasSuffix("1 of 1000 tokens  0.5 tokens/s  33 min 18 s left"))
         #expect(ProgressLine(done: 1, total: 1, seconds: 2).text.hasSuffix("1 of 1 token  0.5 tokens/s  0 s left"))
         #expect(ProgressLine(done: 0, total: 5, seconds: 0).text.hasSuffix("0.0 tokens/s  0 s left"))
+        #expect(ProgressLine(done: 1, total: 5000, seconds: 10).text.hasSuffix("  13 h 53 min left"))
         for done in stride(from: 0.0, through: 99_999, by: 3333.3) {
             #expect(ProgressLine(done: done, total: 99_999, seconds: done * 7).text.count <= 79)
         }
@@ -56,7 +57,11 @@ import Testing
         let columns = (0..<8).map { "column\($0)" }
         let lines = page(columns, [columns.indices.map { "\($0)" }], width: 40)
         #expect(lines[0] == "column0  column1  column2  column3")
-        #expect(lines[2...].joined(separator: " ").contains("left out: column4, column5,"))
+        #expect(
+            lines[2...] == [
+                "Too wide for the page, left out:", "  column4, column5, column6, column7.",
+                "  Name fewer columns, or use --json.", "1 row",
+            ])
         for line in lines { #expect(line.count <= 40) }
     }
 
