@@ -44,6 +44,7 @@ public struct TraceReport: Report {
     }
 
     private let embeddingRMS: Double
+    private let program: String
     private let groupSize: Int
     private let policy: Capture
 
@@ -90,7 +91,9 @@ public struct TraceReport: Report {
         }
     }
 
-    public init(_ outcome: Outcome, model: Llama) {
+    /// - Parameter program: how the user calls quipu.
+    public init(_ outcome: Outcome, model: Llama, program: String) {
+        self.program = program
         trace = outcome.trace
         self.model = model.file.path
         promptIds = outcome.promptIds
@@ -205,14 +208,18 @@ public struct TraceReport: Report {
     private var suggestions: [(command: String, purpose: String)] {
         let layer = layers.count / 2
         var list: [(String, String)] = []
-        if policy.policy != .none { list.append(("quipu ops --layer 0", "the operations of one layer")) }
+        if top.contains(where: { !$0.logit.isFinite }), policy.policy != .none {
+            let question = "SELECT name, nan, inf FROM op WHERE nan + inf > 0 LIMIT 1"
+            list.append(("\(program) sql '\(question)'", "where the first NaN came from"))
+        }
+        if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
         if policy.keepsValues(of: "kq_soft_max-\(layer)") {
-            list.append(("quipu show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
+            list.append(("\(program) show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
         }
         list.append(
             policy.policy == .none
-                ? ("quipu sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
-                : ("quipu sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
+                ? ("\(program) sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
+                : ("\(program) sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
         return list
     }
 }

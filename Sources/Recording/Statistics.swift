@@ -57,7 +57,7 @@ public struct AttentionSummary: Sendable, Hashable {
         }
         entropyBits = bits
         topPosition = place
-        topWeight = top
+        topWeight = top == -.infinity ? .nan : top
         sinkWeight = weights.first!
     }
 }
