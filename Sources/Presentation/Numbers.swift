@@ -30,7 +30,7 @@ enum Numbers {
     /// `42 %`, `0.31 %`.
     static func percent(_ share: Double) -> String {
         if share.isNaN { return "NaN" }
-        String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
+        return String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
     }
 
     /// `1 token`, `5 tokens`.
