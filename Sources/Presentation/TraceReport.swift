@@ -168,7 +168,7 @@ public struct TraceReport: Report {
             style.dim("   layer     time      rms  \("spread".padded(to: headWidth))  first  looks"),
         ]
         for layer in layers {
-            let spread = Bar.sparkline(layer.entropyBits.map { min(0.999, $0 / most) })
+            let spread = Bar.sparkline(layer.entropyBits.map { $0 / most })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
             let looked = "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
                 + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
@@ -199,8 +199,8 @@ public struct TraceReport: Report {
         if let tokensPerSecond { speed += ", then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s" }
         speed += "; \(Numbers.duration(nanoseconds: wallNs)) in all"
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return [speed, written, "", "Next, on this trace:"] + suggestions.map { command, purpose in
-            "  " + style.accent(command) + String(repeating: " ", count: max(2, 46 - command.displayWidth)) + purpose
+        return [speed, written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
+            ["  " + style.dim(purpose), "    " + style.accent(command)]
         }
     }
 
