@@ -58,8 +58,7 @@ struct TraceCommand: AsyncParsableCommand {
         let size = try TraceEstimate(
             model: model, capture: capture, promptTokens: ids.count, decodes: max(0, generate - 1))
         if estimate { return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate)) }
-        let limit = Self.bytes(maxSize)!
-        if size.total > limit { throw TraceError.tooLarge(estimate: size.total, limit: limit) }
+        try size.check(limit: Self.bytes(maxSize)!)
 
         let path = output ?? Self.freeName()
         // The session checks the length before a file appears.
