@@ -1,0 +1,48 @@
+import Tensors
+
+/// 256 weights in groups of 32: four at a time are one of 256 points of a grid; seven signs for eight of them (the
+/// eighth makes their number even), and a 4-bit scale for the group.
+///
+///     byte  0    2             66          98
+///           | d  | 64 x index  | 8 x word  |     d: F16
+///
+///     index byte l: the point of elements 4l to 4l + 3
+///     word k: signs of elements 32k + 8l to 32k + 8l + 6 in bits 7l to 7l + 6, the scale of the group in bits 28-31
+///
+/// Value: `x = d * (0.5 + scale) / 2 * ±g`, g of a point in 4, 12, 20, 28, 36, 44, 52, 62. 98 bytes for 256 weights:
+/// 3.0625 bits per weight.
+public struct BlockIQ3_XXS: BitwiseCopyable, Sendable {
+    public var d: PackedHalf
+    public var indices: InlineArray<64, UInt8>
+    public var words: InlineArray<32, UInt8>
+}
+
+extension BlockIQ3_XXS: GridBlock {
+    var scale: Float { d.float }
+
+    @inline(__always)
+    func group(_ k: Int, _ grid: Grid) -> (values: InlineArray<32, Int8>, scales: (UInt8, UInt8)) {
+        let word = words.word(4 * k)
+        var values = InlineArray<32, Int8>(repeating: 0)
+        for l in 0..<4 {
+            let point = grid.eight(Int(indices[8 * k + 2 * l]), Int(indices[8 * k + 2 * l + 1]))
+            values.set(l, point, signs: evenSigns(word >> (7 * UInt32(l))))
+        }
+        let scale = UInt8(word >> 28)
+        return (values, (scale, scale))
+    }
+}
+
+/// IQ3_XXS.
+///
+/// Product with Q8_K: per super-block `d_w * d_a * sum((2 scale + 1) * sum(±g * q_a)) / 4`. The integer is exact; see
+/// `FloatLanes` for the order of the outer sum. Source: ggml `dequantize_row_iq3_xxs`, `ggml_vec_dot_iq3_xxs_q8_K`.
+public struct FormatIQ3_XXS: GridFormat {
+    public typealias Block = BlockIQ3_XXS
+    public let type = TensorType.iq3_xxs
+
+    static let grid = Grid.iq3_xxs
+    static let unit: Float = 0.5
+
+    public init() {}
+}
