@@ -50,7 +50,7 @@ class CPUTraits(C.Structure):
         ("from_float", C.c_void_p), ("vec_dot", C.c_void_p), ("vec_dot_type", C.c_int), ("nrows", C.c_int64)]
 
 
-NOT_ENCODED = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
+NOT_ENCODED = ("IQ1_S", "IQ1_M")
 # bytes of the scale and of the minimum of a block
 MINIMA = {"Q4_1": (0, 2), "Q5_1": (0, 2), "Q2_K": (80, 82), "Q4_K": (0, 2), "Q5_K": (0, 2)}
 CONVERT = C.CFUNCTYPE(None, C.c_void_p, C.c_void_p, C.c_int64)

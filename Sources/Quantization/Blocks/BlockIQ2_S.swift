@@ -45,3 +45,25 @@ public struct FormatIQ2_S: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `GridEncoder`. Source: ggml `quantize_iq2_s`.
+extension FormatIQ2_S: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let encoder = GridEncoder(
+            neighbours: .iq2_s, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: false,
+            negligible: 1e-8, plainVariance: 0.25, correction: 0.9875)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encoder.encode(row, importance, from: start)
+            var block = Block(
+                d: found.d, indices: .init(repeating: 0), signs: found.signs, highIndices: .init(repeating: 0),
+                scales: found.scales.pairedNibbles())
+            for l in 0..<32 {
+                block.indices[l] = UInt8(truncatingIfNeeded: found.indices[l])
+                block.highIndices[l / 4] |= UInt8(found.indices[l] >> 8) << (l % 4 * 2)
+            }
+            return block
+        }
+    }
+}

@@ -43,3 +43,28 @@ public struct FormatIQ2_XS: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `GridEncoder`. ggml demands an importance matrix. Source: ggml `quantize_iq2_xs`.
+extension FormatIQ2_XS: EncodableFormat {
+    public var importance: ImportanceUse { .required }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        guard let importance else {
+            let ones = [Float](repeating: 1, count: row.count)
+            return encode(row, importance: ones.span, into: &output)
+        }
+        let encoder = GridEncoder(
+            neighbours: .iq2_xs, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: true,
+            negligible: negligible, variance: 1)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encoder.encode(row, importance, from: start)
+            var block = Block(
+                d: found.d, points: .init(repeating: PackedInt16(0)), scales: found.scales.pairedNibbles())
+            if found.isEmpty { return block }
+            for l in 0..<32 {
+                block.points[l] = PackedInt16(Int16(bitPattern: found.indices[l] | UInt16(found.signs[l]) << 9))
+            }
+            return block
+        }
+    }
+}

@@ -41,3 +41,32 @@ public struct FormatIQ2_XXS: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `GridEncoder`. ggml demands an importance matrix. Source: ggml `quantize_iq2_xxs`.
+extension FormatIQ2_XXS: EncodableFormat {
+    public var importance: ImportanceUse { .required }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        guard let importance else {
+            let ones = [Float](repeating: 1, count: row.count)
+            return encode(row, importance: ones.span, into: &output)
+        }
+        let encoder = GridEncoder(
+            neighbours: .iq2_xxs, levels: 3, length: 32, tries: 6, step: 0.1, refinement: .always, evenSigns: true,
+            negligible: negligible, variance: 1)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encoder.encode(row, importance, from: start)
+            var block = Block(d: found.d, groups: .init(repeating: .init(repeating: 0)))
+            if found.isEmpty { return block }
+            for k in 0..<8 {
+                var word = UInt32(found.scales[k]) << 28
+                for l in 0..<4 {
+                    block.groups[k][l] = UInt8(found.indices[4 * k + l])
+                    word |= UInt32(found.signs[4 * k + l]) << (7 * l)
+                }
+                for l in 0..<4 { block.groups[k][4 + l] = UInt8(truncatingIfNeeded: word >> (8 * l)) }
+            }
+            return block
+        }
+    }
+}

@@ -48,3 +48,25 @@ public struct FormatIQ3_S: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `GridEncoder`. Source: ggml `quantize_iq3_s`.
+extension FormatIQ3_S: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let encoder = GridEncoder(
+            neighbours: .iq3_s, levels: 8, length: 32, tries: 9, step: 0.2, refinement: .ifAnyMoved, evenSigns: false,
+            negligible: 0, correction: 1.033)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encoder.encode(row, importance, from: start)
+            var block = Block(
+                d: found.d, indices: .init(repeating: 0), highIndices: .init(repeating: 0), signs: found.signs,
+                scales: found.scales.pairedNibbles())
+            for l in 0..<64 {
+                block.indices[l] = UInt8(truncatingIfNeeded: found.indices[l])
+                block.highIndices[l / 8] |= UInt8(found.indices[l] >> 8) << (l % 8)
+            }
+            return block
+        }
+    }
+}

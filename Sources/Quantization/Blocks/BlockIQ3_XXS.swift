@@ -46,3 +46,26 @@ public struct FormatIQ3_XXS: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `GridEncoder`. Source: ggml `quantize_iq3_xxs`.
+extension FormatIQ3_XXS: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let encoder = GridEncoder(
+            neighbours: .iq3_xxs, levels: 8, length: 32, tries: 15, step: 0.2, refinement: .eachMoved, evenSigns: true,
+            negligible: 1e-8, correction: 1.0125)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encoder.encode(row, importance, from: start)
+            var block = Block(d: found.d, indices: .init(repeating: 0), words: .init(repeating: 0))
+            if found.isEmpty { return block }
+            for l in 0..<64 { block.indices[l] = UInt8(found.indices[l]) }
+            for k in 0..<8 {
+                var word = UInt32(found.scales[k]) << 28
+                for l in 0..<4 { word |= UInt32(found.signs[4 * k + l]) << (7 * l) }
+                for l in 0..<4 { block.words[4 * k + l] = UInt8(truncatingIfNeeded: word >> (8 * l)) }
+            }
+            return block
+        }
+    }
+}
