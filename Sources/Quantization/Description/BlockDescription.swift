@@ -83,7 +83,7 @@ public struct BlockDescription: Sendable {
     public var zeroExact: [Bool] { subBlocks.indices.map { scales.isZeroExact(sub: $0, factors: factors) } }
 
     /// The codes as they are multiplied by the scale.
-    private var factors: ClosedRange<Int> {
+    public var factors: ClosedRange<Int> {
         let offset = elements.first?.code.subtracted ?? 0
         return codes.lowerBound - offset...codes.upperBound - offset
     }
