@@ -80,7 +80,7 @@ struct TraceCommand: AsyncParsableCommand {
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         let report = TraceReport(
             tracing.outcome(path: path, bytes: bytes, wallNs: start.duration(to: .now).nanoseconds, capture: capture),
-            model: model)
+            model: model, program: Quipu.calledAs)
         if !printing.json { Terminal.write("\n\n") }
         try printing.print(report)
     }
