@@ -53,7 +53,8 @@ let package = Package(
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Tokenization", "LlamaModel", "Recording", "Analysis", "Rainbow",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording", "Analysis",
+                "Rainbow",
             ]),
         // row 8
         .executableTarget(

@@ -6,6 +6,7 @@ enum Numbers {
     static func short(_ value: Double?) -> String {
         guard let value else { return "-" }
         if value == 0 { return "0" }
+        if value.isNaN { return "NaN" }
         return String(format: abs(value) >= 1e5 || abs(value) < 1e-3 ? "%.3e" : "%.4g", value)
     }
 
@@ -13,7 +14,9 @@ enum Numbers {
     static func significant(_ value: Double) -> String { String(format: "%.8g", value) }
 
     /// Two decimals.
-    static func fixed(_ value: Double, _ decimals: Int = 2) -> String { String(format: "%.\(decimals)f", value) }
+    static func fixed(_ value: Double, _ decimals: Int = 2) -> String {
+        value.isNaN ? "NaN" : String(format: "%.\(decimals)f", value)
+    }
 
     /// `1.23 ms`, `45.6 µs`.
     static func duration(nanoseconds: Int) -> String {
@@ -26,7 +29,8 @@ enum Numbers {
 
     /// `42 %`, `0.31 %`.
     static func percent(_ share: Double) -> String {
-        String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
+        if share.isNaN { return "NaN" }
+        return String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
     }
 
     /// `1 token`, `5 tokens`.

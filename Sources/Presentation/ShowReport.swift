@@ -14,12 +14,12 @@ public struct ShowReport: Report {
     let slice: [[Int]]
     let inputs: [String]
     let n: Int
-    let sum: Double?
-    let min: Double?
-    let max: Double?
-    let mean: Double?
-    let rms: Double?
-    let std: Double?
+    @OrNull var sum: Double?
+    @OrNull var min: Double?
+    @OrNull var max: Double?
+    @OrNull var mean: Double?
+    @OrNull var rms: Double?
+    @OrNull var std: Double?
     /// Row-major, ne0 fastest; null where not captured.
     let values: [Float?]
 

@@ -4,7 +4,7 @@ import Tokenization
 public struct TokenizeReport: Report {
     let ids: [Int]
     let pieces: [String]
-    let steps: [Step]?
+    @OrNull var steps: [Step]?
 
     struct Step: Encodable {
         let fragment: String

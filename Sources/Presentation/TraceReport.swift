@@ -17,7 +17,7 @@ public struct TraceReport: Report {
     public let sizeBytes: Int
     public let wallNs: Int
     /// Generated tokens a second, decode passes only; nil if there was none.
-    public let tokensPerSecond: Double?
+    @OrNull public var tokensPerSecond: Double?
     /// Prompt tokens a second.
     public let promptTokensPerSecond: Double
     public let capture: String
@@ -44,6 +44,7 @@ public struct TraceReport: Report {
     }
 
     private let embeddingRMS: Double
+    private let program: String
     private let groupSize: Int
     private let policy: Capture
 
@@ -90,7 +91,9 @@ public struct TraceReport: Report {
         }
     }
 
-    public init(_ outcome: Outcome, model: Llama) {
+    /// - Parameter program: how the user calls quipu.
+    public init(_ outcome: Outcome, model: Llama, program: String) {
+        self.program = program
         trace = outcome.trace
         self.model = model.file.path
         promptIds = outcome.promptIds
@@ -166,7 +169,7 @@ public struct TraceReport: Report {
             style.dim("   layer     time      rms  \("spread".padded(to: headWidth))  first  looks"),
         ]
         for layer in layers {
-            let spread = Bar.sparkline(layer.entropyBits.map { min(0.999, $0 / most) })
+            let spread = Bar.sparkline(layer.entropyBits.map { $0 / most })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
             let looked = "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
                 + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
@@ -198,8 +201,8 @@ public struct TraceReport: Report {
         if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
         let speed = facts.wrapped(to: style.width)
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return speed + [written, "", "Next, on this trace:"] + suggestions.map { command, purpose in
-            "  " + style.accent(command) + String(repeating: " ", count: max(2, 46 - command.displayWidth)) + purpose
+        return speed + [written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
+            ["  " + style.dim(purpose), "    " + style.accent(command)]
         }
     }
 
@@ -207,14 +210,18 @@ public struct TraceReport: Report {
     private var suggestions: [(command: String, purpose: String)] {
         let layer = layers.count / 2
         var list: [(String, String)] = []
-        if policy.policy != .none { list.append(("quipu ops --layer 0", "the operations of one layer")) }
+        if top.contains(where: { !$0.logit.isFinite }), policy.policy != .none {
+            let question = "SELECT name, nan, inf FROM op WHERE nan + inf > 0 LIMIT 1"
+            list.append(("\(program) sql '\(question)'", "where the first NaN came from"))
+        }
+        if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
         if policy.keepsValues(of: "kq_soft_max-\(layer)") {
-            list.append(("quipu show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
+            list.append(("\(program) show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
         }
         list.append(
             policy.policy == .none
-                ? ("quipu sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
-                : ("quipu sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
+                ? ("\(program) sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
+                : ("\(program) sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
         return list
     }
 }

@@ -11,6 +11,12 @@ import Tokenization
 struct Quipu: AsyncParsableCommand {
     static let version = "0.1.0"
 
+    /// How the user called the program, for suggestions that can be typed as they are.
+    static var calledAs: String {
+        let path = CommandLine.arguments.first ?? "quipu"
+        return path.count <= 24 ? path : "quipu"
+    }
+
     static let configuration = CommandConfiguration(
         commandName: "quipu",
         abstract: "Step through a llama-family GGUF model: every operation, weight and bit, recorded and explained.",

@@ -56,3 +56,13 @@ extension FormatBF16: EncodableFormat {
         encodeActivations(row, into: &output)
     }
 }
+
+extension FormatBF16: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 127) * 1.m",
+            meaning: "upper half of a Float")
+    }
+}

@@ -54,3 +54,12 @@ extension FormatF16: EncodableFormat {
         encodeActivations(row, into: &output)
     }
 }
+
+extension FormatF16: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 15) * 1.m", meaning: "half precision")
+    }
+}

@@ -56,3 +56,11 @@ extension FormatF32: EncodableFormat {
         encodeActivations(row, into: &output)
     }
 }
+
+extension FormatF32: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 127) * 1.m", meaning: "Float")
+    }
+}

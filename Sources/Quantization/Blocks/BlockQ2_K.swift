@@ -117,3 +117,28 @@ extension FormatQ2_K: EncodableFormat {
         }
     }
 }
+
+extension FormatQ2_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let (d, dmin) = (block.d.float, block.dmin.float)
+        return BlockScales(
+            d: d, scales: (0..<16).map { d * Float(block.scales[$0] & 15) }, dmin: dmin,
+            minima: (0..<16).map { dmin * Float(block.scales[$0] >> 4) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("scales", 16, "a 4-bit scale (low) and a 4-bit min (high) for each of 16 sub-blocks"),
+                    .bytes("qs", 64, "codes of 2 bits, four to a byte, 32 weights apart"),
+                    .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
+                ],
+                formula: "x = d * scale * q - dmin * min", codes: 0...3,
+                code: .init { j in [BitField(16 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2)] },
+                subScale: .init { sub in [BitField(sub, width: 4)] },
+                subMinimum: .init { sub in [BitField(sub, shift: 4, width: 4)] }))
+    }
+}

@@ -157,3 +157,36 @@ private func symmetricScale(
     for i in 0..<16 { codes[i] = UInt8(truncatingIfNeeded: Int32(codeColumn[i][0])) }
     return scale[0]
 }
+
+extension FormatQ3_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let (d, scales) = (block.d.float, block.scales.values)
+        return BlockScales(d: d, scales: (0..<16).map { d * Float(scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("hmask", 32, "bit 2 of the codes, one bit a weight"),
+                    .bytes("qs", 64, "bits 0-1 of the codes, four to a byte, 32 weights apart"),
+                    .bytes("scales", 12, "a 6-bit scale for each of 16 sub-blocks: 4 bits in bytes 0-7, 2 in bytes 8-11"),
+                    .half("d", "unit of the scales"),
+                ],
+                formula: "x = d * (scale - 32) * (q - 4)", codes: 0...7,
+                code: .init(subtracted: 4) { j in
+                    [
+                        BitField(32 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2),
+                        BitField(j % 32, shift: j / 32, width: 1, place: 2),
+                    ]
+                },
+                subScale: .init(subtracted: 32) { sub in
+                    [
+                        BitField(96 + sub % 8, shift: sub / 8 * 4, width: 4),
+                        BitField(104 + sub % 4, shift: sub / 4 * 2, width: 2, place: 4),
+                    ]
+                }))
+    }
+}

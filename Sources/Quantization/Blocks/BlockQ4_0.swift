@@ -76,3 +76,21 @@ extension FormatQ4_0: EncodableFormat {
         }
     }
 }
+
+extension FormatQ4_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = (q - 8) * d", codes: 0...15,
+                code: .init(subtracted: 8) { j in
+                    [BitField(2 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
+    }
+}

@@ -81,3 +81,21 @@ extension FormatQ4_1: EncodableFormat {
         }
     }
 }
+
+extension FormatQ4_1: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float, m: load(block).m.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .half("m", "minimum"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = q * d + m", codes: 0...15,
+                code: .init { j in
+                    [BitField(4 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
+    }
+}

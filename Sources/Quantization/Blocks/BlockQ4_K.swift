@@ -170,3 +170,52 @@ func encodeWithMinima(
     }
     return (d, dmin, packed, subs.codes)
 }
+
+extension FormatQ4_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        return block.scales.described(d: block.d.float, dmin: block.dmin.float)
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
+                    .bytes("scales", 12, "a 6-bit scale and a 6-bit min for each of 8 sub-blocks"),
+                    .bytes("qs", 128, "codes of 4 bits, two to a byte, 32 weights apart"),
+                ],
+                formula: "x = d * scale * q - dmin * min", codes: 0...15,
+                code: .init { j in
+                    [BitField(16 + j / 64 * 32 + j % 32, shift: j % 64 / 32 * 4, width: 4)]
+                },
+                subScale: .init { sub in ScalesAndMinima6x8.scaleBits(sub, from: 4) },
+                subMinimum: .init { sub in ScalesAndMinima6x8.minimumBits(sub, from: 4) }))
+    }
+}
+
+extension ScalesAndMinima6x8 {
+    /// What the sub-blocks of a super-block multiply their codes by, and what they subtract.
+    func described(d: Float, dmin: Float) -> BlockScales {
+        let (scales, minima) = values
+        return BlockScales(
+            d: d, scales: (0..<8).map { d * Float(scales[$0]) }, dmin: dmin,
+            minima: (0..<8).map { dmin * Float(minima[$0]) })
+    }
+
+    /// Where the bits of a scale are, if the twelve bytes begin at `start`.
+    static func scaleBits(_ sub: Int, from start: Int) -> [BitField] {
+        if sub < 4 { return [BitField(start + sub, width: 6)] }
+        return [
+            BitField(start + sub + 4, width: 4), BitField(start + sub - 4, shift: 6, width: 2, place: 4),
+        ]
+    }
+
+    static func minimumBits(_ sub: Int, from start: Int) -> [BitField] {
+        if sub < 4 { return [BitField(start + sub + 4, width: 6)] }
+        return [
+            BitField(start + sub + 4, shift: 4, width: 4), BitField(start + sub, shift: 6, width: 2, place: 4),
+        ]
+    }
+}

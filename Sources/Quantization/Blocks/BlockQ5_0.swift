@@ -78,3 +78,25 @@ extension FormatQ5_0: EncodableFormat {
         }
     }
 }
+
+extension FormatQ5_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qh", 4, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 16, "bits 0-3 of the codes, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = (q - 16) * d", codes: 0...31,
+                code: .init(subtracted: 16) { j in
+                    [
+                        BitField(6 + j % 16, shift: j / 16 * 4, width: 4),
+                        BitField(2 + j / 8, shift: j % 8, width: 1, place: 4),
+                    ]
+                }))
+    }
+}

@@ -85,3 +85,25 @@ extension FormatQ5_1: EncodableFormat {
         }
     }
 }
+
+extension FormatQ5_1: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float, m: load(block).m.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .half("m", "minimum"),
+                    .bytes("qh", 4, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 16, "bits 0-3 of the codes, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = q * d + m", codes: 0...31,
+                code: .init { j in
+                    [
+                        BitField(8 + j % 16, shift: j / 16 * 4, width: 4),
+                        BitField(4 + j / 8, shift: j % 8, width: 1, place: 4),
+                    ]
+                }))
+    }
+}

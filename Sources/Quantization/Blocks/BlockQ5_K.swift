@@ -91,3 +91,31 @@ extension FormatQ5_K: EncodableFormat {
         }
     }
 }
+
+extension FormatQ5_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        return block.scales.described(d: block.d.float, dmin: block.dmin.float)
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
+                    .bytes("scales", 12, "a 6-bit scale and a 6-bit min for each of 8 sub-blocks"),
+                    .bytes("qh", 32, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 128, "bits 0-3 of the codes, two to a byte, 32 weights apart"),
+                ],
+                formula: "x = d * scale * q - dmin * min", codes: 0...31,
+                code: .init { j in
+                    [
+                        BitField(48 + j / 64 * 32 + j % 32, shift: j % 64 / 32 * 4, width: 4),
+                        BitField(16 + j % 32, shift: j / 32, width: 1, place: 4),
+                    ]
+                },
+                subScale: .init { sub in ScalesAndMinima6x8.scaleBits(sub, from: 4) },
+                subMinimum: .init { sub in ScalesAndMinima6x8.minimumBits(sub, from: 4) }))
+    }
+}

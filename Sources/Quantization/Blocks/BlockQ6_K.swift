@@ -114,3 +114,31 @@ extension FormatQ6_K: EncodableFormat {
         }
     }
 }
+
+extension FormatQ6_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let d = block.d.float
+        return BlockScales(d: d, scales: (0..<16).map { d * Float(block.scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("ql", 128, "bits 0-3 of the codes, two to a byte, 64 weights apart"),
+                    .bytes("qh", 64, "bits 4-5 of the codes, four to a byte, 32 weights apart"),
+                    .bytes("scales", 16, "an 8-bit scale with sign for each of 16 sub-blocks"),
+                    .half("d", "unit of the scales"),
+                ],
+                formula: "x = d * scale * (q - 32)", codes: 0...63,
+                code: .init(subtracted: 32) { j in
+                    [
+                        BitField(j / 128 * 64 + j % 64, shift: j % 128 / 64 * 4, width: 4),
+                        BitField(128 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2, place: 4),
+                    ]
+                },
+                subScale: .init(isSigned: true) { sub in [BitField(192 + sub)] }))
+    }
+}

@@ -83,3 +83,16 @@ struct WeightCodes {
         }
     }
 }
+
+extension FormatQ8_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [.half("d", "scale"), .bytes("qs", 32, "codes of 8 bits with sign")],
+                formula: "x = q * d", codes: -128...127,
+                code: .init(isSigned: true) { j in [BitField(2 + j)] }))
+    }
+}
