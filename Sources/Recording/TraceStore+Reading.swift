@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 import Tensors
 
 /// A run as a reader sees it.
@@ -69,7 +70,9 @@ extension TraceStore {
     /// The run with this id, or the newest.
     public func run(id: Int? = nil) throws -> RecordedRun {
         let all = try runs()
-        guard let run = id.map({ id in all.first { $0.id == id } }) ?? all.last else { throw TraceError.noRun(path: path) }
+        guard let run = id.map({ id in all.first { $0.id == id } }) ?? all.last else {
+            throw TraceError.noRun(path: path)
+        }
         return run
     }
 
@@ -101,7 +104,8 @@ extension TraceStore {
         let all = try operations(of: run, step: step)
         let matches = all.filter { $0.name == address.name }
         guard !matches.isEmpty else {
-            throw TraceError.noOperation(name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
+            throw TraceError.noOperation(
+                name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
         }
         guard let place = address.occurrence else { return matches.last! }
         guard matches.indices.contains(place) else {
@@ -127,6 +131,9 @@ extension TraceStore {
         try TraceStore.wrapping(path) {
             try database.read { db in
                 let statement = try db.makeStatement(sql: sql)
+                guard sqlite3_stmt_readonly(statement.sqliteStatement) != 0 else {
+                    throw TraceError.database(path: path, message: "only statements that read are run")
+                }
                 try columns(statement.columnNames)
                 let rows = try Row.fetchCursor(statement)
                 while let row = try rows.next() {
