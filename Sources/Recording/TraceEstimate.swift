@@ -47,7 +47,8 @@ public struct TraceEstimate: Sendable, Equatable {
         func cost(tokens: Int, at position: Int) throws -> PassSize {
             cache.count = position
             let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache).graph
+                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
+            ).graph
             return Self.cost(of: graph, tokens: tokens, capture)
         }
         let prefill = try cost(tokens: promptTokens, at: 0)
