@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
@@ -55,6 +56,10 @@ public final class TraceStore: Sendable {
         }
     }
 
+    private static let foreignDatabase = "a database without the tables of a trace"
+
+    private static func isTrace(_ db: Database) throws -> Bool { try db.tableExists("op") && db.tableExists("run") }
+
     /// Brings the schema up to date by the migrations that the file has not seen.
     private func migrate() throws {
         try database.write { db in
@@ -89,7 +94,11 @@ public final class TraceStore: Sendable {
             return try wrapping(path) {
                 var configuration = Configuration()
                 configuration.readonly = true
-                configuration.prepareDatabase { TraceFunctions.register(in: $0) }
+                configuration.prepareDatabase { db in
+                    // Who reads a trace reads no other file.
+                    sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
+                    TraceFunctions.register(in: db)
+                }
                 let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
                 try store.checkSchema()
                 return store
@@ -125,9 +134,9 @@ public final class TraceStore: Sendable {
 
     private func checkSchema() throws {
         let (version, isTrace) = try database.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try db.tableExists("op") && db.tableExists("run"))
+            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try Self.isTrace(db))
         }
-        guard isTrace else { throw TraceError.notATrace(path: path, found: "a database without the tables of a trace") }
+        guard isTrace else { throw TraceError.notATrace(path: path, found: Self.foreignDatabase) }
         guard version <= Schema.migrations.count else {
             throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
         }

@@ -14,11 +14,13 @@ struct ImportRules {
         ["quipu"],
     ]
 
-    static let row = Dictionary(uniqueKeysWithValues: rows.enumerated().flatMap { row, names in names.map { ($0, row) } })
+    static let row = Dictionary(
+        uniqueKeysWithValues: rows.enumerated().flatMap { row, names in names.map { ($0, row) } })
 
     /// Modules from elsewhere that only these may import.
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
+        "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],

@@ -2,8 +2,8 @@ import ComputeGraph
 import Foundation
 import LlamaModel
 import Recording
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// A recorded run beside what the recorder was shown.
