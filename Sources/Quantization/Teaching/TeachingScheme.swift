@@ -33,6 +33,10 @@ public struct TeachingParameters: Sendable, Equatable {
     public let zeroPoint: Int
     /// Weights of the group.
     public let count: Int
+
+    public init(scale: Float, zeroPoint: Int, count: Int) {
+        (self.scale, self.zeroPoint, self.count) = (scale, zeroPoint, count)
+    }
 }
 
 /// The schemes that textbooks show.
