@@ -70,7 +70,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
+            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(

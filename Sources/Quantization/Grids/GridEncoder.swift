@@ -32,6 +32,8 @@ struct GridEncoder: Sendable {
         var d = PackedHalf(0)
         /// All scales are zero.
         var isEmpty = true
+        /// Sub-blocks of zeros, for which nothing was chosen.
+        var isSkipped = InlineArray<16, Bool>(repeating: false)
         /// Of sub-blocks, each 0...15.
         var scales = InlineArray<16, UInt8>(repeating: 0)
         /// Of points, in order.
@@ -64,8 +66,8 @@ struct GridEncoder: Sendable {
         for s in 0..<256 / length {
             let first = start + length * s
             var values = values(row, importance, from: first, mean: mean)
-            guard !(values.largest < negligible), values.largest != 0 else { continue }
-            guard let found = search(values) else { continue }
+            result.isSkipped[s] = values.largest < negligible || values.largest == 0
+            guard !result.isSkipped[s], let found = search(values) else { continue }
             scales[s] = found.scale.magnitude
             if found.scale < 0 {
                 for k in 0..<4 { values.signs[k] = ~values.signs[k] & (evenSigns ? 127 : 255) }
