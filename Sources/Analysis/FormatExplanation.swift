@@ -66,9 +66,11 @@ extension FormatExplanation.Example {
 /// Weights that are the same each time.
 enum SampleWeights {
     /// Many small and few large ones of either sign, as in models: cubes of evenly spread numbers, shuffled.
+    ///
+    /// - Parameter shift: makes other weights, and more of them positive.
     static func bell(_ count: Int, shift: Int = 0) -> [Float] {
         (0..<count).map { j in
-            let spread = Float((j * 37 + 11 + 13 * shift) % 64 - 30) / 32
+            let spread = Float((j * 37 + 11) % 64 - 30 + 3 * shift) / 32
             return 0.5 * spread * spread * spread + 0.05 * spread
         }
     }
@@ -89,7 +91,7 @@ extension FormatExplanation.Claim {
         wild[place] = 3
         let others = wild.indices.filter { $0 != place }
         let (before, after) = (Example(calm, as: withMinimum), Example(wild, as: withMinimum))
-        let without = Example(wild, as: symmetric)
+        let (calmWithout, without) = (Example(calm, as: symmetric), Example(wild, as: symmetric))
         let (m0, m1) = (before.block.scales.minimum!, after.block.scales.minimum!)
         let (d0, d1) = (before.block.scales.scale!, after.block.scales.scale!)
         let smallest = calm.min()!
@@ -99,16 +101,21 @@ extension FormatExplanation.Claim {
                 "No: its second number m is the block's minimum. Of 32 weights from \(smallest) to \(calm.max()!) it is "
                     + "\(m0); with an outlier of 3 among them it is \(m1), the same. It is the scale d that the outlier "
                     + "changes, from \(d0) to \(d1).",
-                "The other 31 weights suffer in both: their rmse is \(Float(before.rmse(others))) without the outlier and "
-                    + "\(Float(after.rmse(others))) with it in \(withMinimum), \(Float(without.rmse(others))) in \(symmetric).",
-                "\(withMinimum) is the finer one because its codes span smallest to largest weight, while \(symmetric) spends "
-                    + "as many on the side where there is less.",
+                "The other 31 weights pay for it in either format: their rmse goes from \(Float(before.rmse(others))) to "
+                    + "\(Float(after.rmse(others))) in \(withMinimum), from \(Float(calmWithout.rmse(others))) to "
+                    + "\(Float(without.rmse(others))) in \(symmetric).",
+                "What the minimum does: codes of \(withMinimum) reach from the smallest to the largest weight, those of "
+                    + "\(symmetric) as far below zero as the largest magnitude. Of all 32 weights, without the outlier, rmse is "
+                    + "\(Float(before.rmse(wild.indices))) in \(withMinimum) and \(Float(calmWithout.rmse(wild.indices))) in "
+                    + "\(symmetric).",
             ],
             numbers: [
                 ("smallest_weight", Double(smallest)), ("m_without_outlier", Double(m0)),
                 ("m_with_outlier", Double(m1)), ("d_without_outlier", Double(d0)), ("d_with_outlier", Double(d1)),
                 ("rmse_of_others_without_outlier", before.rmse(others)),
-                ("rmse_of_others", after.rmse(others)), ("rmse_of_others_symmetric", without.rmse(others)),
+                ("rmse_of_others_with_outlier", after.rmse(others)),
+                ("symmetric_rmse_of_others_without_outlier", calmWithout.rmse(others)),
+                ("symmetric_rmse_of_others_with_outlier", without.rmse(others)),
             ])
     }
 

@@ -84,7 +84,7 @@ public struct FormatReport: Report {
         lines += picture(style) + [""] + bits(style)
         lines += ["", style.bold("Formula"), "", "  " + style.accent(formula)]
         if block.isQuantised { lines.append("  " + words(style)) }
-        lines += ["", style.bold("Products"), ""] + paragraph(products, style)
+        lines += ["", style.bold("Products"), ""] + paragraph(products, style, indent: "")
         lines += [""] + exampleLines(style)
         if !claims.isEmpty { lines += ["", style.bold("What is often said")] }
         for claim in claims {
@@ -113,11 +113,11 @@ public struct FormatReport: Report {
         }
     }
 
-    /// The fields to scale as far as the page goes.
+    /// The fields, as wide as they have bytes where there is room.
     private func picture(_ style: Style) -> [String] {
         var (places, boxes) = ("  byte  ", "        ")
         for field in fields {
-            let width = max(field.name.count + 2, "\(field.firstByte)".count + 1, min(field.nBytes / 4, 20))
+            let width = max(field.name.count + 2, "\(field.firstByte)".count + 1, field.nBytes * 50 / blockBytes)
             places += "\(field.firstByte)".padded(to: width + 1)
             boxes += "|" + " \(field.name)".padded(to: width)
         }
@@ -151,8 +151,10 @@ public struct FormatReport: Report {
         return lines + example.steps.flatMap { paragraph($0, style) }
     }
 
-    private func paragraph(_ text: String, _ style: Style, paint: (String) -> String = { $0 }) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width - 2, indent: "  ", paint: paint)
+    private func paragraph(
+        _ text: String, _ style: Style, indent: String = "  ", paint: (String) -> String = { $0 }
+    ) -> [String] {
+        text.split(separator: " ").map(String.init).wrapped(to: style.width - 2, indent: indent, paint: paint)
             .map { "  " + $0 }
     }
 }

@@ -53,8 +53,8 @@ public struct WeightReport: Report {
         let block =
             type.blockElements == 1
             ? "number: \(type.blockBytes) bytes each, so column \(column) begins at \(offset)"
-            : "block: column \(column) is weight \(column - found.firstColumn) of block \(column) / \(type.blockElements) = "
-                + "\(found.block), which begins at \(offset)"
+            : "block: column \(column) is weight \(column - found.firstColumn) of block \(found.block) (\(column) / "
+                + "\(type.blockElements), rounded down), which begins at \(offset)"
         return [start, row, block]
     }
 

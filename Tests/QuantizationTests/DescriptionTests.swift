@@ -89,12 +89,14 @@ struct Describable: CustomTestStringConvertible {
 
     /// Steps of 1 from -4 on fall on zero; from -4.5 on they do not.
     @Test(arguments: [(TensorType.q4_1, 16), (.q5_1, 32)]) func aMinimumMayMissZero(type: TensorType, steps: Int) throws {
-        let format = try #require(BlockFormats.encodableFormat(for: type) as? any DescribableFormat & EncodableFormat)
+        let encoder = try #require(BlockFormats.encodableFormat(for: type))
+        let format = try #require(BlockFormats.describableFormat(for: type))
         for (start, isExact) in [(Float(-4), true), (-4.5, false)] {
             var bytes = [UInt8](repeating: 0, count: type.blockBytes)
             var elements = bytes.mutableSpan
             var span = elements.mutableBytes
-            format.encode((0..<32).map { start + Float($0 % steps) }.span, importance: nil, into: &span)
+            let weights = (0..<32).map { start + Float($0 % steps) }
+            encoder.encode(weights.span, importance: nil, into: &span)
             #expect(format.describe(bytes.span.bytes).zeroExact == [isExact])
         }
     }
