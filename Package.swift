@@ -75,6 +75,8 @@ let package = Package(
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"], path: "Tests/TestSupport"),
+        .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
+        .testTarget(name: "CommandTests", dependencies: ["quipu", "GGUF", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -34,7 +34,7 @@ struct HeatMap {
             }
             lines.append(line)
         }
-        var note = "ne0 to the right, ne1 down"
+        var note = "ne0 right, ne1 down"
         if shown.rows < rows || shown.columns < columns {
             let most = ((rows + shown.rows - 1) / shown.rows, (columns + shown.columns - 1) / shown.columns)
             note += "; a cell is the largest of up to \(most.1) x \(most.0) values"

@@ -157,13 +157,14 @@ public struct TraceReport: Report {
         let headWidth = max(9, layers.first?.entropyBits.count ?? 0)
         var lines = [
             style.bold("2  The pass, layer by layer"),
-            "   The last token's embedding (rms \(Numbers.short(embeddingRMS))) enters the residual stream; each layer",
-            "   adds to it.   rms     size of the residual stream after the layer",
-            "                 spread  a bar for each query head: how widely it looks back from",
-            "                         the last token (▁ at one token, █ at all alike)",
-            "                 first   share of attention parked on the first token",
-            "                 looks   the query head (and the KV head it reads) that looks most",
-            "                         clearly at one other token, how much, and at which",
+            "   The last token's embedding (rms \(Numbers.short(embeddingRMS))) enters the residual stream;",
+            "   each layer adds to it.",
+            "   rms     size of the residual stream after the layer",
+            "   spread  a bar for each query head: how widely it looks back from the last",
+            "           token (▁ at one token, █ at all alike)",
+            "   first   share of attention parked on the first token",
+            "   looks   the query head / the KV head it reads that looks most clearly at",
+            "           another token, how much, and at which",
             "",
             style.dim("   layer     time      rms  \("spread".padded(to: headWidth))  first  looks"),
         ]
@@ -194,12 +195,13 @@ public struct TraceReport: Report {
     }
 
     private func closingLines(_ style: Style) -> [String] {
-        var speed = "\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"); "
-        speed += "prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s"
-        if let tokensPerSecond { speed += ", then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s" }
-        speed += "; \(Numbers.duration(nanoseconds: wallNs)) in all"
+        var facts = ["\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"),"]
+        facts.append("\(Numbers.duration(nanoseconds: wallNs)) in all;")
+        facts.append("prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s")
+        if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
+        let speed = facts.wrapped(to: style.width)
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return [speed, written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
+        return speed + [written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
             ["  " + style.dim(purpose), "    " + style.accent(command)]
         }
     }

@@ -26,6 +26,13 @@ public enum BlockFormats {
         FormatQ2_0(),
         FormatTQ1_0(),
         FormatTQ2_0(),
+        FormatIQ2_XXS(),
+        FormatIQ2_XS(),
+        FormatIQ2_S(),
+        FormatIQ3_XXS(),
+        FormatIQ3_S(),
+        FormatIQ1_S(),
+        FormatIQ1_M(),
     ]
 
     /// The format of a tensor type; `nil` if Quipu cannot decode it.

@@ -41,7 +41,14 @@ struct PageCount {
 
     /// Pages of an index over `count` keys of so many bytes each. Its pages are split as they fill up; measured, they are
     /// 84 % full.
-    static func index(_ count: Int, keyBytes: Double) -> Double {
-        Double(count) * (keyBytes + 3) / (0.84 * Double(pageBytes))
+    static func index(_ count: Int, keyBytes: Int) -> Double {
+        Double(count * (keyBytes + 3)) / (0.84 * Double(pageBytes))
+    }
+
+    /// Pages of a table of `count` rows of so many bytes each.
+    static func table(_ count: Int, rowBytes: Int) -> Double {
+        var rows = PageCount()
+        for _ in 0..<count { rows.append(rowBytes) }
+        return rows.pages
     }
 }

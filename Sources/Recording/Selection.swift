@@ -4,8 +4,8 @@ import Tensors
 
 /// Which elements of an operation's output a capture policy keeps; decided from layouts alone, so that a trace's size is
 /// known before anything runs.
-struct Selection: Sendable {
-    enum Part: Sendable {
+package struct Selection: Sendable {
+    package enum Part: Sendable {
         case all
         /// The last token's column.
         case lastToken
@@ -17,10 +17,10 @@ struct Selection: Sendable {
     let elements: Int
     let type: TensorType
 
-    var bytes: Int { elements * type.blockBytes }
+    package var bytes: Int { elements * type.blockBytes }
 
     /// - Returns: `nil` if nothing of this operation is kept. Views are never kept: their values are their source's.
-    init?(_ node: Node, inputs: [Layout], tokens: Int, capture: Capture) {
+    package init?(_ node: Node, inputs: [Layout], tokens: Int, capture: Capture) {
         guard !node.output.isPureView, capture.keepsValues(of: node.name) else { return nil }
         let shape = node.layout.shape
         let lastOnly = capture.policy == .last
@@ -39,20 +39,20 @@ struct Selection: Sendable {
 }
 
 /// Elements of an operation's output, with their place in it.
-struct CapturedRuns: Sendable {
-    let firstElement: Int
-    let count: Int
+package struct CapturedRuns: Sendable {
+    package let firstElement: Int
+    package let count: Int
     /// Elements of one run and from the start of one run to the next; `nil` where all is one run.
-    let runLength: Int?
-    let runStride: Int?
-    let type: TensorType
-    let data: Data
+    package let runLength: Int?
+    package let runStride: Int?
+    package let type: TensorType
+    package let data: Data
 
     /// Bytes of the largest blob: well below SQLite's limit of 1e9 for a row.
-    static let maximumBytes = 1 << 28
+    package static let maximumBytes = 1 << 28
 
     /// The selected elements of an evaluated node, in blobs of at most `limit` bytes.
-    static func read(
+    package static func read(
         _ selection: Selection, _ evaluation: Evaluation, tokens: Int, limit: Int = maximumBytes
     ) -> [CapturedRuns] {
         let shape = evaluation.output.shape
@@ -65,7 +65,7 @@ struct CapturedRuns: Sendable {
             return contiguous(evaluation.output, from: (perToken - 1) * plane, count: plane, limit)
         case .lastToken:
             let starts = (0..<shape.ne2 * shape.ne3).map { ($0 * shape.ne1 + perToken - 1) * shape.ne0 }
-            return strided(evaluation.output, starts: starts, length: shape.ne0)
+            return strided(evaluation.output, starts: starts, length: shape.ne0, limit)
         case .written(let lastTokenOnly):
             return written(evaluation, tokens: tokens, lastTokenOnly: lastTokenOnly, limit)
         }
@@ -85,7 +85,7 @@ struct CapturedRuns: Sendable {
         for (place, row) in rows.enumerated() where place == 0 || rows[place - 1] + 1 != row { starts.append(row * width) }
         let length = rows.count / starts.count * width
         if starts.count == 1 { return contiguous(evaluation.output, from: starts[0], count: length, limit) }
-        return strided(evaluation.output, starts: starts, length: length)
+        return strided(evaluation.output, starts: starts, length: length, limit)
     }
 
     private static func contiguous(_ tensor: Tensor, from first: Int, count: Int, _ limit: Int) -> [CapturedRuns] {
@@ -100,20 +100,24 @@ struct CapturedRuns: Sendable {
         }
     }
 
+    /// Whole runs, as many as fit a blob.
+    ///
     /// - Precondition: the starts are evenly spaced.
-    private static func strided(_ tensor: Tensor, starts: [Int], length: Int) -> [CapturedRuns] {
+    private static func strided(_ tensor: Tensor, starts: [Int], length: Int, _ limit: Int) -> [CapturedRuns] {
         let size = tensor.type.blockBytes
-        var data = Data(capacity: starts.count * length * size)
-        for start in starts {
-            let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
-            tensor.source.withBytes(in: range) { $0.withUnsafeBytes { data.append(contentsOf: $0) } }
+        let step = starts.count > 1 ? starts[1] - starts[0] : 0
+        precondition(starts.indices.allSatisfy { starts[$0] == starts[0] + $0 * step }, "uneven runs")
+        let perBlob = max(1, limit / (length * size))
+        return stride(from: 0, to: starts.count, by: perBlob).map { first in
+            let runs = starts[first..<min(first + perBlob, starts.count)]
+            var data = Data(capacity: runs.count * length * size)
+            for start in runs {
+                let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
+                tensor.source.withBytes(in: range) { $0.withUnsafeBytes { data.append(contentsOf: $0) } }
+            }
+            return CapturedRuns(
+                firstElement: runs.first!, count: runs.count * length, runLength: runs.count == 1 ? nil : length,
+                runStride: runs.count == 1 ? nil : step, type: tensor.type, data: data)
         }
-        let step = starts.count > 1 ? starts[1] - starts[0] : nil
-        precondition(starts.indices.allSatisfy { starts[$0] == starts[0] + $0 * (step ?? 0) }, "uneven runs")
-        return [
-            CapturedRuns(
-                firstElement: starts[0], count: starts.count * length, runLength: step == nil ? nil : length,
-                runStride: step, type: tensor.type, data: data)
-        ]
     }
 }

@@ -7,7 +7,6 @@ public enum TraceError: Error, Sendable, Equatable {
     case notATrace(path: String, found: String)
     case newerSchema(path: String, found: Int, supported: Int)
     case tooLarge(estimate: Int, limit: Int)
-    case differentModel(path: String, found: String, expected: String)
     case database(path: String, message: String)
     case noRun(path: String)
     case noSuchRun(path: String, asked: Int, runs: [Int])
@@ -39,8 +38,6 @@ extension TraceError: CustomStringConvertible {
         case .tooLarge(let estimate, let limit):
             "the trace would take about \(ByteSize(estimate)), more than --max-size \(ByteSize(limit)). "
                 + "Raise the limit, or capture less (--capture last, --capture stats, --only NAME)."
-        case .differentModel(let path, let found, let expected):
-            "\(path) holds runs of \(found), not of \(expected). Give another --output."
         case .database(let path, let message):
             "\(path): \(message)"
         case .noRun(let path):

@@ -26,8 +26,18 @@ public struct TraceEstimate: Sendable, Equatable {
         static let metadata = 5
     }
 
-    /// Trees of the file, the smallest of which take a page, and the schema's own pages.
-    private static let fixedPages = 20.0 + 3
+    /// The B-trees of the file: its tables and indices. The smallest takes a page.
+    private enum Tree: CaseIterable {
+        case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
+        case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
+        case logitByPass
+    }
+
+    /// Pages of each tree, the last one by its filled part.
+    private typealias Pages = [Tree: Double]
+
+    /// Pages that hold the text of the schema.
+    private static let schemaPages = 3.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -42,22 +52,30 @@ public struct TraceEstimate: Sendable, Equatable {
             try Self.checkNames(of: capture, in: graph)
             return Self.cost(of: graph, tokens: tokens, capture)
         }
-        var size = try cost(tokens: promptTokens, at: 0)
+        let prefill = try cost(tokens: promptTokens, at: 0)
+        var values = prefill.values
+        var pages = Self.modelPages(model).merging(prefill.pages, uniquingKeysWith: +)
         if decodes > 0 {
             // A decode pass grows by the same amount each time, so first and last give the mean.
-            let first = try cost(tokens: 1, at: promptTokens)
-            let last = try cost(tokens: 1, at: promptTokens + decodes - 1)
-            size.values += (first.values + last.values) * decodes / 2
-            size.pages += (first.pages + last.pages) * Double(decodes) / 2
+            for position in [promptTokens, promptTokens + decodes - 1] {
+                let pass = try cost(tokens: 1, at: position)
+                values += pass.values * decodes / 2
+                pages.merge(pass.pages.mapValues { $0 * Double(decodes) / 2 }, uniquingKeysWith: +)
+            }
         }
         let passes = decodes + 1
-        let pages =
-            Self.fixedPages + size.pages + Self.modelPages(model)
-            + Self.pages(passes * 20, of: RowBytes.logit) + PageCount.index(passes * 20, keyBytes: 8)
-            + PageCount.index(passes * model.configuration.layers, keyBytes: Double(RowBytes.kvCache))
-            + PageCount.index(promptTokens + passes, keyBytes: Double(RowBytes.token))
-        values = size.values
-        rows = Int(pages * Double(PageCount.pageBytes)) - size.values
+        pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
+        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 8)
+        pages[.kvCache] = PageCount.index(passes * model.configuration.layers, keyBytes: RowBytes.kvCache)
+        pages[.token] = PageCount.index(promptTokens + passes, keyBytes: RowBytes.token)
+        let total = Tree.allCases.reduce(Self.schemaPages) { $0 + max(1, (pages[$1] ?? 0).rounded(.up)) }
+        self.values = values
+        rows = Int(total) * PageCount.pageBytes - values
+    }
+
+    /// - Throws: `TraceError.tooLarge` if the trace would take more than `limit` bytes.
+    public func check(limit: Int) throws(TraceError) {
+        if total > limit { throw .tooLarge(estimate: total, limit: limit) }
     }
 
     private static func checkNames(of capture: Capture, in graph: Graph) throws {
@@ -73,7 +91,7 @@ public struct TraceEstimate: Sendable, Equatable {
     private struct PassSize {
         /// Bytes of captured values, which the pages contain.
         var values = 0
-        var pages = 0.0
+        var pages: Pages = [:]
     }
 
     private static func cost(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
@@ -84,49 +102,50 @@ public struct TraceEstimate: Sendable, Equatable {
             let name = node.name.utf8.count
             operations.append(
                 RowBytes.operation + name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count)
-            // The indices by place and by name.
-            size.pages += PageCount.index(1, keyBytes: 8) + PageCount.index(1, keyBytes: Double(name + 5))
-            for input in node.inputs { size.pages += inputPages(input, graph) }
+            size.pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
+            for input in node.inputs {
+                size.pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
+            }
+            size.pages[.inputBySource, default: 0] += PageCount.index(node.inputs.count, keyBytes: 7)
             if node.kind == "SOFT_MAX" {
-                size.pages += PageCount.index(node.layout.shape.rows, keyBytes: Double(RowBytes.attentionHead))
+                size.pages[.attentionHead, default: 0] += PageCount.index(
+                    node.layout.shape.rows, keyBytes: RowBytes.attentionHead)
             }
             let inputs = node.inputs.map(graph.layout(of:))
             if let selection = Selection(node, inputs: inputs, tokens: tokens, capture: capture) {
                 size.values += selection.bytes
                 tensors.append(RowBytes.tensor + selection.bytes)
-                size.pages += PageCount.index(1, keyBytes: 8)
+                size.pages[.tensorByOperation, default: 0] += PageCount.index(1, keyBytes: 8)
             }
         }
-        size.pages += operations.pages + tensors.pages
+        size.pages[.operation] = operations.pages
+        size.pages[.operationByPlace] = PageCount.index(graph.nodes.count, keyBytes: 8)
+        size.pages[.tensor] = tensors.pages
         return size
     }
 
-    /// An edge and its place in the index by source.
-    private static func inputPages(_ source: Source, _ graph: Graph) -> Double {
-        var bytes = RowBytes.input + graph.name(of: source).utf8.count
-        // Inputs of the run have their name in column `leaf` too.
-        if case .leaf(let index) = source, graph.leaves[index].role != .weight { bytes += graph.leaves[index].name.utf8.count }
-        return PageCount.index(1, keyBytes: Double(bytes)) + PageCount.index(1, keyBytes: 7.5)
+    /// Bytes of an input's name; inputs of the run have it in column `leaf` too.
+    private static func names(of source: Source, _ graph: Graph) -> Int {
+        let bytes = graph.name(of: source).utf8.count
+        if case .leaf(let index) = source, graph.leaves[index].role != .weight { return 2 * bytes }
+        return bytes
     }
 
-    private static func modelPages(_ model: Llama) -> Double {
+    private static func modelPages(_ model: Llama) -> Pages {
         let card = ModelCard(model)
         var weights = PageCount()
-        var pages = PageCount.index(card.configuration.layers * card.configuration.heads, keyBytes: Double(RowBytes.gqaMap))
+        var pages: Pages = [:]
         for weight in card.weights {
             weights.append(RowBytes.weight + weight.name.utf8.count + weight.role.utf8.count)
-            pages += PageCount.index(1, keyBytes: Double(weight.name.utf8.count + 5))
+            pages[.weightByName, default: 0] += PageCount.index(1, keyBytes: weight.name.utf8.count + 5)
         }
         for entry in card.entries {
             let bytes = RowBytes.metadata + entry.key.utf8.count + entry.type.utf8.count + entry.value.utf8.count
-            pages += PageCount.index(1, keyBytes: Double(bytes))
+            pages[.metadata, default: 0] += PageCount.index(1, keyBytes: bytes)
         }
-        return pages + weights.pages
-    }
-
-    private static func pages(_ count: Int, of rowBytes: Int) -> Double {
-        var rows = PageCount()
-        for _ in 0..<count { rows.append(rowBytes) }
-        return rows.pages
+        pages[.weight] = weights.pages
+        pages[.gqaMap] = PageCount.index(
+            card.configuration.layers * card.configuration.heads, keyBytes: RowBytes.gqaMap)
+        return pages
     }
 }

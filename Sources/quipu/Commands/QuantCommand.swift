@@ -23,6 +23,7 @@ struct QuantErrorsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "errors",
         abstract: "Which layer, tensor and role loses the most.",
+        usage: "quipu quant errors [MODEL] [options]",
         discussion: """
             With --reference, the file's tensors against the same tensors of a file of higher precision. Without it, what
             each format would do to the file's own weights, as they decode: --as names formats, all by default.
@@ -78,6 +79,7 @@ struct QuantCompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "All formats side by side on one tensor: error against bits per weight.",
+        usage: "quipu quant compare [MODEL] TENSOR [options]",
         discussion: """
             The tensor's own weights, as they decode, are written in each format and read back.
 

@@ -17,7 +17,7 @@ struct SQLCommand: ParsableCommand {
               quipu sql trace.db "SELECT name, rms FROM op ORDER BY rms DESC LIMIT 5"
 
             Example:
-              quipu sql trace.db "SELECT dot(row(data, 0, 8), row(data, 1, 8)) FROM tensor LIMIT 1"
+              quipu sql trace.db "SELECT dot(row(data, 0, 8), row(data, 1, 8)) FROM tensor"
             """)
 
     @Argument(

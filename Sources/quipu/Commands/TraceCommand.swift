@@ -60,8 +60,7 @@ struct TraceCommand: AsyncParsableCommand {
         let session = try Session(model, positions: ids.count + decodes, threads: threads.count)
         let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
         if estimate { return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate)) }
-        let limit = Self.bytes(maxSize)!
-        if size.total > limit { throw TraceError.tooLarge(estimate: size.total, limit: limit) }
+        try size.check(limit: Self.bytes(maxSize)!)
 
         let path = output ?? Self.freeName()
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)

@@ -26,10 +26,11 @@ import Tensors
             var duration = Duration.zero
             switch operation {
             case 0, 1:
+                guard let encoder = format as? any EncodableFormat else { throw CocoaError(.featureUnsupported) }
                 let importance = operation == 1 ? try readFloats(count) : nil
                 let values = try readFloats(rows * count)
                 duration = clock.measure {
-                    answer = encode(format as! any EncodableFormat, values, importance, rows: rows, count: count)
+                    answer = encode(encoder, values, importance, rows: rows, count: count)
                 }
             case 2:
                 let bytes = try read(rows * rowBytes)!

@@ -1,0 +1,119 @@
+import ComputeGraph
+import Foundation
+import LlamaModel
+import Recording
+import TestSupport
+import Tensors
+import Testing
+
+/// A recorded run beside what the recorder was shown.
+struct Recorded {
+    /// A node as it was evaluated; its values are copied then, for later nodes change the cache.
+    struct Snapshot {
+        let evaluation: Evaluation
+        let values: [Float]
+        let sources: [String]
+        var node: Node { evaluation.node }
+    }
+
+    final class Photographer: ExecutionObserver {
+        var graph: Graph?
+        private(set) var nodes: [Snapshot] = []
+
+        func didEvaluate(_ evaluation: Evaluation) {
+            nodes.append(
+                Snapshot(
+                    evaluation: evaluation, values: evaluation.output.floats(),
+                    sources: evaluation.node.inputs.map(graph!.name(of:))))
+        }
+    }
+
+    let path: String
+    let model: Llama
+    let tokens: [Int]
+    let promptTokens: Int
+    /// Snapshots and prediction of each pass.
+    let passes: [(nodes: [Snapshot], prediction: Prediction)]
+    let store: TraceStore
+    private let folder: TemporaryFolder
+
+    /// Runs a prompt and records it, as the command does.
+    init(
+        _ model: TinyModel = .gqa, prompt: String = "Once upon a time", generate: Int = 4, _ capture: Capture,
+        in folder: TemporaryFolder? = nil, _ creation: TraceStore.Creation = .new
+    ) async throws {
+        try await self.init(
+            try model.load(), prompt: prompt, generate: generate, capture, in: folder ?? TemporaryFolder(), creation)
+    }
+
+    init(
+        _ model: Llama, prompt: String, generate: Int, _ capture: Capture, in folder: TemporaryFolder,
+        _ creation: TraceStore.Creation = .new
+    ) async throws {
+        self.folder = folder
+        self.model = model
+        path = folder.path("trace.db")
+        let ids = model.tokenizer.encode(prompt)
+        var session = try Session(model, positions: ids.count + generate, threads: 2)
+        let recorder = try Self.recorder(
+            try TraceStore.create(path: path, creation), model, prompt: prompt, capture: capture)
+        try recorder.record(tokens: ids, from: 0, source: "prompt")
+        var (next, all, passes) = (ids, ids, [(nodes: [Snapshot], prediction: Prediction)]())
+        while true {
+            let photographer = Photographer()
+            var pass = try session.pass(over: next, observers: [photographer, recorder])
+            photographer.graph = pass.interpreter.graph
+            try recorder.begin(pass)
+            try pass.interpreter.run()
+            let prediction = Prediction(logits: pass.logits!)
+            try recorder.end(pass, prediction: prediction, nanoseconds: 1000 + passes.count)
+            session.advance(past: pass)
+            passes.append((photographer.nodes, prediction))
+            if all.count == ids.count + generate { break }
+            next = [Sampler.argmax(prediction.logits)]
+            try recorder.record(tokens: next, from: all.count, source: "generated", prediction: prediction)
+            all += next
+            if all.count == ids.count + generate { break }
+        }
+        try await recorder.finish(nanoseconds: 123_456)
+        (self.passes, tokens, promptTokens) = (passes, all, ids.count)
+        store = try TraceStore.open(path: path)
+    }
+
+    static func recorder(
+        _ store: TraceStore, _ model: Llama, prompt: String = "Once", capture: Capture = Capture(.all)
+    ) throws -> TraceRecorder {
+        var sampling = Sampler.Options()
+        sampling.seed = 17
+        return try TraceRecorder(
+            store: store, model: model,
+            run: RunDescription(
+                prompt: prompt, sampling: sampling, threads: 2, kernels: "reference", capture: capture,
+                engineVersion: "test"))
+    }
+
+    var byteCount: Int {
+        get throws { try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0 }
+    }
+
+    func operations(step: Int) throws -> [RecordedOperation] { try store.operations(of: store.run(), step: step) }
+}
+
+extension TraceStore {
+    /// All rows of a query.
+    func rows(_ sql: String) throws -> [[SQLValue]] {
+        var rows: [[SQLValue]] = []
+        try query(sql, columns: { _ in }, row: { rows.append($0) })
+        return rows
+    }
+
+    func integers(_ sql: String) throws -> [Int?] { try rows(sql).map { $0[0].integer } }
+    func texts(_ sql: String) throws -> [String?] { try rows(sql).map { $0[0].text } }
+}
+
+extension TraceStore.SQLValue {
+    var integer: Int? { if case .integer(let value) = self { Int(value) } else { nil } }
+    var real: Double? { if case .real(let value) = self { value } else { nil } }
+    var text: String? { if case .text(let value) = self { value } else { nil } }
+    var blob: Data? { if case .blob(let value) = self { value } else { nil } }
+}
