@@ -105,7 +105,7 @@ extension FormatExplanation.Claim {
                     + "\(Float(after.rmse(others))) in \(withMinimum), from \(Float(calmWithout.rmse(others))) to "
                     + "\(Float(without.rmse(others))) in \(symmetric).",
                 "What the minimum does: codes of \(withMinimum) reach from the smallest to the largest weight, those of "
-                    + "\(symmetric) as far below zero as the largest magnitude. Of all 32 weights, without the outlier, rmse is "
+                    + "\(symmetric) lie about zero, as far as the largest magnitude. Of all 32 weights, without the outlier, rmse is "
                     + "\(Float(before.rmse(wild.indices))) in \(withMinimum) and \(Float(calmWithout.rmse(wild.indices))) in "
                     + "\(symmetric).",
             ],

@@ -20,7 +20,7 @@ struct ExplainWeightCommand: ParsableCommand {
         usage: "quipu explain weight [MODEL] TENSOR ROW COLUMN [options]",
         discussion: """
             Example:
-              quipu explain weight model.gguf blk.0.attn_q.weight 3 70
+              quipu explain weight model.gguf blk.0.attn_q.weight 3 40
             """)
 
     @Argument(
