@@ -88,7 +88,7 @@ public struct InspectReport: Report {
         if let c = configuration {
             lines.append(
                 "llama: \(Numbers.count(c.layers, "layer")), width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)")
-            let kind = c.kvHeads == c.heads ? "MHA" : c.kvHeads == 1 ? "MQA" : "GQA, \(c.groupSize) query heads share a KV head"
+            let kind = c.kvHeads == c.heads ? "MHA" : c.kvHeads == 1 ? "MQA" : "GQA: each KV head serves \(c.groupSize)"
             lines.append(
                 "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))")
         }

@@ -9,7 +9,7 @@ import Testing
         let page = try Workbench().quipu("inspect", "model.gguf").output
         #expect(page.contains("GGUF version 3, 19 metadata keys, 48 tensors"))
         #expect(page.contains("292,800 weights in 1.1 MiB: 32.000 bits a weight"))
-        #expect(page.contains("8 query heads, 4 KV heads of 8 values (GQA, 2 query heads share a KV head)"))
+        #expect(page.contains("8 query heads, 4 KV heads of 8 values (GQA: each KV head serves 2)"))
     }
 
     @Test func bytesAreThoseOfTheFile() throws {

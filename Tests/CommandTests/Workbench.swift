@@ -64,6 +64,7 @@ final class Workbench: Sendable {
 
     /// Puts a copy of a finished trace here: four tokens generated after "Once upon a time", all captured.
     func addTrace(_ name: String = "trace.db") throws {
+        try? FileManager.default.removeItem(atPath: folder.path(name))
         try FileManager.default.copyItem(atPath: try Self.finished.get().folder.path("trace.db"), toPath: folder.path(name))
     }
 

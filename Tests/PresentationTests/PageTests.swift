@@ -1,0 +1,76 @@
+import Foundation
+import Presentation
+import Testing
+
+/// Text as it reaches a terminal.
+@Suite struct PageTests {
+    @Test(arguments: [
+        ("plain", "plain"), ("two\nlines\tand", "two\nlines\tand"), ("\u{1B}[2J", "␛[2J"), ("a\u{7F}\u{0}\r", "a␡␀␍"),
+        ("c1 \u{9B}31m", "c1 \u{FFFD}31m"), ("日本 🎉", "日本 🎉"),
+    ])
+    func controlCharactersBecomePictures(text: String, picture: String) {
+        #expect(text.withoutControls == picture)
+    }
+
+    @Test func progressHasABarARateAndTheTimeLeft() {
+        #expect(
+            ProgressLine(done: 12, total: 48, seconds: 3).text
+                == "tracing  ██████                    12 of 48 tokens  4.0 tokens/s  9 s left")
+        #expect(ProgressLine(done: 1, total: 1000, seconds: 2).text.hasSuffix("1 of 1000 tokens  0.5 tokens/s  33 min 18 s left"))
+        #expect(ProgressLine(done: 1, total: 1, seconds: 2).text.hasSuffix("1 of 1 token  0.5 tokens/s  0 s left"))
+        #expect(ProgressLine(done: 0, total: 5, seconds: 0).text.hasSuffix("0.0 tokens/s  0 s left"))
+        #expect(ProgressLine(done: 1, total: 5000, seconds: 10).text.hasSuffix("  13 h 53 min left"))
+        for done in stride(from: 0.0, through: 99_999, by: 3333.3) {
+            #expect(ProgressLine(done: done, total: 99_999, seconds: done * 7).text.count <= 79)
+        }
+    }
+
+    @Test func documentsUseSnakeCaseAndKeepInfinities() throws {
+        struct Example: Encodable { let someValue = Double.infinity, otherValue = "a/b" }
+        #expect(try JSONOutput.text(Example()) == "{\n  \"other_value\" : \"a/b\",\n  \"some_value\" : \"inf\"\n}")
+    }
+}
+
+/// Pages of query results: what fits, what is cut and what is left out.
+@Suite struct TablePageTests {
+    private func page(_ columns: [String], _ rows: [[String]], width: Int = 80) -> [String] {
+        var report = SQLReport(keepsBlobs: false)
+        report.columns = columns
+        for row in rows { report.add(row.map { Int64($0).map { .integer($0) } ?? .text($0) }) }
+        return report.page(Style(isColored: false, width: width)).split(separator: "\n").map(String.init)
+    }
+
+    @Test func numbersStandRightAndWordsLeft() {
+        #expect(page(["n", "word"], [["7", "a"], ["1234", "two"]]) == ["   n  word", "   7  a", "1234  two", "2 rows"])
+    }
+
+    @Test func wideCharactersTakeTwoColumns() {
+        #expect(page(["a", "n"], [["日本", "1"], ["x", "2"]]) == ["a     n", "日本  1", "x     2", "2 rows"])
+    }
+
+    @Test func theWidestWordsAreCutFirst() {
+        let lines = page(["a", "b"], [[String(repeating: "x", count: 60), String(repeating: "y", count: 18)]], width: 40)
+        #expect(lines[1] == String(repeating: "x", count: 19) + "…  " + String(repeating: "y", count: 18))
+    }
+
+    @Test func columnsThatDoNotFitAreNamed() {
+        let columns = (0..<8).map { "column\($0)" }
+        let lines = page(columns, [columns.indices.map { "\($0)" }], width: 40)
+        #expect(lines[0] == "column0  column1  column2  column3")
+        #expect(
+            lines[2...] == [
+                "Too wide for the page, left out:", "  column4, column5, column6, column7.",
+                "  Name fewer columns, or use --json.", "1 row",
+            ])
+        for line in lines { #expect(line.count <= 40) }
+    }
+
+    @Test func noRows() {
+        #expect(page(["a"], []) == ["a", "0 rows"])
+        #expect(page(["a"], [["1"]]).last == "1 row")
+    }
+
+    @Test func linesStayLines() {
+        #expect(page(["a"], [["x\ny\u{1B}z"]])[1] == "x⏎y␛z")
+    }
+}
