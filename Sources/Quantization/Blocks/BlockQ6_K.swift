@@ -129,7 +129,7 @@ extension FormatQ6_K: DescribableFormat {
                 fields: [
                     .bytes("ql", 128, "bits 0-3 of the codes, two to a byte, 64 weights apart"),
                     .bytes("qh", 64, "bits 4-5 of the codes, four to a byte, 32 weights apart"),
-                    .bytes("scales", 16, "an 8-bit scale with sign for each of 16 sub-blocks"),
+                    .bytes("scales", 16, "an 8-bit scale with sign a sub-block"),
                     .half("d", "unit of the scales"),
                 ],
                 formula: "x = d * scale * (q - 32)", codes: 0...63,
