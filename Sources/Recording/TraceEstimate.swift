@@ -48,7 +48,8 @@ public struct TraceEstimate: Sendable, Equatable {
         func cost(tokens: Int, at position: Int) throws -> PassSize {
             cache.count = position
             let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache).graph
+                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
+            ).graph
             try Self.checkNames(of: capture, in: graph)
             return Self.cost(of: graph, tokens: tokens, capture)
         }

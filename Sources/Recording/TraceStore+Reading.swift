@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import GRDBSQLite
 import Tensors
 
 /// A run as a reader sees it.

@@ -29,11 +29,11 @@ public final class TraceStore: Sendable {
         switch creation {
         case .new where exists: throw TraceError.exists(path: path)
         case .replacing where exists:
-            try checkIsTrace(path)  // never replace what is no trace
+            try checkIsOurs(path)
             for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
             }
-        case .appending where exists: try checkIsTrace(path)
+        case .appending where exists: try checkIsOurs(path)
         default: try checkFolder(of: path)
         }
         do {
@@ -53,6 +53,22 @@ public final class TraceStore: Sendable {
             let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
             try store.migrate()
             return store
+        }
+    }
+
+    /// Throws unless the file is a trace, or a database without tables as a trace is when it begins: nothing else is
+    /// replaced, nor gets our tables.
+    private static func checkIsOurs(_ path: String) throws {
+        try checkHeader(of: path)
+        try wrapping(path) {
+            var configuration = Configuration()
+            configuration.readonly = true
+            let database = try DatabaseQueue(path: path, configuration: configuration)
+            defer { try? database.close() }
+            let isOurs = try database.read { db in
+                try isTrace(db) || Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+            }
+            guard isOurs else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
         }
     }
 
@@ -113,10 +129,6 @@ public final class TraceStore: Sendable {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         return FileManager.default.fileExists(atPath: path + "-wal")
             && !FileManager.default.isWritableFile(atPath: folder)
-    }
-
-    private static func checkIsTrace(_ path: String) throws {
-        try wrapping(path) { try open(path: path).database.close() }
     }
 
     /// SQLite says only that it cannot open the file.

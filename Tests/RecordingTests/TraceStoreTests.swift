@@ -48,7 +48,7 @@ import Testing
         }
         #expect(throws: TraceError.noPass(path: path, step: 3, steps: 3)) { try store.operations(of: run, step: 3) }
         #expect(throws: TraceError.noPass(path: path, step: -1, steps: 3)) { try store.operations(of: run, step: -1) }
-        #expect(throws: TraceError.noRun(path: path)) { try store.run(id: 4) }
+        #expect(throws: TraceError.noSuchRun(path: path, asked: 4, runs: [1, 2, 3])) { try store.run(id: 4) }
     }
 
     @Test func anExistingFileIsNotOverwrittenUnasked() async throws {
@@ -102,8 +102,8 @@ import Testing
         expectRefusal(.notATrace(path: folder.url.path, found: "a directory"))
         expectRefusal(.notATrace(path: try folder.write("", to: "empty.db"), found: "an empty file"))
         expectRefusal(
-            .notATrace(path: try folder.write("hello, I am no database", to: "text.db"), found: "no SQLite file"))
-        expectRefusal(.notATrace(path: try folder.write("SQL", to: "short.db"), found: "no SQLite file"))
+            .notATrace(path: try folder.write("hello, I am no database", to: "text.db"), found: "a file of another kind"))
+        expectRefusal(.notATrace(path: try folder.write("SQL", to: "short.db"), found: "a file of another kind"))
         expectRefusal(.notATrace(path: TinyModel.gqa.path, found: "a GGUF model"))
         try DatabaseQueue(path: path).write { try $0.execute(sql: "CREATE TABLE diary (entry TEXT)") }
         expectRefusal(.notATrace(path: path, found: "a database without the tables of a trace"))
@@ -112,7 +112,7 @@ import Testing
     @Test func aTraceOfANewerQuipuIsRefused() throws {
         try TraceStore.create(path: path).close()
         try DatabaseQueue(path: path).write { try $0.execute(sql: "PRAGMA user_version = 9") }
-        let error = TraceError.newerSchema(path: path, found: 9, supported: 1)
+        let error = TraceError.newerSchema(path: path, found: 9, supported: 2)
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
         #expect(error.description.contains("version 9") && error.description.contains("up to 1"))
@@ -137,7 +137,7 @@ import Testing
     /// Copies the files of a run that goes on: what `kill -9` would leave.
     @Test func aKilledRunLeavesAReadableTrace() async throws {
         let model = try TinyModel.gqa.load()
-        let recorder = try Recorded.recorder(TraceStore.create(path: path), model)
+        let recorder = try await Recorded.recorder(TraceStore.create(path: path), model)
         var session = try Session(model, positions: 16, threads: 1)
         var pass = try session.pass(over: [1, 2, 3], observers: [recorder])
         try recorder.record(tokens: [1, 2, 3], from: 0, source: "prompt")
@@ -170,7 +170,7 @@ import Testing
     @Test func aRunThatIsNeverFinishedStaysIncomplete() async throws {
         let model = try TinyModel.gqa.load()
         do {
-            let recorder = try Recorded.recorder(TraceStore.create(path: path), model)
+            let recorder = try await Recorded.recorder(TraceStore.create(path: path), model)
             let session = try Session(model, positions: 8, threads: 1)
             var pass = try session.pass(over: [1, 2, 3], observers: [recorder])
             try recorder.begin(pass)
