@@ -41,15 +41,20 @@ let package = Package(
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         // row 6
-        .target(name: "Analysis", dependencies: ["Tensors", "ComputeGraph", "LlamaModel", "Recording"]),
+        .target(
+            name: "Analysis",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 7
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Tokenization", "LlamaModel", "Recording", "Analysis", "Rainbow",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording", "Analysis",
+                "Rainbow",
             ]),
         // row 8
         .executableTarget(
@@ -66,7 +71,12 @@ let package = Package(
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
             resources: [.copy("Fixtures")]),
+        // what Tests/Conformance/format_conformance.py asks
+        .executableTarget(
+            name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"], path: "Tests/TestSupport"),
+        .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
+        .testTarget(name: "CommandTests", dependencies: ["quipu", "GGUF", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -20,7 +20,7 @@ public struct EstimateReport: Report {
 
     public func page(_ style: Style) -> String {
         """
-        \(style.bold("about \(ByteSize(sizeBytes))")) for \(promptTokens) prompt tokens and \(generate) generated, capture \(capture)
+        \(style.bold("about \(ByteSize(sizeBytes))")) for \(Numbers.count(promptTokens, "prompt token")) and \(generate) generated, capture \(capture)
         \(ByteSize(valueBytes)) of values, \(ByteSize(rowBytes)) of rows; nothing was run
         """
     }

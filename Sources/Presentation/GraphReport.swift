@@ -7,7 +7,7 @@ public struct GraphReport: Report {
         let seq: Int
         let name: String
         let kind: String
-        let layer: Int?
+        @OrNull var layer: Int?
         let type: String
         let shape: [Int]
         let sources: [String]
@@ -53,7 +53,7 @@ public struct GraphReport: Report {
                 node.sources.joined(separator: ", "))
         }
         let title = nodes.count == nNodes ? "\(nNodes) nodes" : "\(nodes.count) of \(nNodes) nodes"
-        return ([style.bold("\(title), a pass over \(nTokens) tokens")] + table.lines(style)).joined(separator: "\n")
+        return ([style.bold("\(title), a pass over \(Numbers.count(nTokens, "token"))")] + table.lines(style)).joined(separator: "\n")
     }
 
     /// The graph for Graphviz: a cluster a layer, weights and inputs as plain text.

@@ -31,7 +31,7 @@ public struct InspectReport: Report {
     let sizeBytes: Int
     let bpw: Double
     let alignment: Int
-    let fileType: String?
+    @OrNull var fileType: String?
     let parts: [String]
     let metadata: [String: MetadataValue]
     let tensors: [TensorLine]
@@ -79,7 +79,7 @@ public struct InspectReport: Report {
 
     private func summary(_ style: Style) -> [String] {
         var lines = [
-            "GGUF version \(version), \(nKv) metadata keys, \(nTensors) tensors, alignment \(alignment)"
+            "GGUF version \(version), \(Numbers.count(nKv, "metadata key")), \(Numbers.count(nTensors, "tensor")), alignment \(alignment)"
                 + (parts.count > 1 ? ", \(parts.count) files" : ""),
             "\(Numbers.grouped(nParams)) weights in \(ByteSize(sizeBytes)): \(Numbers.fixed(bpw, 3)) bits a weight"
                 + (fileType.map { " (the file calls itself \($0))" } ?? ""),
@@ -87,14 +87,16 @@ public struct InspectReport: Report {
         if let name = entries.first(where: { $0.key == "general.name" })?.value.string { lines.insert("\(name)", at: 0) }
         if let c = configuration {
             lines.append(
-                "llama: \(c.layers) layers, width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)")
+                "llama: \(Numbers.count(c.layers, "layer")), width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)")
             let kind = c.kvHeads == c.heads ? "MHA" : c.kvHeads == 1 ? "MQA" : "GQA, \(c.groupSize) query heads share a KV head"
-            lines.append("attention: \(c.heads) query heads, \(c.kvHeads) KV heads of \(c.headSize) values (\(kind))")
+            lines.append(
+                "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))")
         }
-        return lines
+        return lines.flatMap { $0.onOneLine.split(separator: " ").map(String.init).wrapped(to: style.width) }
     }
 
     private func types(_ style: Style) -> [String] {
+        guard !tensors.isEmpty else { return ["no tensors: the file holds metadata only, such as a vocabulary"] }
         var table = Table([
             ("type", .left), ("tensors", .right), ("size", .right), ("share", .right), ("bits a weight", .right),
         ])
@@ -111,8 +113,7 @@ public struct InspectReport: Report {
     private func metadataLines(_ style: Style) -> [String] {
         var table = Table([("key", .left), ("type", .left), ("value", .left)])
         for entry in entries {
-            let text = entry.value.text(limit: 6).map { $0 == "\n" ? "⏎" : $0 }
-            table.add(entry.key, entry.value.typeName, String(text))
+            table.add(entry.key, entry.value.typeName, entry.value.text(limit: 6))
         }
         return table.lines(style)
     }
@@ -203,7 +204,8 @@ public struct BytesReport: Report {
 
     public func page(_ style: Style) -> String {
         var lines = [
-            style.bold(tensor) + "  \(type) \(shape.map(String.init).joined(separator: "x")), \(nBytes) bytes from byte \(fileOffset) of the file",
+            style.bold(tensor) + "  \(type) \(shape.map(String.init).joined(separator: "x"))",
+            "\(nBytes) bytes from byte \(fileOffset) of the file",
             blockElements > 1 ? "a block: \(blockElements) weights in \(blockBytes) bytes; a line is one block" : "",
             style.dim("file offset   bytes"),
         ].filter { !$0.isEmpty }

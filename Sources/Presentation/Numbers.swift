@@ -6,6 +6,7 @@ enum Numbers {
     static func short(_ value: Double?) -> String {
         guard let value else { return "-" }
         if value == 0 { return "0" }
+        if value.isNaN { return "NaN" }
         return String(format: abs(value) >= 1e5 || abs(value) < 1e-3 ? "%.3e" : "%.4g", value)
     }
 
@@ -13,7 +14,9 @@ enum Numbers {
     static func significant(_ value: Double) -> String { String(format: "%.8g", value) }
 
     /// Two decimals.
-    static func fixed(_ value: Double, _ decimals: Int = 2) -> String { String(format: "%.\(decimals)f", value) }
+    static func fixed(_ value: Double, _ decimals: Int = 2) -> String {
+        value.isNaN ? "NaN" : String(format: "%.\(decimals)f", value)
+    }
 
     /// `1.23 ms`, `45.6 µs`.
     static func duration(nanoseconds: Int) -> String {
@@ -26,8 +29,12 @@ enum Numbers {
 
     /// `42 %`, `0.31 %`.
     static func percent(_ share: Double) -> String {
-        String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
+        if share.isNaN { return "NaN" }
+        return String(format: share >= 0.1 ? "%.0f %%" : "%.2f %%", share * 100)
     }
+
+    /// `1 token`, `5 tokens`.
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     /// `134,515,008`.
     static func grouped(_ value: Int) -> String {
@@ -57,12 +64,13 @@ enum Bar {
 
     /// A horizontal bar of at most `width` columns for a share of 0 to 1.
     static func horizontal(_ share: Double, width: Int) -> String {
+        guard share.isFinite else { return "" }
         let parts = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
         return String(repeating: "█", count: parts / 8) + eighths[parts % 8]
     }
 
-    /// One column a value, each a share of 0 to 1.
+    /// One column a value, each a share of 0 to 1; `?` for NaN.
     static func sparkline(_ shares: [Double]) -> String {
-        String(shares.map { levels[min(7, max(0, Int($0 * 8)))] })
+        String(shares.map { $0.isFinite ? levels[min(7, max(0, Int($0 * 8)))] : "?" })
     }
 }

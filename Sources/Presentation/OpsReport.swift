@@ -1,4 +1,5 @@
 import Recording
+import Tensors
 
 /// The result of `ops`: recorded operations.
 public struct OpsReport: Report {
@@ -6,7 +7,7 @@ public struct OpsReport: Report {
         let seq: Int
         let name: String
         let kind: String
-        let layer: Int?
+        @OrNull var layer: Int?
         let type: String
         let shape: [Int]
         let ns: Int
@@ -14,12 +15,12 @@ public struct OpsReport: Report {
         let bytesRead: Int
         let bytesWritten: Int
         let n: Int
-        let sum: Double?
-        let min: Double?
-        let max: Double?
-        let mean: Double?
-        let rms: Double?
-        let std: Double?
+        @OrNull var sum: Double?
+        @OrNull var min: Double?
+        @OrNull var max: Double?
+        @OrNull var mean: Double?
+        @OrNull var rms: Double?
+        @OrNull var std: Double?
         let zeros: Int
         let nan: Int
         let inf: Int
@@ -51,21 +52,14 @@ public struct OpsReport: Report {
             ("min", .right), ("max", .right),
         ])
         for op in ops {
-            let warning = op.nan + op.inf > 0 ? style.warning(" !\(op.nan) NaN, \(op.inf) inf") : ""
             table.add(
-                "\(op.seq)", op.kind, op.name.cut(to: 28), op.shape.shapeText, Numbers.duration(nanoseconds: op.ns),
-                Numbers.short(op.rms), Numbers.short(op.min), Numbers.short(op.max) + warning)
+                "\(op.seq)", op.kind, op.name, "\(Shape(op.shape))", Numbers.duration(nanoseconds: op.ns),
+                Numbers.short(op.rms), Numbers.short(op.min), Numbers.short(op.max))
         }
-        var lines = [style.bold("\(ops.count) operations of step \(step)") + style.dim("  \(trace), run \(run)")]
-        if !complete { lines.append(style.warning("This run was cut off before its end.")) }
-        return (lines + table.lines(style)).joined(separator: "\n")
-    }
-}
-
-extension [Int] {
-    fileprivate var shapeText: String {
-        var dims = self
-        while dims.count > 1, dims.last == 1 { dims.removeLast() }
-        return dims.map(String.init).joined(separator: "x")
+        let title = style.bold("\(Numbers.count(ops.count, "operation")) of step \(step)")
+        let odd = ops.filter { $0.nan + $0.inf > 0 }.map {
+            style.warning("\($0.name) (seq \($0.seq)) holds \($0.nan) NaN and \($0.inf) infinite values.")
+        }
+        return ([title + style.dim("  \(trace), run \(run)")] + table.lines(style) + odd).joined(separator: "\n")
     }
 }

@@ -2,32 +2,54 @@ import Recording
 
 /// The result of `sql`: columns and rows.
 public struct SQLReport: Report {
-    let columns: [String]
-    private let cells: [[TraceStore.SQLValue]]
+    public var columns: [String] = []
+    private var rows: [[TraceStore.SQLValue]] = []
+    private let keepsBlobs: Bool
 
     private enum CodingKeys: CodingKey { case columns, rows }
 
-    public init(columns: [String], rows: [[TraceStore.SQLValue]]) {
-        self.columns = columns
-        cells = rows
+    /// - Parameter keepsBlobs: whether blobs are part of the result; a page shows their size only, and a trace holds
+    ///   more of them than fits in memory.
+    public init(keepsBlobs: Bool) { self.keepsBlobs = keepsBlobs }
+
+    public mutating func add(_ row: [TraceStore.SQLValue]) {
+        rows.append(
+            row.map { value in
+                if case .blob(let data) = value, !keepsBlobs { .text("<\(data.count) bytes>") } else { value }
+            })
+    }
+
+    /// Names for a document's keys: of two columns of one name, the second is `name_2`.
+    private var keys: [String] {
+        var keys: [String] = []
+        for column in columns {
+            var (key, number) = (column, 1)
+            while keys.contains(key) {
+                number += 1
+                key = "\(column)_\(number)"
+            }
+            keys.append(key)
+        }
+        return keys
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(columns, forKey: .columns)
-        var rows = container.nestedUnkeyedContainer(forKey: .rows)
-        for row in cells {
-            try rows.encode(Dictionary(zip(columns, row.map(SQLCell.init)), uniquingKeysWith: { first, _ in first }))
+        let keys = keys
+        try container.encode(keys, forKey: .columns)
+        var list = container.nestedUnkeyedContainer(forKey: .rows)
+        for row in rows {
+            try list.encode(Dictionary(uniqueKeysWithValues: zip(keys, row.map(SQLCell.init))))
         }
     }
 
     public func page(_ style: Style) -> String {
         let isNumeric = columns.indices.map { column in
-            cells.contains { $0[column].isNumber } && cells.allSatisfy { $0[column].isNumber || $0[column] == .null }
+            rows.contains { $0[column].isNumber } && rows.allSatisfy { $0[column].isNumber || $0[column] == .null }
         }
         var table = Table(zip(columns, isNumeric).map { ($0, $1 ? .right : .left) })
-        for row in cells { table.add(row.map(\.text)) }
-        return (table.lines(style) + [style.dim("\(cells.count) \(cells.count == 1 ? "row" : "rows")")]).joined(separator: "\n")
+        for row in rows { table.add(row.map(\.text)) }
+        return (table.lines(style) + [style.dim(Numbers.count(rows.count, "row"))]).joined(separator: "\n")
     }
 }
 
@@ -56,7 +78,7 @@ extension TraceStore.SQLValue {
 
     fileprivate var text: String {
         switch self {
-        case .null: ""
+        case .null: "NULL"
         case .integer(let integer): "\(integer)"
         case .real(let real): Numbers.significant(real)
         case .text(let text): text

@@ -14,12 +14,12 @@ public struct ShowReport: Report {
     let slice: [[Int]]
     let inputs: [String]
     let n: Int
-    let sum: Double?
-    let min: Double?
-    let max: Double?
-    let mean: Double?
-    let rms: Double?
-    let std: Double?
+    @OrNull var sum: Double?
+    @OrNull var min: Double?
+    @OrNull var max: Double?
+    @OrNull var mean: Double?
+    @OrNull var rms: Double?
+    @OrNull var std: Double?
     /// Row-major, ne0 fastest; null where not captured.
     let values: [Float?]
 
@@ -67,24 +67,26 @@ public struct ShowReport: Report {
 
     public func page(_ style: Style) -> String {
         var lines = [
-            style.bold(name) + "  \(kind)  \(type) \(Shape(shape))" + style.dim("  op \(seq) of step \(step), \(trace)"),
-            "from \(inputs.joined(separator: ", "))",
+            style.bold(name) + "  \(kind)  \(type) \(Shape(shape))" + style.dim("  op \(seq) of step \(step), \(trace)")
         ]
+        lines += ("from " + inputs.joined(separator: ", ")).split(separator: " ").map(String.init).wrapped(to: style.width)
         if ranges.indices.contains(where: { ranges[$0].count != shape[$0] }) {
-            lines.append("slice [\(ranges.map { "\($0.lowerBound):\($0.upperBound)" }.joined(separator: ", "))]")
+            let bounds = ranges.prefix(Shape(shape).significant.count).map { "\($0.lowerBound):\($0.upperBound)" }
+            lines.append("slice [\(bounds.joined(separator: ", "))]")
         }
-        lines.append(
-            "n \(n)  sum \(Numbers.short(sum))  mean \(Numbers.short(mean))  std \(Numbers.short(std))  rms \(Numbers.short(rms))  min \(Numbers.short(min))  max \(Numbers.short(max))")
+        let statistics = [("sum", sum), ("mean", mean), ("std", std), ("rms", rms), ("min", min), ("max", max)]
+        lines += (["n \(n)"] + statistics.map { "\($0) \(Numbers.short($1))" }).wrapped(to: style.width, separator: "  ")
         let missing = values.count - n
         if missing > 0 { lines.append(style.warning("\(missing) of \(values.count) values were not captured (shown as ?)")) }
         let plane = ranges[0].count * ranges[1].count
         let planes = ranges[2].count * ranges[3].count
-        let shown = Swift.min(planes, planes <= 4 ? planes : 2)
+        let shown = planes <= 4 ? planes : 2
         for number in 0..<shown {
             lines += [""] + planeLines(number, plane: plane, planes: planes, style)
         }
         if shown < planes {
-            lines += ["", style.dim("… and \(planes - shown) more planes; name one, as in '\(name)[:,:,\(ranges[2].lowerBound + shown)]'")]
+            let next = ranges[2].count > shown ? ":,:,\(ranges[2].lowerBound + shown)" : ":,:,:,\(ranges[3].lowerBound + 1)"
+            lines += ["", style.dim("… and \(planes - shown) more planes; name one, as in '\(name)[\(next)]'")]
         }
         return lines.joined(separator: "\n")
     }
@@ -97,7 +99,7 @@ public struct ShowReport: Report {
             lines.append(style.bold("[:, :, \(i2)\(shape[3] > 1 ? ", \(i3)" : "")]"))
         }
         let map = HeatMap(rows: ranges[1].count, columns: ranges[0].count, values: part.map { $0.map { Double($0) } })
-        if plane > 1 { lines += map.lines(style, maximumRows: planes > 1 ? 12 : 24, unit: "") + [""] }
+        if plane > 1 { lines += map.lines(style, maximumRows: planes > 1 ? 12 : 24, firstRow: ranges[1].lowerBound) + [""] }
         return lines + numberLines(Array(part), style)
     }
 

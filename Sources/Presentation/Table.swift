@@ -6,8 +6,11 @@ struct Table {
     private let alignments: [Alignment]
     private var rows: [[String]] = []
 
+    /// Columns that a cut cell keeps at least.
+    private static let narrowest = 12
+
     init(_ columns: [(String, Alignment)]) {
-        header = columns.map(\.0)
+        header = columns.map { $0.0.onOneLine }
         alignments = columns.map(\.1)
     }
 
@@ -15,61 +18,45 @@ struct Table {
 
     mutating func add(_ cells: [String]) {
         precondition(cells.count == header.count, "\(cells.count) cells for \(header.count) columns")
-        rows.append(cells)
+        rows.append(cells.map(\.onOneLine))
     }
 
-    /// Lines without line ends. A last column of words is cut where the page ends.
+    /// Lines without line ends. Where the page is too narrow, columns of words are cut, the widest first; then columns at
+    /// the end are left out, which a line below says.
     func lines(_ style: Style) -> [String] {
-        let widths = header.indices.map { column in
+        var widths = header.indices.map { column in
             ([header] + rows).reduce(0) { max($0, $1[column].displayWidth) }
         }
-        func line(_ cells: [String]) -> String {
-            var text = ""
-            for (column, cell) in cells.enumerated() {
-                if column > 0 { text += "  " }
-                let room = style.width - text.displayWidth
-                let isLast = column == cells.count - 1
-                let content = isLast && alignments[column] == .left ? cell.cut(to: max(8, room)) : cell
-                let padding = String(repeating: " ", count: max(0, widths[column] - content.displayWidth))
-                text += alignments[column] == .right ? padding + content : isLast ? content : content + padding
-            }
-            return text
+        let least = header.map { max(Self.narrowest, $0.displayWidth) }
+        func excess(_ count: Int) -> Int { widths.prefix(count).reduce(2 * (count - 1), +) - style.width }
+        while excess(widths.count) > 0 {
+            let words = widths.indices.filter { alignments[$0] == .left && widths[$0] > least[$0] }
+            guard let widest = words.max(by: { widths[$0] < widths[$1] }) else { break }
+            let next = words.filter { $0 != widest }.map { widths[$0] }.max() ?? 0
+            widths[widest] = max(least[widest], min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
         }
-        return [style.dim(line(header))] + rows.map(line)
+        let shown = (1...max(1, widths.count)).last { $0 == 1 || excess($0) <= 0 }!
+        func line(_ cells: [String]) -> String {
+            let fitted = (0..<min(shown, cells.count)).map { column in
+                let cell = cells[column].cut(to: widths[column])
+                return alignments[column] == .right ? cell.leftPadded(to: widths[column]) : cell.padded(to: widths[column])
+            }
+            return fitted.joined(separator: "  ").withoutTrailingSpaces
+        }
+        var lines = [style.dim(line(header))] + rows.map(line)
+        if shown < header.count {
+            let left = "Too wide for the page, left out: " + header[shown...].joined(separator: ", ")
+            lines += (left + ". Name fewer columns, or use --json.").split(separator: " ").map(String.init)
+                .wrapped(to: style.width, paint: style.dim)
+        }
+        return lines
     }
 }
 
 extension String {
-    /// Columns the text takes on a terminal: East Asian wide characters and emoji take two, combining ones none.
-    var displayWidth: Int { reduce(0) { $0 + $1.displayWidth } }
-
-    /// The text in at most `width` columns, the end replaced by `…` if it was longer.
-    func cut(to width: Int) -> String {
-        guard displayWidth > width else { return self }
-        var (text, used) = ("", 0)
-        for character in self {
-            guard used + character.displayWidth < width else { break }
-            text.append(character)
-            used += character.displayWidth
-        }
-        return text + "…"
-    }
-
-    func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - displayWidth)) }
-
-    func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }
-}
-
-extension Character {
-    fileprivate var displayWidth: Int {
-        guard let scalar = unicodeScalars.first else { return 0 }
-        if scalar.properties.isEmojiPresentation || unicodeScalars.contains("\u{FE0F}") { return 2 }
-        switch scalar.value {
-        case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0x33FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xA000...0xA4CF,
-            0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x20000...0x3FFFD:
-            return 2
-        default:
-            return scalar.properties.generalCategory == .nonspacingMark ? 0 : 1
-        }
+    fileprivate var withoutTrailingSpaces: String {
+        var text = self[...]
+        while text.last == " " { text.removeLast() }
+        return String(text)
     }
 }

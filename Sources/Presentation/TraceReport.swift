@@ -5,7 +5,7 @@ import Recording
 
 /// The result of `trace`.
 public struct TraceReport: Report {
-    public let trace: String?
+    public let trace: String
     public let model: String
     public let promptIds: [Int]
     public let promptPieces: [String]
@@ -14,10 +14,10 @@ public struct TraceReport: Report {
     /// Operations evaluated, all passes.
     public let nOps: Int
     public let nPasses: Int
-    public let sizeBytes: Int?
+    public let sizeBytes: Int
     public let wallNs: Int
     /// Generated tokens a second, decode passes only; nil if there was none.
-    public let tokensPerSecond: Double?
+    @OrNull public var tokensPerSecond: Double?
     /// Prompt tokens a second.
     public let promptTokensPerSecond: Double
     public let capture: String
@@ -44,8 +44,9 @@ public struct TraceReport: Report {
     }
 
     private let embeddingRMS: Double
+    private let program: String
     private let groupSize: Int
-    private let passNs: Int
+    private let policy: Capture
 
     private enum CodingKeys: CodingKey {
         case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
@@ -54,13 +55,13 @@ public struct TraceReport: Report {
 
     /// What the command knows when a run is over.
     public struct Outcome {
-        public var trace: String?
+        public var trace: String
         public var promptIds: [Int]
         public var generatedIds: [Int]
         public var generatedText: String
         public var operations: Int
         public var passes: Int
-        public var sizeBytes: Int?
+        public var sizeBytes: Int
         public var wallNs: Int
         public var promptNs: Int
         public var decodeNs: Int
@@ -70,8 +71,8 @@ public struct TraceReport: Report {
         public var prediction: Prediction
 
         public init(
-            trace: String?, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
-            sizeBytes: Int?, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
+            trace: String, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
+            sizeBytes: Int, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
             prediction: Prediction
         ) {
             self.trace = trace
@@ -90,7 +91,9 @@ public struct TraceReport: Report {
         }
     }
 
-    public init(_ outcome: Outcome, model: Llama) {
+    /// - Parameter program: how the user calls quipu.
+    public init(_ outcome: Outcome, model: Llama, program: String) {
+        self.program = program
         trace = outcome.trace
         self.model = model.file.path
         promptIds = outcome.promptIds
@@ -102,7 +105,7 @@ public struct TraceReport: Report {
         sizeBytes = outcome.sizeBytes
         wallNs = outcome.wallNs
         capture = outcome.capture.description
-        passNs = outcome.promptNs
+        policy = outcome.capture
         promptTokensPerSecond = Double(outcome.promptIds.count) / Double(max(1, outcome.promptNs)) * 1e9
         let decodes = outcome.passes - 1
         tokensPerSecond = decodes > 0 ? Double(decodes) / Double(max(1, outcome.decodeNs)) * 1e9 : nil
@@ -140,15 +143,13 @@ public struct TraceReport: Report {
     }
 
     private func tokenLines(_ style: Style) -> [String] {
-        var lines = [style.bold("1  The prompt as the model reads it: \(promptIds.count) tokens")]
-        var line = "  "
-        for (id, piece) in zip(promptIds, promptPieces) {
-            let word = " \(id)\(style.accent("‹\(piece)›"))"
-            let width = " \(id)‹\(piece)›".displayWidth
-            if line.plainWidth + width > style.width { (lines, line) = (lines + [line], "  ") }
-            line += word
+        let words = zip(promptIds, promptPieces).map { "\($0)‹\($1)›" }
+        let lines = words.wrapped(to: style.width - 3, indent: "") { word in
+            let start = word.firstIndex(of: "‹") ?? word.endIndex
+            return word[..<start] + style.accent(String(word[start...]))
         }
-        return lines + [line]
+        return [style.bold("1  The prompt as the model reads it: \(Numbers.count(promptIds.count, "token"))")]
+            + lines.map { "   " + $0 }
     }
 
     private func layerLines(_ style: Style) -> [String] {
@@ -156,18 +157,19 @@ public struct TraceReport: Report {
         let headWidth = max(9, layers.first?.entropyBits.count ?? 0)
         var lines = [
             style.bold("2  The pass, layer by layer"),
-            "   The last token's embedding (rms \(Numbers.short(embeddingRMS))) enters the residual stream; each layer",
-            "   adds to it.   rms     size of the residual stream after the layer",
-            "                 spread  a bar for each query head: how widely it looks back from",
-            "                         the last token (▁ at one token, █ at all alike)",
-            "                 first   share of attention parked on the first token",
-            "                 looks   the query head (and the KV head it reads) that looks most",
-            "                         clearly at one other token, how much, and at which",
+            "   The last token's embedding (rms \(Numbers.short(embeddingRMS))) enters the residual stream;",
+            "   each layer adds to it.",
+            "   rms     size of the residual stream after the layer",
+            "   spread  a bar for each query head: how widely it looks back from the last",
+            "           token (▁ at one token, █ at all alike)",
+            "   first   share of attention parked on the first token",
+            "   looks   the query head / the KV head it reads that looks most clearly at",
+            "           another token, how much, and at which",
             "",
             style.dim("   layer     time      rms  \("spread".padded(to: headWidth))  first  looks"),
         ]
         for layer in layers {
-            let spread = Bar.sparkline(layer.entropyBits.map { min(0.999, $0 / most) })
+            let spread = Bar.sparkline(layer.entropyBits.map { $0 / most })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
             let looked = "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
                 + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
@@ -193,33 +195,33 @@ public struct TraceReport: Report {
     }
 
     private func closingLines(_ style: Style) -> [String] {
-        var speed = "\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"); "
-        speed += "prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s"
-        if let tokensPerSecond { speed += ", then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s" }
-        speed += "; \(Numbers.duration(nanoseconds: wallNs)) in all"
-        guard let trace, let sizeBytes else {
-            return [speed, "Nothing was recorded (--capture none)."]
+        var facts = ["\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"),"]
+        facts.append("\(Numbers.duration(nanoseconds: wallNs)) in all;")
+        facts.append("prompt \(Numbers.fixed(promptTokensPerSecond, 0)) tokens/s")
+        if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
+        let speed = facts.wrapped(to: style.width)
+        let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
+        return speed + [written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
+            ["  " + style.dim(purpose), "    " + style.accent(command)]
         }
-        let layer = layers.count / 2
-        return [
-            speed,
-            style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))",
-            "",
-            "Next, on this trace:",
-            "  quipu ops --layer 0                        the operations of one layer, in order",
-            "  quipu show 'kq_soft_max-\(layer)[:,:,0]'".padded(to: 45) + "where head 0 of layer \(layer) looks",
-            "  quipu sql 'SELECT * FROM v_layer'          any question, in SQL",
-        ]
     }
-}
 
-extension String {
-    /// Display width without the escape sequences that colour it.
-    fileprivate var plainWidth: Int {
-        var (text, isInEscape) = ("", false)
-        for character in self {
-            if character == "\u{1B}" { isInEscape = true } else if isInEscape { isInEscape = character != "m" } else { text.append(character) }
+    /// Commands that this trace has an answer to.
+    private var suggestions: [(command: String, purpose: String)] {
+        let layer = layers.count / 2
+        var list: [(String, String)] = []
+        if top.contains(where: { !$0.logit.isFinite }), policy.policy != .none {
+            let question = "SELECT name, nan, inf FROM op WHERE nan + inf > 0 LIMIT 1"
+            list.append(("\(program) sql '\(question)'", "where the first NaN came from"))
         }
-        return text.displayWidth
+        if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
+        if policy.keepsValues(of: "kq_soft_max-\(layer)") {
+            list.append(("\(program) show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
+        }
+        list.append(
+            policy.policy == .none
+                ? ("\(program) sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
+                : ("\(program) sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
+        return list
     }
 }

@@ -52,12 +52,13 @@ public struct AttentionSummary: Sendable, Hashable {
     public init(_ weights: some RandomAccessCollection<Float>) {
         var (bits, top, place) = (0.0, -Float.infinity, 0)
         for (position, weight) in zip(0..., weights) {
+            if weight.isNaN { bits = .nan }
             if weight > 0 { bits -= Double(weight) * Double.log2(Double(weight)) }
             if weight > top { (top, place) = (weight, position) }
         }
         entropyBits = bits
         topPosition = place
-        topWeight = top
+        topWeight = top == -.infinity ? .nan : top
         sinkWeight = weights.first!
     }
 }

@@ -68,7 +68,7 @@ public struct TensorAddress: Sendable, Hashable {
 
     /// The index ranges of the four dimensions.
     ///
-    /// - Throws: `TraceError.badAddress` if a slice lies outside the shape.
+    /// - Throws: `TraceError.outside` if a slice lies outside the shape.
     public func ranges(in shape: Shape) throws(TraceError) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         for dimension in 0..<4 {
@@ -78,8 +78,7 @@ public struct TensorAddress: Sendable, Hashable {
                 continue
             }
             guard let range = slices[dimension].resolved(in: extent) else {
-                throw .badAddress(
-                    text: description, reason: "dimension \(dimension) has indices 0 to \(extent - 1) (shape \(shape))")
+                throw .outside(address: description, dimension: dimension, shape: shape)
             }
             ranges.append(range)
         }

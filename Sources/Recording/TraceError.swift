@@ -1,3 +1,5 @@
+import Tensors
+
 /// A trace that cannot be written or read.
 public enum TraceError: Error, Sendable, Equatable {
     case exists(path: String)
@@ -7,11 +9,19 @@ public enum TraceError: Error, Sendable, Equatable {
     case tooLarge(estimate: Int, limit: Int)
     case database(path: String, message: String)
     case noRun(path: String)
+    case noSuchRun(path: String, asked: Int, runs: [Int])
     case noPass(path: String, step: Int, steps: Int)
     case noOperation(name: String, suggestions: [String])
     case noOccurrence(name: String, asked: Int, count: Int)
     case notCaptured(name: String, capture: String)
+    case noMatch(pattern: String, suggestions: [String])
+    case emptyCache(name: String)
     case badAddress(text: String, reason: String)
+    case outside(address: String, dimension: Int, shape: Shape)
+    case unwritable(path: String, reason: String)
+    case unrecoveredLog(path: String)
+    case notReading(path: String)
+    case severalStatements(path: String)
 }
 
 extension TraceError: CustomStringConvertible {
@@ -22,7 +32,7 @@ extension TraceError: CustomStringConvertible {
         case .missing(let path):
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."
         case .notATrace(let path, let found):
-            "\(path): \(found), expected an SQLite file written by `quipu trace`."
+            "\(path): found \(found), expected an SQLite file written by `quipu trace`. Nothing was changed."
         case .newerSchema(let path, let found, let supported):
             "\(path): schema version \(found), this quipu reads up to \(supported). Use a newer quipu."
         case .tooLarge(let estimate, let limit):
@@ -32,17 +42,43 @@ extension TraceError: CustomStringConvertible {
             "\(path): \(message)"
         case .noRun(let path):
             "\(path): the trace holds no run."
+        case .noSuchRun(let path, let asked, let runs):
+            "\(path): there is no run \(asked); the trace has \(runs.count == 1 ? "run" : "runs") "
+                + runs.map(String.init).joined(separator: ", ") + "."
         case .noPass(let path, let step, let steps):
-            "\(path): there is no step \(step); the run has steps 0 to \(steps - 1)."
+            "\(path): there is no step \(step); the run has "
+                + (steps == 0 ? "none yet." : steps == 1 ? "step 0 only." : "steps 0 to \(steps - 1).")
         case .noOperation(let name, let suggestions):
             "there is no operation '\(name)' in this trace."
                 + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `quipu ops` lists them."
         case .noOccurrence(let name, let asked, let count):
-            "'\(name)' occurs \(count) times in a pass, as #0 to #\(count - 1); there is no #\(asked)."
+            count == 1
+                ? "'\(name)' occurs once in a pass, as #0; there is no #\(asked)."
+                : "'\(name)' occurs \(count) times in a pass, as #0 to #\(count - 1); there is no #\(asked)."
         case .notCaptured(let name, let capture):
             "the values of '\(name)' were not captured (--capture \(capture)). "
                 + "Trace again with --capture all, or with an --only that names it."
+        case .noMatch(let pattern, let suggestions):
+            "--only '\(pattern)' names no operation, so nothing would be kept for it."
+                + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
+                + " `quipu graph` lists the names; * stands for anything, as in 'ffn_out-*'."
+        case .emptyCache(let name):
+            "'\(name)' has no values at this step: it is the cache before anything was written to it. "
+                + "A later --step has some."
+        case .outside(let address, let dimension, let shape):
+            "'\(address)' lies outside the tensor of shape \(shape): dimension \(dimension) has indices 0 to "
+                + "\(shape[dimension] - 1). A range a:b stops before b."
+        case .unwritable(let path, let reason):
+            "\(path) cannot be written: \(reason). Give another --output."
+        case .unrecoveredLog(let path):
+            "\(path): the run was cut off, and its last writes are in \(path)-wal, which SQLite can only read where it may "
+                + "write. Copy both files to a folder that you can write to."
+        case .notReading(let path):
+            "\(path): the statement would change the trace; this command only reads (SELECT, WITH, EXPLAIN). "
+                + "Nothing was changed. To change a trace, use sqlite3."
+        case .severalStatements(let path):
+            "\(path): more than one statement was given; give one at a time. Nothing was run."
         case .badAddress(let text, let reason):
             "'\(text)' is no tensor address: \(reason). Write NAME, NAME[i0,i1,…] or NAME#k[a:b,:], as in 'Qcur-3[0:8,4]'."
         }

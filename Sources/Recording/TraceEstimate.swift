@@ -30,7 +30,7 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
         case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
-        case logitByPass
+        case logitByPass, quantError
     }
 
     /// Pages of each tree, the last one by its filled part.
@@ -42,6 +42,7 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
     ///   - decodes: passes of one token that follow it.
+    /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
         func cost(tokens: Int, at position: Int) throws -> PassSize {
@@ -49,6 +50,7 @@ public struct TraceEstimate: Sendable, Equatable {
             let graph = try LlamaGraph(
                 model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
             ).graph
+            try Self.checkNames(of: capture, in: graph)
             return Self.cost(of: graph, tokens: tokens, capture)
         }
         let prefill = try cost(tokens: promptTokens, at: 0)
@@ -75,6 +77,16 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Throws: `TraceError.tooLarge` if the trace would take more than `limit` bytes.
     public func check(limit: Int) throws(TraceError) {
         if total > limit { throw .tooLarge(estimate: total, limit: limit) }
+    }
+
+    private static func checkNames(of capture: Capture, in graph: Graph) throws {
+        for pattern in capture.names {
+            let single = Capture(.all, names: [pattern])
+            guard graph.nodes.contains(where: { single.keepsValues(of: $0.name) }) else {
+                throw TraceError.noMatch(
+                    pattern: pattern, suggestions: nearest(to: pattern, in: graph.nodes.map(\.name)))
+            }
+        }
     }
 
     private struct PassSize {

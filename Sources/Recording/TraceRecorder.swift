@@ -1,5 +1,4 @@
 import ComputeGraph
-import Crypto
 import Foundation
 import GGUF
 import GRDB
@@ -56,52 +55,29 @@ public final class TraceRecorder: ExecutionObserver {
     /// The whole file is hashed meanwhile, on its own thread.
     private let hash: Task<String, Never>
 
-    /// Opens a run. Rows of the model are written unless the trace has them.
-    public init(store: TraceStore, model: Llama, run: RunDescription) throws {
+    /// Opens a run. Rows of the model are written unless the trace has them, from a file of the same bytes.
+    public init(store: TraceStore, model: Llama, run: RunDescription) async throws {
         self.store = store
         self.model = model
         capture = run.capture
         let file = model.file
-        hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        let hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        self.hash = hash
 
         let card = ModelCard(model)
         let createdAt = Date().formatted(.iso8601)
-        (modelID, runID, nextPassID, nextOperationID) = try TraceStore.wrapping(store.path) {
-            try store.database.write { db in
-                let modelID = try TraceRecorder.writeModel(card, db)
-                let runID = try TraceRecorder.next("run", db)
+        // A new trace need not wait for the hash; one with models in it must know whether this is one of them.
+        let hasModels = try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        let digest = hasModels ? await hash.value : nil
+        (modelID, runID, nextPassID, nextOperationID) = try await TraceStore.wrapping(store.path) {
+            try await store.database.write { db in
+                let modelID = try ModelRows.write(card, digest, db)
+                let runID = try ModelRows.nextID("run", db)
                 try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
-                return (modelID, runID, try TraceRecorder.next("pass", db), try TraceRecorder.next("op", db))
+                return (modelID, runID, try ModelRows.nextID("pass", db), try ModelRows.nextID("op", db))
             }
         }
-        weightIDs = try store.database.read { [modelID] db in
-            let rows = try Row.fetchAll(db, sql: "SELECT name, id FROM weight WHERE model_id = ?", arguments: [modelID])
-            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["id"]) })
-        }
-    }
-
-    private static func next(_ table: String, _ db: Database) throws -> Int {
-        try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
-    }
-
-    /// The model's id; a file of the same path, name and size is taken for the same until its hash says otherwise.
-    private static func writeModel(_ card: ModelCard, _ db: Database) throws -> Int {
-        let known = try Int.fetchOne(
-            db, sql: "SELECT id FROM model WHERE path = ? AND size_bytes = ?", arguments: [card.path, card.bytes])
-        if let known { return known }
-        let id = try next("model", db)
-        try ModelRow(id: id, card: card).insert(db)
-        for entry in card.entries { try MetadataRow(modelID: id, entry: entry).insert(db) }
-        let firstWeight = try next("weight", db)
-        for (number, weight) in card.weights.enumerated() {
-            try WeightRow(id: firstWeight + number, modelID: id, weight: weight).insert(db)
-        }
-        for layer in 0..<card.configuration.layers {
-            for head in 0..<card.configuration.heads {
-                try GQAMapRow(modelID: id, layer: layer, head: head, configuration: card.configuration).insert(db)
-            }
-        }
-        return id
+        weightIDs = try await store.database.read { [modelID] in try ModelRows.weightIDs(modelID, $0) }
     }
 
     // MARK: a run, in order
@@ -164,10 +140,17 @@ public final class TraceRecorder: ExecutionObserver {
     public func finish(nanoseconds: Int) async throws {
         let digest = await hash.value
         try write(bytes: 100) { [modelID, runID] db in
-            try db.execute(sql: "UPDATE model SET sha256 = ? WHERE id = ?", arguments: [digest, modelID])
+            try ModelRows.setDigest(digest, ofModel: modelID, db)
             try db.execute(
                 sql: "UPDATE run SET complete = 1, wall_ns = ? WHERE id = ?", arguments: [nanoseconds, runID])
         }
+        try TraceStore.wrapping(store.path) { try writer.drain() }
+        try store.close()
+    }
+
+    /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.
+    public func abandon() throws {
+        if let current, let currentGraph { try flush(current, currentGraph) }
         try TraceStore.wrapping(store.path) { try writer.drain() }
         try store.close()
     }
@@ -188,19 +171,4 @@ public final class TraceRecorder: ExecutionObserver {
             try writer.enqueue(bytes: bytes) { try database.write(body) }
         }
     }
-}
-
-extension [MappedFile] {
-    /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
-    fileprivate func hexDigest() -> String {
-        var hasher = SHA256()
-        for part in self {
-            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
-        }
-        return hasher.finalize().map { String($0, radix: 16).leftPadded(to: 2) }.joined()
-    }
-}
-
-extension String {
-    fileprivate func leftPadded(to width: Int) -> String { String(repeating: "0", count: max(0, width - count)) + self }
 }

@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import GRDBSQLite
 import Tensors
 
 /// A run as a reader sees it.
@@ -70,8 +69,10 @@ extension TraceStore {
     /// The run with this id, or the newest.
     public func run(id: Int? = nil) throws -> RecordedRun {
         let all = try runs()
-        guard let run = id.map({ id in all.first { $0.id == id } }) ?? all.last else {
-            throw TraceError.noRun(path: path)
+        guard let newest = all.last else { throw TraceError.noRun(path: path) }
+        guard let id else { return newest }
+        guard let run = all.first(where: { $0.id == id }) else {
+            throw TraceError.noSuchRun(path: path, asked: id, runs: all.map(\.id))
         }
         return run
     }
@@ -104,8 +105,7 @@ extension TraceStore {
         let all = try operations(of: run, step: step)
         let matches = all.filter { $0.name == address.name }
         guard !matches.isEmpty else {
-            throw TraceError.noOperation(
-                name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
+            throw TraceError.noOperation(name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
         }
         guard let place = address.occurrence else { return matches.last! }
         guard matches.indices.contains(place) else {
@@ -125,15 +125,14 @@ extension TraceStore {
     }
 
     /// Runs one statement that only reads, and calls `body` for each row as it comes.
+    ///
+    /// - Throws: `TraceError` if it is not one, would write, or SQLite refuses it.
     public func query(
         _ sql: String, columns: ([String]) throws -> Void, row body: ([SQLValue]) throws -> Void
     ) throws {
         try TraceStore.wrapping(path) {
             try database.read { db in
-                let statement = try db.makeStatement(sql: sql)
-                guard sqlite3_stmt_readonly(statement.sqliteStatement) != 0 else {
-                    throw TraceError.database(path: path, message: "only statements that read are run")
-                }
+                let statement = try self.statement(sql, db)
                 try columns(statement.columnNames)
                 let rows = try Row.fetchCursor(statement)
                 while let row = try rows.next() {
@@ -141,6 +140,45 @@ extension TraceStore {
                 }
             }
         }
+    }
+
+    private func statement(_ sql: String, _ db: Database) throws -> Statement {
+        let statements = try db.allStatements(sql: sql)
+        let first: Statement?
+        do {
+            first = try statements.next()
+        } catch let error as DatabaseError {
+            let message = error.message ?? "\(error)"
+            throw TraceError.database(path: path, message: message + (try Self.hint(for: message, db)))
+        }
+        guard let statement = first else {
+            throw TraceError.database(path: path, message: "the statement is empty. Try \"SELECT * FROM run\".")
+        }
+        // What follows may name tables that only an earlier statement would make; whether it compiles is no matter.
+        let hasMore = (try? statements.next() != nil) ?? true
+        if hasMore { throw TraceError.severalStatements(path: path) }
+        guard statement.isReadonly, statement.columnCount > 0 else { throw TraceError.notReading(path: path) }
+        return statement
+    }
+
+    /// What there is instead of a table or column that is not there.
+    private static func hint(for message: String, _ db: Database) throws -> String {
+        if message.hasPrefix("no such table") {
+            let names = try String.fetchAll(
+                db, sql: "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY type, name")
+            return ". There are " + names.joined(separator: ", ") + "."
+        }
+        if let name = message.split(separator: "no such column: ").last, name.count < message.count {
+            let columns = try String.fetchAll(
+                db,
+                sql: "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type, 1")
+            let bare = nearest(to: String(name), in: columns.map { String($0.split(separator: ".")[1]) })
+            let holders = columns.filter { column in bare.contains { column.hasSuffix("." + $0) } }
+            return holders.isEmpty
+                ? ". `SELECT name FROM pragma_table_info('op')` lists a table's columns."
+                : ". Did you mean \(holders.prefix(4).joined(separator: ", "))?"
+        }
+        return ""
     }
 
     func fetch<Value>(

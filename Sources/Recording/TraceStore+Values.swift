@@ -31,7 +31,10 @@ extension TraceStore {
     /// - Throws: `TraceError.notCaptured` if none of them is in the trace.
     public func values(of operation: RecordedOperation, in run: RecordedRun) throws -> RecordedValues {
         guard let tensor = try tensor(of: operation, in: run) else {
-            throw TraceError.notCaptured(name: operation.name, capture: run.capture)
+            // With everything captured, what is missing is what was not there yet.
+            throw run.capture == Capture(.all).description
+                ? TraceError.emptyCache(name: operation.name)
+                : TraceError.notCaptured(name: operation.name, capture: run.capture)
         }
         let values = tensor.floats()
         guard values.contains(where: { $0.bitPattern != RecordedValues.missing.bitPattern }) else {

@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import GRDBSQLite
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
@@ -29,14 +28,22 @@ public final class TraceStore: Sendable {
         switch creation {
         case .new where exists: throw TraceError.exists(path: path)
         case .replacing where exists:
-            try checkIsOurs(path)
+            try checkIsTrace(path)  // never replace what is no trace
             for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
             }
-        case .appending where exists: try checkIsOurs(path)
-        default: break
+        case .appending where exists: try checkIsTrace(path)
+        default: try checkFolder(of: path)
         }
-        return try wrapping(path) {
+        do {
+            return try make(path: path)
+        } catch TraceError.database(_, let message) where !exists {
+            throw TraceError.unwritable(path: path, reason: message)
+        }
+    }
+
+    private static func make(path: String) throws -> TraceStore {
+        try wrapping(path) {
             var configuration = Configuration()
             configuration.prepareDatabase { db in
                 try db.execute(sql: "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
@@ -47,26 +54,6 @@ public final class TraceStore: Sendable {
             return store
         }
     }
-
-    /// Throws unless the file is a trace, or a database without tables as a trace is when it begins: nothing else is
-    /// replaced, nor gets our tables.
-    private static func checkIsOurs(_ path: String) throws {
-        try checkHeader(of: path)
-        try wrapping(path) {
-            var configuration = Configuration()
-            configuration.readonly = true
-            let database = try DatabaseQueue(path: path, configuration: configuration)
-            defer { try? database.close() }
-            let isOurs = try database.read { db in
-                try isTrace(db) || Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
-            }
-            guard isOurs else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
-        }
-    }
-
-    private static let foreignDatabase = "a database without the tables of a trace"
-
-    private static func isTrace(_ db: Database) throws -> Bool { try db.tableExists("op") && db.tableExists("run") }
 
     /// Brings the schema up to date by the migrations that the file has not seen.
     private func migrate() throws {
@@ -98,25 +85,49 @@ public final class TraceStore: Sendable {
     public static func open(path: String) throws -> TraceStore {
         guard FileManager.default.fileExists(atPath: path) else { throw TraceError.missing(path: path) }
         try checkHeader(of: path)
-        return try wrapping(path) {
-            var configuration = Configuration()
-            configuration.readonly = true
-            configuration.prepareDatabase { db in
-                // Who reads a trace reads no other file.
-                sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
-                TraceFunctions.register(in: db)
+        do {
+            return try wrapping(path) {
+                var configuration = Configuration()
+                configuration.readonly = true
+                configuration.prepareDatabase { TraceFunctions.register(in: $0) }
+                let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+                try store.checkSchema()
+                return store
             }
-            let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
-            try store.checkSchema()
-            return store
+        } catch TraceError.database where hasUnreadableLog(path) {
+            throw TraceError.unrecoveredLog(path: path)
+        }
+    }
+
+    /// SQLite reads a write-ahead log by way of a file that it makes beside it.
+    private static func hasUnreadableLog(_ path: String) -> Bool {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        return FileManager.default.fileExists(atPath: path + "-wal")
+            && !FileManager.default.isWritableFile(atPath: folder)
+    }
+
+    private static func checkIsTrace(_ path: String) throws {
+        try wrapping(path) { try open(path: path).database.close() }
+    }
+
+    /// SQLite says only that it cannot open the file.
+    private static func checkFolder(of path: String) throws {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory) else {
+            throw TraceError.unwritable(path: path, reason: "there is no folder \(folder)")
+        }
+        guard isDirectory.boolValue else { throw TraceError.unwritable(path: path, reason: "\(folder) is no folder") }
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw TraceError.unwritable(path: path, reason: "the folder \(folder) may not be written to")
         }
     }
 
     private func checkSchema() throws {
         let (version, isTrace) = try database.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try Self.isTrace(db))
+            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try db.tableExists("op") && db.tableExists("run"))
         }
-        guard isTrace else { throw TraceError.notATrace(path: path, found: Self.foreignDatabase) }
+        guard isTrace else { throw TraceError.notATrace(path: path, found: "a database without the tables of a trace") }
         guard version <= Schema.migrations.count else {
             throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
         }
@@ -138,18 +149,24 @@ public final class TraceStore: Sendable {
             throw TraceError.notATrace(path: path, found: "a GGUF model")
         }
         guard start == Data("SQLite format 3\0".utf8) else {
-            throw TraceError.notATrace(path: path, found: "no SQLite file")
+            throw TraceError.notATrace(path: path, found: "a file of another kind")
         }
     }
 
     /// Runs `body`, wording SQLite's own errors.
     static func wrapping<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-        do {
-            return try body()
-        } catch let error as DatabaseError {
-            throw TraceError.database(path: path, message: error.message ?? "\(error)")
-        } catch let error as CocoaError {
-            throw TraceError.database(path: path, message: error.localizedDescription)
+        do { return try body() } catch { throw worded(error, path) }
+    }
+
+    static func wrapping<Result>(_ path: String, _ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch { throw worded(error, path) }
+    }
+
+    private static func worded(_ error: any Error, _ path: String) -> any Error {
+        switch error {
+        case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
+        case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
+        default: error
         }
     }
 }

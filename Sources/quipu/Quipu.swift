@@ -1,3 +1,4 @@
+import Analysis
 import ArgumentParser
 import ComputeGraph
 import Foundation
@@ -9,6 +10,12 @@ import Tokenization
 @main
 struct Quipu: AsyncParsableCommand {
     static let version = "0.1.0"
+
+    /// How the user called the program, for suggestions that can be typed as they are.
+    static var calledAs: String {
+        let path = CommandLine.arguments.first ?? "quipu"
+        return path.count <= 24 ? path : "quipu"
+    }
 
     static let configuration = CommandConfiguration(
         commandName: "quipu",
@@ -28,17 +35,22 @@ struct Quipu: AsyncParsableCommand {
             OpsCommand.self,
             ShowCommand.self,
             SQLCommand.self,
+            QuantCommand.self,
         ])
 
-    /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64.
+    /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
+    /// status 130.
     static func main() async {
+        Terminal.secureStandardStreams()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
+                try await Interruption.cancelling { try await asynchronous.run() }
             } else {
                 try command.run()
             }
+        } catch is CancellationError {
+            exit(withError: ExitCode(130))
         } catch let error where isInputError(error) {
             Terminal.complain("quipu: \(error)")
             exit(withError: ExitCode(1))
@@ -49,7 +61,7 @@ struct Quipu: AsyncParsableCommand {
 
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
-            || error is GraphError || error is InputError
+            || error is GraphError || error is QuantErrorProblem || error is InputError
     }
 }
 

@@ -12,15 +12,44 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
+    /// Makes the standard streams safe to use, once, before any file is opened.
+    ///
+    /// A closed stream goes nowhere: otherwise the next file opened, such as the trace, would get its number and what
+    /// is printed would land in it. A reader that went away, as in `| head -1`, does not end a trace half-way.
+    static func secureStandardStreams() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+            _ = open("/dev/null", O_RDWR)
+        }
+        signal(SIGPIPE, SIG_IGN)
+    }
+
     /// Writes a result, without a line end of its own.
-    static func write(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+    static func write(_ text: String) {
+        guard let failure = put(text, on: STDOUT_FILENO), failure != EPIPE else { return }
+        complain("quipu: the result cannot be written: \(String(cString: strerror(failure)))")
+        exit(1)
+    }
 
     /// Writes progress, hints and errors.
-    static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func complain(_ text: String) { _ = put(text + "\n", on: STDERR_FILENO) }
 
     /// Shows a line that the next one replaces, where someone is watching.
     static func status(_ text: String) {
         guard isErrorTerminal else { return }
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8))
+        _ = put("\r\u{1B}[K\(text)", on: STDERR_FILENO)
+    }
+
+    /// - Returns: the error number, `nil` if all was written.
+    private static func put(_ text: String, on descriptor: Int32) -> Int32? {
+        var text = text
+        return text.withUTF8 { bytes in
+            var written = 0
+            while written < bytes.count {
+                let count = Foundation.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+                if count < 0 && errno != EINTR { return errno }
+                written += max(0, count)
+            }
+            return nil
+        }
     }
 }

@@ -10,6 +10,7 @@ struct Tracing {
     var session: Session
     let recorder: TraceRecorder
     var sampler: Sampler
+    let progress: Progress
     /// Whether an end-of-generation token ends the run.
     var stopsAtEnd = true
 
@@ -23,23 +24,26 @@ struct Tracing {
     private var summary: PassSummary?
     private var firstPrediction: Prediction?
 
-    init(session: Session, recorder: TraceRecorder, sampler: Sampler) {
+    init(session: Session, recorder: TraceRecorder, sampler: Sampler, progress: Progress) {
         self.session = session
         self.recorder = recorder
         self.sampler = sampler
+        self.progress = progress
     }
 
-    /// - Parameter stream: called with the prompt and with each piece of text as it is generated.
+    /// - Parameter stream: called with the prompt when it is evaluated, and with each piece of text as it is generated.
     mutating func run(_ ids: [Int], generate: Int, stream: ((String) -> Void)?) throws {
         let tokenizer = session.model.tokenizer
         promptIds = ids
         var detokenizer = Detokenizer(tokenizer: tokenizer)
-        stream?(tokenizer.decode(ids))
         try recorder.record(tokens: ids, from: 0, source: "prompt")
         let summary = PassSummary(layers: session.model.configuration.layers)
         self.summary = summary
         var prediction = try evaluate(ids, observers: [summary])
         firstPrediction = prediction
+        // From here on the text itself shows the progress, if it is printed to the terminal.
+        if stream != nil, Terminal.isOutputTerminal { progress.end() }
+        stream?(tokenizer.decode(ids))
 
         while generated.count < generate {
             let token = sampler.sample(prediction.logits)
@@ -56,12 +60,14 @@ struct Tracing {
         let rest = detokenizer.finish()
         text += rest
         stream?(rest)
+        progress.end()
     }
 
     private mutating func evaluate(_ tokens: [Int], observers: [any ExecutionObserver]) throws -> Prediction {
         let start = ContinuousClock.now
-        var pass = try session.pass(over: tokens, observers: observers + [recorder])
+        var pass = try session.pass(over: tokens, observers: observers + [recorder, progress])
         try recorder.begin(pass)
+        progress.begin(pass)
         try pass.interpreter.run()
         let prediction = Prediction(logits: pass.logits!)
         let elapsed = start.duration(to: .now).nanoseconds
@@ -73,7 +79,7 @@ struct Tracing {
         return prediction
     }
 
-    func outcome(path: String, bytes: Int?, wallNs: Int, capture: Capture) -> TraceReport.Outcome {
+    func outcome(path: String, bytes: Int, wallNs: Int, capture: Capture) -> TraceReport.Outcome {
         TraceReport.Outcome(
             trace: path, promptIds: promptIds, generatedIds: generated, generatedText: text, operations: operations,
             passes: passes, sizeBytes: bytes, wallNs: wallNs, promptNs: promptNs, decodeNs: decodeNs, capture: capture,

@@ -20,11 +20,10 @@ struct ImportRules {
     /// Modules from elsewhere that only these may import.
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
-        "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],
-        "Synchronization": ["ComputeGraph"],
+        "Synchronization": ["ComputeGraph", "Analysis"],
         // Mapping files, threads, and asking whether the output is a terminal.
         "Glibc": ["GGUF", "ComputeGraph", "quipu"],
         "Musl": ["GGUF", "ComputeGraph", "quipu"],

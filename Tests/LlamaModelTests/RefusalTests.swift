@@ -212,7 +212,7 @@ extension LlamaError {
 
     @Test(arguments: [
         ("blk.0.attn_q.weight", Layout(.i32, Shape(64, 64)), "I32", "F32, F16, BF16, Q4_0"),
-        ("blk.1.ffn_down.weight", Layout(.iq4_nl, Shape(96, 64)), "IQ4_NL", "F32, F16, BF16, Q4_0"),
+        ("blk.1.ffn_down.weight", Layout(.f64, Shape(96, 64)), "F64", "F32, F16, BF16, Q4_0"),
         ("blk.0.attn_norm.weight", Layout(.f16, Shape(64)), "F16", "F32 vectors"),
         ("blk.0.attn_q.bias", Layout(.f16, Shape(64)), "F16", "F32 vectors"),
     ])

@@ -48,7 +48,7 @@ import Testing
         }
         #expect(throws: TraceError.noPass(path: path, step: 3, steps: 3)) { try store.operations(of: run, step: 3) }
         #expect(throws: TraceError.noPass(path: path, step: -1, steps: 3)) { try store.operations(of: run, step: -1) }
-        #expect(throws: TraceError.noRun(path: path)) { try store.run(id: 4) }
+        #expect(throws: TraceError.noSuchRun(path: path, asked: 4, runs: [1, 2, 3])) { try store.run(id: 4) }
     }
 
     @Test func anExistingFileIsNotOverwrittenUnasked() async throws {
@@ -112,10 +112,10 @@ import Testing
     @Test func aTraceOfANewerQuipuIsRefused() throws {
         try TraceStore.create(path: path).close()
         try DatabaseQueue(path: path).write { try $0.execute(sql: "PRAGMA user_version = 9") }
-        let error = TraceError.newerSchema(path: path, found: 9, supported: 1)
+        let error = TraceError.newerSchema(path: path, found: 9, supported: 2)
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
-        #expect(error.description.contains("version 9") && error.description.contains("up to 1"))
+        #expect(error.description.contains("version 9") && error.description.contains("up to 2"))
     }
 
     @Test func aDamagedTraceIsRefusedInWords() async throws {

@@ -49,3 +49,20 @@ public struct FormatBF16: ActivationFormat {
         ).sums.sumOfHalves
     }
 }
+
+/// Weights are made like activations: nearest, ties to even.
+extension FormatBF16: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}
+
+extension FormatBF16: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 127) * 1.m",
+            meaning: "upper half of a Float")
+    }
+}

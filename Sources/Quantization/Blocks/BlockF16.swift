@@ -47,3 +47,19 @@ public struct FormatF16: OrderedFormat {
         return Float(sum)
     }
 }
+
+/// Weights are made like activations: nearest, ties to even.
+extension FormatF16: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}
+
+extension FormatF16: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 15) * 1.m", meaning: "half precision")
+    }
+}

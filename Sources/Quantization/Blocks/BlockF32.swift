@@ -49,3 +49,18 @@ public struct FormatF32: OrderedFormat {
         return sum
     }
 }
+
+/// Weights are made like activations: the Floats as they are.
+extension FormatF32: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}
+
+extension FormatF32: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { .none }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(plain: block, value: load(block).float, formula: "x = (-1)^s * 2^(e - 127) * 1.m", meaning: "Float")
+    }
+}

@@ -71,3 +71,74 @@ public struct FormatQ2_K: BlockFormat {
         }
     }
 }
+
+/// Quantisation: a search in each sub-block, then scales and minima rounded to 4 bits, then codes for the rounded ones.
+/// Without importance errors count by magnitude and weigh |x|, and the largest scale and minimum become 15. With
+/// importance they count by square and weigh `importance * sqrt(mean of the super-block's squares + x^2)`, and d and
+/// dmin are searched for as well. Source: ggml `quantize_row_q2_K_ref`, `quantize_row_q2_K_impl`.
+extension FormatQ2_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            var subs: SubBlocks<16>
+            var scales = InlineArray<16, UInt8>(repeating: 0)
+            var (d, dmin): (Float, Float)
+            if let importance {
+                let variance = row.squares(start, 256) / 256
+                subs = SubBlocks(withMinima: row, from: start, maximum: 3, steps: .fine) { (x: Columns<16>, first) in
+                    x.weights(importance: Columns<16>(importance, from: first), variance: variance)
+                }
+                var minima = scales
+                d = positiveScale(subs.scales, weights: subs.weights, maximum: 15, codes: &scales)
+                dmin = positiveScale(subs.minima, weights: subs.weights, maximum: 15, codes: &minima)
+                for s in 0..<16 { scales[s] |= minima[s] << 4 }
+            } else {
+                let steps = ScaleSteps(first: -0.5, step: 0.1, count: 15)
+                subs = SubBlocks(withMinima: row, from: start, maximum: 3, steps: steps, absolute: true) {
+                    (x: Columns<16>, _) in x.map(\.magnitudes)
+                }
+                let (largest, largestMinimum) = (subs.scales.largest, subs.minima.largest)
+                (d, dmin) = (largest / 15, largestMinimum / 15)
+                let (inverse, inverseMinimum) = (15 / largest, 15 / largestMinimum)
+                for s in 0..<16 {
+                    let scale = largest > 0 ? nearestInteger(inverse * subs.scales[s]) : 0
+                    let minimum = largestMinimum > 0 ? nearestInteger(inverseMinimum * subs.minima[s]) : 0
+                    scales[s] = UInt8(truncatingIfNeeded: scale | minimum << 4)
+                }
+            }
+            let (packedD, packedMin) = (PackedHalf(d), PackedHalf(dmin))
+            for s in 0..<16 {
+                subs.codes.requantize(
+                    row, from: start, at: 16 * s, count: 16, scale: packedD.float * Float(scales[s] & 15),
+                    minimum: packedMin.float * Float(scales[s] >> 4), codes: 0...3)
+            }
+            return Block(scales: scales, codes: subs.codes.pairs, d: packedD, dmin: packedMin)
+        }
+    }
+}
+
+extension FormatQ2_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let (d, dmin) = (block.d.float, block.dmin.float)
+        return BlockScales(
+            d: d, scales: (0..<16).map { d * Float(block.scales[$0] & 15) }, dmin: dmin,
+            minima: (0..<16).map { dmin * Float(block.scales[$0] >> 4) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("scales", 16, "a 4-bit scale (low) and a 4-bit min (high) for each of 16 sub-blocks"),
+                    .bytes("qs", 64, "codes of 2 bits, four to a byte, 32 weights apart"),
+                    .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
+                ],
+                formula: "x = d * scale * q - dmin * min", codes: 0...3,
+                code: .init { j in [BitField(16 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2)] },
+                subScale: .init { sub in [BitField(sub, width: 4)] },
+                subMinimum: .init { sub in [BitField(sub, shift: 4, width: 4)] }))
+    }
+}

@@ -90,3 +90,103 @@ public struct FormatQ3_K: BlockFormat {
         }
     }
 }
+
+extension Scales6x16 {
+    /// Packs 16 scales, each 0...63.
+    init(_ scales: InlineArray<16, UInt8>) {
+        bytes = .init(repeating: 0)
+        for j in 0..<8 { bytes[j] = scales[j] & 15 | scales[j + 8] << 4 }
+        for j in 0..<16 { bytes[8 + j % 4] |= (scales[j] >> 4 & 3) << (j / 4 * 2) }
+    }
+}
+
+/// Quantisation: a search in each sub-block, then scales rounded to 6 bits, then codes for the rounded ones. Without
+/// importance errors weigh x^2 and the scale of largest magnitude becomes -32. With importance they weigh `importance *
+/// sqrt(twice the mean of the super-block's squares + x^2)`, and d is searched for as well.
+/// Source: ggml `quantize_row_q3_K_ref`, `quantize_row_q3_K_impl`.
+extension FormatQ3_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            var subs: SubBlocks<16>
+            var scales = InlineArray<16, UInt8>(repeating: 0)
+            var d: Float = 0
+            if let importance {
+                let variance = 2 * row.squares(start, 256) / 256
+                subs = SubBlocks(row, from: start) { (x: Columns<16>, first) in
+                    let w = x.weights(importance: Columns<16>(importance, from: first), variance: variance)
+                    var codes = x
+                    return (symmetricScale(x, weights: w, half: 4, codes: &codes), codes, w)
+                }
+                d = symmetricScale(subs.scales, weights: subs.weights, half: 32, codes: &scales)
+            } else {
+                subs = SubBlocks(row, from: start) { (x: Columns<16>, _) in
+                    var codes = x
+                    return (descendedScale(x, half: 4, codes: &codes), codes, nil)
+                }
+                let largest = subs.scales.largestMagnitude
+                if largest != 0 {
+                    let inverse = -32 / largest
+                    d = 1 / inverse
+                    for s in 0..<16 {
+                        let scale = Int8(truncatingIfNeeded: nearestInteger(inverse * subs.scales[s]))
+                        scales[s] = UInt8(bitPattern: max(-32, min(31, scale)) + 32)
+                    }
+                }
+            }
+            let (packedD, packedScales) = (PackedHalf(d), Scales6x16(scales))
+            for s in 0..<16 {
+                subs.codes.requantize(
+                    row, from: start, at: 16 * s, count: 16, scale: packedD.float * Float(Int32(scales[s]) - 32),
+                    codes: -4...3, offset: 4)
+            }
+            return Block(high: subs.codes.bits(2), codes: subs.codes.pairs, scales: packedScales, d: packedD)
+        }
+    }
+}
+
+/// `symmetricScale` of one sequence: the scales of a super-block.
+private func symmetricScale(
+    _ x: InlineArray<16, Float>, weights: InlineArray<16, Float>, half: Int32, codes: inout InlineArray<16, UInt8>
+) -> Float {
+    var (column, weightColumn) = (Columns<16>(repeating: Lanes()), Columns<16>(repeating: Lanes()))
+    for i in 0..<16 { (column[i][0], weightColumn[i][0]) = (x[i], weights[i]) }
+    var codeColumn = column
+    let scale = symmetricScale(column, weights: weightColumn, half: half, codes: &codeColumn)
+    for i in 0..<16 { codes[i] = UInt8(truncatingIfNeeded: Int32(codeColumn[i][0])) }
+    return scale[0]
+}
+
+extension FormatQ3_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let (d, scales) = (block.d.float, block.scales.values)
+        return BlockScales(d: d, scales: (0..<16).map { d * Float(scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("hmask", 32, "bit 2 of the codes, one bit a weight"),
+                    .bytes("qs", 64, "bits 0-1 of the codes, four to a byte, 32 weights apart"),
+                    .bytes("scales", 12, "a 6-bit scale for each of 16 sub-blocks: 4 bits in bytes 0-7, 2 in bytes 8-11"),
+                    .half("d", "unit of the scales"),
+                ],
+                formula: "x = d * (scale - 32) * (q - 4)", codes: 0...7,
+                code: .init(subtracted: 4) { j in
+                    [
+                        BitField(32 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2),
+                        BitField(j % 32, shift: j / 32, width: 1, place: 2),
+                    ]
+                },
+                subScale: .init(subtracted: 32) { sub in
+                    [
+                        BitField(96 + sub % 8, shift: sub / 8 * 4, width: 4),
+                        BitField(104 + sub % 4, shift: sub / 4 * 2, width: 2, place: 4),
+                    ]
+                }))
+    }
+}

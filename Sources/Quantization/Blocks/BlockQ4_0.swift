@@ -50,3 +50,47 @@ public struct FormatQ4_0: BlockFormat {
         }
     }
 }
+
+/// Quantisation. Without importance: `d = max / -8` with max the first value of largest magnitude and its sign, so that
+/// max becomes code 0, the one code without a counterpart; `q = x / d + 8` rounded half up. With importance: a search
+/// for d; an error weighs `importance * sqrt(mean of the row's squares + x^2)`.
+/// Source: ggml `quantize_row_q4_0_ref`, `quantize_row_q4_0_impl`.
+extension FormatQ4_0: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        if let importance {
+            return writeSearched(row, importance, into: &output) { x, w in
+                var codes = x
+                return (symmetricScale(x, weights: w, half: 8, codes: &codes), Lanes(), codes)
+            } block: { scale, _, codes in
+                Block(d: PackedHalf(scale), codes: codes.nibbles)
+            }
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let d = row.largest(start, 32) / -8
+            let id = inverse(d)
+            var codes = InlineArray<32, UInt8>(repeating: 0)
+            for j in 0..<32 { codes[j] = truncatedCode(row[start + j] * id + 8.5, atMost: 15) }
+            return Block(d: PackedHalf(d), codes: codes.nibbles)
+        }
+    }
+}
+
+extension FormatQ4_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = (q - 8) * d", codes: 0...15,
+                code: .init(subtracted: 8) { j in
+                    [BitField(2 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
+    }
+}

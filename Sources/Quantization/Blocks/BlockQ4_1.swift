@@ -54,3 +54,48 @@ public struct FormatQ4_1: BlockFormat {
         }
     }
 }
+
+/// Quantisation. Without importance: `d = (max - min) / 15`, `m = min`, `q = (x - m) / d` rounded half up. With
+/// importance: a search for d and m, m not above zero; an error weighs `importance * sqrt(mean of the row's squares +
+/// x^2)`. Source: ggml `quantize_row_q4_1_ref`, `quantize_row_q4_1_impl`.
+extension FormatQ4_1: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        if let importance {
+            return writeSearched(row, importance, into: &output) { x, w in
+                var codes = x
+                let found = scaleAndMinimum(x, weights: w, maximum: 15, steps: .fine, codes: &codes)
+                return (found.scale, found.minimum, codes)
+            } block: { scale, minimum, codes in
+                Block(d: PackedHalf(scale), m: PackedHalf(-minimum), codes: codes.nibbles)
+            }
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let (low, high) = row.range(start, 32)
+            let d = (high - low) / 15
+            let id = inverse(d)
+            var codes = InlineArray<32, UInt8>(repeating: 0)
+            for j in 0..<32 { codes[j] = truncatedCode((row[start + j] - low) * id + 0.5, atMost: 15) }
+            return Block(d: PackedHalf(d), m: PackedHalf(low), codes: codes.nibbles)
+        }
+    }
+}
+
+extension FormatQ4_1: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float, m: load(block).m.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .half("m", "minimum"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = q * d + m", codes: 0...15,
+                code: .init { j in
+                    [BitField(4 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
+    }
+}

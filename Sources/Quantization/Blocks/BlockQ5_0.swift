@@ -53,3 +53,50 @@ public struct FormatQ5_0: BlockFormat {
         }
     }
 }
+
+/// Quantisation. Without importance: `d = max / -16` with max the first value of largest magnitude and its sign;
+/// `q = x / d + 16` rounded half up. With importance as Q4_0.
+/// Source: ggml `quantize_row_q5_0_ref`, `quantize_row_q5_0_impl`.
+extension FormatQ5_0: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        if let importance {
+            return writeSearched(row, importance, into: &output) { x, w in
+                var codes = x
+                return (symmetricScale(x, weights: w, half: 16, codes: &codes), Lanes(), codes)
+            } block: { scale, _, codes in
+                Block(d: PackedHalf(scale), high: codes.fifthBits, codes: codes.nibbles)
+            }
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let d = row.largest(start, 32) / -16
+            let id = inverse(d)
+            var codes = InlineArray<32, UInt8>(repeating: 0)
+            for j in 0..<32 { codes[j] = truncatedCode(row[start + j] * id + 16.5, atMost: 31) }
+            return Block(d: PackedHalf(d), high: codes.fifthBits, codes: codes.nibbles)
+        }
+    }
+}
+
+extension FormatQ5_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qh", 4, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 16, "bits 0-3 of the codes, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = (q - 16) * d", codes: 0...31,
+                code: .init(subtracted: 16) { j in
+                    [
+                        BitField(6 + j % 16, shift: j / 16 * 4, width: 4),
+                        BitField(2 + j / 8, shift: j % 8, width: 1, place: 4),
+                    ]
+                }))
+    }
+}

@@ -57,3 +57,53 @@ public struct FormatQ5_1: BlockFormat {
         }
     }
 }
+
+/// Quantisation. Without importance: `d = (max - min) / 31`, `m = min`, `q = (x - m) / d` rounded half up. With
+/// importance as Q4_1. Source: ggml `quantize_row_q5_1_ref`, `quantize_row_q5_1_impl`.
+extension FormatQ5_1: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        if let importance {
+            return writeSearched(row, importance, into: &output) { x, w in
+                var codes = x
+                let found = scaleAndMinimum(x, weights: w, maximum: 31, steps: .fine, codes: &codes)
+                return (found.scale, found.minimum, codes)
+            } block: { scale, minimum, codes in
+                Block(d: PackedHalf(scale), m: PackedHalf(-minimum), high: codes.fifthBits, codes: codes.nibbles)
+            }
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let (low, high) = row.range(start, 32)
+            let d = (high - low) / 31
+            let id = inverse(d)
+            var codes = InlineArray<32, UInt8>(repeating: 0)
+            for j in 0..<32 {
+                codes[j] = UInt8(truncatingIfNeeded: truncated((row[start + j] - low) * id + 0.5))
+            }
+            return Block(d: PackedHalf(d), m: PackedHalf(low), high: codes.fifthBits, codes: codes.nibbles)
+        }
+    }
+}
+
+extension FormatQ5_1: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float, m: load(block).m.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .half("m", "minimum"),
+                    .bytes("qh", 4, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 16, "bits 0-3 of the codes, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = q * d + m", codes: 0...31,
+                code: .init { j in
+                    [
+                        BitField(8 + j % 16, shift: j / 16 * 4, width: 4),
+                        BitField(4 + j / 8, shift: j % 8, width: 1, place: 4),
+                    ]
+                }))
+    }
+}

@@ -76,3 +76,46 @@ public struct FormatQ5_K: BlockFormat {
         }
     }
 }
+
+/// Quantisation; see `encodeWithMinima`. Source: ggml `quantize_row_q5_K_ref`, `quantize_row_q5_K_impl`.
+extension FormatQ5_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let steps = ScaleSteps(first: -0.5, step: 0.1, count: 15)
+        writeBlocks(row, importance, into: &output) { start in
+            let found = encodeWithMinima(row, importance, from: start, maximum: 31, steps: steps)
+            return Block(
+                d: found.d, dmin: found.dmin, scales: found.scales, high: found.codes.bits(4),
+                codes: found.codes.nibbles)
+        }
+    }
+}
+
+extension FormatQ5_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        return block.scales.described(d: block.d.float, dmin: block.dmin.float)
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
+                    .bytes("scales", 12, "a 6-bit scale and a 6-bit min for each of 8 sub-blocks"),
+                    .bytes("qh", 32, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qs", 128, "bits 0-3 of the codes, two to a byte, 32 weights apart"),
+                ],
+                formula: "x = d * scale * q - dmin * min", codes: 0...31,
+                code: .init { j in
+                    [
+                        BitField(48 + j / 64 * 32 + j % 32, shift: j % 64 / 32 * 4, width: 4),
+                        BitField(16 + j % 32, shift: j / 32, width: 1, place: 4),
+                    ]
+                },
+                subScale: .init { sub in ScalesAndMinima6x8.scaleBits(sub, from: 4) },
+                subMinimum: .init { sub in ScalesAndMinima6x8.minimumBits(sub, from: 4) }))
+    }
+}

@@ -74,3 +74,71 @@ public struct FormatQ6_K: BlockFormat {
         }
     }
 }
+
+/// Quantisation: a search in each sub-block, errors weighing x^2 or the importance; the scale of largest magnitude
+/// becomes -128, the others are rounded in its units, then codes for the rounded scales.
+/// Source: ggml `quantize_row_q6_K_ref`, `quantize_row_q6_K_impl`.
+extension FormatQ6_K: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            var subs = SubBlocks<16>(row, from: start) { (x: Columns<16>, first) in
+                let w = if let importance { Columns<16>(importance, from: first) } else { x.map { $0 * $0 } }
+                var codes = x
+                return (symmetricScale(x, weights: w, half: 32, codes: &codes), codes, nil)
+            }
+            let largest = subs.scales.largestMagnitude
+            var block = Block(
+                low: .init(repeating: .init(repeating: 0)), high: .init(repeating: .init(repeating: 0)),
+                scales: .init(repeating: 0), d: PackedHalf(0))
+            if largest.magnitude < negligible { return block }
+            let inverse = -128 / largest
+            block.d = PackedHalf(1 / inverse)
+            for s in 0..<16 {
+                block.scales[s] = Int8(truncatingIfNeeded: min(127, nearestInteger(inverse * subs.scales[s])))
+                subs.codes.requantize(
+                    row, from: start, at: 16 * s, count: 16, scale: block.d.float * Float(block.scales[s]),
+                    codes: -32...31, offset: 32)
+            }
+            for part in 0..<2 {
+                for l in 0..<32 {
+                    let first = 128 * part + l
+                    let codes = (subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96])
+                    block.low[2 * part][l] = codes.0 & 15 | codes.2 << 4
+                    block.low[2 * part + 1][l] = codes.1 & 15 | codes.3 << 4
+                    block.high[part][l] = codes.0 >> 4 | (codes.1 >> 4) << 2 | (codes.2 >> 4) << 4 | (codes.3 >> 4) << 6
+                }
+            }
+            return block
+        }
+    }
+}
+
+extension FormatQ6_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let d = block.d.float
+        return BlockScales(d: d, scales: (0..<16).map { d * Float(block.scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("ql", 128, "bits 0-3 of the codes, two to a byte, 64 weights apart"),
+                    .bytes("qh", 64, "bits 4-5 of the codes, four to a byte, 32 weights apart"),
+                    .bytes("scales", 16, "an 8-bit scale with sign for each of 16 sub-blocks"),
+                    .half("d", "unit of the scales"),
+                ],
+                formula: "x = d * scale * (q - 32)", codes: 0...63,
+                code: .init(subtracted: 32) { j in
+                    [
+                        BitField(j / 128 * 64 + j % 64, shift: j % 128 / 64 * 4, width: 4),
+                        BitField(128 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2, place: 4),
+                    ]
+                },
+                subScale: .init(isSigned: true) { sub in [BitField(192 + sub)] }))
+    }
+}

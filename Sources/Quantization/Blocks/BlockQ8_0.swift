@@ -54,3 +54,45 @@ public struct FormatQ8_0: ActivationFormat {
         }
     }
 }
+
+/// Quantisation of weights: `d = amax / 127`, `q = x * (1 / d)` rounded half away from zero. Activations are rounded
+/// otherwise. Source: ggml `quantize_row_q8_0_ref`.
+extension FormatQ8_0: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            let encoded = WeightCodes(row, from: start)
+            return Block(d: PackedHalf(encoded.d), codes: encoded.codes)
+        }
+    }
+}
+
+/// The codes of one block of 32 as ggml's portable code makes them for Q8_0 and Q8_1.
+struct WeightCodes {
+    let d: Float
+    var codes = InlineArray<32, Int8>(repeating: 0)
+    /// The sum of the codes.
+    var sum: Int32 = 0
+
+    @inline(__always)
+    init(_ row: Span<Float>, from start: Int) {
+        d = row.largest(start, 32).magnitude / 127
+        let id = inverse(d)
+        for j in 0..<32 {
+            codes[j] = Int8(truncatingIfNeeded: roundedAway(row[start + j] * id))
+            sum += Int32(codes[j])
+        }
+    }
+}
+
+extension FormatQ8_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [.half("d", "scale"), .bytes("qs", 32, "codes of 8 bits with sign")],
+                formula: "x = q * d", codes: -128...127,
+                code: .init(isSigned: true) { j in [BitField(2 + j)] }))
+    }
+}

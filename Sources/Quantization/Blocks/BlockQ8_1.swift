@@ -54,3 +54,14 @@ public struct FormatQ8_1: ActivationFormat {
         }
     }
 }
+
+/// As weights: Q8_0's codes, `s` the sum of the codes times d. Source: ggml `quantize_row_q8_1_ref`.
+extension FormatQ8_1: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            let encoded = WeightCodes(row, from: start)
+            return Block(
+                d: PackedHalf(encoded.d), s: PackedHalf(Float(encoded.sum) * encoded.d), codes: encoded.codes)
+        }
+    }
+}

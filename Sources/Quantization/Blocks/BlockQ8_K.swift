@@ -82,3 +82,10 @@ private func largestMagnitude(_ values: Span<Float>) -> Float {
     for j in 0..<256 where values[j].bitPattern & 0x7fff_ffff == largest { return values[j] }
     return 0
 }
+
+/// Weights are made like activations: as activations.
+extension FormatQ8_K: EncodableFormat {
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        encodeActivations(row, into: &output)
+    }
+}

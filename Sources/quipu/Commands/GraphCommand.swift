@@ -10,6 +10,7 @@ struct GraphCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "graph",
         abstract: "The operations of a forward pass, in order, with llama.cpp's names.",
+        usage: "quipu graph [MODEL] [options]",
         discussion: """
             Nothing is run. Graphviz draws the dot format; one layer is about as much as it can.
 
@@ -25,13 +26,14 @@ struct GraphCommand: ParsableCommand {
 
     func validate() throws {
         if tokens < 1 { throw ValidationError("--tokens takes 1 or more") }
+        if printing.json, format == .dot { throw ValidationError("give --json or --format dot") }
     }
 
     func run() throws {
-        let model = try Llama(file: try ModelArgument.open(model))
+        let model = try ModelArgument.llama(model)
         let layers = model.configuration.layers
         if let layer, !(0..<layers).contains(layer) {
-            throw InputError("--layer \(layer): the model has layers 0 to \(layers - 1)")
+            throw InputError("\(model.file.path): there is no layer \(layer); the model has layers 0 to \(layers - 1).")
         }
         let session = try Session(model, positions: tokens, threads: 1)
         let pass = try session.pass(over: Array(repeating: 0, count: tokens))

@@ -7,6 +7,7 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "What is in a GGUF file: header, metadata, tensors, real bits per weight.",
+        usage: "quipu inspect [MODEL] [options]",
         discussion: """
             Any GGUF file can be listed, whatever its architecture and formats.
 
@@ -23,6 +24,12 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "With --json: long metadata arrays to their end.") var wholeArrays = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
+    func validate() throws {
+        if offset < 0 { throw ValidationError("--offset takes 0 or more") }
+        if count < 1 { throw ValidationError("--count takes 1 or more") }
+        if bytes != nil, tensors || metadata { throw ValidationError("give --bytes, or --tensors and --metadata") }
+    }
+
     func run() throws {
         let file = try ModelArgument.open(model)
         guard let bytes else {
@@ -31,15 +38,11 @@ struct InspectCommand: ParsableCommand {
             if metadata { sections.insert(.metadata) }
             return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
         }
-        guard let info = file.tensor(named: bytes) else {
-            let near = nearest(to: bytes, in: file.tensors.map(\.name))
-            throw InputError(
-                "\(file.path): there is no tensor '\(bytes)'."
-                    + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?") + " --tensors lists them.")
+        let info = try ModelArgument.tensor(bytes, in: file)
+        guard offset < info.byteCount else {
+            throw InputError("\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
         }
-        guard offset >= 0, offset < info.byteCount, count > 0 else {
-            throw InputError("'\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) --count \(count) is outside")
-        }
-        try printing.print(BytesReport(info, in: file, range: offset..<min(info.byteCount, offset + count)))
+        try printing.print(
+            BytesReport(info, in: file, range: offset..<offset + min(count, info.byteCount - offset)))
     }
 }

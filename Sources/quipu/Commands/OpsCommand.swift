@@ -6,6 +6,7 @@ struct OpsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ops",
         abstract: "List the operations of a trace.",
+        usage: "quipu ops [TRACE] [options]",
         discussion: """
             Example:
               quipu ops trace.db --layer 3
@@ -27,14 +28,22 @@ struct OpsCommand: ParsableCommand {
             (layer == nil || op.layer == layer) && (kind == nil || op.kind == kind?.uppercased())
                 && pattern?.keepsValues(of: op.name) ?? true
         }
-        guard !operations.isEmpty else {
-            let kinds = Set(all.map(\.kind)).sorted().joined(separator: ", ")
-            throw InputError(
-                all.isEmpty
-                    ? "\(store.path): no operations were recorded (--capture \(run.capture))"
-                    : "no operation fits; kinds are \(kinds), layers \(all.compactMap(\.layer).min() ?? 0) to \(all.compactMap(\.layer).max() ?? 0)"
-            )
-        }
+        if operations.isEmpty { throw noneFits(all, store, run) }
         try printing.print(OpsReport(trace: store.path, run: run, step: place.step, operations: operations))
+    }
+
+    private func noneFits(_ all: [RecordedOperation], _ store: TraceStore, _ run: RecordedRun) -> InputError {
+        guard !all.isEmpty else {
+            return InputError(
+                run.isComplete
+                    ? "\(store.path): the run recorded no operations (--capture \(run.capture)). Trace again with more."
+                    : "\(store.path): the run was cut off before an operation of step \(place.step) was written.")
+        }
+        let kinds = Set(all.map(\.kind)).sorted().joined(separator: ", ")
+        let near = name.map { nearest(to: $0, in: all.map(\.name)) } ?? []
+        return InputError(
+            "\(store.path): no operation fits."
+                + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?")
+                + " Layers are 0 to \(all.compactMap(\.layer).max() ?? 0); kinds are \(kinds).")
     }
 }

@@ -6,13 +6,18 @@ struct SQLCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sql",
         abstract: "Ask a trace anything, in SQL. Reads only.",
+        usage: "quipu sql [TRACE] STATEMENT [options]",
         discussion: """
-            Tables: model, metadata, weight, run, token, pass, op, op_input, tensor, gqa_map, attention_head, kv_cache,
-            logit. Views: v_op, v_layer, v_attention_group, v_roofline. Functions over blobs: f32(blob, i), f16(blob, i),
-            row(blob, i, n) as a JSON array, dot(a, b).
+            Tables: model, metadata, weight, run, token, pass, op, op_input, tensor, gqa_map, attention_head, kv_cache, \
+            logit. Views: v_op, v_layer, v_attention_group, v_roofline. Functions over the blobs of table tensor: \
+            f32(blob, i) and f16(blob, i) give element i; row(blob, i, n) gives row i of n elements as a JSON array; \
+            dot(a, b) sums the products of two rows or blobs.
 
             Example:
               quipu sql trace.db "SELECT name, rms FROM op ORDER BY rms DESC LIMIT 5"
+
+            Example:
+              quipu sql trace.db "SELECT dot(row(data, 0, 8), row(data, 1, 8)) FROM tensor"
             """)
 
     @Argument(
@@ -21,14 +26,14 @@ struct SQLCommand: ParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if !(1...2).contains(arguments.count) { throw ValidationError("give a trace and a statement, or a statement") }
+        _ = try LeadingFile(arguments, file: "trace", rest: "a statement, such as \"SELECT * FROM run\"")
     }
 
     func run() throws {
-        let store = try LastTrace.open(arguments.count == 2 ? arguments[0] : nil)
-        var columns: [String] = []
-        var rows: [[TraceStore.SQLValue]] = []
-        try store.query(arguments.last!, columns: { columns = $0 }, row: { rows.append($0) })
-        try printing.print(SQLReport(columns: columns, rows: rows))
+        let query = try LeadingFile(arguments, file: "trace", rest: "a statement")
+        let store = try LastTrace.open(query.file)
+        var report = SQLReport(keepsBlobs: printing.json)
+        try store.query(query.rest, columns: { report.columns = $0 }, row: { report.add($0) })
+        try printing.print(report)
     }
 }

@@ -6,9 +6,11 @@ struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
         abstract: "Print a recorded tensor: heat map, numbers, statistics.",
+        usage: "quipu show [TRACE] TENSOR [options]",
         discussion: """
-            TENSOR is a name and, in brackets, indices from 0 with ne0 first: Qcur-3[12,4], kq-0[:,2], ffn_out-5[0:64].
-            Where a name occurs more than once, #k picks one by order; without it, the last.
+            TENSOR is a name as `quipu ops` lists it and, in brackets, indices from 0, fastest dimension (ne0) first: \
+            kq-0[:,2], ffn_out-5[0:64], Qcur-3[-1]. Where several operations have one name, #k picks one by order, as in \
+            Qcur-0#1; without it, the last.
 
             Example:
               quipu show trace.db 'kq_soft_max-3[:,:,0]'
@@ -20,14 +22,15 @@ struct ShowCommand: ParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if !(1...2).contains(arguments.count) { throw ValidationError("give a trace and a tensor, or a tensor") }
+        _ = try LeadingFile(arguments, file: "trace", rest: "a tensor, such as 'kq_soft_max-0[:,:,0]'")
     }
 
     func run() throws {
-        let address = try TensorAddress(arguments.last!)
-        let store = try LastTrace.open(arguments.count == 2 ? arguments[0] : nil)
-        let run = try store.run(id: place.run)
-        let operation = try store.operation(address, run: run, step: place.step)
+        let place = try LeadingFile(arguments, file: "trace", rest: "a tensor")
+        let address = try TensorAddress(place.rest)
+        let store = try LastTrace.open(place.file)
+        let run = try store.run(id: self.place.run)
+        let operation = try store.operation(address, run: run, step: self.place.step)
         let ranges = try address.ranges(in: operation.shape)
         let values = try store.values(of: operation, in: run)
         try printing.print(

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import GGUF
 import Presentation
 import Tokenization
 
@@ -8,6 +7,7 @@ struct TokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize",
         abstract: "How a text becomes token ids.",
+        usage: "quipu tokenize [MODEL] (TEXT | --file PATH) [options]",
         discussion: """
             A GGUF file with nothing but a vocabulary is enough.
 
@@ -24,16 +24,17 @@ struct TokenizeCommand: ParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if arguments.count > 2 { throw ValidationError("a model and one text; quote a text of several words") }
+        if arguments.count > 2 { throw ValidationError("give a model and one text; quote a text of several words") }
         if file != nil, arguments.count > 1 { throw ValidationError("give the text or --file, not both") }
-        if file == nil, arguments.isEmpty { throw ValidationError("give a text, or --file") }
+        if file == nil, arguments.isEmpty { throw ValidationError("give a model and a text, or --file") }
+        if file == nil, arguments.count == 1, ModelArgument.fallback == nil {
+            throw ValidationError("give a model and a text; the model may be left out if QUIPU_MODEL names one")
+        }
     }
 
     func run() throws {
         let model = file != nil ? arguments.first : arguments.count == 2 ? arguments[0] : nil
-        let gguf = try ModelArgument.open(model)
-        let tokenizer = try Tokenizer(metadata: gguf.metadata)
-        for warning in tokenizer.vocabulary.warnings { Terminal.complain("quipu: warning: \(warning)") }
+        let tokenizer = try ModelArgument.tokenizer(model)
         let bytes = try file.map(Self.read) ?? Array(arguments.last!.utf8)
         if steps {
             let result = tokenizer.encodeWithSteps(
@@ -46,10 +47,14 @@ struct TokenizeCommand: ParsableCommand {
 
     private static func read(_ path: String) throws -> [UInt8] {
         if path == "-" { return Array(try FileHandle.standardInput.readToEnd() ?? Data()) }
-        do {
-            return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch {
-            throw InputError("\(path): the text cannot be read (\(error.localizedDescription))")
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw InputError("\(path): found no such file, expected a text to read. Check the path.")
         }
+        if isDirectory.boolValue { throw InputError("\(path): found a directory, expected a text file. Name a file inside it.") }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw InputError("\(path): the file cannot be read. Check its permissions.")
+        }
+        return Array(data)
     }
 }

@@ -12,9 +12,10 @@ struct TraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Run a prompt and record every operation.",
+        usage: "quipu trace [MODEL] --prompt TEXT [options]",
         discussion: """
-            Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next
-            tokens. The trace is one SQLite file; `ops`, `show` and `sql` read it.
+            Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
+            tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
 
             Example:
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
@@ -43,44 +44,61 @@ struct TraceCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if generate < 0 { throw ValidationError("--generate takes 0 or more") }
+        if !(0...1_000_000_000).contains(generate) { throw ValidationError("--generate takes 0 to 1000000000") }
         if force && append { throw ValidationError("--force replaces a trace, --append adds to it; give one of them") }
         if Self.bytes(maxSize) == nil { throw ValidationError("--max-size takes a number with K, M or G, as in 2G") }
     }
 
     func run() async throws {
         let start = ContinuousClock.now
-        let model = try Llama(file: try ModelArgument.open(model))
-        for warning in model.tokenizer.vocabulary.warnings { Terminal.complain("quipu: warning: \(warning)") }
+        let model = try ModelArgument.llama(model)
         let ids = model.tokenizer.encode(prompt)
         guard !ids.isEmpty else { throw LlamaError.emptyPrompt }
         let capture = Capture(capture, names: only.flatMap { $0.split(separator: ",").map(String.init) })
-        let size = try TraceEstimate(
-            model: model, capture: capture, promptTokens: ids.count, decodes: max(0, generate - 1))
+        let decodes = max(0, generate - 1)
+        // The session refuses what is too long, before anything is sized or written.
+        let session = try Session(model, positions: ids.count + decodes, threads: threads.count)
+        let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
         if estimate { return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate)) }
         try size.check(limit: Self.bytes(maxSize)!)
 
         let path = output ?? Self.freeName()
-        // The session checks the length before a file appears.
-        let session = try Session(model, positions: ids.count + max(0, generate - 1), threads: threads.count)
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
-        let recorder = try TraceRecorder(
+        LastTrace.remember(path)
+        let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
                 prompt: prompt, sampling: sampling.options, threads: threads.count, kernels: "reference",
                 capture: capture, engineVersion: Quipu.version))
-        var tracing = Tracing(session: session, recorder: recorder, sampler: Sampler(sampling.options))
+        var tracing = Tracing(
+            session: session, recorder: recorder, sampler: Sampler(sampling.options),
+            progress: Progress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
-        try tracing.run(ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0) })
-        try await recorder.finish(nanoseconds: start.duration(to: .now).nanoseconds)
-        LastTrace.remember(path)
+        try await record(&tracing, ids, path: path, since: start)
 
-        let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         let report = TraceReport(
             tracing.outcome(path: path, bytes: bytes, wallNs: start.duration(to: .now).nanoseconds, capture: capture),
-            model: model)
+            model: model, program: Quipu.calledAs)
         if !printing.json { Terminal.write("\n\n") }
         try printing.print(report)
+    }
+
+    /// Runs to the end; what a run leaves that does not get there is a readable trace too.
+    private func record(
+        _ tracing: inout Tracing, _ ids: [Int], path: String, since start: ContinuousClock.Instant
+    ) async throws {
+        do {
+            try tracing.run(ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0.withoutControls) })
+            try await tracing.recorder.finish(nanoseconds: start.duration(to: .now).nanoseconds)
+        } catch {
+            tracing.progress.end()
+            try? tracing.recorder.abandon()
+            if error is CancellationError {
+                Terminal.complain("\nquipu: stopped. \(path) holds what was recorded until then (run.complete is 0).")
+            }
+            throw error
+        }
     }
 
     /// `trace.db`, or the first of `trace-2.db`, `trace-3.db`, … that does not exist.

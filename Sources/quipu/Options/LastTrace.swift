@@ -20,11 +20,25 @@ enum LastTrace {
         try? Data((absolute + "\n").utf8).write(to: note, options: .atomic)
     }
 
+    /// Opens the trace for reading, and says on standard error if a run in it lacks its end.
     static func open(_ path: String?) throws -> TraceStore {
-        if let path { return try TraceStore.open(path: path) }
+        let store = try TraceStore.open(path: try path ?? remembered())
+        for run in try store.runs() where !run.isComplete {
+            Terminal.complain(
+                "quipu: note: run \(run.id) of \(store.path) was cut off before its end, or is still being written; "
+                    + "what it holds can be read")
+        }
+        return store
+    }
+
+    private static func remembered() throws -> String {
         guard let text = try? String(contentsOf: note, encoding: .utf8) else {
             throw InputError("no trace was named, and none was written before; run `quipu trace MODEL --prompt \"…\"`")
         }
-        return try TraceStore.open(path: text.trimmingCharacters(in: .newlines))
+        let path = text.trimmingCharacters(in: .newlines)
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw InputError("the last trace written, \(path), is no longer there; name another trace, or write one again")
+        }
+        return path
     }
 }

@@ -1,17 +1,63 @@
 import ArgumentParser
 import Foundation
 import GGUF
+import Recording
+import LlamaModel
+import Tokenization
 
 /// Which model a command works on.
 enum ModelArgument {
-    static let help = ArgumentHelp("A .gguf file; of a split model, its first part. Without one, $QUIPU_MODEL.")
+    static let help = ArgumentHelp("A .gguf file; of a split model, its first part. (default: $QUIPU_MODEL)")
+
+    /// The model that commands use when none is named.
+    static var fallback: String? {
+        ProcessInfo.processInfo.environment["QUIPU_MODEL"].flatMap { $0.isEmpty ? nil : $0 }
+    }
 
     /// - Throws: `InputError` if none was named, `GGUFError` if it cannot be read.
     static func open(_ path: String?) throws -> GGUFFile {
-        let fallback = ProcessInfo.processInfo.environment["QUIPU_MODEL"] ?? ""
-        guard let path = path ?? (fallback.isEmpty ? nil : fallback) else {
+        guard let path = path ?? fallback else {
             throw InputError("no model was named; give a path to a .gguf file, or set QUIPU_MODEL to one")
         }
         return try GGUFFile(path: path)
+    }
+
+    /// The model, ready to run. What is odd about its vocabulary is said on standard error.
+    static func llama(_ path: String?) throws -> Llama {
+        let file = try open(path)
+        let model = try naming(file) { try Llama(file: file) }
+        warn(about: model.tokenizer, of: file)
+        return model
+    }
+
+    /// The tokenizer alone; the file need hold nothing else.
+    static func tokenizer(_ path: String?) throws -> Tokenizer {
+        let file = try open(path)
+        let tokenizer = try naming(file) { try Tokenizer(metadata: file.metadata) }
+        warn(about: tokenizer, of: file)
+        return tokenizer
+    }
+
+    /// A tokenizer knows metadata, not files; a message names the file.
+    private static func naming<Result>(_ file: GGUFFile, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as TokenizationError {
+            throw InputError("\(file.path): \(error). `quipu inspect` still lists the file.")
+        }
+    }
+
+    private static func warn(about tokenizer: Tokenizer, of file: GGUFFile) {
+        for warning in tokenizer.vocabulary.warnings { Terminal.complain("quipu: \(file.path): warning: \(warning)") }
+    }
+
+    /// - Throws: `InputError` with the names that come near if the file has no such tensor.
+    static func tensor(_ name: String, in file: GGUFFile) throws -> TensorInfo {
+        if let info = file.tensor(named: name) { return info }
+        let near = nearest(to: name, in: file.tensors.map(\.name))
+        throw InputError(
+            "\(file.path): there is no tensor '\(name)'."
+                + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?")
+                + " `quipu inspect --tensors` lists them.")
     }
 }

@@ -11,7 +11,7 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON document instead of a page for people.")
     var json = false
 
-    @Option(help: "Colours: on a terminal (auto), always, or never. NO_COLOR is respected.")
+    @Option(help: "Colours on a terminal (auto), always, or never; auto respects NO_COLOR.")
     var color = Color.auto
 
     var style: Style {

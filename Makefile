@@ -1,0 +1,38 @@
+# `make demo` and `make test` are the two commands a newcomer needs; both set up what they need by themselves.
+
+SMOLLM2 := downloads/SmolLM2-135M-Instruct.Q4_1.gguf
+QUIPU := .build/release/quipu
+CONFORMANCE := Tests/Conformance/.venv/bin
+
+.PHONY: demo test build setup model-smollm2 conformance format lint clean
+
+demo: build model-smollm2
+	$(QUIPU) trace $(SMOLLM2) --prompt "The capital of France is" --generate 16 --output demo-trace.db --force
+
+# Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
+test: setup
+	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
+	swift test -c release --disable-testable-imports
+
+build: setup
+	swift build -c release --product quipu
+
+setup:
+	@scripts/setup.sh
+
+model-smollm2:
+	python3 scripts/fetch_smollm2.py
+
+# Against the real ggml and llama.cpp, from PyPI; WHOLE_PASS=1 builds llama.cpp first, which takes minutes.
+conformance: build model-smollm2
+	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+clean:
+	rm -rf .build Tests/Conformance/.venv demo-trace.db

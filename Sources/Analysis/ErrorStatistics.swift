@@ -1,0 +1,93 @@
+import RealModule
+
+/// How far some numbers are from what they stand for, gathered row by row.
+///
+/// Sums are in Double. Add rows in a fixed order and merge in a fixed order: then results do not depend on threads.
+public struct ErrorStatistics: Sendable {
+    /// Values compared.
+    public private(set) var count = 0
+    public private(set) var maximum: Float = 0
+    private var squaredError = 0.0
+    private var absoluteError = 0.0
+    private var squaredReference = 0.0
+    private var squaredOther = 0.0
+    private var products = 0.0
+    /// Errors by the upper bits of their magnitude; empty until a quantile can be asked for.
+    private var histogram: [UInt32]
+
+    /// Exponent and 8 bits of mantissa: neighbouring buckets are 0.4 % apart.
+    private static let droppedBits: UInt32 = 15
+    private static let buckets = 1 << 16
+
+    /// - Parameter quantiles: whether `p95` will be asked for, which takes 256 KiB.
+    public init(quantiles: Bool = true) {
+        histogram = quantiles ? Array(repeating: 0, count: Self.buckets) : []
+    }
+
+    /// - Precondition: as many values in both, all of them finite in `reference`.
+    public mutating func add(reference: Span<Float>, other: Span<Float>) {
+        precondition(reference.count == other.count, "\(reference.count) values against \(other.count)")
+        count += reference.count
+        for i in 0..<reference.count {
+            let (x, y) = (Double(reference[i]), Double(other[i]))
+            let error = abs(other[i] - reference[i])
+            squaredError += (y - x) * (y - x)
+            absoluteError += abs(y - x)
+            squaredReference += x * x
+            squaredOther += y * y
+            products += x * y
+            maximum = max(maximum, error)
+            if !histogram.isEmpty { histogram[Int(error.bitPattern >> Self.droppedBits)] += 1 }
+        }
+    }
+
+    /// Adds what another gathered.
+    public mutating func merge(_ other: ErrorStatistics) {
+        count += other.count
+        maximum = max(maximum, other.maximum)
+        squaredError += other.squaredError
+        absoluteError += other.absoluteError
+        squaredReference += other.squaredReference
+        squaredOther += other.squaredOther
+        products += other.products
+        if other.histogram.isEmpty {
+            histogram = []
+        } else if !histogram.isEmpty {
+            for bucket in histogram.indices { histogram[bucket] += other.histogram[bucket] }
+        }
+    }
+
+    /// Mean squared error, in the square of the values' unit.
+    public var mse: Double { count > 0 ? squaredError / Double(count) : 0 }
+    public var rmse: Double { mse.squareRoot() }
+    /// Mean square of the reference, in the same unit.
+    public var referenceMeanSquare: Double { count > 0 ? squaredReference / Double(count) : 0 }
+    public var meanAbsolute: Double { count > 0 ? absoluteError / Double(count) : 0 }
+
+    /// Root of (squared error / squared reference): 0.01 is an error of 1 %. 0 if both are 0.
+    public var relativeRMSE: Double { squaredError == 0 ? 0 : (squaredError / squaredReference).squareRoot() }
+
+    /// Signal to quantisation noise, `10 log10(Σx² / Σ(x - y)²)`, in decibels; infinite without error.
+    public var sqnr: Double { squaredError == 0 ? .infinity : 10 * Double.log10(squaredReference / squaredError) }
+
+    /// Cosine of the angle between the two as vectors; 1 if both are 0.
+    public var cosine: Double {
+        if squaredReference == 0, squaredOther == 0 { return 1 }
+        return products / (squaredReference * squaredOther).squareRoot()
+    }
+
+    /// The magnitude that 95 % of the errors do not pass, to 0.4 %; `nil` if quantiles were not gathered.
+    public var p95: Double? {
+        guard !histogram.isEmpty, count > 0 else { return nil }
+        let rank = (count * 95 + 99) / 100
+        var seen = 0
+        for (bucket, number) in histogram.enumerated() {
+            seen += Int(number)
+            if seen >= rank {
+                let upper = Float(bitPattern: (UInt32(bucket) + 1) << Self.droppedBits).nextDown
+                return Double(bucket == 0 ? 0 : min(upper, maximum))
+            }
+        }
+        return Double(maximum)
+    }
+}

@@ -1,0 +1,84 @@
+/// Text made to fit the page.
+extension String {
+    /// Columns the text takes on a terminal: East Asian wide characters and emoji take two, combining ones none.
+    var displayWidth: Int { reduce(0) { $0 + $1.displayWidth } }
+
+    /// The text in at most `width` columns, the end replaced by `…` if it was longer.
+    func cut(to width: Int) -> String {
+        guard displayWidth > width else { return self }
+        var (text, used) = ("", 0)
+        for character in self {
+            guard used + character.displayWidth < width else { break }
+            text.append(character)
+            used += character.displayWidth
+        }
+        return text + "…"
+    }
+
+    func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - displayWidth)) }
+
+    func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }
+
+    /// Control characters as pictures, so that no text from a file or a model moves the cursor; line ends and tabs stay.
+    public var withoutControls: String { picturing { $0 != "\n" && $0 != "\t" } }
+
+    /// The same on one line: line ends and tabs are pictures too.
+    var onOneLine: String { picturing { _ in true } }
+
+    private func picturing(_ isMeant: (Unicode.Scalar) -> Bool) -> String {
+        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control && isMeant($0) }) else { return self }
+        var scalars = UnicodeScalarView()
+        for scalar in unicodeScalars {
+            guard scalar.properties.generalCategory == .control, isMeant(scalar) else {
+                scalars.append(scalar)
+                continue
+            }
+            switch scalar.value {
+            case 0x0A: scalars.append("⏎")
+            case 0..<0x20: scalars.append(Unicode.Scalar(0x2400 + scalar.value)!)
+            case 0x7F: scalars.append("␡")
+            default: scalars.append("\u{FFFD}")
+            }
+        }
+        return String(scalars)
+    }
+}
+
+extension [String] {
+    /// The words in lines of at most `width` columns, each line but the first indented.
+    ///
+    /// - Parameter paint: dresses a word; its escape sequences take no columns.
+    func wrapped(
+        to width: Int, separator: String = " ", indent: String = "  ", paint: (String) -> String = { $0 }
+    ) -> [String] {
+        var lines: [String] = []
+        var (line, used) = ("", 0)
+        for word in self {
+            let word = word.cut(to: width - indent.count)
+            if used == 0 {
+                (line, used) = (paint(word), word.displayWidth)
+            } else if used + separator.displayWidth + word.displayWidth <= width {
+                line += separator + paint(word)
+                used += separator.displayWidth + word.displayWidth
+            } else {
+                lines.append(line)
+                (line, used) = (indent + paint(word), indent.count + word.displayWidth)
+            }
+        }
+        return lines + [line]
+    }
+}
+
+extension Character {
+    fileprivate var displayWidth: Int {
+        guard let scalar = unicodeScalars.first else { return 0 }
+        if scalar.properties.isEmojiPresentation || unicodeScalars.contains("\u{FE0F}") { return 2 }
+        switch scalar.value {
+        case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0x33FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xA000...0xA4CF,
+            0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x20000...0x3FFFD:
+            return 2
+        default:
+            return scalar.properties.generalCategory == .nonspacingMark ? 0 : 1
+        }
+    }
+}

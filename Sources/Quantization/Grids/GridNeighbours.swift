@@ -1,0 +1,80 @@
+/// Where to look in a grid for codes that are not a point of it: the points at the smallest distances.
+struct GridNeighbours: Sendable {
+    let grid: Grid
+    /// Codes of a point: eight of 2 bits or four of 3.
+    let length: Int
+    /// The codes of each point, one a lane.
+    private let points: [SIMD8<Int8>]
+    /// By packed codes: the index of a point, or for codes that are no point the complement of a place in `lists`.
+    private let places: [Int32]
+    /// Lists of indices, the nearest first, then in order; before each its length.
+    private let lists: [UInt16]
+
+    static let iq2_xxs = GridNeighbours(.iq2_xxs, length: 8, distances: 2)
+    static let iq2_xs = GridNeighbours(.iq2_xs, length: 8, distances: 2)
+    static let iq2_s = GridNeighbours(.iq2_s, length: 8, distances: 1)
+    static let iq3_xxs = GridNeighbours(.iq3_xxs, length: 4, distances: 2)
+    static let iq3_s = GridNeighbours(.iq3_s, length: 4, distances: 3)
+    static let iq1 = GridNeighbours(.iq1, length: 8, distances: 3)
+
+    /// - Parameter distances: how many different distances count as near. Source: ggml `iq2xs_init_impl`,
+    ///   `iq3xs_init_impl` (`nwant`).
+    private init(_ grid: Grid, length: Int, distances: Int) {
+        self.grid = grid
+        self.length = length
+        let (bits, top): (Int, Int8) = length == 8 ? (2, 2) : (3, 7)
+        func unpacked(_ packed: Int) -> SIMD8<Int8> {
+            var codes = SIMD8<Int8>()
+            for i in 0..<length { codes[i] = Int8(packed >> (bits * i) & (1 << bits - 1)) }
+            return codes
+        }
+        let points = grid.codes.map { unpacked(Int($0)) }
+        var places = [Int32](repeating: 0, count: 1 << (bits * length))
+        for (index, packed) in grid.codes.enumerated() { places[Int(packed)] = Int32(index) + 1 }
+        var lists: [UInt16] = []
+        for packed in places.indices {
+            guard places[packed] == 0 else {
+                places[packed] -= 1
+                continue
+            }
+            let codes = unpacked(packed)
+            guard (0..<length).allSatisfy({ codes[$0] <= top }) else { continue }
+            places[packed] = ~Int32(lists.count)
+            let near = Self.nearest(codes, points, distances: distances)
+            lists.append(UInt16(near.count))
+            lists += near
+        }
+        (self.points, self.places, self.lists) = (points, places, lists)
+    }
+
+    private static func nearest(_ codes: SIMD8<Int8>, _ points: [SIMD8<Int8>], distances: Int) -> [UInt16] {
+        // At most eight times 2^2 or four times 7^2.
+        var found = [[UInt16]](repeating: [], count: 197)
+        for index in points.indices {
+            let difference = points[index] &- codes
+            let squares = difference &* difference
+            var distance = 0
+            for i in 0..<8 { distance += Int(squares[i]) }
+            found[distance].append(UInt16(index))
+        }
+        return found.filter { !$0.isEmpty }.prefix(distances).flatMap { $0 }
+    }
+
+    /// The index of the point with these codes, if there is one.
+    @inline(__always)
+    func index(_ packed: UInt16) -> Int? {
+        let place = places[Int(packed)]
+        return place < 0 ? nil : Int(place)
+    }
+
+    /// The indices to consider instead of codes that are no point.
+    @inline(__always)
+    func near(_ packed: UInt16) -> ArraySlice<UInt16> {
+        let start = Int(~places[Int(packed)])
+        return lists[start + 1..<start + 1 + Int(lists[start])]
+    }
+
+    /// Code i of a point.
+    @inline(__always)
+    func code(_ index: Int, _ i: Int) -> Int8 { points[index][i] }
+}

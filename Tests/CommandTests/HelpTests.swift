@@ -1,0 +1,74 @@
+import TestSupport
+import Testing
+
+@Suite struct HelpTests {
+    static let commands = [
+        ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"], ["quant", "compare"],
+    ]
+
+    @Test(arguments: commands)
+    func saysWhatAndHowWithinThePage(command: [String]) throws {
+        let help = try Workbench().quipu(command + ["--help"])
+        #expect(help.status == 0)
+        #expect(help.errors == "")
+        #expect(help.lines[0].hasPrefix("OVERVIEW: ") && help.lines[0].count > 30)
+        #expect(help.output.contains("USAGE: quipu \(command.joined(separator: " ")) "))
+        for line in help.lines { #expect(line.count <= 80, "\(line)") }
+    }
+
+    /// An example that does not work as written teaches people that the manual is wrong.
+    @Test(arguments: commands + [[]])
+    func examplesWorkAsWritten(command: [String]) throws {
+        let bench = try Workbench()
+        try bench.addTrace()
+        let help = try bench.quipu(command + ["--help"])
+        let examples = Self.examples(in: help)
+        #expect(!examples.isEmpty)
+        for example in examples {
+            let outcome = try bench.shell(example)
+            #expect(outcome.status == 0, "\(example): \(outcome.errors)")
+            #expect(outcome.output.count > 10, "\(example)")
+        }
+    }
+
+    private static func examples(in help: Outcome) -> [String] {
+        help.lines.indices.filter { help.lines[$0] == "Example:" }.map { place in
+            // A long example is wrapped by the help's width.
+            help.lines[(place + 1)...].prefix { $0.hasPrefix("  ") }.joined(separator: " ")
+        }
+    }
+
+    /// Options that have a default say it; these have none.
+    @Test(arguments: commands)
+    func defaultsAreSaid(command: [String]) throws {
+        let without: Set = ["--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference"]
+        let help = try Workbench().quipu(command + ["--help"]).output
+        var entries: [String] = []
+        for line in help.split(separator: "\n") {
+            if line.hasPrefix("  -") { entries.append("") }
+            if !entries.isEmpty { entries[entries.count - 1] += line + " " }
+        }
+        for entry in entries {
+            // `-o, --output <output>   …`: the option is the word before its value.
+            let words = entry.split(separator: " ").prefix(3)
+            guard let value = words.firstIndex(where: { $0.hasPrefix("<") }), value > 0 else { continue }
+            guard !without.contains(String(words[value - 1])) else { continue }
+            #expect(entry.contains("default: "), "\(entry)")
+        }
+    }
+
+    @Test func listsEveryCommandAndItsVersion() throws {
+        let bench = try Workbench()
+        let help = try bench.quipu("--help").output
+        for command in Self.commands { #expect(help.contains("\n  \(command[0]) "), "\(command)") }
+        #expect(try bench.quipu("--version").output.contains("."))
+        #expect(try bench.quipu().output == help)
+    }
+
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func shellsCanCompleteCommands(shell: String) throws {
+        let script = try Workbench().quipu("--generate-completion-script", shell)
+        #expect(script.status == 0)
+        #expect(script.output.contains("tokenize") && script.output.contains("capture"))
+    }
+}

@@ -1,0 +1,44 @@
+import Testing
+
+/// Wrong usage: status 64, what is wrong, and how it is used.
+@Suite struct UsageTests {
+    @Test(arguments: [
+        (["bogus"], "bogus"),
+        (["inspect", "--bogus"], "--bogus"),
+        (["inspect", "model.gguf", "--bytes"], "--bytes"),
+        (["inspect", "model.gguf", "--count", "0"], "--count"),
+        (["inspect", "model.gguf", "--offset=-1"], "--offset"),
+        (["tokenize"], "a text"),
+        (["tokenize", "model.gguf"], "a text"),
+        (["tokenize", "model.gguf", "two", "words"], "quote"),
+        (["tokenize", "model.gguf", "text", "--file", "x"], "--file"),
+        (["graph", "model.gguf", "--tokens", "0"], "--tokens"),
+        (["graph", "model.gguf", "--json", "--format", "dot"], "--format dot"),
+        (["graph", "model.gguf", "--format", "svg"], "svg"),
+        (["trace", "model.gguf"], "--prompt"),
+        (["trace", "model.gguf", "--prompt"], "--prompt"),
+        (["trace", "model.gguf", "-p", "x", "--generate=-1"], "--generate"),
+        (["trace", "model.gguf", "-p", "x", "--generate", "9223372036854775807"], "--generate"),
+        (["trace", "model.gguf", "-p", "x", "--capture", "some"], "some"),
+        (["trace", "model.gguf", "-p", "x", "--threads", "0"], "--threads"),
+        (["trace", "model.gguf", "-p", "x", "--max-size", "2Q"], "--max-size"),
+        (["trace", "model.gguf", "-p", "x", "--max-size", "1e300"], "--max-size"),
+        (["trace", "model.gguf", "-p", "x", "--force", "--append"], "--append"),
+        (["trace", "model.gguf", "-p", "x", "--temperature", "nan"], "--temperature"),
+        (["trace", "model.gguf", "-p", "x", "--top-p", "0"], "--top-p"),
+        (["trace", "model.gguf", "-p", "x", "--min-p", "2"], "--min-p"),
+        (["trace", "model.gguf", "-p", "x", "--seed=-1"], "--seed"),
+        (["ops", "trace.db", "--layer", "x"], "--layer"),
+        (["show"], "Missing"),
+        (["show", "trace.db"], "a tensor"),
+        (["show", "trace.db", "kq-0", "kq-1"], "a tensor"),
+        (["sql", "trace.db"], "a statement"),
+    ])
+    func isExplained(arguments: [String], part: String) throws {
+        let bench = try Workbench()
+        try bench.addTrace()
+        let outcome = try bench.quipu(arguments)
+        expectComplaint(outcome, part, "Usage: quipu", status: 64)
+        #expect(!bench.exists("trace-2.db"))
+    }
+}
