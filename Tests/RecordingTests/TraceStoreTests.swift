@@ -137,7 +137,7 @@ import Testing
     /// Copies the files of a run that goes on: what `kill -9` would leave.
     @Test func aKilledRunLeavesAReadableTrace() async throws {
         let model = try TinyModel.gqa.load()
-        let recorder = try Recorded.recorder(TraceStore.create(path: path), model)
+        let recorder = try await Recorded.recorder(TraceStore.create(path: path), model)
         var session = try Session(model, positions: 16, threads: 1)
         var pass = try session.pass(over: [1, 2, 3], observers: [recorder])
         try recorder.record(tokens: [1, 2, 3], from: 0, source: "prompt")
@@ -170,7 +170,7 @@ import Testing
     @Test func aRunThatIsNeverFinishedStaysIncomplete() async throws {
         let model = try TinyModel.gqa.load()
         do {
-            let recorder = try Recorded.recorder(TraceStore.create(path: path), model)
+            let recorder = try await Recorded.recorder(TraceStore.create(path: path), model)
             let session = try Session(model, positions: 8, threads: 1)
             var pass = try session.pass(over: [1, 2, 3], observers: [recorder])
             try recorder.begin(pass)
