@@ -38,7 +38,8 @@ import Testing
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
         ],
         "quant_error": [
-            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse", "sqnr_db",
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
             "cosine", "ref_mean_square",
         ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
