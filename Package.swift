@@ -41,7 +41,6 @@ let package = Package(
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         // row 6
         .target(

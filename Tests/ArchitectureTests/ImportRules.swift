@@ -20,7 +20,6 @@ struct ImportRules {
     /// Modules from elsewhere that only these may import.
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
-        "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],

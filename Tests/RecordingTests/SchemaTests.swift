@@ -37,6 +37,11 @@ import Testing
         "kv_cache": [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
         ],
+        "quant_error": [
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
+            "cosine", "ref_mean_square",
+        ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
 
@@ -55,8 +60,8 @@ import Testing
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
-        #expect(views == ["v_attention_group", "v_layer", "v_op", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [1])
+        #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
+        #expect(try store.integers("PRAGMA user_version") == [2])
         #expect(try store.integers("PRAGMA page_size") == [4096])
     }
 
