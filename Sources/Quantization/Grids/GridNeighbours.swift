@@ -5,6 +5,8 @@ struct GridNeighbours: Sendable {
     let length: Int
     /// The codes of each point, one a lane.
     private let points: [SIMD8<Int8>]
+    /// The odd numbers that the codes of each point stand for; 0 where points have four.
+    let odd: [Lanes]
     /// By packed codes: the index of a point, or for codes that are no point the complement of a place in `lists`.
     private let places: [Int32]
     /// Lists of indices, the nearest first, then in order; before each its length.
@@ -29,6 +31,11 @@ struct GridNeighbours: Sendable {
             return codes
         }
         let points = grid.codes.map { unpacked(Int($0)) }
+        odd = points.map { point in
+            var values = Lanes()
+            for i in 0..<length { values[i] = Float(2 * Int32(point[i]) + 1) }
+            return values
+        }
         var places = [Int32](repeating: 0, count: 1 << (bits * length))
         for (index, packed) in grid.codes.enumerated() { places[Int(packed)] = Int32(index) + 1 }
         var lists: [UInt16] = []
@@ -73,6 +80,27 @@ struct GridNeighbours: Sendable {
         let start = Int(~places[Int(packed)])
         return lists[start + 1..<start + 1 + Int(lists[start])]
     }
+
+    /// The point near to these codes whose values, times `scale`, have the least weighted square distance from `x`.
+    /// Source: ggml `iq2_find_best_neighbour`, `iq3_find_best_neighbour`.
+    func nearest(_ packed: UInt16, _ x: Lanes, weights: Lanes, scale: Float) -> Int {
+        let start = Int(~places[Int(packed)])
+        var (best, found) = (Float.greatestFiniteMagnitude, Int(lists[start + 1]))
+        for place in start + 1..<start + 1 + Int(lists[start]) {
+            let candidate = Int(lists[place])
+            let difference = scale * odd[candidate] - x
+            let terms = weights * difference * difference
+            // In order.
+            let firstHalf = ((terms[0] + terms[1]) + terms[2]) + terms[3]
+            let error = (((firstHalf + terms[4]) + terms[5]) + terms[6]) + terms[7]
+            if error < best { (best, found) = (error, candidate) }
+        }
+        return found
+    }
+
+    /// The codes of a point, one a lane.
+    @inline(__always)
+    func codes(_ index: Int) -> SIMD8<Int8> { points[index] }
 
     /// Code i of a point.
     @inline(__always)
