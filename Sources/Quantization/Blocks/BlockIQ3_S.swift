@@ -43,7 +43,7 @@ public struct FormatIQ3_S: GridFormat {
     public typealias Block = BlockIQ3_S
     public let type = TensorType.iq3_s
 
-    static let grid = Grid.iq3_s
+    static let grid = Grid.iq3s
     static let unit: Float = 2
 
     public init() {}
@@ -59,7 +59,7 @@ extension FormatIQ3_S: EncodableFormat {
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         let encoder = GridEncoder(
-            neighbours: .iq3_s, levels: 8, length: 32, tries: 9, step: 0.2, refinement: .ifAnyMoved, evenSigns: false,
+            neighbours: .iq3s, levels: 8, length: 32, tries: 9, step: 0.2, refinement: .ifAnyMoved, evenSigns: false,
             negligible: 0, correction: 1.033)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)

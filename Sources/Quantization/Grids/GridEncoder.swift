@@ -172,8 +172,9 @@ struct GridEncoder: Sendable {
     private func place(_ values: Values, _ cell: Int, inverse: Float, scale: Float, into result: inout Codes) {
         let (count, first) = (neighbours.length, cell * neighbours.length)
         let bits = count == 8 ? 2 : 3
-        let (top, x) = (IntegerCodes(repeating: levels - 1), lanes(values.x, cell))
-        let wanted = IntegerCodes(nearestCodes(0.5 * (inverse * x - 1), IntegerCodes(), top))
+        let x = lanes(values.x, cell)
+        let nearest = nearestIntegers(0.5 * (inverse * x - 1))
+        let wanted = pointwiseMin(pointwiseMax(nearest, IntegerCodes()), IntegerCodes(repeating: levels - 1))
         var packed: UInt16 = 0
         for i in 0..<count {
             result.codes[first + i] = UInt8(truncatingIfNeeded: wanted[i])

@@ -12,11 +12,11 @@ struct GridNeighbours: Sendable {
     /// Lists of indices, the nearest first, then in order; before each its length.
     private let lists: [UInt16]
 
-    static let iq2_xxs = GridNeighbours(.iq2_xxs, length: 8, distances: 2)
-    static let iq2_xs = GridNeighbours(.iq2_xs, length: 8, distances: 2)
-    static let iq2_s = GridNeighbours(.iq2_s, length: 8, distances: 1)
-    static let iq3_xxs = GridNeighbours(.iq3_xxs, length: 4, distances: 2)
-    static let iq3_s = GridNeighbours(.iq3_s, length: 4, distances: 3)
+    static let iq2xxs = GridNeighbours(.iq2xxs, length: 8, distances: 2)
+    static let iq2xs = GridNeighbours(.iq2xs, length: 8, distances: 2)
+    static let iq2s = GridNeighbours(.iq2s, length: 8, distances: 1)
+    static let iq3xxs = GridNeighbours(.iq3xxs, length: 4, distances: 2)
+    static let iq3s = GridNeighbours(.iq3s, length: 4, distances: 3)
     static let iq1 = GridNeighbours(.iq1, length: 8, distances: 3)
 
     /// - Parameter distances: how many different distances count as near. Source: ggml `iq2xs_init_impl`,
