@@ -20,6 +20,7 @@ struct ImportRules {
     /// Modules from elsewhere that only these may import.
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
+        "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],
