@@ -60,6 +60,8 @@ public struct ErrorStatistics: Sendable {
     /// Mean squared error, in the square of the values' unit.
     public var mse: Double { count > 0 ? squaredError / Double(count) : 0 }
     public var rmse: Double { mse.squareRoot() }
+    /// Mean square of the reference, in the same unit.
+    public var referenceMeanSquare: Double { count > 0 ? squaredReference / Double(count) : 0 }
     public var meanAbsolute: Double { count > 0 ? absoluteError / Double(count) : 0 }
 
     /// Root of (squared error / squared reference): 0.01 is an error of 1 %. 0 if both are 0.

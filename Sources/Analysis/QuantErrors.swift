@@ -2,6 +2,7 @@ import ComputeGraph
 import GGUF
 import LlamaModel
 import Quantization
+import Recording
 import Synchronization
 import Tensors
 
@@ -18,6 +19,15 @@ public struct TensorError: Sendable {
 
     /// Stored bits per weight of the format, scales included.
     public var bitsPerWeight: Double { type.bitsPerWeight }
+
+    /// As table `quant_error` has it.
+    public func record(reference: String) -> QuantErrorRecord {
+        QuantErrorRecord(
+            weight: name, type: type.name, reference: reference, count: statistics.count, mse: statistics.mse,
+            maximum: Double(statistics.maximum), meanAbsolute: statistics.meanAbsolute, p95: statistics.p95,
+            relativeRMSE: statistics.relativeRMSE, sqnr: statistics.sqnr, cosine: statistics.cosine,
+            referenceMeanSquare: statistics.referenceMeanSquare)
+    }
 }
 
 /// Why weights cannot be compared.

@@ -64,6 +64,9 @@ private struct Loader {
     let file: GGUFFile
     private var used: Set<String> = []
 
+    /// What ggml multiplies as weights. Q8_1 and Q8_K are for activations only.
+    private static let formats = BlockFormats.all.map(\.type).filter { $0 != .q8_1 && $0 != .q8_K }
+
     init(file: GGUFFile) { self.file = file }
 
     mutating func layer(_ index: Int, _ c: LlamaConfiguration) throws(LlamaError) -> LlamaWeights.Layer {
@@ -125,10 +128,10 @@ private struct Loader {
         guard info.shape == shape else {
             throw .wrongShape(file: file.path, name: name, found: info.shape, expected: shape)
         }
-        guard BlockFormats.format(for: info.type) != nil else {
+        guard Self.formats.contains(info.type) else {
             throw .unsupported(
                 file: file.path, what: "type of '\(name)'", found: info.type.name,
-                supported: BlockFormats.all.map(\.type.name).joined(separator: ", "))
+                supported: Self.formats.map(\.name).joined(separator: ", "))
         }
         used.insert(name)
         return LlamaWeights.Weight(info: info, tensor: file.values(of: info))

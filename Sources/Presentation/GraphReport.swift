@@ -7,7 +7,7 @@ public struct GraphReport: Report {
         let seq: Int
         let name: String
         let kind: String
-        let layer: Int?
+        @OrNull var layer: Int?
         let type: String
         let shape: [Int]
         let sources: [String]

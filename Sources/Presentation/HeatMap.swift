@@ -1,6 +1,6 @@
 @preconcurrency import Rainbow
 
-/// A matrix as a picture: one cell a value, or an average of several where there are more values than room.
+/// A matrix as a picture: one cell a value, or the largest of several where there are more values than room.
 struct HeatMap {
     let rows: Int
     let columns: Int
@@ -30,33 +30,33 @@ struct HeatMap {
             var line = "\(firstRow + from.0)".leftPadded(to: 6) + "  "
             for c in 0..<shown.columns {
                 let columnRange = (c * columns / shown.columns, (c + 1) * columns / shown.columns)
-                line += paint(mean(from.0..<from.1, columnRange.0..<columnRange.1), scale, cell, style)
+                line += paint(largest(from.0..<from.1, columnRange.0..<columnRange.1), scale, cell, style)
             }
             lines.append(line)
         }
         var note = "ne0 to the right, ne1 down"
         if shown.rows < rows || shown.columns < columns {
             let most = ((rows + shown.rows - 1) / shown.rows, (columns + shown.columns - 1) / shown.columns)
-            note += "; a cell is the mean of up to \(most.1) x \(most.0) values"
+            note += "; a cell is the largest of up to \(most.1) x \(most.0) values"
         }
         return lines + ["        " + legend(style, scale, hasSigns: cell == 2), "        " + style.dim(note)]
     }
 
-    private func mean(_ rowRange: Range<Int>, _ columnRange: Range<Int>) -> Double? {
-        var (sum, count) = (0.0, 0)
+    /// By magnitude: a mean of values of both signs would show next to nothing.
+    private func largest(_ rowRange: Range<Int>, _ columnRange: Range<Int>) -> Double? {
+        var largest: Double?
         for r in rowRange {
             for c in columnRange {
                 guard let value = values[r * columns + c], value.isFinite else { continue }
-                sum += value
-                count += 1
+                if abs(value) >= abs(largest ?? 0) { largest = value }
             }
         }
-        return count > 0 ? sum / Double(count) : nil
+        return largest
     }
 
     private func paint(_ value: Double?, _ scale: Double, _ width: Int, _ style: Style) -> String {
         guard let value else { return style.dim("?".leftPadded(to: width)) }
-        let share = max(-1, min(1, value / scale))
+        let share = Self.rooted(value / scale)
         if style.isColored { return style.onBackground(String(repeating: " ", count: width), Self.color(share)) }
         let shade = Self.shades[Int((abs(share) * Double(Self.shades.count - 1)).rounded())]
         // Two columns leave room for the sign.
@@ -65,23 +65,24 @@ struct HeatMap {
 
     /// Text on the colour of a share of -1 to 1, dark on light.
     static func cell(_ text: String, share: Double, _ style: Style) -> String {
-        style.onBackground(style.isColored ? text.black : text, color(max(-1, min(1, share))))
+        style.onBackground(style.isColored ? text.black : text, color(rooted(share)))
     }
+
+    /// A root lifts the many small values out of the blank.
+    private static func rooted(_ share: Double) -> Double { min(1, abs(share)).squareRoot() * (share < 0 ? -1 : 1) }
 
     /// Blue for negative, white for zero, orange for positive: told apart by people who do not see red and green.
     private static func color(_ share: Double) -> (red: UInt8, green: UInt8, blue: UInt8) {
         let end: (Double, Double, Double) = share < 0 ? (33, 102, 172) : (230, 97, 1)
-        // A root lifts the many small values above white.
-        let amount = abs(share).squareRoot()
-        func mix(_ channel: Double) -> UInt8 { UInt8((247 + (channel - 247) * amount).rounded()) }
+        func mix(_ channel: Double) -> UInt8 { UInt8((247 + (channel - 247) * abs(share)).rounded()) }
         return (mix(end.0), mix(end.1), mix(end.2))
     }
 
     private func legend(_ style: Style, _ scale: Double, hasSigns: Bool) -> String {
         if style.isColored {
-            let cells = [-1, -0.5, -0.1, 0, 0.1, 0.5, 1].map { style.onBackground("  ", Self.color($0)) }.joined()
+            let cells = [-1, -0.7, -0.3, 0, 0.3, 0.7, 1].map { style.onBackground("  ", Self.color($0)) }.joined()
             return "\(Numbers.short(-scale)) \(cells) \(Numbers.short(scale))"
         }
-        return "0 '\(String(Self.shades))' \(Numbers.short(scale))" + (hasSigns ? ", with - before what is negative" : " in magnitude")
+        return "0 '\(String(Self.shades))' \(Numbers.short(scale))" + (hasSigns ? ", with - before what is negative" : " in magnitude") + ", root scale"
     }
 }

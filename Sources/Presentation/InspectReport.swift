@@ -31,7 +31,7 @@ public struct InspectReport: Report {
     let sizeBytes: Int
     let bpw: Double
     let alignment: Int
-    let fileType: String?
+    @OrNull var fileType: String?
     let parts: [String]
     let metadata: [String: MetadataValue]
     let tensors: [TensorLine]

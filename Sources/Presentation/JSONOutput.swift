@@ -16,3 +16,16 @@ public enum JSONOutput {
 public protocol Report: Encodable {
     func page(_ style: Style) -> String
 }
+
+/// An optional that a document spells `null`; Swift would leave the key out, and readers would trip over its absence.
+@propertyWrapper
+public struct OrNull<Value: Encodable & Sendable>: Encodable, Sendable {
+    public var wrappedValue: Value?
+
+    public init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+    }
+}

@@ -7,7 +7,7 @@ public struct OpsReport: Report {
         let seq: Int
         let name: String
         let kind: String
-        let layer: Int?
+        @OrNull var layer: Int?
         let type: String
         let shape: [Int]
         let ns: Int
@@ -15,12 +15,12 @@ public struct OpsReport: Report {
         let bytesRead: Int
         let bytesWritten: Int
         let n: Int
-        let sum: Double?
-        let min: Double?
-        let max: Double?
-        let mean: Double?
-        let rms: Double?
-        let std: Double?
+        @OrNull var sum: Double?
+        @OrNull var min: Double?
+        @OrNull var max: Double?
+        @OrNull var mean: Double?
+        @OrNull var rms: Double?
+        @OrNull var std: Double?
         let zeros: Int
         let nan: Int
         let inf: Int

@@ -8,7 +8,7 @@ public struct QuantErrorsReport: Report {
         let rmse: Double
         let relRmse: Double
         let maxAbs: Double
-        let p95Abs: Double?
+        @OrNull var p95Abs: Double?
         let sqnrDb: Double
         let cosine: Double
 

@@ -14,12 +14,12 @@ public struct ShowReport: Report {
     let slice: [[Int]]
     let inputs: [String]
     let n: Int
-    let sum: Double?
-    let min: Double?
-    let max: Double?
-    let mean: Double?
-    let rms: Double?
-    let std: Double?
+    @OrNull var sum: Double?
+    @OrNull var min: Double?
+    @OrNull var max: Double?
+    @OrNull var mean: Double?
+    @OrNull var rms: Double?
+    @OrNull var std: Double?
     /// Row-major, ne0 fastest; null where not captured.
     let values: [Float?]
 
@@ -71,7 +71,8 @@ public struct ShowReport: Report {
         ]
         lines += ("from " + inputs.joined(separator: ", ")).split(separator: " ").map(String.init).wrapped(to: style.width)
         if ranges.indices.contains(where: { ranges[$0].count != shape[$0] }) {
-            lines.append("slice [\(ranges.map { "\($0.lowerBound):\($0.upperBound)" }.joined(separator: ", "))]")
+            let bounds = ranges.prefix(Shape(shape).significant.count).map { "\($0.lowerBound):\($0.upperBound)" }
+            lines.append("slice [\(bounds.joined(separator: ", "))]")
         }
         let statistics = [("sum", sum), ("mean", mean), ("std", std), ("rms", rms), ("min", min), ("max", max)]
         lines += (["n \(n)"] + statistics.map { "\($0) \(Numbers.short($1))" }).wrapped(to: style.width, separator: "  ")

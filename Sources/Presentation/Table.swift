@@ -7,7 +7,7 @@ struct Table {
     private var rows: [[String]] = []
 
     /// Columns that a cut cell keeps at least.
-    private static let narrowest = 8
+    private static let narrowest = 12
 
     init(_ columns: [(String, Alignment)]) {
         header = columns.map { $0.0.onOneLine }
@@ -27,12 +27,13 @@ struct Table {
         var widths = header.indices.map { column in
             ([header] + rows).reduce(0) { max($0, $1[column].displayWidth) }
         }
+        let least = header.map { max(Self.narrowest, $0.displayWidth) }
         func excess(_ count: Int) -> Int { widths.prefix(count).reduce(2 * (count - 1), +) - style.width }
         while excess(widths.count) > 0 {
-            let words = widths.indices.filter { alignments[$0] == .left && widths[$0] > Self.narrowest }
+            let words = widths.indices.filter { alignments[$0] == .left && widths[$0] > least[$0] }
             guard let widest = words.max(by: { widths[$0] < widths[$1] }) else { break }
             let next = words.filter { $0 != widest }.map { widths[$0] }.max() ?? 0
-            widths[widest] = max(Self.narrowest, min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
+            widths[widest] = max(least[widest], min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
         }
         let shown = (1...max(1, widths.count)).last { $0 == 1 || excess($0) <= 0 }!
         func line(_ cells: [String]) -> String {

@@ -4,7 +4,7 @@ import Tokenization
 public struct TokenizeReport: Report {
     let ids: [Int]
     let pieces: [String]
-    let steps: [Step]?
+    @OrNull var steps: [Step]?
 
     struct Step: Encodable {
         let fragment: String
@@ -37,6 +37,7 @@ public struct TokenizeReport: Report {
         var table = Table([("place", .right), ("id", .right), ("piece", .left)])
         for (place, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(place)", "\(id)", "‹\(piece)›") }
         var lines = [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
+        lines += spaceNote.map { ["", style.dim($0)] } ?? []
         for step in steps ?? [] {
             let note = step.takenWhole ? "  is in the vocabulary whole" : ""
             let title = "‹\(step.fragment)›".onOneLine.cut(to: style.width - note.displayWidth)
@@ -54,6 +55,13 @@ public struct TokenizeReport: Report {
         return lines.joined(separator: "\n")
     }
 
+    /// What the vocabulary writes for a space, if a step shows it.
+    private var spaceNote: String? {
+        let symbols = (steps ?? []).flatMap(\.symbols)
+        guard let mark = ["Ġ", "▁"].first(where: { mark in symbols.contains { $0.hasPrefix(mark) } }) else { return nil }
+        return "Neighbours merge in the order of the model's list. \(mark) stands for a space."
+    }
+
     private func row(_ label: String, _ words: [String], _ style: Style) -> [String] {
         let lines = words.map(\.onOneLine).wrapped(to: style.width - 9, indent: "")
         return lines.enumerated().map { "  " + ($0 == 0 ? label : "").padded(to: 7) + $1 }
@@ -63,7 +71,7 @@ public struct TokenizeReport: Report {
 extension TokenizationStep.Reason {
     fileprivate var words: String {
         switch self {
-        case .rank(let rank): "rank \(rank) in the list of merges, the lowest left"
+        case .rank(let rank): "rank \(rank), the lowest left"
         case .score(let score): "score \(score), the highest left"
         }
     }

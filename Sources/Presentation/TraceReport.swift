@@ -17,7 +17,7 @@ public struct TraceReport: Report {
     public let sizeBytes: Int
     public let wallNs: Int
     /// Generated tokens a second, decode passes only; nil if there was none.
-    public let tokensPerSecond: Double?
+    @OrNull public var tokensPerSecond: Double?
     /// Prompt tokens a second.
     public let promptTokensPerSecond: Double
     public let capture: String

@@ -18,6 +18,14 @@ public enum BlockFormats {
         FormatQ5_K(),
         FormatQ6_K(),
         FormatQ8_K(),
+        FormatIQ4_NL(),
+        FormatIQ4_XS(),
+        FormatMXFP4(),
+        FormatNVFP4(),
+        FormatQ1_0(),
+        FormatQ2_0(),
+        FormatTQ1_0(),
+        FormatTQ2_0(),
     ]
 
     /// The format of a tensor type; `nil` if Quipu cannot decode it.

@@ -82,6 +82,20 @@ struct IntegerLanes {
         self.high = quads(high &* Codes16(signed: activations.words(16)))
     }
 
+    /// The products of 32 weights that are bytes already and 32 activation codes.
+    @inline(__always)
+    init(_ weights: InlineArray<32, Int8>, _ activations: InlineArray<32, Int8>) {
+        self.init(Codes16(signed: weights.words(0)), Codes16(signed: weights.words(16)), activations)
+    }
+
+    /// Adds the products of 32 weights that are bytes already and 32 activation codes, each half with its scale.
+    @inline(__always)
+    mutating func add(
+        _ weights: InlineArray<32, Int8>, _ activations: InlineArray<32, Int8>, scales: (Int16, Int16)
+    ) {
+        add(Codes16(signed: weights.words(0)), Codes16(signed: weights.words(16)), activations, scales: scales)
+    }
+
     /// Adds the products of 32 weight codes and 32 activation codes, each half with its scale.
     @inline(__always)
     mutating func add(
@@ -123,6 +137,13 @@ struct FloatLanes {
     mutating func add(_ integers: IntegerLanes, times scale: Float) {
         low = fused(low, integers.low, scale)
         high = fused(high, integers.high, scale)
+    }
+
+    /// The same with a scale for each half.
+    @inline(__always)
+    mutating func add(_ integers: IntegerLanes, times scales: (Float, Float)) {
+        low = fused(low, integers.low, scales.0)
+        high = fused(high, integers.high, scales.1)
     }
 
     /// The same for integers that may exceed 2^24; ggml rounds them to Float first.

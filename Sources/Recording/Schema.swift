@@ -2,7 +2,7 @@
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 enum Schema {
-    static let migrations = [version1]
+    static let migrations = [version1, version2]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
@@ -109,5 +109,24 @@ enum Schema {
                 sum(op.bytes_read + op.bytes_written) * 1.0 / max(1, sum(op.ns)) AS gb_per_s,
                 sum(op.flops) * 1.0 / max(1, sum(op.ns)) AS gflop_per_s
             FROM op JOIN pass ON pass.id = op.pass_id GROUP BY op.pass_id, op.kind;
+        """
+
+    /// Errors of weights. A row's unique key conflicts are replaced: measuring again gives the same numbers.
+    private static let version2 = """
+        CREATE TABLE quant_error (
+            weight_id INTEGER NOT NULL REFERENCES weight(id), type TEXT NOT NULL, reference TEXT NOT NULL,
+            n INTEGER NOT NULL, mse REAL NOT NULL, rmse REAL NOT NULL, max_abs REAL NOT NULL, mean_abs REAL NOT NULL,
+            p95_abs REAL, rel_rmse REAL NOT NULL, sqnr_db REAL, cosine REAL, ref_mean_square REAL NOT NULL,
+            PRIMARY KEY (weight_id, type, reference) ON CONFLICT REPLACE
+        ) STRICT, WITHOUT ROWID;
+        CREATE VIEW v_quant_error_by_layer AS
+            SELECT weight.model_id, e.reference, e.type, weight.layer, sum(e.n) AS n,
+                sqrt(sum(e.mse * e.n) / sum(e.n)) AS rmse,
+                sqrt(sum(e.mse * e.n) / sum(e.ref_mean_square * e.n)) AS rel_rmse,
+                CASE WHEN sum(e.mse) > 0
+                    THEN 10 * log10(sum(e.ref_mean_square * e.n) / sum(e.mse * e.n)) END AS sqnr_db,
+                max(e.max_abs) AS max_abs
+            FROM quant_error AS e JOIN weight ON weight.id = e.weight_id WHERE weight.layer IS NOT NULL
+            GROUP BY weight.model_id, e.reference, e.type, weight.layer;
         """
 }

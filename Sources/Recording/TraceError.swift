@@ -70,8 +70,8 @@ extension TraceError: CustomStringConvertible {
             "'\(name)' has no values at this step: it is the cache before anything was written to it. "
                 + "A later --step has some."
         case .outside(let address, let dimension, let shape):
-            "'\(address)' lies outside the tensor: dimension \(dimension) has indices 0 to \(shape[dimension] - 1) "
-                + "(shape \(shape)), and a range a:b ends before b."
+            "'\(address)' lies outside the tensor of shape \(shape): dimension \(dimension) has indices 0 to "
+                + "\(shape[dimension] - 1). A range a:b stops before b."
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):

@@ -1,5 +1,4 @@
 import ComputeGraph
-import Crypto
 import Foundation
 import GGUF
 import GRDB
@@ -72,40 +71,13 @@ public final class TraceRecorder: ExecutionObserver {
         let digest = hasModels ? await hash.value : nil
         (modelID, runID, nextPassID, nextOperationID) = try await TraceStore.wrapping(store.path) {
             try await store.database.write { db in
-                let modelID = try TraceRecorder.writeModel(card, digest, db)
-                let runID = try TraceRecorder.next("run", db)
+                let modelID = try ModelRows.write(card, digest, db)
+                let runID = try ModelRows.nextID("run", db)
                 try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
-                return (modelID, runID, try TraceRecorder.next("pass", db), try TraceRecorder.next("op", db))
+                return (modelID, runID, try ModelRows.nextID("pass", db), try ModelRows.nextID("op", db))
             }
         }
-        weightIDs = try await store.database.read { [modelID] db in
-            let rows = try Row.fetchAll(db, sql: "SELECT name, id FROM weight WHERE model_id = ?", arguments: [modelID])
-            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["id"]) })
-        }
-    }
-
-    private static func next(_ table: String, _ db: Database) throws -> Int {
-        try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
-    }
-
-    /// The id of the model with these bytes, whose rows are written if there is none.
-    private static func writeModel(_ card: ModelCard, _ digest: String?, _ db: Database) throws -> Int {
-        if let known = try Int.fetchOne(db, sql: "SELECT id FROM model WHERE sha256 = ?", arguments: [digest]) {
-            return known
-        }
-        let id = try next("model", db)
-        try ModelRow(id: id, card: card).insert(db)
-        for entry in card.entries { try MetadataRow(modelID: id, entry: entry).insert(db) }
-        let firstWeight = try next("weight", db)
-        for (number, weight) in card.weights.enumerated() {
-            try WeightRow(id: firstWeight + number, modelID: id, weight: weight).insert(db)
-        }
-        for layer in 0..<card.configuration.layers {
-            for head in 0..<card.configuration.heads {
-                try GQAMapRow(modelID: id, layer: layer, head: head, configuration: card.configuration).insert(db)
-            }
-        }
-        return id
+        weightIDs = try await store.database.read { [modelID] in try ModelRows.weightIDs(modelID, $0) }
     }
 
     // MARK: a run, in order
@@ -168,7 +140,7 @@ public final class TraceRecorder: ExecutionObserver {
     public func finish(nanoseconds: Int) async throws {
         let digest = await hash.value
         try write(bytes: 100) { [modelID, runID] db in
-            try db.execute(sql: "UPDATE model SET sha256 = ? WHERE id = ?", arguments: [digest, modelID])
+            try ModelRows.setDigest(digest, ofModel: modelID, db)
             try db.execute(
                 sql: "UPDATE run SET complete = 1, wall_ns = ? WHERE id = ?", arguments: [nanoseconds, runID])
         }
@@ -199,19 +171,4 @@ public final class TraceRecorder: ExecutionObserver {
             try writer.enqueue(bytes: bytes) { try database.write(body) }
         }
     }
-}
-
-extension [MappedFile] {
-    /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
-    fileprivate func hexDigest() -> String {
-        var hasher = SHA256()
-        for part in self {
-            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
-        }
-        return hasher.finalize().map { String($0, radix: 16).leftPadded(to: 2) }.joined()
-    }
-}
-
-extension String {
-    fileprivate func leftPadded(to width: Int) -> String { String(repeating: "0", count: max(0, width - count)) + self }
 }

@@ -35,7 +35,15 @@ public final class TraceStore: Sendable {
         case .appending where exists: try checkIsTrace(path)
         default: try checkFolder(of: path)
         }
-        return try wrapping(path) {
+        do {
+            return try make(path: path)
+        } catch TraceError.database(_, let message) where !exists {
+            throw TraceError.unwritable(path: path, reason: message)
+        }
+    }
+
+    private static func make(path: String) throws -> TraceStore {
+        try wrapping(path) {
             var configuration = Configuration()
             configuration.prepareDatabase { db in
                 try db.execute(sql: "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")

@@ -166,7 +166,7 @@ func descendedScale<let n: Int>(_ x: Columns<n>, half: Int32, codes: inout Colum
 
 /// The first value of largest magnitude of each sub-block, and whether even that is negligible.
 @inline(__always)
-private func largestMagnitudes<let n: Int>(_ x: Columns<n>) -> (largest: Lanes, isNothing: LaneMask) {
+func largestMagnitudes<let n: Int>(_ x: Columns<n>) -> (largest: Lanes, isNothing: LaneMask) {
     var (magnitude, largest) = (Lanes(), Lanes())
     for i in 0..<n {
         let magnitudes = x[i].magnitudes

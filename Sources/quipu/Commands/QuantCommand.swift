@@ -2,11 +2,13 @@ import Analysis
 import ArgumentParser
 import ComputeGraph
 import GGUF
+import LlamaModel
 import Presentation
 import Quantization
+import Recording
 import Tensors
 
-struct QuantCommand: ParsableCommand {
+struct QuantCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quant",
         abstract: "What quantisation does to weights.",
@@ -17,7 +19,7 @@ struct QuantCommand: ParsableCommand {
         subcommands: [QuantErrorsCommand.self, QuantCompareCommand.self])
 }
 
-struct QuantErrorsCommand: ParsableCommand {
+struct QuantErrorsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "errors",
         abstract: "Which layer, tensor and role loses the most.",
@@ -34,6 +36,8 @@ struct QuantErrorsCommand: ParsableCommand {
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?
     @Option(help: "Tensors to list.") var limit = 20
+    @Option(name: .shortAndLong, help: "Add the errors to a trace, or to a new file: table quant_error.")
+    var output: String?
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -42,28 +46,31 @@ struct QuantErrorsCommand: ParsableCommand {
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
     }
 
-    func run() throws {
+    func run() async throws {
         let file = try ModelArgument.open(model)
         let quant = QuantErrors(workers: Workers(threads: threads.count)) { done, total in
             Terminal.status("\(done * 100 / max(1, total)) % of \(total) weights")
         }
-        defer { Terminal.status("") }
+        // Before the work: a model that cannot be recorded is told at once.
+        let recorded = try output.map { _ in try Llama(file: file) }
+        let errors: [TensorError]
         if let reference {
-            let other = try GGUFFile(path: reference)
-            let errors = try quant.errors(of: file, against: other)
-            return try printing.print(
-                QuantErrorsReport(file: file.path, reference: reference, errors: errors, limit: limit))
-        }
-        let errors = try quant.errors(of: file, as: try QuantFormats.parse(formats))
-        guard !errors.isEmpty else {
-            throw QuantErrorProblem.nothingToCompare(
-                file: file.path, advice: "No matrix has rows that the formats' blocks divide.")
+            errors = try quant.errors(of: file, against: try GGUFFile(path: reference))
+        } else {
+            errors = try quant.errors(of: file, as: try QuantFormats.parse(formats))
         }
         Terminal.status("")
-        try printing.print(
-            QuantErrorsReport(
-                file: file.path, reference: "its own weights, as they decode (written again in each format)",
-                errors: errors, limit: limit))
+        guard !errors.isEmpty else {
+            throw QuantErrorProblem.nothingToCompare(
+                file: file.path, advice: "It has no matrix whose rows the formats' blocks divide.")
+        }
+        if let output, let recorded {
+            let store = try TraceStore.create(path: output, .appending)
+            try await store.record(errors.map { $0.record(reference: reference ?? "self") }, of: recorded)
+            try store.close()
+        }
+        let against = reference ?? "its own weights, as they decode, written again in each format"
+        try printing.print(QuantErrorsReport(file: file.path, reference: against, errors: errors, limit: limit))
     }
 }
 

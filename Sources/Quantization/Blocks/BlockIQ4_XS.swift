@@ -1,0 +1,105 @@
+import Tensors
+
+/// 256 weights in 4 bits each: 8 sub-blocks of 32 with a 6-bit signed scale in units of the super-block, and the sixteen
+/// values of IQ4_NL.
+///
+///     byte  0    2         4          8                  136
+///           | d  | 8 x hi  | 8 x lo   | 128 x (hi, lo)   |     d: F16
+///
+///     scale of sub-block s: bits 0-3 are nibble s of the 4 bytes (low nibble first), bits 4-5 bits 2s, 2s + 1 of hi
+///     code byte j of sub-block s: code j in the low nibble, code j + 16 in the high one
+///
+/// Value: `x = d * (scale - 32) * T[q]`; T as in `BlockIQ4_NL`. 136 bytes for 256 weights: 4.25 bits per weight.
+public struct BlockIQ4_XS: BitwiseCopyable, Sendable {
+    public var d: PackedHalf
+    public var highScales: PackedInt16
+    public var lowScales: InlineArray<4, UInt8>
+    public var codes: InlineArray<8, InlineArray<16, UInt8>>
+
+    /// The scales of the eight sub-blocks, each -32...31.
+    @inline(__always)
+    public var scales: InlineArray<8, Int16> {
+        var scales = InlineArray<8, Int16>(repeating: -32)
+        for s in 0..<8 {
+            let low = lowScales[s / 2] >> (s % 2 * 4) & 15
+            scales[s] += Int16(low) | Int16(highScales.bits >> (2 * s) & 3) << 4
+        }
+        return scales
+    }
+}
+
+/// IQ4_XS.
+///
+/// Product with Q8_K: per super-block `d_w * d_a * sum((scale - 32) * sum(T[q_w] * q_a))`. The integer is exact; see
+/// `FloatLanes` for the order of the outer sum. Source: ggml `dequantize_row_iq4_xs`, `ggml_vec_dot_iq4_xs_q8_K`.
+public struct FormatIQ4_XS: BlockFormat {
+    public typealias Block = BlockIQ4_XS
+    public let type = TensorType.iq4_xs
+    public let activationType = TensorType.q8_K
+
+    public init() {}
+
+    public func decode(_ bytes: RawSpan, into output: inout MutableSpan<Float>) {
+        withBlocks(bytes, count: output.count) { blocks in
+            for i in 0..<blocks.count {
+                let (d, scales) = (blocks[i].d.float, blocks[i].scales)
+                for s in 0..<8 {
+                    let (scale, values) = (d * Float(scales[s]), NonLinear4.decode(blocks[i].codes[s]))
+                    for j in 0..<32 { output[256 * i + 32 * s + j] = scale * Float(values[j]) }
+                }
+            }
+        }
+    }
+
+    public func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float {
+        withBlocks(weights, activations, of: BlockQ8_K.self, count: count) { weights, activations in
+            var sum = FloatLanes()
+            for i in 0..<weights.count {
+                let scales = weights[i].scales
+                var products = IntegerLanes()
+                for s in 0..<8 {
+                    products.add(
+                        NonLinear4.decode(weights[i].codes[s]), activations[i].codes[s], scales: (scales[s], scales[s]))
+                }
+                sum.add(products, times: weights[i].d.float * activations[i].d.float)
+            }
+            return sum.sum
+        }
+    }
+}
+
+/// Quantisation: the search of IQ4_NL in each sub-block (variance of the super-block); the scale of largest magnitude
+/// becomes -32, the others are rounded in its units, then codes for the rounded scales. (In units of d before it is
+/// rounded to F16, unlike all other formats.) Source: ggml `quantize_iq4_xs`.
+extension FormatIQ4_XS: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        writeBlocks(row, importance, into: &output) { start in
+            let x = Columns<32>(row, from: start)
+            let variance = row.squares(start, 256) * (2 / 256)
+            let w = NonLinear4.weights(x, importance, from: start, variances: Lanes(repeating: variance))
+            let found = NonLinear4.scale(x, weights: w)
+            var scales = InlineArray<8, Float>(repeating: 0)
+            for s in 0..<8 { scales[s] = found[s] }
+            let d = -scales.largestMagnitude / 32
+            let id = inverse(d)
+            var block = Block(
+                d: PackedHalf(d), highScales: PackedInt16(0), lowScales: .init(repeating: 0),
+                codes: .init(repeating: .init(repeating: 0)))
+            var high: UInt16 = 0
+            for s in 0..<8 {
+                let scale = max(-32, min(31, nearestInteger(id * scales[s])))
+                let inverseScale = inverse(d * Float(scale))
+                var codes = InlineArray<32, UInt8>(repeating: 0)
+                for j in 0..<32 { codes[j] = NonLinear4.code(inverseScale * row[start + 32 * s + j]) }
+                block.codes[s] = codes.nibbles
+                let bits = UInt16(scale + 32)
+                block.lowScales[s / 2] |= UInt8(bits & 15) << (s % 2 * 4)
+                high |= (bits >> 4) << (2 * s)
+            }
+            block.highScales = PackedInt16(Int16(bitPattern: high))
+            return block
+        }
+    }
+}

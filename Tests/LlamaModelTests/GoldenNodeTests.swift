@@ -1,0 +1,105 @@
+import ComputeGraph
+import LlamaModel
+import TestSupport
+import Tensors
+import Testing
+
+/// Every node of a pass against what the real llama.cpp computed.
+@Suite struct GoldenNodeTests {
+    /// Notes shape and moments of each node as it is evaluated: later nodes change the cache.
+    private final class Measurer: ExecutionObserver {
+        struct Measured {
+            let node: Node
+            let sources: [String]
+            let moments: Moments
+            let range: (low: Float, high: Float)
+        }
+
+        var graph: Graph?
+        private(set) var nodes: [Measured] = []
+
+        func didEvaluate(_ evaluation: Evaluation) throws {
+            let values = evaluation.output.floats()
+            nodes.append(
+                Measured(
+                    node: evaluation.node, sources: evaluation.node.inputs.map(graph!.name(of:)), moments: Moments(values),
+                    range: (values.min()!, values.max()!)))
+        }
+    }
+
+    private func measure(_ model: Llama, _ tokens: [Int]) throws -> [Measurer.Measured] {
+        let measurer = Measurer()
+        var pass = try Session(model, positions: tokens.count, threads: 2).pass(over: tokens, observers: [measurer])
+        measurer.graph = pass.interpreter.graph
+        try pass.interpreter.run()
+        return measurer.nodes
+    }
+
+    /// The tables have seven digits, with llama.cpp's padding removed.
+    @Test(arguments: TinyModel.withGoldenNodes)
+    func everyNodeOfATinyModel(model: TinyModel) throws {
+        let golden = try GoldenNodes(model.rawValue + ".tsv")
+        let nodes = try measure(try model.load(), try golden.header("tokens"))
+        try #require(nodes.count == golden.nodes.count)
+        for (ours, expected) in zip(nodes, golden.nodes) {
+            let label = "node \(expected.seq), \(expected.name)"
+            #expect(ours.node.kind == expected.kind && ours.node.name == expected.name, "\(label)")
+            #expect(ours.node.layout.shape == expected.shape, "\(label)")
+            #expect(ours.sources == expected.sources, "\(label)")
+            expectSame(ours, expected, count: expected.shape.count, digits: 7, label)
+        }
+    }
+
+    @Test(.enabled(if: Places.runsSmolLM2, Comment(rawValue: Places.smolLM2Hint)))
+    func everyNodeOfSmolLM2() throws {
+        let golden = try GoldenNodes("smollm2-q4_1.ops.tsv")
+        let model = try SmolLM2.shared.get()
+        let tokens = model.tokenizer.encode("The capital of France is")
+        let nodes = try measure(model, tokens)
+        try #require(nodes.count == golden.nodes.count)
+        for (ours, expected) in zip(nodes, golden.nodes) {
+            let label = "node \(expected.seq), \(expected.name)"
+            #expect(ours.node.kind == expected.kind && ours.node.name == expected.name, "\(label)")
+            let shape = unpadded(expected, positions: tokens.count)
+            #expect(ours.node.layout.shape == shape, "\(label)")
+            #expect(ours.sources == expected.sources, "\(label)")
+            // The table's moments are over the padded tensor, whose padding is zero.
+            expectSame(ours, expected, count: expected.shape.count, digits: 6, label)
+        }
+    }
+
+    /// llama.cpp attends to a multiple of 256 cells; here to the positions there are.
+    private func unpadded(_ node: GoldenNodes.Node, positions: Int) -> Shape {
+        var shape = node.shape
+        let isView = node.kind == "VIEW" || node.kind == "PERMUTE"
+        if node.name.hasPrefix("kq-") || node.name.hasPrefix("kq_soft_max-") || (isView && node.name.hasPrefix("cache_v_l")) {
+            #expect(shape.ne0 == 256)
+            shape.ne0 = positions
+        } else if isView, node.name.hasPrefix("cache_k_l") {
+            if node.kind == "VIEW" { shape.ne2 = positions } else { shape.ne1 = positions }
+        }
+        return shape
+    }
+
+    /// Equal to as many digits as the table has; sums, which cancel, relative to what they are made of.
+    private func expectSame(
+        _ ours: Measurer.Measured, _ expected: GoldenNodes.Node, count: Int, digits: Int, _ label: String
+    ) {
+        var unit = 6.0
+        for _ in 0..<digits { unit /= 10 }
+        let counts = Double(ours.node.layout.shape.count) / Double(count)
+        let rms = ours.moments.rms * counts.squareRoot()
+        #expect(abs(rms - expected.rms) <= unit * expected.rms, "rms of \(label): \(rms), expected \(expected.rms)")
+        let tolerance = unit * (abs(expected.sum) + expected.rms * Double(count).squareRoot() * 10)
+        #expect(
+            abs(ours.moments.sum - expected.sum) <= tolerance,
+            "sum of \(label): \(ours.moments.sum), expected \(expected.sum)")
+        let padding: Float? = counts < 1 ? 0 : nil
+        for (found, extreme) in [
+            (min(ours.range.low, padding ?? ours.range.low), expected.minimum),
+            (max(ours.range.high, padding ?? ours.range.high), expected.maximum),
+        ] {
+            #expect(abs(Double(found) - extreme) <= unit * abs(extreme), "\(label): \(found), expected \(extreme)")
+        }
+    }
+}
