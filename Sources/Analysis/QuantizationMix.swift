@@ -24,7 +24,7 @@ public struct QuantizationMix: Sendable {
         self.base = base
         self.output = output
         self.isTiny = isTiny
-        self.rules = rules
+        self.rules = isTiny || base == .mxfp4 ? rules : [Self.ofEightExperts] + rules
     }
 
     /// The mix of a file type that can be written; `nil` for others.
@@ -35,6 +35,8 @@ public struct QuantizationMix: Sendable {
         all.filter { BlockFormats.encodableFormat(for: $0.base) != nil }
     }
 
+    /// Small beside the experts, and shared by all of them.
+    private static let ofEightExperts = MixRule(.attentionV, .attentionK, if: .eightExperts(true), use: .q8_0)
     /// Attention outputs of models of eight experts.
     private static let fiveBitOutput = MixRule(.attentionOutput, if: .eightExperts(true), use: .q5_K)
     private static let moreBits = MixRule(.attentionV, .down, if: .moreBits, use: .q6_K)
