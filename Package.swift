@@ -84,7 +84,9 @@ let package = Package(
             dependencies: [
                 "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
-        .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "LlamaModel", "TestSupport"]),
+        .testTarget(
+            name: "AnalysisTests",
+            dependencies: ["Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -43,7 +43,7 @@ public struct QuantizationPlan: Sendable {
         _ file: GGUFFile, as mix: QuantizationMix, _ options: QuantizeOptions = QuantizeOptions(), hasImportance: Bool
     ) throws(QuantizeProblem) {
         let tensors = Self.order(file.tensors)
-        var chooser = TypeChooser(
+        var chooser = try TypeChooser(
             mix, options, facts: try ModelFacts(of: file), file: file.path, hasImportance: hasImportance,
             names: tensors.map(\.name))
         var entries: [Entry] = []
