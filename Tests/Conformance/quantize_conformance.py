@@ -33,7 +33,6 @@ FILE_TYPES = {
     "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "IQ1_M": 31, "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "Q1_0": 40, "Q2_0": 41,
 }
 REQUIRED = {name for name in FILE_TYPES if name[0] != "I" and name[0] != "T" and name not in ("MXFP4_MOE", "Q1_0", "Q2_0")}
-TYPES = {type.name: int(type) for type in gguf.GGMLQuantizationType}
 
 
 class Reference:
@@ -75,6 +74,45 @@ class Reference:
         if model:
             llama.llama_model_free(model)
         return bool(model)
+
+
+class _Parameters(C.Structure):  # gguf_init_params
+    _fields_ = [("no_alloc", C.c_bool), ("context", C.c_void_p)]
+
+
+def _ggml_base():
+    """The library that llama.cpp itself quantises with; it also reads types that the package `gguf` has no name for."""
+    library = C.CDLL(os.path.join(os.path.dirname(llama.__file__), "lib", "libggml-base.so"))
+    functions = {
+        "gguf_init_from_file": (C.c_void_p, [C.c_char_p, _Parameters]), "gguf_free": (None, [C.c_void_p]),
+        "gguf_get_n_tensors": (C.c_int64, [C.c_void_p]), "gguf_get_data_offset": (C.c_size_t, [C.c_void_p]),
+        "gguf_get_tensor_name": (C.c_char_p, [C.c_void_p, C.c_int64]), "ggml_type_name": (C.c_char_p, [C.c_int]),
+        "gguf_get_tensor_type": (C.c_int, [C.c_void_p, C.c_int64]),
+        "gguf_get_tensor_offset": (C.c_size_t, [C.c_void_p, C.c_int64]),
+        "gguf_get_tensor_size": (C.c_size_t, [C.c_void_p, C.c_int64]),
+    }
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+GGML = _ggml_base()
+TYPES = {GGML.ggml_type_name(id).decode().upper(): id for id in range(43) if GGML.ggml_type_name(id)}
+
+
+def tensors_of(path):
+    """name: (type, offset in the file, bytes) of every tensor, in the file's order."""
+    file = GGML.gguf_init_from_file(path.encode(), _Parameters(True, None))
+    if not file:
+        raise SystemExit(f"ggml cannot read {path}")
+    start, memory, result = GGML.gguf_get_data_offset(file), np.memmap(path, np.uint8, "r"), {}
+    for i in range(GGML.gguf_get_n_tensors(file)):
+        offset, size = start + GGML.gguf_get_tensor_offset(file, i), GGML.gguf_get_tensor_size(file, i)
+        type = GGML.ggml_type_name(GGML.gguf_get_tensor_type(file, i)).decode().upper()
+        result[GGML.gguf_get_tensor_name(file, i).decode()] = type, offset, memory[offset:offset + size]
+    GGML.gguf_free(file)
+    return result
 
 
 def write_importance(model, path):
@@ -168,19 +206,19 @@ class Comparison:
             self.fail(f"{label}: llama.cpp does not load the file")
 
     def compare(self, label, ours, theirs, with_metadata):
-        left, right = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
-        names = [t.name for t in left.tensors], [t.name for t in right.tensors]
-        if names[0] != names[1]:
+        left, right = tensors_of(ours), tensors_of(theirs)
+        if list(left) != list(right):
             return self.fail(f"{label}: other tensors, or another order")
-        for a, b in zip(left.tensors, right.tensors):
+        for name, (type, offset, data) in left.items():
             self.tensors += 1
-            if a.tensor_type != b.tensor_type:
-                self.fail(f"{label}: {a.name} is {a.tensor_type.name}, llama.cpp writes {b.tensor_type.name}")
-            elif a.shape.tolist() != b.shape.tolist() or a.data_offset % 32 != 0:
-                self.fail(f"{label}: {a.name} has shape {a.shape} at byte {a.data_offset}, llama.cpp {b.shape}")
-            elif not np.array_equal(a.data.view(np.uint8), b.data.view(np.uint8)):
-                wrong = np.flatnonzero(a.data.view(np.uint8).reshape(-1) != b.data.view(np.uint8).reshape(-1))
-                self.fail(f"{label}: {a.name} ({a.tensor_type.name}): {len(wrong)} bytes differ, the first at {wrong[0]}")
+            other_type, _, other = right[name]
+            if type != other_type:
+                self.fail(f"{label}: {name} is {type}, llama.cpp writes {other_type}")
+            elif len(data) != len(other) or offset % 32 != 0:
+                self.fail(f"{label}: {name} has {len(data)} bytes at {offset}, llama.cpp writes {len(other)}")
+            elif not np.array_equal(data, other):
+                wrong = np.flatnonzero(data != other)
+                self.fail(f"{label}: {name} ({type}): {len(wrong)} bytes differ, the first at {wrong[0]}")
         if with_metadata:
             # Keys, padding and all.
             if filecmp.cmp(ours, theirs, shallow=False):

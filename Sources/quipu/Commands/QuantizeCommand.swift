@@ -11,7 +11,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
         abstract: "Write a model in another format, with llama.cpp's mixes and fallbacks, byte for byte.",
-        usage: "quipu quantize <in> <out> <type> [options]\n       quipu quantize <in> <type> --dry-run [options]",
+        usage: "quipu quantize <in> <out> <type> [options]\nquipu quantize <in> <type> --dry-run [options]",
         discussion: """
             Types: \(QuantizationMix.available.map(\.fileType.name).joined(separator: ", ")), and COPY.
 
@@ -43,7 +43,12 @@ struct QuantizeCommand: AsyncParsableCommand {
         let mix = try fileType()
         if let output, !dryRun { try Self.check(output, isNeither: [input, types.imatrix].compactMap { $0 }) }
         let file = try ModelArgument.open(input)
-        if let output, !dryRun { try Self.check(output, isNeither: file.parts.map(\.path)) }
+        if let output, !dryRun {
+            try Self.check(output, isNeither: file.parts.map(\.path))
+            if !force, FileManager.default.fileExists(atPath: output) {
+                throw InputError("\(output) is there already; write to another path, or give --force to replace it")
+            }
+        }
         let importance = try types.imatrix.map { try ImportanceMatrix(path: $0) }
         let options = try types.options()
         let plan = try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
