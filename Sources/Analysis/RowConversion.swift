@@ -68,11 +68,10 @@ final class RowConversion: Sendable {
             let columns = importance.span.extracting(matrix * values.count..<(matrix + 1) * values.count)
             encoding.format.encode(values, importance: columns, into: &bytes)
         }
-        if magnitude > Self.safeMagnitude, !isFinite(range, count: values.count, encoding) {
-            let index = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
-            return Fault(index: index, value: values[index])
-        }
-        return nil
+        guard magnitude > Self.safeMagnitude else { return nil }
+        let largest = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
+        return survives(largest, in: range, count: values.count, encoding)
+            ? nil : Fault(index: largest, value: values[largest])
     }
 
     /// Infinity or NaN if one is among the values.
@@ -82,11 +81,12 @@ final class RowConversion: Sendable {
         return Float(bitPattern: largest)
     }
 
-    /// Whether an encoded row decodes to numbers.
-    private func isFinite(_ range: Range<Int>, count: Int, _ encoding: Encoding) -> Bool {
+    /// Whether an encoded row decodes to numbers, and its largest is not lost: where squares overflow, searches for
+    /// scales find none and whole blocks become zero.
+    private func survives(_ largest: Int, in range: Range<Int>, count: Int, _ encoding: Encoding) -> Bool {
         var decoded = [Float](repeating: 0, count: count)
         var output = decoded.mutableSpan
         encoding.target.buffer.withBytes(in: range) { encoding.format.decode($0, into: &output) }
-        return firstNonFinite(decoded.span) == nil
+        return firstNonFinite(decoded.span) == nil && decoded[largest] != 0
     }
 }

@@ -205,6 +205,44 @@ class Comparison:
         if not self.reference.loads(ours):
             self.fail(f"{label}: llama.cpp does not load the file")
 
+    def must_refuse(self, model, case, word, output="refused.gguf", status=1):
+        """The program must end with a message that holds a word, and leave no file."""
+        output = os.path.join(self.folder, output)
+        result = self.run_quipu(model, output, case)
+        lines = [line for line in result.stderr.splitlines() if line]
+        if result.returncode != status or word not in result.stderr or (status == 1 and len(lines) != 1):
+            self.fail(f"{os.path.basename(model)} {case}: expected a refusal with '{word}', got {result.returncode}: {result.stderr}")
+        left = [name for name in os.listdir(self.folder) if name.startswith("refused")]
+        if left:
+            self.fail(f"{os.path.basename(model)} {case}: left {left} behind")
+        self.skipped += 1
+
+    def check_errors(self, model):
+        """Command lines that must not work, and what must be untouched after."""
+        before = os.path.getsize(model), os.path.getmtime(model)
+        self.must_refuse(model, Case("Q4_9"), "Q4_K_M")
+        self.must_refuse(model, Case("Q4_0"), "another name", output=os.path.basename(model))
+        link = os.path.join(self.folder, "link.gguf")
+        os.link(model, link)
+        self.must_refuse(model, Case("Q4_0"), "another name", output="link.gguf")
+        os.remove(link)
+        self.must_refuse(model, Case("Q4_0", ("--tensor-type", "attn_v")), "REGEX=TYPE")
+        self.must_refuse(model, Case("Q4_0", ("--tensor-type", "(=Q4_0")), "regular expression")
+        self.must_refuse(model, Case("Q4_0", ("--output-tensor-type", "Q8_K")), "no type")
+        self.must_refuse(model, Case("Q4_0", ("--imatrix", model)), "llama-imatrix")
+        self.must_refuse(model, Case("Q4_0", ("--imatrix", "missing.gguf")), "missing.gguf")
+        self.must_refuse(model, Case("Q4_0", ("--threads", "0")), "1 to 1024", status=64)
+        self.must_refuse(model, Case("Q4_0"), "refused", output="refused/no/folder.gguf")
+        self.must_refuse("missing.gguf", Case("Q4_0"), "missing.gguf")
+        taken = os.path.join(self.folder, "taken.gguf")
+        with open(taken, "w") as file:
+            file.write("mine")
+        result = subprocess.run([self.quipu, "quantize", model, taken, "Q4_0"], capture_output=True, text=True)
+        if result.returncode != 1 or "--force" not in result.stderr or open(taken).read() != "mine":
+            self.fail(f"an existing file: {result.returncode}: {result.stderr}")
+        if (os.path.getsize(model), os.path.getmtime(model)) != before:
+            self.fail(f"{model} was touched")
+
     def compare(self, label, ours, theirs, with_metadata):
         left, right = tensors_of(ours), tensors_of(theirs)
         if list(left) != list(right):
@@ -277,7 +315,11 @@ def main():
                 comparison.check(model, Case(name))
                 comparison.check(model, Case(name), importance, importance_path)
             for case in option_cases():
-                comparison.check(model, case)
+                if recipe.embedding % 32 and {"output_tensor_type", "token_embedding_type"} & case.fields.keys():
+                    comparison.must_refuse(model, case, "multiple")  # llama.cpp aborts
+                else:
+                    comparison.check(model, case)
+            comparison.check_errors(model)
             # Once more, from a quantised file; without the permission both refuse.
             twice = os.path.join(folder, "twice.gguf")
             comparison.reference.quantize(model, twice, "Q5_1")
