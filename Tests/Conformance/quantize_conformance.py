@@ -205,10 +205,10 @@ class Comparison:
         if not self.reference.loads(ours):
             self.fail(f"{label}: llama.cpp does not load the file")
 
-    def must_refuse(self, model, case, word, output="refused.gguf", status=1):
+    def must_refuse(self, model, case, word, output="refused.gguf", status=1, threads=2):
         """The program must end with a message that holds a word, and leave no file."""
         output = os.path.join(self.folder, output)
-        result = self.run_quipu(model, output, case)
+        result = self.run_quipu(model, output, case, threads=threads)
         lines = [line for line in result.stderr.splitlines() if line]
         if result.returncode != status or word not in result.stderr or (status == 1 and len(lines) != 1):
             self.fail(f"{os.path.basename(model)} {case}: expected a refusal with '{word}', got {result.returncode}: {result.stderr}")
@@ -231,7 +231,7 @@ class Comparison:
         self.must_refuse(model, Case("Q4_0", ("--output-tensor-type", "Q8_K")), "no type")
         self.must_refuse(model, Case("Q4_0", ("--imatrix", model)), "llama-imatrix")
         self.must_refuse(model, Case("Q4_0", ("--imatrix", "missing.gguf")), "missing.gguf")
-        self.must_refuse(model, Case("Q4_0", ("--threads", "0")), "1 to 1024", status=64)
+        self.must_refuse(model, Case("Q4_0"), "1 to 1024", status=64, threads=0)
         self.must_refuse(model, Case("Q4_0"), "refused", output="refused/no/folder.gguf")
         self.must_refuse("missing.gguf", Case("Q4_0"), "missing.gguf")
         taken = os.path.join(self.folder, "taken.gguf")
