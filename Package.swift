@@ -88,7 +88,8 @@ let package = Package(
                 "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
-            name: "AnalysisTests", dependencies: ["Analysis", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
+            name: "AnalysisTests",
+            dependencies: ["Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
