@@ -41,7 +41,6 @@ let package = Package(
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         // row 6
         .target(
@@ -70,7 +69,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
+            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
@@ -88,7 +87,9 @@ let package = Package(
             dependencies: [
                 "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
-        .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "LlamaModel", "TestSupport"]),
+        .testTarget(
+            name: "AnalysisTests",
+            dependencies: ["Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -223,7 +223,3 @@ public struct BytesReport: Report {
         return lines.joined(separator: "\n")
     }
 }
-
-extension UInt8 {
-    fileprivate var hex: String { (self < 16 ? "0" : "") + String(self, radix: 16) }
-}

@@ -37,7 +37,7 @@ public struct TraceEstimate: Sendable, Equatable {
     private typealias Pages = [Tree: Double]
 
     /// Pages that hold the text of the schema.
-    private static let schemaPages = 5.0
+    private static let schemaPages = 4.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -66,10 +66,16 @@ public struct TraceEstimate: Sendable, Equatable {
         }
         let passes = decodes + 1
         pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
-        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 8)
+        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
         pages[.kvCache] = PageCount.index(passes * model.configuration.layers, keyBytes: RowBytes.kvCache)
         pages[.token] = PageCount.index(promptTokens + passes, keyBytes: RowBytes.token)
-        let total = Tree.allCases.reduce(Self.schemaPages) { $0 + max(1, (pages[$1] ?? 0).rounded(.up)) }
+        var total = Self.schemaPages
+        for tree in Tree.allCases {
+            let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
+            // Several leaves have a root above them; of indices it is part of what was measured.
+            let isTable = [Tree.operation, .tensor, .weight, .logit].contains(tree)
+            total += leaves + (isTable && leaves > 1 ? 1 : 0)
+        }
         self.values = values
         rows = Int(total) * PageCount.pageBytes - values
     }

@@ -105,8 +105,7 @@ extension TraceStore {
         let all = try operations(of: run, step: step)
         let matches = all.filter { $0.name == address.name }
         guard !matches.isEmpty else {
-            throw TraceError.noOperation(
-                name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
+            throw TraceError.noOperation(name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
         }
         guard let place = address.occurrence else { return matches.last! }
         guard matches.indices.contains(place) else {

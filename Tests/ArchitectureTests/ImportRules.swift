@@ -24,7 +24,7 @@ struct ImportRules {
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],
-        "Synchronization": ["ComputeGraph", "Analysis"],
+        "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.
         "Glibc": ["GGUF", "ComputeGraph", "quipu"],
         "Musl": ["GGUF", "ComputeGraph", "quipu"],

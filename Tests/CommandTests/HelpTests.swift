@@ -4,6 +4,7 @@ import Testing
 @Suite struct HelpTests {
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"], ["quant", "compare"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"],
     ]
 
     @Test(arguments: commands)

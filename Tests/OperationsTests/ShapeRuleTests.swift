@@ -31,7 +31,7 @@ import Testing
             operation: GetRows(), accepted: [Layout(.q4_1, Shape(64, 10)), i32(3)], output: Output(f32(64, 3)),
             refused: [
                 ([f32(8, 10)], "2 inputs, got 1"), ([f32(8, 10), i64(3)], "I32"), ([f32(8, 10), i32(3, 2)], "I32 [T]"),
-                ([f32(8, 10, 2), i32(3)], "two dimensions"), ([Layout(.iq2_s, Shape(256, 2)), i32(3)], "decoded"),
+                ([f32(8, 10, 2), i32(3)], "two dimensions"), ([Layout(.f64, Shape(256, 2)), i32(3)], "decoded"),
             ]),
         Rule(
             operation: RMSNorm(epsilon: 1e-5), accepted: [apart], output: Output(f32(8, 3)),
@@ -52,7 +52,7 @@ import Testing
                 ([f32(8, 2)], "2 inputs, got 1"), ([f32(8, 2), f16(8, 2)], "input 1"),
                 ([f32(8, 2), f32(9, 2)], "rows of one length"), ([f32(8, 2, 2), f32(8, 2, 3)], "multiple"),
                 ([f32(8, 2, 3), f32(8, 2, 2)], "multiple"), ([f32(8, 2, 1, 2), f32(8, 2, 1, 3)], "multiple"),
-                ([gapped, f32(8, 2)], "contiguous"), ([Layout(.iq2_s, Shape(256, 2)), f32(256, 2)], "multiplied"),
+                ([gapped, f32(8, 2)], "contiguous"), ([Layout(.f64, Shape(256, 2)), f32(256, 2)], "multiplied"),
             ]),
         Rule(
             operation: Reshape(Shape(4, 2, 3)), accepted: [f32(8, 3)],

@@ -37,11 +37,12 @@ import Testing
         "kv_cache": [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
         ],
-        "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
         "quant_error": [
-            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse", "sqnr_db",
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
             "cosine", "ref_mean_square",
         ],
+        "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
 
     @Test func tablesAndColumnsAreTheContracts() throws {

@@ -132,7 +132,7 @@ extension FormatQ2_K: DescribableFormat {
             block,
             BlockLayout(
                 fields: [
-                    .bytes("scales", 16, "a 4-bit scale (low) and a 4-bit min (high) for each of 16 sub-blocks"),
+                    .bytes("scales", 16, "a 4-bit scale (low) and min (high) a sub-block"),
                     .bytes("qs", 64, "codes of 2 bits, four to a byte, 32 weights apart"),
                     .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
                 ],

@@ -183,7 +183,7 @@ extension FormatQ4_K: DescribableFormat {
             BlockLayout(
                 fields: [
                     .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
-                    .bytes("scales", 12, "a 6-bit scale and a 6-bit min for each of 8 sub-blocks"),
+                    .bytes("scales", 12, "a 6-bit scale and a 6-bit min a sub-block"),
                     .bytes("qs", 128, "codes of 4 bits, two to a byte, 32 weights apart"),
                 ],
                 formula: "x = d * scale * q - dmin * min", codes: 0...15,

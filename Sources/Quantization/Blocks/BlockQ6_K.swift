@@ -104,7 +104,9 @@ extension FormatQ6_K: EncodableFormat {
             for part in 0..<2 {
                 for l in 0..<32 {
                     let first = 128 * part + l
-                    let codes = (subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96])
+                    let codes = (
+                        subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96]
+                    )
                     block.low[2 * part][l] = codes.0 & 15 | codes.2 << 4
                     block.low[2 * part + 1][l] = codes.1 & 15 | codes.3 << 4
                     block.high[part][l] = codes.0 >> 4 | (codes.1 >> 4) << 2 | (codes.2 >> 4) << 4 | (codes.3 >> 4) << 6
@@ -129,7 +131,7 @@ extension FormatQ6_K: DescribableFormat {
                 fields: [
                     .bytes("ql", 128, "bits 0-3 of the codes, two to a byte, 64 weights apart"),
                     .bytes("qh", 64, "bits 4-5 of the codes, four to a byte, 32 weights apart"),
-                    .bytes("scales", 16, "an 8-bit scale with sign for each of 16 sub-blocks"),
+                    .bytes("scales", 16, "an 8-bit scale with sign a sub-block"),
                     .half("d", "unit of the scales"),
                 ],
                 formula: "x = d * scale * (q - 32)", codes: 0...63,

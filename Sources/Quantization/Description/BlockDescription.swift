@@ -178,7 +178,7 @@ public struct StoredInteger: Sendable {
         var (code, width) = (0, 0)
         for part in parts {
             let byte = block.unsafeLoad(fromByteOffset: part.byte, as: UInt8.self)
-            code |= Int(byte) >> part.shift & (1 << part.width - 1) << part.place
+            code |= (Int(byte) >> part.shift & (1 << part.width - 1)) << part.place
             width = max(width, part.place + part.width)
         }
         if isSigned, code >> (width - 1) == 1 { code -= 1 << width }

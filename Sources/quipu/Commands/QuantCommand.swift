@@ -16,7 +16,7 @@ struct QuantCommand: AsyncParsableCommand {
             Example:
               quipu quant errors model.gguf --as Q4_0,Q4_K
             """,
-        subcommands: [QuantErrorsCommand.self, QuantCompareCommand.self])
+        subcommands: [QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self])
 }
 
 struct QuantErrorsCommand: AsyncParsableCommand {
