@@ -51,59 +51,75 @@ public struct QuantizationMix: Sendable {
         .init(.q5_0, .q5_0, [.init(.down, if: .importance(true), .firstPart(8), use: .q5_1)]),
         .init(.q5_1, .q5_1),
         .init(.q8_0, .q8_0, output: .q8_0),
-        .init(.q2_K, .q2_K, [
-            fiveBitOutput,
-            .init(.attentionV, if: .grouped, use: .q4_K),
-            .init(.attentionV, .down, .attentionOutput, use: .q3_K),
-        ]),
-        .init(.q2_K_S, .q2_K, [
-            .init(.attentionV, if: .grouped, use: .q4_K),
-            .init(.down, if: .firstPart(8), use: .q4_K),
-        ]),
+        .init(
+            .q2_K, .q2_K,
+            [
+                fiveBitOutput,
+                .init(.attentionV, if: .grouped, use: .q4_K),
+                .init(.attentionV, .down, .attentionOutput, use: .q3_K),
+            ]),
+        .init(
+            .q2_K_S, .q2_K,
+            [
+                .init(.attentionV, if: .grouped, use: .q4_K),
+                .init(.down, if: .firstPart(8), use: .q4_K),
+            ]),
         .init(.q3_K_S, .q3_K, [fiveBitOutput]),
-        .init(.q3_K_M, .q3_K, [
-            fiveBitOutput,
-            .init(.attentionV, if: .first(2), use: .q5_K),
-            .init(.down, if: .firstPart(16), use: .q5_K),
-            .init(.attentionV, .down, .attentionOutput, use: .q4_K),
-        ]),
-        .init(.q3_K_L, .q3_K, [
-            .init(.attentionV, .down, use: .q5_K),
-            .init(.attentionOutput, if: .eightExperts(false), use: .q5_K),
-        ]),
-        .init(.q4_K_S, .q4_K, [
-            fiveBitOutput,
-            .init(.attentionV, if: .first(4), use: .q5_K),
-            .init(.down, if: .firstPart(8), use: .q5_K),
-        ]),
+        .init(
+            .q3_K_M, .q3_K,
+            [
+                fiveBitOutput,
+                .init(.attentionV, if: .first(2), use: .q5_K),
+                .init(.down, if: .firstPart(16), use: .q5_K),
+                .init(.attentionV, .down, .attentionOutput, use: .q4_K),
+            ]),
+        .init(
+            .q3_K_L, .q3_K,
+            [
+                .init(.attentionV, .down, use: .q5_K),
+                .init(.attentionOutput, if: .eightExperts(false), use: .q5_K),
+            ]),
+        .init(
+            .q4_K_S, .q4_K,
+            [
+                fiveBitOutput,
+                .init(.attentionV, if: .first(4), use: .q5_K),
+                .init(.down, if: .firstPart(8), use: .q5_K),
+            ]),
         .init(.q4_K_M, .q4_K, [fiveBitOutput, moreBits]),
         .init(.q5_K_S, .q5_K),
         .init(.q5_K_M, .q5_K, [moreBits]),
         .init(.q6_K, .q6_K),
         .init(.iq4_nl, .iq4_nl, fourBitNonLinear),
         .init(.iq4_xs, .iq4_xs, fourBitNonLinear),
-        .init(.iq3_xxs, .iq3_xxs, output: .q5_K, [
-            fiveBitOutput,
-            .init(.attentionV, if: .grouped, use: .q4_K),
-            .init(.attentionV, if: .importance(false), use: .iq3_s),
-            .init(.attentionQ, .attentionK, use: .iq2_s),
-            .init(.attentionOutput, .embedding, use: .iq3_s),
-            .init(.down, if: .importance(false), .firstPart(8), use: .q4_K),
-            .init(.down, if: .importance(false), use: .q3_K),
-        ]),
-        .init(.iq3_xs, .iq3_s, [
-            fiveBitOutput,
-            .init(.attentionV, if: .grouped, use: .q4_K),
-            .init(.attentionQ, .attentionK, use: .iq3_xxs),
-            .init(.gate, .up, if: .middle, use: .iq3_xxs),
-        ]),
+        .init(
+            .iq3_xxs, .iq3_xxs, output: .q5_K,
+            [
+                fiveBitOutput,
+                .init(.attentionV, if: .grouped, use: .q4_K),
+                .init(.attentionV, if: .importance(false), use: .iq3_s),
+                .init(.attentionQ, .attentionK, use: .iq2_s),
+                .init(.attentionOutput, .embedding, use: .iq3_s),
+                .init(.down, if: .importance(false), .firstPart(8), use: .q4_K),
+                .init(.down, if: .importance(false), use: .q3_K),
+            ]),
+        .init(
+            .iq3_xs, .iq3_s,
+            [
+                fiveBitOutput,
+                .init(.attentionV, if: .grouped, use: .q4_K),
+                .init(.attentionQ, .attentionK, use: .iq3_xxs),
+                .init(.gate, .up, if: .middle, use: .iq3_xxs),
+            ]),
         .init(.iq3_s, .iq3_s, [fiveBitOutput, .init(.attentionV, if: .grouped, use: .q4_K)]),
-        .init(.iq3_m, .iq3_s, [
-            fiveBitOutput,
-            .init(.attentionV, .attentionOutput, use: .q4_K),
-            .init(.down, if: .firstPart(8), use: .q4_K),
-            .init(.down, if: .eightExperts(true), .moreBits, use: .q4_K),
-        ]),
+        .init(
+            .iq3_m, .iq3_s,
+            [
+                fiveBitOutput,
+                .init(.attentionV, .attentionOutput, use: .q4_K),
+                .init(.down, if: .firstPart(8), use: .q4_K),
+                .init(.down, if: .eightExperts(true), .moreBits, use: .q4_K),
+            ]),
         .init(.iq2_xxs, .iq2_xxs, output: .q5_K, isTiny: true, tiny(.q2_K, embedding: .q2_K)),
         .init(.iq2_xs, .iq2_xs, output: .q5_K, isTiny: true, tiny(.q2_K, embedding: .q2_K)),
         .init(.iq2_s, .iq2_xs, output: .q5_K, isTiny: true, tiny(.iq3_s, embedding: .iq3_s, attentionOutput: .iq3_s)),

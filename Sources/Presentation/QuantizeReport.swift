@@ -133,7 +133,8 @@ public struct QuantizeReport: Report {
                 Numbers.short(error?.maxAbs), line.wanted ?? "")
         }
         let copied = tensors.count { $0.from == $0.to }
-        return table.lines(style) + (copied > 0 ? [style.dim("and \(Numbers.count(copied, "tensor")) copied as they are")] : [])
+        return table.lines(style)
+            + (copied > 0 ? [style.dim("and \(Numbers.count(copied, "tensor")) copied as they are")] : [])
     }
 
     /// How many tensors and bytes each type has.

@@ -15,13 +15,15 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     private func quantizer(
-        _ type: String, _ model: PaperModel, stored: TensorType = .f32, importance: ImportanceMatrix? = nil, threads: Int = 2,
+        _ type: String, _ model: PaperModel, stored: TensorType = .f32, importance: ImportanceMatrix? = nil,
+        threads: Int = 2,
         progress: @escaping @Sendable (Int, Int) throws -> Void = { _, _ in }
     ) throws -> ModelQuantizer {
         let file = try model.write(to: folder.path("in.gguf"), type: stored)
         let mix = try #require(QuantizationMix.named(type))
         return ModelQuantizer(
-            file: file, plan: try QuantizationPlan(file, as: mix, hasImportance: importance != nil), importance: importance,
+            file: file, plan: try QuantizationPlan(file, as: mix, hasImportance: importance != nil),
+            importance: importance,
             workers: Workers(threads: threads), progress: progress)
     }
 
@@ -29,7 +31,9 @@ import Testing
 
     /// The file beside the model, and nothing else.
     private var leftovers: [String] {
-        get throws { try FileManager.default.contentsOfDirectory(atPath: folder.url.path).filter { $0.hasPrefix("out") } }
+        get throws {
+            try FileManager.default.contentsOfDirectory(atPath: folder.url.path).filter { $0.hasPrefix("out") }
+        }
     }
 
     @Test(arguments: [1, 3])
@@ -62,7 +66,8 @@ import Testing
 
     @Test func metadataIsKept() throws {
         let extra = [
-            Metadata.Entry(key: "general.alignment", value: .uint32(64)), .init(key: "general.name", value: .string("M")),
+            Metadata.Entry(key: "general.alignment", value: .uint32(64)),
+            .init(key: "general.name", value: .string("M")),
             .init(key: "split.count", value: .uint16(1)),
         ]
         try quantizer("Q5_K_S", PaperModel(layers: 1, entries: extra)).write(to: output, overwrite: false)
@@ -206,7 +211,9 @@ import Testing
     @Test func stopping() throws {
         struct Stop: Error {}
         try folder.write("mine", to: "out.gguf")
-        let quantizer = try quantizer("Q4_0", PaperModel(layers: 3)) { done, total in if done > total / 2 { throw Stop() } }
+        let quantizer = try quantizer("Q4_0", PaperModel(layers: 3)) { done, total in
+            if done > total / 2 { throw Stop() }
+        }
         #expect(throws: Stop.self) { try quantizer.write(to: output, overwrite: true) }
         #expect(try bytes(output) == Data("mine".utf8))
         #expect(try leftovers == ["out.gguf"])
@@ -216,7 +223,8 @@ import Testing
     @Test func predictedErrors() throws {
         let quantizer = try quantizer("Q3_K_M", PaperModel(layers: 2))
         try quantizer.write(to: output, overwrite: false)
-        let found = try QuantErrors(workers: Workers(threads: 1)).errors(of: try GGUFFile(path: output), against: quantizer.file)
+        let found = try QuantErrors(workers: Workers(threads: 1)).errors(
+            of: try GGUFFile(path: output), against: quantizer.file)
         let measured = Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.statistics.rmse) })
         for case let error? in try quantizer.errors() { #expect(measured[error.name] == error.statistics.rmse) }
     }

@@ -53,10 +53,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("Q2_K", 2, "attn_v", TensorType.q4_K, 32), ("Q2_K", 4, "attn_v", .q3_K, 32), ("Q2_K_S", 2, "attn_v", .q4_K, 32),
+        ("Q2_K", 2, "attn_v", TensorType.q4_K, 32), ("Q2_K", 4, "attn_v", .q3_K, 32),
+        ("Q2_K_S", 2, "attn_v", .q4_K, 32),
         ("Q2_K_S", 4, "attn_v", .q2_K, 32), ("Q2_K_S", 4, "ffn_down", .q4_K, 4), ("Q2_K", 4, "ffn_down", .q3_K, 32),
         ("Q3_K_S", 4, "attn_v", .q3_K, 32), ("Q3_K_M", 4, "attn_v", .q5_K, 2), ("Q3_K_M", 4, "ffn_down", .q5_K, 2),
-        ("Q3_K_M", 4, "attn_output", .q4_K, 32), ("Q3_K_L", 4, "attn_output", .q5_K, 32), ("Q4_K_S", 4, "attn_v", .q5_K, 4),
+        ("Q3_K_M", 4, "attn_output", .q4_K, 32), ("Q3_K_L", 4, "attn_output", .q5_K, 32),
+        ("Q4_K_S", 4, "attn_v", .q5_K, 4),
         ("Q4_K_S", 4, "ffn_down", .q5_K, 4), ("Q4_0", 4, "ffn_down", .q4_1, 0), ("Q5_K_S", 4, "attn_v", .q5_K, 32),
         ("Q6_K", 4, "ffn_down", .q6_K, 32), ("Q8_0", 4, "attn_v", .q8_0, 32),
     ])
@@ -106,7 +108,9 @@ import Testing
 
     @Test func namedTypes() throws {
         var options = QuantizeOptions()
-        options.overrides = [try TypeOverride(parsing: "BLK\\.0\\.attn_v=q8_0"), try TypeOverride(parsing: "attn_v|ffn_up=Q5_0")]
+        options.overrides = [
+            try TypeOverride(parsing: "BLK\\.0\\.attn_v=q8_0"), try TypeOverride(parsing: "attn_v|ffn_up=Q5_0"),
+        ]
         #expect(options.overrides[0].pattern == "blk\\.0\\.attn_v")
         let entries = try types("Q4_K_M", PaperModel(), options)
         #expect(layers("attn_v", .q8_0, in: entries) == [0])

@@ -34,7 +34,8 @@ struct QuantizeCommand: AsyncParsableCommand {
 
     func validate() throws {
         if arguments.count != 3, !(dryRun && arguments.count == 2) {
-            throw ValidationError("give the model, the file to write, and the file type; with --dry-run the model and the type")
+            throw ValidationError(
+                "give the model, the file to write, and the file type; with --dry-run the model and the type")
         }
     }
 
@@ -51,7 +52,8 @@ struct QuantizeCommand: AsyncParsableCommand {
         }
         let importance = try types.imatrix.map { try ImportanceMatrix(path: $0) }
         let options = try types.options()
-        let plan = try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
+        let plan =
+            try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
             ?? QuantizationPlan(copying: file)
         let progress = WeightProgress(verb: dryRun ? "measuring" : "quantising")
         defer { progress.clear() }
@@ -96,16 +98,20 @@ struct QuantizeCommand: AsyncParsableCommand {
 /// Which tensor gets which type.
 struct QuantizeTypeOptions: ParsableArguments {
     @Flag(help: "All tensors in one type, as far as their rows allow: no mix.") var pure = false
-    @Option(help: ArgumentHelp(
-        "The type of the tensors in whose name a regular expression, in lower case, is found. May be repeated; the first match counts.",
-        valueName: "regex=type"))
+    @Option(
+        help: ArgumentHelp(
+            "The type of the tensors in whose name a regular expression, in lower case, is found. May be repeated; the first match counts.",
+            valueName: "regex=type"))
     var tensorType: [String] = []
-    @Option(help: ArgumentHelp("The type of output.weight, or of the token embeddings that serve as output.", valueName: "type"))
+    @Option(
+        help: ArgumentHelp(
+            "The type of output.weight, or of the token embeddings that serve as output.", valueName: "type"))
     var outputTensorType: String?
     @Option(help: ArgumentHelp("The type of the token embeddings.", valueName: "type")) var tokenEmbeddingType: String?
     @Flag(help: "Leave output.weight as it is.") var leaveOutputTensor = false
     @Flag(help: "Quantise again what is quantised already.") var allowRequantize = false
-    @Option(help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"))
     var imatrix: String?
 
     func options() throws -> QuantizeOptions {
