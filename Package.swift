@@ -27,7 +27,9 @@ let package = Package(
         // row 3
         .target(
             name: "Operations",
-            dependencies: ["Tensors", "Quantization", "ComputeGraph", .product(name: "RealModule", package: "swift-numerics")]),
+            dependencies: [
+                "Tensors", "Quantization", "ComputeGraph", .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 4
         .target(
             name: "LlamaModel",
@@ -39,7 +41,8 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", .product(name: "RealModule", package: "swift-numerics"),
+                "Tensors", "GGUF", "ComputeGraph", "LlamaModel",
+                .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // row 6
@@ -53,7 +56,8 @@ let package = Package(
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording", "Analysis",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
+                "Analysis",
                 "Rainbow",
             ]),
         // row 8
@@ -69,12 +73,15 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_encodings.py", "make_vectors.py"],
+            name: "QuantizationTests", dependencies: ["Quantization"],
+            exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
-        .target(name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"],
+            path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
         .testTarget(name: "CommandTests", dependencies: ["quipu", "GGUF", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),

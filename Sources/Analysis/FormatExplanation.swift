@@ -140,7 +140,7 @@ extension FormatExplanation.Claim {
             finding: [
                 "No: a zero point is an integer code z with x = (q - z) * scale, so that code z is exactly 0. ggml stores "
                     + "a minimum, a number with a fraction, and zero is exact only where it happens to fall on a code: in "
-                    + "\(exact) of \(subs.count) \(kind) made just now.",
+                    + "\(exact) of \(subs.count) \(kind) made just now."
             ] + shown,
             numbers: [("blocks", Double(subs.count)), ("zero_exact", Double(exact))])
     }

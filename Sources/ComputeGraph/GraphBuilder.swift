@@ -44,7 +44,9 @@ public struct GraphBuilder {
         _ operation: some Operation, _ inputs: Value..., name: String? = nil
     ) throws(GraphError) -> Value {
         let output = try operation.output(for: inputs.map(layout(of:)))
-        let fallback = (operation as? any NamedAfterSource).map { "\(drafts[inputs[$0.namingSlot].id].name) (\($0.suffix))" }
+        let fallback = (operation as? any NamedAfterSource).map {
+            "\(drafts[inputs[$0.namingSlot].id].name) (\($0.suffix))"
+        }
         drafts.append(
             Draft(
                 name: name.map(qualified) ?? fallback ?? "", layer: layer,

@@ -63,7 +63,8 @@ public struct Interpreter {
 
         let evaluation = Evaluation(
             node: node, inputs: inputs, output: output,
-            nanoseconds: Int(elapsed.components.seconds * 1_000_000_000 + elapsed.components.attoseconds / 1_000_000_000))
+            nanoseconds: Int(
+                elapsed.components.seconds * 1_000_000_000 + elapsed.components.attoseconds / 1_000_000_000))
         for observer in observers { try observer.didEvaluate(evaluation) }
         return evaluation
     }

@@ -122,7 +122,8 @@ public struct LlamaConfiguration: Sendable, Equatable {
         let base = try keys.float("llama.rope.freq_base") ?? 10000
         guard base > 0, factor >= 0 else {
             throw .invalidValue(
-                file: keys.file, key: "llama.rope", found: "base \(base), factor \(factor)", expected: "positive numbers")
+                file: keys.file, key: "llama.rope", found: "base \(base), factor \(factor)",
+                expected: "positive numbers")
         }
         let frequencyScale: Float = scaling == "none" || factor == 0 ? 1 : 1 / factor
         var attention: Float = 1

@@ -160,7 +160,9 @@ private struct Assembly {
         let keyCache = cacheLeaf("cache_k_l\(index)", cache.keys[index])
         let valueCache = cacheLeaf("cache_v_l\(index)", cache.values[index])
         let keyRows = try builder.apply(
-            View(Shape(c.kvSize, tokenCount), strides: .init(4, c.kvSize * 4, c.kvSize * tokenCount * 4, c.kvSize * tokenCount * 4)),
+            View(
+                Shape(c.kvSize, tokenCount),
+                strides: .init(4, c.kvSize * 4, c.kvSize * tokenCount * 4, c.kvSize * tokenCount * 4)),
             key)
         builder.expand(try builder.apply(SetRows(), keyRows, keyPlaces(), keyCache))
 

@@ -45,7 +45,8 @@ struct MetadataReader {
             throw wrongType(key, metadata[key]!, "u32, or an array of u32")
         }
         guard counts.count >= layers else {
-            throw .invalidValue(file: file, key: key, found: "\(counts.count) values", expected: "\(layers), one a layer")
+            throw .invalidValue(
+                file: file, key: key, found: "\(counts.count) values", expected: "\(layers), one a layer")
         }
         let distinct = Set(counts.prefix(layers))
         guard distinct.count == 1 else {

@@ -107,7 +107,8 @@ public struct BlockAuditReport: Report {
         _ lines: [Line], first: String, _ style: Style, name: (Line) -> String
     ) -> [String] {
         var table = Table([
-            (first, .left), ("blocks", .right), ("dead", .right), ("broken", .right), ("zero not exact", .right), ("", .right),
+            (first, .left), ("blocks", .right), ("dead", .right), ("broken", .right), ("zero not exact", .right),
+            ("", .right),
         ])
         for line in lines {
             table.add(
@@ -119,7 +120,8 @@ public struct BlockAuditReport: Report {
 
     private func spreads(_ spread: (Line) -> Spread?, _ style: Style) -> [String] {
         var table = Table([
-            ("type", .left), ("lowest", .right), ("5 %", .right), ("median", .right), ("95 %", .right), ("highest", .right),
+            ("type", .left), ("lowest", .right), ("5 %", .right), ("median", .right), ("95 %", .right),
+            ("highest", .right),
         ])
         for line in types {
             guard let s = spread(line) else { continue }
@@ -139,7 +141,8 @@ public struct BlockAuditReport: Report {
                 Numbers.short(Double(block.maxAbs ?? block.scale)), Numbers.short(Double(block.relativeScale)))
         }
         let rest = worst.count - min(limit, worst.count)
-        return table.lines(style) + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
+        return table.lines(style)
+            + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
     }
 }
 

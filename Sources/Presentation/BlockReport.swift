@@ -104,7 +104,9 @@ public struct BlockReport: Report {
         if let before = referenceValues {
             lines += [""] + NumberGrid.lines("values before", before, style)
             lines += [""] + NumberGrid.lines("error", zip(values, before).map { $0 - $1 }, style)
-            lines += ["", "rmse \(Numbers.short(mse?.squareRoot())), largest error \(Numbers.short(maxAbs.map(Double.init)))"]
+            lines += [
+                "", "rmse \(Numbers.short(mse?.squareRoot())), largest error \(Numbers.short(maxAbs.map(Double.init)))",
+            ]
             lines += ["before: \(reference ?? "")".cut(to: style.width)]
         }
         return lines.joined(separator: "\n")

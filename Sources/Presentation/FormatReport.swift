@@ -96,7 +96,8 @@ public struct FormatReport: Report {
 
     private func words(_ style: Style) -> String {
         "q is the code, \(block.codes.lowerBound) to \(block.codes.upperBound)"
-            + (block.subBlocks.count > 1 ? "; \(block.subBlocks.count) sub-blocks of \(block.subBlocks[0].elements.count)" : "")
+            + (block.subBlocks.count > 1
+                ? "; \(block.subBlocks.count) sub-blocks of \(block.subBlocks[0].elements.count)" : "")
     }
 
     private var products: String {
@@ -146,7 +147,9 @@ public struct FormatReport: Report {
                 Numbers.short(Double(example.values[index] - example.weights[index])))
         }
         var lines = [style.bold("\(which), made just now"), ""] + table.lines(style)
-        if blockElements > 1 { lines += ["  largest error of all \(blockElements): \(Numbers.short(Double(example.maxAbs)))"] }
+        if blockElements > 1 {
+            lines += ["  largest error of all \(blockElements): \(Numbers.short(Double(example.maxAbs)))"]
+        }
         lines += ["", "  Weight \(example.element), step by step:"]
         return lines + example.steps.flatMap { paragraph($0, style) }
     }

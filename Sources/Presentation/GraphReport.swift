@@ -53,7 +53,8 @@ public struct GraphReport: Report {
                 node.sources.joined(separator: ", "))
         }
         let title = nodes.count == nNodes ? "\(nNodes) nodes" : "\(nodes.count) of \(nNodes) nodes"
-        return ([style.bold("\(title), a pass over \(Numbers.count(nTokens, "token"))")] + table.lines(style)).joined(separator: "\n")
+        return ([style.bold("\(title), a pass over \(Numbers.count(nTokens, "token"))")] + table.lines(style)).joined(
+            separator: "\n")
     }
 
     /// The graph for Graphviz: a cluster a layer, weights and inputs as plain text.

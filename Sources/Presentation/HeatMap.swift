@@ -83,6 +83,7 @@ struct HeatMap {
             let cells = [-1, -0.7, -0.3, 0, 0.3, 0.7, 1].map { style.onBackground("  ", Self.color($0)) }.joined()
             return "\(Numbers.short(-scale)) \(cells) \(Numbers.short(scale))"
         }
-        return "0 '\(String(Self.shades))' \(Numbers.short(scale))" + (hasSigns ? ", with - before what is negative" : " in magnitude") + ", root scale"
+        return "0 '\(String(Self.shades))' \(Numbers.short(scale))"
+            + (hasSigns ? ", with - before what is negative" : " in magnitude") + ", root scale"
     }
 }

@@ -73,7 +73,9 @@ public struct InspectReport: Report {
         var lines = [style.bold(file)] + summary(style) + [""] + types(style)
         if sections.contains(.metadata) { lines += [""] + metadataLines(style) }
         if sections.contains(.tensors) { lines += [""] + tensorLines(style) }
-        if sections.isEmpty { lines += ["", style.dim("--tensors and --metadata list everything; --bytes NAME shows a tensor's bytes.")] }
+        if sections.isEmpty {
+            lines += ["", style.dim("--tensors and --metadata list everything; --bytes NAME shows a tensor's bytes.")]
+        }
         return lines.joined(separator: "\n")
     }
 
@@ -84,13 +86,17 @@ public struct InspectReport: Report {
             "\(Numbers.grouped(nParams)) weights in \(ByteSize(sizeBytes)): \(Numbers.fixed(bpw, 3)) bits a weight"
                 + (fileType.map { " (the file calls itself \($0))" } ?? ""),
         ]
-        if let name = entries.first(where: { $0.key == "general.name" })?.value.string { lines.insert("\(name)", at: 0) }
+        if let name = entries.first(where: { $0.key == "general.name" })?.value.string {
+            lines.insert("\(name)", at: 0)
+        }
         if let c = configuration {
             lines.append(
-                "llama: \(Numbers.count(c.layers, "layer")), width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)")
+                "llama: \(Numbers.count(c.layers, "layer")), width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)"
+            )
             let kind = c.kvHeads == c.heads ? "MHA" : c.kvHeads == 1 ? "MQA" : "GQA: each KV head serves \(c.groupSize)"
             lines.append(
-                "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))")
+                "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))"
+            )
         }
         return lines.flatMap { $0.onOneLine.split(separator: " ").map(String.init).wrapped(to: style.width) }
     }
@@ -102,7 +108,9 @@ public struct InspectReport: Report {
         ])
         let byType = Dictionary(grouping: tensors, by: \.type)
         let total = max(1, tensors.reduce(0) { $0 + $1.nBytes })
-        for (type, group) in byType.sorted(by: { $0.value.total > $1.value.total || ($0.value.total == $1.value.total && $0.key < $1.key) }) {
+        for (type, group) in byType.sorted(by: {
+            $0.value.total > $1.value.total || ($0.value.total == $1.value.total && $0.key < $1.key)
+        }) {
             table.add(
                 type, "\(group.count)", ByteSize(group.total).description,
                 Numbers.percent(Double(group.total) / Double(total)), Numbers.short(group[0].bpw))
@@ -120,7 +128,8 @@ public struct InspectReport: Report {
 
     private func tensorLines(_ style: Style) -> [String] {
         var table = Table([
-            ("tensor", .left), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right), ("bpw", .right),
+            ("tensor", .left), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right),
+            ("bpw", .right),
         ])
         for tensor in tensors {
             table.add(

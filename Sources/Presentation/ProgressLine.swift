@@ -13,7 +13,8 @@ public struct ProgressLine: Sendable {
 
     /// At most 79 columns, without a line end.
     public var text: String {
-        let facts = "\(Int(done)) of \(Numbers.count(total, "token"))  \(Numbers.fixed(rate, 1)) tokens/s  \(Self.time(left)) left"
+        let facts =
+            "\(Int(done)) of \(Numbers.count(total, "token"))  \(Numbers.fixed(rate, 1)) tokens/s  \(Self.time(left)) left"
         return "tracing  " + bar(beside: "tracing    " + facts) + "  " + facts
     }
 

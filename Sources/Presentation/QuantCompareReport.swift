@@ -24,7 +24,9 @@ public struct QuantCompareReport: Report {
     public func page(_ style: Style) -> String {
         var table = Table(QuantErrorsReport.columns)
         for line in formats { table.add(QuantErrorsReport.cells(line)) }
-        let title = style.bold(tensor) + "  \(storedType) \(shape.map(String.init).joined(separator: "x")), its decoded values written in each format"
+        let title =
+            style.bold(tensor)
+            + "  \(storedType) \(shape.map(String.init).joined(separator: "x")), its decoded values written in each format"
         return ([title, ""] + table.lines(style) + [""] + scatter(style)).joined(separator: "\n")
     }
 
@@ -51,7 +53,9 @@ public struct QuantCompareReport: Report {
             lines.append(Numbers.fixed(decibels, 1).leftPadded(to: 7) + " dB │" + String(row))
         }
         lines.append(String(repeating: " ", count: 11) + "└" + String(repeating: "─", count: width))
-        lines.append(String(repeating: " ", count: 12) + "0" + "\(Numbers.fixed(bits.1, 1)) bits a weight".leftPadded(to: width - 1))
+        lines.append(
+            String(repeating: " ", count: 12) + "0"
+                + "\(Numbers.fixed(bits.1, 1)) bits a weight".leftPadded(to: width - 1))
         return lines + wrapped(legend + ["* several"], style)
     }
 

@@ -133,7 +133,8 @@ public struct QuantErrorsReport: Report {
         var table = Table([("tensor", .left)] + Self.columns)
         for line in tensors.prefix(limit) { table.add([line.name ?? ""] + Self.cells(line)) }
         let rest = tensors.count - min(limit, tensors.count)
-        return table.lines(style) + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
+        return table.lines(style)
+            + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
     }
 
     /// Layers down, roles across: relative rmse in percent, darker for more.

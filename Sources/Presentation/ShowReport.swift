@@ -69,15 +69,19 @@ public struct ShowReport: Report {
         var lines = [
             style.bold(name) + "  \(kind)  \(type) \(Shape(shape))" + style.dim("  op \(seq) of step \(step), \(trace)")
         ]
-        lines += ("from " + inputs.joined(separator: ", ")).split(separator: " ").map(String.init).wrapped(to: style.width)
+        lines += ("from " + inputs.joined(separator: ", ")).split(separator: " ").map(String.init).wrapped(
+            to: style.width)
         if ranges.indices.contains(where: { ranges[$0].count != shape[$0] }) {
             let bounds = ranges.prefix(Shape(shape).significant.count).map { "\($0.lowerBound):\($0.upperBound)" }
             lines.append("slice [\(bounds.joined(separator: ", "))]")
         }
         let statistics = [("sum", sum), ("mean", mean), ("std", std), ("rms", rms), ("min", min), ("max", max)]
-        lines += (["n \(n)"] + statistics.map { "\($0) \(Numbers.short($1))" }).wrapped(to: style.width, separator: "  ")
+        lines += (["n \(n)"] + statistics.map { "\($0) \(Numbers.short($1))" }).wrapped(
+            to: style.width, separator: "  ")
         let missing = values.count - n
-        if missing > 0 { lines.append(style.warning("\(missing) of \(values.count) values were not captured (shown as ?)")) }
+        if missing > 0 {
+            lines.append(style.warning("\(missing) of \(values.count) values were not captured (shown as ?)"))
+        }
         let plane = ranges[0].count * ranges[1].count
         let planes = ranges[2].count * ranges[3].count
         let shown = planes <= 4 ? planes : 2
@@ -85,7 +89,8 @@ public struct ShowReport: Report {
             lines += [""] + planeLines(number, plane: plane, planes: planes, style)
         }
         if shown < planes {
-            let next = ranges[2].count > shown ? ":,:,\(ranges[2].lowerBound + shown)" : ":,:,:,\(ranges[3].lowerBound + 1)"
+            let next =
+                ranges[2].count > shown ? ":,:,\(ranges[2].lowerBound + shown)" : ":,:,:,\(ranges[3].lowerBound + 1)"
             lines += ["", style.dim("… and \(planes - shown) more planes; name one, as in '\(name)[\(next)]'")]
         }
         return lines.joined(separator: "\n")
@@ -95,11 +100,15 @@ public struct ShowReport: Report {
         let part = values[number * plane..<(number + 1) * plane]
         var lines: [String] = []
         if planes > 1 {
-            let (i2, i3) = (ranges[2].lowerBound + number % ranges[2].count, ranges[3].lowerBound + number / ranges[2].count)
+            let (i2, i3) = (
+                ranges[2].lowerBound + number % ranges[2].count, ranges[3].lowerBound + number / ranges[2].count
+            )
             lines.append(style.bold("[:, :, \(i2)\(shape[3] > 1 ? ", \(i3)" : "")]"))
         }
         let map = HeatMap(rows: ranges[1].count, columns: ranges[0].count, values: part.map { $0.map { Double($0) } })
-        if plane > 1 { lines += map.lines(style, maximumRows: planes > 1 ? 12 : 24, firstRow: ranges[1].lowerBound) + [""] }
+        if plane > 1 {
+            lines += map.lines(style, maximumRows: planes > 1 ? 12 : 24, firstRow: ranges[1].lowerBound) + [""]
+        }
         return lines + numberLines(Array(part), style)
     }
 
@@ -113,7 +122,9 @@ public struct ShowReport: Report {
         let places = Array(0..<head) + Array(columns - tail..<columns)
         func cell(_ text: String) -> String { text.leftPadded(to: 11) }
         func gap(_ after: Int) -> String { isCut && after == head - 1 ? "  …" : "" }
-        var lines = [style.dim("      i0" + places.enumerated().map { cell("\(ranges[0].lowerBound + $1)") + gap($0) }.joined())]
+        var lines = [
+            style.dim("      i0" + places.enumerated().map { cell("\(ranges[0].lowerBound + $1)") + gap($0) }.joined())
+        ]
         let rows = ranges[1].count
         let shownRows = rows <= 8 ? Array(0..<rows) : Array(0..<4) + Array(rows - 3..<rows)
         for (order, row) in shownRows.enumerated() {

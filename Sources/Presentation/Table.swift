@@ -33,13 +33,15 @@ struct Table {
             let words = widths.indices.filter { alignments[$0] == .left && widths[$0] > least[$0] }
             guard let widest = words.max(by: { widths[$0] < widths[$1] }) else { break }
             let next = words.filter { $0 != widest }.map { widths[$0] }.max() ?? 0
-            widths[widest] = max(least[widest], min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
+            widths[widest] = max(
+                least[widest], min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
         }
         let shown = (1...max(1, widths.count)).last { $0 == 1 || excess($0) <= 0 }!
         func line(_ cells: [String]) -> String {
             let fitted = (0..<min(shown, cells.count)).map { column in
                 let cell = cells[column].cut(to: widths[column])
-                return alignments[column] == .right ? cell.leftPadded(to: widths[column]) : cell.padded(to: widths[column])
+                return alignments[column] == .right
+                    ? cell.leftPadded(to: widths[column]) : cell.padded(to: widths[column])
             }
             return fitted.joined(separator: "  ").withoutTrailingSpaces
         }

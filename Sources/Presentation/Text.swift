@@ -26,7 +26,9 @@ extension String {
     var onOneLine: String { picturing { _ in true } }
 
     private func picturing(_ isMeant: (Unicode.Scalar) -> Bool) -> String {
-        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control && isMeant($0) }) else { return self }
+        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control && isMeant($0) }) else {
+            return self
+        }
         var scalars = UnicodeScalarView()
         for scalar in unicodeScalars {
             guard scalar.properties.generalCategory == .control, isMeant(scalar) else {

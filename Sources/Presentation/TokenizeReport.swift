@@ -58,7 +58,9 @@ public struct TokenizeReport: Report {
     /// What the vocabulary writes for a space, if a step shows it.
     private var spaceNote: String? {
         let symbols = (steps ?? []).flatMap(\.symbols)
-        guard let mark = ["Ġ", "▁"].first(where: { mark in symbols.contains { $0.hasPrefix(mark) } }) else { return nil }
+        guard let mark = ["Ġ", "▁"].first(where: { mark in symbols.contains { $0.hasPrefix(mark) } }) else {
+            return nil
+        }
         return "Neighbours merge in the order of the model's list. \(mark) stands for a space."
     }
 

@@ -171,12 +171,14 @@ public struct TraceReport: Report {
         for layer in layers {
             let spread = Bar.sparkline(layer.entropyBits.map { $0 / most })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
-            let looked = "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
+            let looked =
+                "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
                 + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
             lines.append(
                 "   " + "\(layer.layer)".leftPadded(to: 5)
                     + Numbers.duration(nanoseconds: layer.ns).leftPadded(to: 9) + "  "
-                    + Numbers.fixed(layer.residualRms).leftPadded(to: 7) + "  " + style.accent(spread.padded(to: headWidth))
+                    + Numbers.fixed(layer.residualRms).leftPadded(to: 7) + "  "
+                    + style.accent(spread.padded(to: headWidth))
                     + "  " + Numbers.fixed(sink * 100, 0).leftPadded(to: 3) + " %  "
                     + looked.cut(to: max(8, style.width - 42 - headWidth)))
         }
@@ -184,7 +186,9 @@ public struct TraceReport: Report {
     }
 
     private func topLines(_ style: Style) -> [String] {
-        var table = Table([("    ", .right), ("token", .right), ("piece", .left), ("logit", .right), ("probability", .left)])
+        var table = Table([
+            ("    ", .right), ("token", .right), ("piece", .left), ("logit", .right), ("probability", .left),
+        ])
         for candidate in top {
             table.add(
                 "\(candidate.rank + 1)", "\(candidate.tokenId)", "‹\(candidate.piece)›",
@@ -201,9 +205,10 @@ public struct TraceReport: Report {
         if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
         let speed = facts.wrapped(to: style.width)
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return speed + [written, "", "Next, on this trace:"] + suggestions.flatMap { command, purpose in
-            ["  " + style.dim(purpose), "    " + style.accent(command)]
-        }
+        return speed + [written, "", "Next, on this trace:"]
+            + suggestions.flatMap { command, purpose in
+                ["  " + style.dim(purpose), "    " + style.accent(command)]
+            }
     }
 
     /// Commands that this trace has an answer to.

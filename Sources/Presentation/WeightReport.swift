@@ -47,9 +47,11 @@ public struct WeightReport: Report {
         let perRow = tensor.shape.ne0 / type.blockElements
         let rowBytes = perRow * type.blockBytes
         let start = "file: the tensor begins at byte \(tensor.fileOffset)"
-        let row = "row: \(rowBytes) bytes each (\(perRow) x \(type.blockBytes)), so row \(found.row) begins at "
+        let row =
+            "row: \(rowBytes) bytes each (\(perRow) x \(type.blockBytes)), so row \(found.row) begins at "
             + "\(tensor.fileOffset) + \(found.row) * \(rowBytes) = \(tensor.fileOffset + found.row * rowBytes)"
-        let offset = "\(tensor.fileOffset + found.row * rowBytes) + \(found.block) * \(type.blockBytes) = \(found.fileOffset)"
+        let offset =
+            "\(tensor.fileOffset + found.row * rowBytes) + \(found.block) * \(type.blockBytes) = \(found.fileOffset)"
         let block =
             type.blockElements == 1
             ? "number: \(type.blockBytes) bytes each, so column \(column) begins at \(offset)"

@@ -38,5 +38,7 @@ public struct Capture: Sendable, Hashable {
 
 extension Capture: CustomStringConvertible {
     /// As recorded in `run.capture`: `all`, or `all kq-*,ffn_out-3`.
-    public var description: String { ([policy.rawValue] + (names.isEmpty ? [] : [names.joined(separator: ",")])).joined(separator: " ") }
+    public var description: String {
+        ([policy.rawValue] + (names.isEmpty ? [] : [names.joined(separator: ",")])).joined(separator: " ")
+    }
 }

@@ -1,7 +1,6 @@
 import ComputeGraph
 import Foundation
 
-
 extension ComputeGraph.Operation {
     /// The parameters as a JSON object, for the `op` table.
     var parametersJSON: String {

@@ -109,7 +109,8 @@ struct OperationWriting: Sendable {
         let origin: InputRow.Origin =
             switch source {
             case .node(let index): .operation(firstID + index)
-            case .leaf(let index): weightIDs[name].flatMap { graph.leaves[index].role == .weight ? .weight($0) : nil } ?? .leaf
+            case .leaf(let index):
+                weightIDs[name].flatMap { graph.leaves[index].role == .weight ? .weight($0) : nil } ?? .leaf
             }
         return InputRow(
             operationID: id, slot: slot, origin: origin, name: name, shape: graph.layout(of: source).shape)

@@ -36,7 +36,9 @@ public struct TensorAddress: Sendable, Hashable {
             guard rest.last == "]" else { throw .badAddress(text: text, reason: "the closing ] is missing") }
             let parts = rest[rest.index(after: open)..<rest.index(before: rest.endIndex)].split(
                 separator: ",", omittingEmptySubsequences: false)
-            guard parts.count <= 4 else { throw .badAddress(text: text, reason: "a tensor has four dimensions at most") }
+            guard parts.count <= 4 else {
+                throw .badAddress(text: text, reason: "a tensor has four dimensions at most")
+            }
             for part in parts { slices.append(try Self.slice(part, in: text)) }
             rest = rest[..<open]
         }
@@ -94,6 +96,7 @@ extension TensorAddress: CustomStringConvertible {
             case .range(let low, let high): "\(low.map(String.init) ?? ""):\(high.map(String.init) ?? "")"
             }
         }
-        return name + (occurrence.map { "#\($0)" } ?? "") + (inside.isEmpty ? "" : "[" + inside.joined(separator: ",") + "]")
+        return name + (occurrence.map { "#\($0)" } ?? "")
+            + (inside.isEmpty ? "" : "[" + inside.joined(separator: ",") + "]")
     }
 }

@@ -11,7 +11,9 @@ enum TraceFunctions {
     /// `f32(blob, i)`: element i of a blob of F32; NULL outside.
     private static let f32 = DatabaseFunction("f32", argumentCount: 2, pure: true) {
         (arguments: [DatabaseValue]) -> (any DatabaseValueConvertible)? in
-        guard let data = Data.fromDatabaseValue(arguments[0]), let i = Int.fromDatabaseValue(arguments[1]) else { return nil }
+        guard let data = Data.fromDatabaseValue(arguments[0]), let i = Int.fromDatabaseValue(arguments[1]) else {
+            return nil
+        }
         return data.float(at: i).map { Double($0) }
     }
 

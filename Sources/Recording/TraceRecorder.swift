@@ -16,7 +16,8 @@ public struct RunDescription: Sendable {
     public var engineVersion: String
 
     public init(
-        prompt: String, sampling: Sampler.Options, threads: Int, kernels: String, capture: Capture, engineVersion: String
+        prompt: String, sampling: Sampler.Options, threads: Int, kernels: String, capture: Capture,
+        engineVersion: String
     ) {
         self.prompt = prompt
         self.sampling = sampling
@@ -129,7 +130,8 @@ public final class TraceRecorder: ExecutionObserver {
                 try LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate).insert(db)
             }
             for layer in 0..<configuration.layers {
-                try KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration).insert(db)
+                try KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration).insert(
+                    db)
             }
         }
         current = nil

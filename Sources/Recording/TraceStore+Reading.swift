@@ -105,7 +105,8 @@ extension TraceStore {
         let all = try operations(of: run, step: step)
         let matches = all.filter { $0.name == address.name }
         guard !matches.isEmpty else {
-            throw TraceError.noOperation(name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
+            throw TraceError.noOperation(
+                name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
         }
         guard let place = address.occurrence else { return matches.last! }
         guard matches.indices.contains(place) else {
@@ -171,7 +172,9 @@ extension TraceStore {
         if let name = message.split(separator: "no such column: ").last, name.count < message.count {
             let columns = try String.fetchAll(
                 db,
-                sql: "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type, 1")
+                sql:
+                    "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type, 1"
+            )
             let bare = nearest(to: String(name), in: columns.map { String($0.split(separator: ".")[1]) })
             let holders = columns.filter { column in bare.contains { column.hasSuffix("." + $0) } }
             return holders.isEmpty

@@ -90,7 +90,8 @@ extension TraceStore {
             WHERE op.name IN (? || ' (view)', ? || ' (reshaped) (view)') AND op.kind = 'SET_ROWS' AND pass.run_id = ?
                 AND (pass.step < ? OR (pass.step = ? AND op.seq <= ?))
             ORDER BY pass.step, tensor.chunk
-            """, [leaf, leaf, run.id, operation.step, operation.step, operation.seq]) { $0 }
+            """, [leaf, leaf, run.id, operation.step, operation.step, operation.seq]
+        ) { $0 }
         return chunks.isEmpty ? nil : Self.assembled(chunks, shape)
     }
 

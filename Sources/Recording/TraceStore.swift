@@ -115,7 +115,8 @@ public final class TraceStore: Sendable {
                     sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
                     TraceFunctions.register(in: db)
                 }
-                let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+                let store = TraceStore(
+                    path: path, database: try DatabaseQueue(path: path, configuration: configuration))
                 try store.checkSchema()
                 return store
             }

@@ -27,7 +27,8 @@ final class Progress: ExecutionObserver {
         let share = Double(evaluation.node.index + 1) / Double(nodes)
         if share == 1 { finished += tokens }
         let now = ContinuousClock.now
-        guard !isSilent, Terminal.isErrorTerminal, now - start > .seconds(1), now - (lastShown ?? start) > .milliseconds(100)
+        guard !isSilent, Terminal.isErrorTerminal, now - start > .seconds(1),
+            now - (lastShown ?? start) > .milliseconds(100)
         else { return }
         lastShown = now
         let done = Double(finished) + (share == 1 ? 0 : share * Double(tokens))

@@ -22,13 +22,17 @@ import Testing
     }
 
     /// Whoever changes the examples must see that the sentences still hold.
-    @Test(arguments: [TensorType.q4_0, .q4_1, .q5_0, .q5_1]) func theMinimumIsNoMatterOfOutliers(type: TensorType) throws {
+    @Test(arguments: [TensorType.q4_0, .q4_1, .q5_0, .q5_1]) func theMinimumIsNoMatterOfOutliers(type: TensorType)
+        throws
+    {
         let numbers = try Self.numbers(of: "outliers", type)
         let smallest = try #require(numbers["smallest_weight"])
         #expect(numbers["m_without_outlier"] == numbers["m_with_outlier"])
         #expect(abs(try #require(numbers["m_with_outlier"]) - smallest) < 0.001 * abs(smallest))
         #expect(try #require(numbers["d_with_outlier"]) > 10 * #require(numbers["d_without_outlier"]))
-        #expect(try #require(numbers["rmse_of_others_with_outlier"]) > 5 * #require(numbers["rmse_of_others_without_outlier"]))
+        #expect(
+            try #require(numbers["rmse_of_others_with_outlier"]) > 5 * #require(
+                numbers["rmse_of_others_without_outlier"]))
     }
 
     @Test func q2_KHasTwoBitsAWeight() throws {

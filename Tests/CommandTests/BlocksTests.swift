@@ -9,7 +9,8 @@ import Testing
     @Test func aBlockIsThatOfTheFile() throws {
         let bench = try Workbench(TinyModel.gqa.path)
         let object = try bench.quipu(
-            "quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--row", "2", "--block", "1", "--json").object()
+            "quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--row", "2", "--block", "1", "--json"
+        ).object()
         let block = try Block(bench, "blk.0.attn_q.weight", row: 2, block: 1)
         #expect(object["tensor"] as? String == "blk.0.attn_q.weight")
         #expect(object["row"] as? Int == 2 && object["block"] as? Int == 1)
@@ -26,7 +27,8 @@ import Testing
 
     @Test func aWeightIsExplainedFromTheFileOn() throws {
         let bench = try Workbench(TinyModel.gqa.path)
-        let object = try bench.quipu("explain", "weight", "model.gguf", "blk.0.attn_q.weight", "2", "53", "--json").object()
+        let object = try bench.quipu("explain", "weight", "model.gguf", "blk.0.attn_q.weight", "2", "53", "--json")
+            .object()
         let block = try Block(bench, "blk.0.attn_q.weight", row: 2, block: 1)
         // Weight 21 of the block: the high nibble of code byte 5.
         #expect(object["column"] as? Int == 53 && object["type"] as? String == "Q4_1")
@@ -42,7 +44,8 @@ import Testing
     @Test func aReferenceShowsTheWeightsBefore() throws {
         let bench = try Workbench(TinyModel.kQuants.path)
         let object = try bench.quipu(
-            "quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--reference", "model.gguf", "--json").object()
+            "quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--reference", "model.gguf", "--json"
+        ).object()
         #expect(object["max_abs"] as? Double == 0 && object["mse"] as? Double == 0)
         #expect((object["reference_values"] as? [Double])?.count == 256)
         #expect((object["sub_scales"] as? [Double])?.count == 8 && (object["sub_mins"] as? [Double])?.count == 8)
@@ -56,15 +59,19 @@ import Testing
         let offset = try #require(worst[0]["file_offset"] as? Int)
         let (tensor, row, block) = (worst[0]["tensor"] as! String, worst[0]["row"] as! Int, worst[0]["block"] as! Int)
         let single = try bench.quipu(
-            "quant", "blocks", "model.gguf", tensor, "--row", "\(row)", "--block", "\(block)", "--json").object()
+            "quant", "blocks", "model.gguf", tensor, "--row", "\(row)", "--block", "\(block)", "--json"
+        ).object()
         #expect(single["file_offset"] as? Int == offset)
     }
 
     @Test(arguments: [
         ["quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--row", "1", "--reference", "model.gguf"],
-        ["quant", "blocks", "model.gguf", "blk.0.ffn_gate.weight"], ["quant", "blocks", "model.gguf", "output_norm.weight"],
-        ["quant", "blocks", "model.gguf", "--audit"], ["explain", "weight", "model.gguf", "blk.0.attn_k.weight", "3", "255"],
-        ["explain", "format", "Q4_1"], ["explain", "format", "Q2_K"], ["explain", "format", "Q6_K"], ["explain", "format", "BF16"],
+        ["quant", "blocks", "model.gguf", "blk.0.ffn_gate.weight"],
+        ["quant", "blocks", "model.gguf", "output_norm.weight"],
+        ["quant", "blocks", "model.gguf", "--audit"],
+        ["explain", "weight", "model.gguf", "blk.0.attn_k.weight", "3", "255"],
+        ["explain", "format", "Q4_1"], ["explain", "format", "Q2_K"], ["explain", "format", "Q6_K"],
+        ["explain", "format", "BF16"],
     ])
     func pagesStayWithinThePage(arguments: [String]) throws {
         let outcome = try Workbench(TinyModel.kQuants.path).quipu(arguments)
@@ -77,14 +84,17 @@ import Testing
         let bench = try Workbench(TinyModel.kQuants.path)
         let tensor = "blk.0.attn_q.weight"
         expectComplaint(try bench.quipu("quant", "blocks", "model.gguf", "blk.0.attn_q.wieght"), "Did you mean", tensor)
-        expectComplaint(try bench.quipu("quant", "blocks", "model.gguf", tensor, "--row", "256"), "rows 0 to 255", "row 256")
-        expectComplaint(try bench.quipu("quant", "blocks", "model.gguf", tensor, "--block", "1"), "blocks 0 to 0", "block 1")
+        expectComplaint(
+            try bench.quipu("quant", "blocks", "model.gguf", tensor, "--row", "256"), "rows 0 to 255", "row 256")
+        expectComplaint(
+            try bench.quipu("quant", "blocks", "model.gguf", tensor, "--block", "1"), "blocks 0 to 0", "block 1")
         expectComplaint(try bench.quipu("explain", "weight", "model.gguf", tensor, "0", "256"), "columns 0 to 255")
         expectComplaint(try bench.quipu("explain", "format", "Q4_2"), "no format 'Q4_2'", "Q4_1")
         expectComplaint(try bench.quipu("explain", "format", "i32"), "I32", "cannot be taken apart")
         expectComplaint(
             try bench.quipu("quant", "blocks", "model.gguf", tensor, "--reference", TinyModel.gqa.path), "same model")
-        expectComplaint(try Workbench().quipu("quant", "blocks", "model.gguf", "--audit"), "no tensor has blocks", "F32")
+        expectComplaint(
+            try Workbench().quipu("quant", "blocks", "model.gguf", "--audit"), "no tensor has blocks", "F32")
         for wrong in [["model.gguf", tensor, "--row", "-1"], ["a", "b", "--audit"], []] {
             expectComplaint(try bench.quipu(["quant", "blocks"] + wrong), "Usage: ", status: 64)
         }

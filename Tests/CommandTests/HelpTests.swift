@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct HelpTests {
     static let commands = [
-        ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"], ["quant", "compare"],
+        ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
+        ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"],
     ]
 

@@ -20,10 +20,12 @@ import Testing
         let start = try #require(object["file_offset"] as? Int) + 20
         let hex = try bench.bytes("model.gguf")[start..<start + 40].map { String(format: "%02x", $0) }.joined()
         #expect(object["bytes_hex"] as? String == hex)
-        let page = try bench.quipu("inspect", "model.gguf", "--bytes", "blk.0.attn_q.weight", "--offset", "10", "--count", "30")
+        let page = try bench.quipu(
+            "inspect", "model.gguf", "--bytes", "blk.0.attn_q.weight", "--offset", "10", "--count", "30")
         #expect(page.output.contains("a block: 32 weights in 20 bytes"))
         #expect(page.lines.contains { $0.hasPrefix("\(start)".leftPadded(to: 11) + "   \(hex.prefix(2)) ") })
-        let all = try bench.quipu("inspect", "model.gguf", "--bytes", "output_norm.weight", "--count", "9223372036854775807")
+        let all = try bench.quipu(
+            "inspect", "model.gguf", "--bytes", "output_norm.weight", "--count", "9223372036854775807")
         #expect(all.status == 0)
     }
 
@@ -36,7 +38,8 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(option == "--json" || outcome.output.contains("no tensors"))
         #expect(try bench.quipu("tokenize", "vocab.gguf", "Once upon").output.contains("‹ Once›"))
-        expectComplaint(try bench.quipu("trace", "vocab.gguf", "-p", "x"), "vocab.gguf: tensor 'token_embd.weight'", "missing")
+        expectComplaint(
+            try bench.quipu("trace", "vocab.gguf", "-p", "x"), "vocab.gguf: tensor 'token_embd.weight'", "missing")
         try GGUFWriter(metadata: Metadata([]), tensors: []).write(to: bench.folder.path("nothing.gguf"))
         #expect(try bench.quipu(["inspect", "nothing.gguf"] + (option.isEmpty ? [] : [option])).status == 0)
     }

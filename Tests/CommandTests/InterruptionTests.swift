@@ -7,7 +7,8 @@ import Testing
     /// Starts a run far too long to finish, and waits until some passes are written.
     private func startedRun(_ bench: Workbench) throws -> Run {
         let run = try bench.start([
-            "trace", "model.gguf", "-p", "Once upon a time", "-g", "120", "--ignore-eos", "-o", "t.db", "--threads", "1",
+            "trace", "model.gguf", "-p", "Once upon a time", "-g", "120", "--ignore-eos", "-o", "t.db", "--threads",
+            "1",
         ])
         let deadline = Date.now + 20
         while Date.now < deadline {

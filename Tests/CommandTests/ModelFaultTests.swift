@@ -15,7 +15,8 @@ import Testing
         let bench = try Workbench()
         expectComplaint(try bench.quipu(command), "bad.gguf: found no such file", "Check the path.")
 
-        try FileManager.default.createDirectory(atPath: bench.folder.path("bad.gguf"), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: bench.folder.path("bad.gguf"), withIntermediateDirectories: true)
         expectComplaint(try bench.quipu(command), "bad.gguf: found a directory", "Name the .gguf file inside it.")
         try FileManager.default.removeItem(atPath: bench.folder.path("bad.gguf"))
 
@@ -39,7 +40,8 @@ import Testing
         try bench.writeModel { key, value in key == "general.architecture" ? .string("mamba") : value }
         #expect(try bench.quipu("inspect", "bad.gguf").status == 0)
         #expect(try bench.quipu("tokenize", "bad.gguf", "text").status == 0)
-        expectComplaint(try bench.quipu("graph", "bad.gguf"), "bad.gguf: architecture 'mamba'", "llama", "quipu inspect")
+        expectComplaint(
+            try bench.quipu("graph", "bad.gguf"), "bad.gguf: architecture 'mamba'", "llama", "quipu inspect")
         expectComplaint(try bench.quipu("trace", "bad.gguf", "-p", "x"), "bad.gguf: architecture 'mamba'")
         #expect(!bench.exists("trace.db"))
     }
@@ -49,14 +51,16 @@ import Testing
         try bench.writeModel { key, value in key == "tokenizer.ggml.pre" ? .string("martian") : value }
         #expect(try bench.quipu("inspect", "bad.gguf").status == 0)
         for command in [["tokenize", "bad.gguf", "x"], ["trace", "bad.gguf", "-p", "x"]] {
-            expectComplaint(try bench.quipu(command), "bad.gguf: pre-tokenizer \"martian\"", "llama-bpe", "quipu inspect")
+            expectComplaint(
+                try bench.quipu(command), "bad.gguf: pre-tokenizer \"martian\"", "llama-bpe", "quipu inspect")
         }
     }
 
     @Test func aMissingTensorIsNamed() throws {
         let bench = try Workbench()
         try bench.writeModel(leavingOut: "blk.2.ffn_up.weight") { $1 }
-        expectComplaint(try bench.quipu("trace", "bad.gguf", "-p", "x"), "bad.gguf: tensor 'blk.2.ffn_up.weight'", "missing")
+        expectComplaint(
+            try bench.quipu("trace", "bad.gguf", "-p", "x"), "bad.gguf: tensor 'blk.2.ffn_up.weight'", "missing")
     }
 
     @Test func noModelAtAll() throws {

@@ -13,7 +13,8 @@ import Testing
         ["graph", "model.gguf"], ["trace", "model.gguf", "--prompt", "Once", "--estimate"],
         ["trace", "model.gguf", "--prompt", "Once upon a time there was a little girl named Lily", "--generate", "2"],
         ["ops", "trace.db"], ["ops", "trace.db", "--step", "1"],
-        ["show", "trace.db", "kq_soft_max-0"], ["show", "trace.db", "result_output"], ["show", "trace.db", "ffn_out-0"],
+        ["show", "trace.db", "kq_soft_max-0"], ["show", "trace.db", "result_output"],
+        ["show", "trace.db", "ffn_out-0"],
         ["show", "trace.db", "Qcur-0[3]"], ["show", "trace.db", "Qcur-0[0,0,0]"],
         ["sql", "trace.db", "SELECT * FROM op"], ["sql", "trace.db", "SELECT * FROM v_layer"],
         ["sql", "trace.db", "SELECT * FROM metadata"], ["sql", "trace.db", "SELECT * FROM tensor LIMIT 3"],
@@ -24,7 +25,8 @@ import Testing
     @Test(arguments: models)
     func pagesFitEightyColumnsAndCarryNoEscapes(model: String) throws {
         let bench = try Workbench(model)
-        try bench.quipu("trace", "model.gguf", "--prompt", "Once upon a time", "--generate", "3", "--output", "trace.db")
+        try bench.quipu(
+            "trace", "model.gguf", "--prompt", "Once upon a time", "--generate", "3", "--output", "trace.db")
         for page in Self.pages {
             let outcome = try bench.quipu(page)
             #expect(outcome.status == 0, "\(page): \(outcome.errors)")
@@ -42,12 +44,19 @@ import Testing
         #expect(try bench.quipu(show + ["--color", "always"]).output.contains("\u{1B}[48;2;"))
         #expect(try !bench.quipu(show + ["--color", "never"]).output.contains("\u{1B}"))
         #expect(try !bench.quipu(show, environment: ["NO_COLOR": "1"]).output.contains("\u{1B}"))
-        #expect(try bench.quipu(show + ["--color", "always"], environment: ["NO_COLOR": "1"]).output.contains("\u{1B}"))
+        #expect(
+            try bench.quipu(show + ["--color", "always"], environment: ["NO_COLOR": "1"]).output.contains("\u{1B}"))
     }
 
     static let documents: [([String], Set<String>)] = [
-        (["inspect", "model.gguf"], ["file", "version", "n_tensors", "n_kv", "n_params", "size_bytes", "bpw", "metadata", "tensors"]),
-        (["inspect", "model.gguf", "--bytes", "output_norm.weight"], ["tensor", "type", "shape", "file_offset", "bytes_hex"]),
+        (
+            ["inspect", "model.gguf"],
+            ["file", "version", "n_tensors", "n_kv", "n_params", "size_bytes", "bpw", "metadata", "tensors"]
+        ),
+        (
+            ["inspect", "model.gguf", "--bytes", "output_norm.weight"],
+            ["tensor", "type", "shape", "file_offset", "bytes_hex"]
+        ),
         (["tokenize", "model.gguf", "Once"], ["ids", "pieces"]),
         (["tokenize", "model.gguf", "Once", "--steps"], ["ids", "pieces", "steps"]),
         (["graph", "model.gguf"], ["n_nodes", "n_tokens", "nodes"]),
@@ -60,7 +69,10 @@ import Testing
         ),
         (["trace", "model.gguf", "--prompt", "Once", "--estimate"], ["size_bytes", "value_bytes", "row_bytes"]),
         (["ops", "trace.db"], ["trace", "run", "step", "complete", "ops"]),
-        (["show", "trace.db", "Qcur-0[0:2,0]"], ["name", "kind", "type", "shape", "slice", "values", "rms", "min", "max"]),
+        (
+            ["show", "trace.db", "Qcur-0[0:2,0]"],
+            ["name", "kind", "type", "shape", "slice", "values", "rms", "min", "max"]
+        ),
         (["sql", "trace.db", "SELECT 1 AS one"], ["columns", "rows"]),
     ]
 
@@ -75,7 +87,8 @@ import Testing
     }
 
     @Test func jsonOfTensorsHasTheKeysOfALine() throws {
-        let tensors = try #require(try Workbench().quipu("inspect", "model.gguf", "--json").object()["tensors"] as? [[String: Any]])
+        let tensors = try #require(
+            try Workbench().quipu("inspect", "model.gguf", "--json").object()["tensors"] as? [[String: Any]])
         #expect(tensors.count == 48)
         #expect(Set(["name", "type", "shape", "file_offset", "n_bytes", "bpw"]).isSubset(of: tensors[0].keys))
     }

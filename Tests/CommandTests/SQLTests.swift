@@ -10,8 +10,10 @@ import Testing
 
     @Test(arguments: [
         ("selec 1", "syntax error"), ("", "the statement is empty"), ("SELECT * FROM ops", "There are attention_head"),
-        ("SELECT rsm FROM op", "op.rms"), ("SELECT 1; SELECT 2", "one at a time"), ("SELECT 1; DROP TABLE op", "one at a time"),
-        ("DELETE FROM run", "only reads"), ("UPDATE run SET prompt = ''", "only reads"), ("DROP TABLE op", "only reads"),
+        ("SELECT rsm FROM op", "op.rms"), ("SELECT 1; SELECT 2", "one at a time"),
+        ("SELECT 1; DROP TABLE op", "one at a time"),
+        ("DELETE FROM run", "only reads"), ("UPDATE run SET prompt = ''", "only reads"),
+        ("DROP TABLE op", "only reads"),
         ("CREATE TABLE x (y)", "only reads"), ("PRAGMA user_version = 7", "only reads"), ("BEGIN", "only reads"),
         ("ATTACH 'x.db' AS x", "only reads"), ("VACUUM INTO 'x.db'", "only reads"), ("REINDEX", "only reads"),
         ("SELECT dot(row(data, 0, 2), row(data, 0, 3)) FROM tensor", "a has 2 elements, b has 3"),
@@ -69,7 +71,8 @@ import Testing
             WHERE op.name = 'Qcur-0' AND op.kind = 'MUL_MAT' AND step = 0
             """, of: "t.db")
         #expect((row["one"] as? Double).map(Float.init) == Float(values[1]))
-        let second = try JSONSerialization.jsonObject(with: Data(try #require(row["second"] as? String).utf8)) as? [Double]
+        let second =
+            try JSONSerialization.jsonObject(with: Data(try #require(row["second"] as? String).utf8)) as? [Double]
         #expect(second?.map(Float.init) == values[64..<128].map(Float.init))
         let product = zip(values[..<64], values[64...]).reduce(0) { $0 + $1.0 * $1.1 }
         #expect(abs(try #require(row["product"] as? Double) - product) < 1e-4 * abs(product))

@@ -48,7 +48,8 @@ import Testing
     @Test func manyPlanesAndOneDimension() throws {
         let bench = try bench()
         let planes = try bench.quipu("show", "trace.db", "kq-0").output
-        #expect(planes.contains("\n[:, :, 0]\n") && planes.contains("… and 6 more planes; name one, as in 'kq-0[:,:,2]'"))
+        #expect(
+            planes.contains("\n[:, :, 0]\n") && planes.contains("… and 6 more planes; name one, as in 'kq-0[:,:,2]'"))
         let row = try bench.quipu("show", "trace.db", "result_output").output
         #expect(row.contains("F32 512") && row.contains("a cell is the largest of up to 8 x 1 values"))
         let single = try bench.quipu("show", "trace.db", "result_output[0]").output
@@ -62,7 +63,8 @@ import Testing
         #expect(page.output.contains("20 of 25 values were not captured (shown as ?)"))
         #expect(page.output.contains("     3   ? ? ? ? ?\n"))
         #expect(page.output.contains("i1     0          ?          ?"))
-        let values = try #require(try bench.quipu("show", "last.db", "kq-0[:,3:5,0]", "--json").object()["values"] as? [Any])
+        let values = try #require(
+            try bench.quipu("show", "last.db", "kq-0[:,3:5,0]", "--json").object()["values"] as? [Any])
         #expect(values.prefix(5).allSatisfy { $0 is NSNull } && values.suffix(5).allSatisfy { $0 is Double })
     }
 }

@@ -13,7 +13,8 @@ import Testing
         #expect(expected.count > 5)
         #expect(try ids(bench.quipu("tokenize", "model.gguf", "--file", "text.txt", "--json")) == expected)
         #expect(try ids(bench.quipu("tokenize", "model.gguf", "--file", "-", "--json", input: text)) == expected)
-        let modelFromEnvironment = try bench.quipu("tokenize", "--file", "text.txt", "--json", environment: ["QUIPU_MODEL": "model.gguf"])
+        let modelFromEnvironment = try bench.quipu(
+            "tokenize", "--file", "text.txt", "--json", environment: ["QUIPU_MODEL": "model.gguf"])
         #expect(try ids(modelFromEnvironment) == expected)
     }
 
@@ -29,7 +30,9 @@ import Testing
         #expect(try ids(bench.quipu("tokenize", "model.gguf", "a", "--json", "--no-add-special")).first != 1)
         let parsed = try ids(bench.quipu("tokenize", "model.gguf", "</s>", "--json", "--no-add-special"))
         #expect(parsed == [2])
-        #expect(try ids(bench.quipu("tokenize", "model.gguf", "</s>", "--json", "--no-add-special", "--no-parse-special")).count > 1)
+        #expect(
+            try ids(bench.quipu("tokenize", "model.gguf", "</s>", "--json", "--no-add-special", "--no-parse-special"))
+                .count > 1)
         #expect(try ids(bench.quipu("tokenize", "model.gguf", "", "--json", "--no-add-special")) == [])
         #expect(try bench.quipu("tokenize", "model.gguf", "", "--no-add-special").output == "0 tokens\n")
     }

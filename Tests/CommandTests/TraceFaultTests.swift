@@ -37,7 +37,8 @@ import Testing
         var scribbled = whole
         for place in stride(from: 4096, to: whole.count, by: 4096) { scribbled[place] = 0xFF }
         try scribbled.write(to: URL(filePath: bench.folder.path("bad.db")))
-        expectComplaint(try bench.quipu(command[0] == "sql" ? ["sql", "bad.db", "SELECT * FROM op"] : command), "bad.db: ")
+        expectComplaint(
+            try bench.quipu(command[0] == "sql" ? ["sql", "bad.db", "SELECT * FROM op"] : command), "bad.db: ")
     }
 
     @Test(arguments: [

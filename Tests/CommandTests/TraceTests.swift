@@ -41,7 +41,8 @@ import Testing
         }
         let before = try bench.bytes("trace.db")
         expectComplaint(
-            try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "trace.db"), "trace.db exists", "--force", "--append")
+            try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "trace.db"), "trace.db exists", "--force",
+            "--append")
         #expect(try bench.bytes("trace.db") == before)
     }
 
@@ -62,15 +63,18 @@ import Testing
             expectComplaint(try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", name, option), name)
             #expect(try bench.bytes(name) == before, "\(name)")
         }
-        expectComplaint(try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "folder", option), "found a directory")
+        expectComplaint(
+            try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "folder", option), "found a directory")
     }
 
     @Test func forceReplacesAndAppendAdds() throws {
         let bench = try Workbench()
         try bench.addTrace()
         try bench.quipu("trace", "model.gguf", "-p", "One day", "-o", "trace.db", "--append")
-        #expect(try bench.row("SELECT count(*) AS n, count(DISTINCT model_id) AS models FROM run", of: "trace.db") as? [String: Int]
-            == ["n": 2, "models": 1])
+        #expect(
+            try bench.row("SELECT count(*) AS n, count(DISTINCT model_id) AS models FROM run", of: "trace.db")
+                as? [String: Int]
+                == ["n": 2, "models": 1])
         #expect(try bench.quipu("ops", "trace.db").output.contains("run 2"))
         #expect(try bench.quipu("show", "trace.db", "kq-0", "--run", "1", "--step", "3").status == 0)
         try bench.quipu("trace", "model.gguf", "-p", "One day", "-o", "trace.db", "--force")
@@ -80,7 +84,9 @@ import Testing
 
     @Test func outputsThatCannotBeMade() throws {
         let bench = try Workbench()
-        func trace(_ output: String) throws -> Outcome { try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", output) }
+        func trace(_ output: String) throws -> Outcome {
+            try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", output)
+        }
         expectComplaint(try trace("nowhere/t.db"), "nowhere/t.db cannot be written", "there is no folder")
         expectComplaint(try trace("model.gguf/t.db"), "model.gguf/t.db cannot be written", "is no folder")
         expectComplaint(try trace("/proc/t.db"), "/proc/t.db cannot be written")
@@ -101,9 +107,11 @@ import Testing
         expectComplaint(try bench.quipu("trace", "model.gguf", "-p", ""), "the prompt has no tokens")
         let long = String(repeating: "word ", count: 300)
         expectComplaint(try bench.quipu("trace", "model.gguf", "-p", long), "positions", "trained for 512", "shorten")
-        expectComplaint(try bench.quipu("trace", "model.gguf", "-p", "x", "-g", "1000000000"), "positions", "fewer tokens")
         expectComplaint(
-            try bench.quipu("trace", "model.gguf", "-p", "x", "--only", "ffn_oot-0"), "ffn_oot-0", "Did you mean ffn_out-0")
+            try bench.quipu("trace", "model.gguf", "-p", "x", "-g", "1000000000"), "positions", "fewer tokens")
+        expectComplaint(
+            try bench.quipu("trace", "model.gguf", "-p", "x", "--only", "ffn_oot-0"), "ffn_oot-0",
+            "Did you mean ffn_out-0")
         #expect(!bench.exists("trace.db"))
         // A model with a BOS token runs an empty prompt.
         #expect(try Workbench().quipu("trace", "model.gguf", "-p", "").output.contains("1 token\n"))
@@ -112,7 +120,8 @@ import Testing
     @Test func textStreamsWholeCharacters() throws {
         let bench = try Workbench()
         let prompt = "naïve 🎉 日本語 \u{1F468}\u{200D}\u{1F469}"
-        let outcome = try bench.quipu("trace", "model.gguf", "-p", prompt, "-g", "6", "--temperature", "5", "--top-k", "0")
+        let outcome = try bench.quipu(
+            "trace", "model.gguf", "-p", prompt, "-g", "6", "--temperature", "5", "--top-k", "0")
         #expect(outcome.output.hasPrefix("<s> \(prompt)"))
         // Control characters of a prompt or a model do not reach the terminal.
         let escape = try bench.quipu("trace", "model.gguf", "-p", "a\u{1B}[2Jb\nc", "-g", "0")
@@ -159,10 +168,13 @@ import Testing
     @Test func threadsDoNotChangeABit() throws {
         let bench = try Workbench()
         for threads in ["1", "2", "3"] {
-            try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "-g", "3", "-t", threads, "-o", "\(threads).db")
+            try bench.quipu(
+                "trace", "model.gguf", "-p", "Once upon a time", "-g", "3", "-t", threads, "-o", "\(threads).db")
         }
         func blobs(_ name: String) throws -> Data {
-            Data(try bench.quipu("sql", "\(name).db", "SELECT op_id, chunk, data FROM tensor ORDER BY 1, 2", "--json").output.utf8)
+            Data(
+                try bench.quipu("sql", "\(name).db", "SELECT op_id, chunk, data FROM tensor ORDER BY 1, 2", "--json")
+                    .output.utf8)
         }
         let one = try blobs("1")
         #expect(one.count > 100_000)

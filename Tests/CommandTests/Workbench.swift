@@ -27,7 +27,8 @@ final class Workbench: Sendable {
     }
 
     /// The executable beside the test bundle.
-    static let binary = ProcessInfo.processInfo.environment["QUIPU_BINARY"]
+    static let binary =
+        ProcessInfo.processInfo.environment["QUIPU_BINARY"]
         ?? Bundle.main.executableURL!.deletingLastPathComponent().appending(path: "quipu").path
 
     private var environment: [String: String] {
@@ -65,7 +66,8 @@ final class Workbench: Sendable {
     /// Puts a copy of a finished trace here: four tokens generated after "Once upon a time", all captured.
     func addTrace(_ name: String = "trace.db") throws {
         try? FileManager.default.removeItem(atPath: folder.path(name))
-        try FileManager.default.copyItem(atPath: try Self.finished.get().folder.path("trace.db"), toPath: folder.path(name))
+        try FileManager.default.copyItem(
+            atPath: try Self.finished.get().folder.path("trace.db"), toPath: folder.path(name))
     }
 
     private static let finished = Result {

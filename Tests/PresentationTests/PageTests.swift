@@ -16,7 +16,9 @@ import Testing
         #expect(
             ProgressLine(done: 12, total: 48, seconds: 3).text
                 == "tracing  ██████                    12 of 48 tokens  4.0 tokens/s  9 s left")
-        #expect(ProgressLine(done: 1, total: 1000, seconds: 2).text.hasSuffix("1 of 1000 tokens  0.5 tokens/s  33 min 18 s left"))
+        #expect(
+            ProgressLine(done: 1, total: 1000, seconds: 2).text.hasSuffix(
+                "1 of 1000 tokens  0.5 tokens/s  33 min 18 s left"))
         #expect(ProgressLine(done: 1, total: 1, seconds: 2).text.hasSuffix("1 of 1 token  0.5 tokens/s  0 s left"))
         #expect(ProgressLine(done: 0, total: 5, seconds: 0).text.hasSuffix("0.0 tokens/s  0 s left"))
         #expect(ProgressLine(done: 1, total: 5000, seconds: 10).text.hasSuffix("  13 h 53 min left"))
@@ -41,7 +43,8 @@ import Testing
     }
 
     @Test func numbersStandRightAndWordsLeft() {
-        #expect(page(["n", "word"], [["7", "a"], ["1234", "two"]]) == ["   n  word", "   7  a", "1234  two", "2 rows"])
+        #expect(
+            page(["n", "word"], [["7", "a"], ["1234", "two"]]) == ["   n  word", "   7  a", "1234  two", "2 rows"])
     }
 
     @Test func wideCharactersTakeTwoColumns() {
@@ -49,7 +52,8 @@ import Testing
     }
 
     @Test func theWidestWordsAreCutFirst() {
-        let lines = page(["a", "b"], [[String(repeating: "x", count: 60), String(repeating: "y", count: 18)]], width: 40)
+        let lines = page(
+            ["a", "b"], [[String(repeating: "x", count: 60), String(repeating: "y", count: 18)]], width: 40)
         #expect(lines[1] == String(repeating: "x", count: 19) + "…  " + String(repeating: "y", count: 18))
     }
 

@@ -88,7 +88,8 @@ struct Describable: CustomTestStringConvertible {
     }
 
     /// Steps of 1 from -4 on fall on zero; from -4.5 on they do not.
-    @Test(arguments: [(TensorType.q4_1, 16), (.q5_1, 32)]) func aMinimumMayMissZero(type: TensorType, steps: Int) throws {
+    @Test(arguments: [(TensorType.q4_1, 16), (.q5_1, 32)]) func aMinimumMayMissZero(type: TensorType, steps: Int) throws
+    {
         let encoder = try #require(BlockFormats.encodableFormat(for: type))
         let format = try #require(BlockFormats.describableFormat(for: type))
         for (start, isExact) in [(Float(-4), true), (-4.5, false)] {

@@ -26,7 +26,8 @@ import Testing
         }
     }
 
-    private func product(_ format: any BlockFormat, _ w: [Float], _ x: [Float], _ order: SummationOrder) throws -> Float {
+    private func product(_ format: any BlockFormat, _ w: [Float], _ x: [Float], _ order: SummationOrder) throws -> Float
+    {
         let activation = try #require(format as? any ActivationFormat)
         let (weights, activations) = (activation.encoded(w), activation.encoded(x))
         var result: [Float] = [0]
@@ -55,7 +56,8 @@ import Testing
         for isTile in [false, true] {
             let order = SummationOrder(isTile: isTile, isPadded: true)
             #expect(
-                try product(FormatF16(), w, x, order) == sum(x, w, lanes: isTile ? 16 : 64, fused: false), "tile \(isTile)")
+                try product(FormatF16(), w, x, order) == sum(x, w, lanes: isTile ? 16 : 64, fused: false),
+                "tile \(isTile)")
         }
     }
 }

@@ -106,7 +106,9 @@ import Testing
         }
         #expect(try Data(contentsOf: URL(filePath: recorded.path)) == before)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["trace.db"])
-        #expect(try recorded.store.integers("SELECT count(*) FROM pragma_database_list WHERE name NOT IN ('main', 'temp')") == [0])
+        #expect(
+            try recorded.store.integers("SELECT count(*) FROM pragma_database_list WHERE name NOT IN ('main', 'temp')")
+                == [0])
         #expect(try recorded.store.integers("SELECT complete FROM run") == [1])
     }
 

@@ -102,7 +102,8 @@ import Testing
         expectRefusal(.notATrace(path: folder.url.path, found: "a directory"))
         expectRefusal(.notATrace(path: try folder.write("", to: "empty.db"), found: "an empty file"))
         expectRefusal(
-            .notATrace(path: try folder.write("hello, I am no database", to: "text.db"), found: "a file of another kind"))
+            .notATrace(
+                path: try folder.write("hello, I am no database", to: "text.db"), found: "a file of another kind"))
         expectRefusal(.notATrace(path: try folder.write("SQL", to: "short.db"), found: "a file of another kind"))
         expectRefusal(.notATrace(path: TinyModel.gqa.path, found: "a GGUF model"))
         try DatabaseQueue(path: path).write { try $0.execute(sql: "CREATE TABLE diary (entry TEXT)") }

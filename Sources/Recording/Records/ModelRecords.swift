@@ -7,7 +7,8 @@ import Tensors
 struct ModelRow: TraceRow {
     static let table = "model"
     static let columns = [
-        "id", "path", "name", "architecture", "file_type", "n_layer", "n_embd", "n_head", "n_head_kv", "head_dim", "n_ff",
+        "id", "path", "name", "architecture", "file_type", "n_layer", "n_embd", "n_head", "n_head_kv", "head_dim",
+        "n_ff",
         "n_vocab", "n_ctx_train", "n_params", "size_bytes", "bpw", "tied_embeddings",
     ]
 

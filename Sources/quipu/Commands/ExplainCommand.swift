@@ -56,7 +56,8 @@ struct ExplainWeightCommand: ParsableCommand {
 struct ExplainFormatCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "format",
-        abstract: "A format on one page: layout, formula, bits per weight, a worked example, and what is said about it.",
+        abstract:
+            "A format on one page: layout, formula, bits per weight, a worked example, and what is said about it.",
         discussion: """
             Every number is computed while you wait.
 

@@ -18,7 +18,8 @@ struct InspectCommand: ParsableCommand {
     @Argument(help: ModelArgument.help) var model: String?
     @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
     @Flag(help: "List every metadata key.") var metadata = false
-    @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes: String?
+    @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:
+        String?
     @Option(help: "With --bytes: the first byte, counted from the tensor's start.") var offset = 0
     @Option(help: "With --bytes: how many bytes.") var count = 320
     @Flag(help: "With --json: long metadata arrays to their end.") var wholeArrays = false
@@ -40,7 +41,8 @@ struct InspectCommand: ParsableCommand {
         }
         let info = try ModelArgument.tensor(bytes, in: file)
         guard offset < info.byteCount else {
-            throw InputError("\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
+            throw InputError(
+                "\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
         }
         try printing.print(
             BytesReport(info, in: file, range: offset..<offset + min(count, info.byteCount - offset)))

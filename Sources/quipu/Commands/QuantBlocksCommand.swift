@@ -17,7 +17,8 @@ struct QuantBlocksCommand: ParsableCommand {
               quipu quant blocks model.gguf blk.0.attn_q.weight --row 3 --block 2
             """)
 
-    @Argument(help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
+    @Argument(
+        help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
     var arguments: [String] = []
     @Option(help: "Row of the tensor, from 0; counted through all dimensions but the first.") var row = 0
     @Option(help: "Block of the row, from 0.") var block = 0
@@ -29,7 +30,9 @@ struct QuantBlocksCommand: ParsableCommand {
 
     func validate() throws {
         if audit, arguments.count > 1 { throw ValidationError("--audit takes a model and no tensor") }
-        if !audit, !(1...2).contains(arguments.count) { throw ValidationError("give a model and a tensor, or a tensor") }
+        if !audit, !(1...2).contains(arguments.count) {
+            throw ValidationError("give a model and a tensor, or a tensor")
+        }
         if row < 0 { throw ValidationError("--row takes 0 or more") }
         if block < 0 { throw ValidationError("--block takes 0 or more") }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }

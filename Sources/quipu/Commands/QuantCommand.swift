@@ -87,7 +87,8 @@ struct QuantCompareCommand: ParsableCommand {
               quipu quant compare model.gguf blk.0.attn_q.weight
             """)
 
-    @Argument(help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
+    @Argument(
+        help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
     var arguments: [String]
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?

@@ -21,7 +21,8 @@ struct SQLCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The trace (default: the last one written) and the statement.", valueName: "trace> <statement"))
+        help: ArgumentHelp(
+            "The trace (default: the last one written) and the statement.", valueName: "trace> <statement"))
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 

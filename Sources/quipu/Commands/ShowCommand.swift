@@ -16,7 +16,8 @@ struct ShowCommand: ParsableCommand {
               quipu show trace.db 'kq_soft_max-3[:,:,0]'
             """)
 
-    @Argument(help: ArgumentHelp("The trace (default: the last one written) and the tensor.", valueName: "trace> <tensor"))
+    @Argument(
+        help: ArgumentHelp("The trace (default: the last one written) and the tensor.", valueName: "trace> <tensor"))
     var arguments: [String]
     @OptionGroup var place: PlaceOptions
     @OptionGroup(title: "Output") var printing: OutputOptions

@@ -15,7 +15,9 @@ struct TokenizeCommand: ParsableCommand {
               quipu tokenize model.gguf "Hello, world" --steps
             """)
 
-    @Argument(help: ArgumentHelp("The model and the text; or one of them, with --file or $QUIPU_MODEL.", valueName: "model> <text"))
+    @Argument(
+        help: ArgumentHelp(
+            "The model and the text; or one of them, with --file or $QUIPU_MODEL.", valueName: "model> <text"))
     var arguments: [String] = []
     @Option(help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path")) var file: String?
     @Flag(help: "Show how each piece was merged.") var steps = false
@@ -51,7 +53,9 @@ struct TokenizeCommand: ParsableCommand {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError("\(path): found no such file, expected a text to read. Check the path.")
         }
-        if isDirectory.boolValue { throw InputError("\(path): found a directory, expected a text file. Name a file inside it.") }
+        if isDirectory.boolValue {
+            throw InputError("\(path): found a directory, expected a text file. Name a file inside it.")
+        }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw InputError("\(path): the file cannot be read. Check its permissions.")
         }

@@ -27,7 +27,8 @@ struct TraceCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Tokens to generate. The last one is not evaluated.")
     var generate = 1
     @Option(
-        help: "What to keep: none (tokens and logits), stats (a row an operation), last (and the last token's values), all."
+        help:
+            "What to keep: none (tokens and logits), stats (a row an operation), last (and the last token's values), all."
     )
     var capture = Capture.Policy.all
     @Option(help: "Keep values only of operations of these names; * and ? stand for anything. Repeatable.")
@@ -59,7 +60,9 @@ struct TraceCommand: AsyncParsableCommand {
         // The session refuses what is too long, before anything is sized or written.
         let session = try Session(model, positions: ids.count + decodes, threads: threads.count)
         let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
-        if estimate { return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate)) }
+        if estimate {
+            return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate))
+        }
         try size.check(limit: Self.bytes(maxSize)!)
 
         let path = output ?? Self.freeName()
@@ -89,7 +92,8 @@ struct TraceCommand: AsyncParsableCommand {
         _ tracing: inout Tracing, _ ids: [Int], path: String, since start: ContinuousClock.Instant
     ) async throws {
         do {
-            try tracing.run(ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0.withoutControls) })
+            try tracing.run(
+                ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0.withoutControls) })
             try await tracing.recorder.finish(nanoseconds: start.duration(to: .now).nanoseconds)
         } catch {
             tracing.progress.end()

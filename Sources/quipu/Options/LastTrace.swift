@@ -8,7 +8,8 @@ enum LastTrace {
 
     private static var note: URL {
         let environment = ProcessInfo.processInfo.environment
-        let base = environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }.map { URL(fileURLWithPath: $0) }
+        let base =
+            environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }.map { URL(fileURLWithPath: $0) }
             ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state")
         return base.appending(path: "quipu/last-trace")
     }
@@ -16,7 +17,8 @@ enum LastTrace {
     /// A convenience only: where it cannot be written, commands ask for the path.
     static func remember(_ path: String) {
         let absolute = URL(fileURLWithPath: path).standardizedFileURL.path
-        try? FileManager.default.createDirectory(at: note.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try? FileManager.default.createDirectory(
+            at: note.deletingLastPathComponent(), withIntermediateDirectories: true)
         try? Data((absolute + "\n").utf8).write(to: note, options: .atomic)
     }
 
@@ -37,7 +39,8 @@ enum LastTrace {
         }
         let path = text.trimmingCharacters(in: .newlines)
         guard FileManager.default.fileExists(atPath: path) else {
-            throw InputError("the last trace written, \(path), is no longer there; name another trace, or write one again")
+            throw InputError(
+                "the last trace written, \(path), is no longer there; name another trace, or write one again")
         }
         return path
     }
