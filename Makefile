@@ -27,6 +27,7 @@ model-smollm2:
 conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests

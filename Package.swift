@@ -69,7 +69,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_vectors.py"],
+            name: "QuantizationTests", dependencies: ["Quantization"], exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
@@ -88,7 +88,8 @@ let package = Package(
                 "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
-            name: "AnalysisTests", dependencies: ["Analysis", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
+            name: "AnalysisTests",
+            dependencies: ["Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -119,14 +119,22 @@ public struct QuantErrors: Sendable {
     }
 
     /// The error that one format would make of one tensor.
+    ///
+    /// - Parameter importance: for each of the tensor's matrices, as many numbers as a row has weights; `nil` if unknown.
     public func errors(
-        of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat
+        of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat, importance: [Float]? = nil
     ) throws -> ErrorStatistics {
-        try compare(info, in: file) { _, original, output in
+        try compare(info, in: file) { row, original, output in
             var bytes = [UInt8](repeating: 0, count: format.type.rowBytes(original.count)!)
             var elements = bytes.mutableSpan
             var span = elements.mutableBytes
-            format.encode(original, importance: nil, into: &span)
+            if let importance {
+                let matrix = row / info.shape.ne1 % info.shape.ne2
+                let columns = importance.span.extracting(matrix * original.count..<(matrix + 1) * original.count)
+                format.encode(original, importance: columns, into: &span)
+            } else {
+                format.encode(original, importance: nil, into: &span)
+            }
             format.decode(bytes.span.bytes, into: &output)
         }
     }

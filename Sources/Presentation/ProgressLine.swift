@@ -1,6 +1,6 @@
 /// One line about how far a run is: a bar, the rate and the time left.
 public struct ProgressLine: Sendable {
-    /// Tokens evaluated so far; a part of one counts as a part.
+    /// Tokens evaluated, or weights written, so far; a part of one counts as a part.
     let done: Double
     let total: Int
     let seconds: Double
@@ -13,11 +13,25 @@ public struct ProgressLine: Sendable {
 
     /// At most 79 columns, without a line end.
     public var text: String {
-        let rate = done / max(seconds, 1e-9)
-        let left = rate > 0 ? (Double(total) - done) / rate : 0
         let facts = "\(Int(done)) of \(Numbers.count(total, "token"))  \(Numbers.fixed(rate, 1)) tokens/s  \(Self.time(left)) left"
-        let width = max(4, min(24, 79 - "tracing    ".count - facts.count))
-        return "tracing  " + Bar.horizontal(done / Double(max(1, total)), width: width).padded(to: width) + "  " + facts
+        return "tracing  " + bar(beside: "tracing    " + facts) + "  " + facts
+    }
+
+    /// The same for work counted in weights, of which there are too many to name each: a share instead.
+    public func text(of verb: String) -> String {
+        let facts = "\(Int(share * 100)) %  \(Numbers.scaled(Int(rate))) weights/s  \(Self.time(left)) left"
+        return "\(verb)  " + bar(beside: "\(verb)    " + facts) + "  " + facts
+    }
+
+    private var share: Double { min(1, done / Double(max(1, total))) }
+    private var rate: Double { done / max(seconds, 1e-9) }
+    /// Seconds.
+    private var left: Double { rate > 0 ? (Double(total) - done) / rate : 0 }
+
+    /// As wide as the other text leaves room for.
+    private func bar(beside text: String) -> String {
+        let width = max(4, min(24, 79 - text.count))
+        return Bar.horizontal(share, width: width).padded(to: width)
     }
 
     /// `8 s`, `3 min 20 s`, `5 h 2 min`.

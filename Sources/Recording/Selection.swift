@@ -82,9 +82,10 @@ package struct CapturedRuns: Sendable {
         if lastTokenOnly { rows.removeFirst(rows.count - rows.count / tokens) }
         rows.sort()
         var starts: [Int] = []
-        for (place, row) in rows.enumerated() where place == 0 || rows[place - 1] + 1 != row { starts.append(row * width) }
+        for (place, row) in rows.enumerated() where place == 0 || rows[place - 1] + 1 != row {
+            starts.append(row * width)
+        }
         let length = rows.count / starts.count * width
-        if starts.count == 1 { return contiguous(evaluation.output, from: starts[0], count: length, limit) }
         return strided(evaluation.output, starts: starts, length: length, limit)
     }
 
@@ -104,8 +105,9 @@ package struct CapturedRuns: Sendable {
     ///
     /// - Precondition: the starts are evenly spaced.
     private static func strided(_ tensor: Tensor, starts: [Int], length: Int, _ limit: Int) -> [CapturedRuns] {
+        if starts.count == 1 { return contiguous(tensor, from: starts[0], count: length, limit) }
         let size = tensor.type.blockBytes
-        let step = starts.count > 1 ? starts[1] - starts[0] : 0
+        let step = starts[1] - starts[0]
         precondition(starts.indices.allSatisfy { starts[$0] == starts[0] + $0 * step }, "uneven runs")
         let perBlob = max(1, limit / (length * size))
         return stride(from: 0, to: starts.count, by: perBlob).map { first in

@@ -30,14 +30,14 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
         case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
-        case logitByPass
+        case logitByPass, quantError
     }
 
     /// Pages of each tree, the last one by its filled part.
     private typealias Pages = [Tree: Double]
 
     /// Pages that hold the text of the schema.
-    private static let schemaPages = 3.0
+    private static let schemaPages = 4.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -48,7 +48,8 @@ public struct TraceEstimate: Sendable, Equatable {
         func cost(tokens: Int, at position: Int) throws -> PassSize {
             cache.count = position
             let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache).graph
+                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
+            ).graph
             try Self.checkNames(of: capture, in: graph)
             return Self.cost(of: graph, tokens: tokens, capture)
         }
@@ -65,10 +66,16 @@ public struct TraceEstimate: Sendable, Equatable {
         }
         let passes = decodes + 1
         pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
-        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 8)
+        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
         pages[.kvCache] = PageCount.index(passes * model.configuration.layers, keyBytes: RowBytes.kvCache)
         pages[.token] = PageCount.index(promptTokens + passes, keyBytes: RowBytes.token)
-        let total = Tree.allCases.reduce(Self.schemaPages) { $0 + max(1, (pages[$1] ?? 0).rounded(.up)) }
+        var total = Self.schemaPages
+        for tree in Tree.allCases {
+            let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
+            // Several leaves have a root above them; of indices it is part of what was measured.
+            let isTable = [Tree.operation, .tensor, .weight, .logit].contains(tree)
+            total += leaves + (isTable && leaves > 1 ? 1 : 0)
+        }
         self.values = values
         rows = Int(total) * PageCount.pageBytes - values
     }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
@@ -28,11 +29,11 @@ public final class TraceStore: Sendable {
         switch creation {
         case .new where exists: throw TraceError.exists(path: path)
         case .replacing where exists:
-            try checkIsTrace(path)  // never replace what is no trace
+            try checkIsOurs(path)
             for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
             }
-        case .appending where exists: try checkIsTrace(path)
+        case .appending where exists: try checkIsOurs(path)
         default: try checkFolder(of: path)
         }
         do {
@@ -54,6 +55,26 @@ public final class TraceStore: Sendable {
             return store
         }
     }
+
+    /// Throws unless the file is a trace, or a database without tables as a trace is when it begins: nothing else is
+    /// replaced, nor gets our tables.
+    private static func checkIsOurs(_ path: String) throws {
+        try checkHeader(of: path)
+        try wrapping(path) {
+            var configuration = Configuration()
+            configuration.readonly = true
+            let database = try DatabaseQueue(path: path, configuration: configuration)
+            defer { try? database.close() }
+            let isOurs = try database.read { db in
+                try isTrace(db) || Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+            }
+            guard isOurs else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
+        }
+    }
+
+    private static let foreignDatabase = "a database without the tables of a trace"
+
+    private static func isTrace(_ db: Database) throws -> Bool { try db.tableExists("op") && db.tableExists("run") }
 
     /// Brings the schema up to date by the migrations that the file has not seen.
     private func migrate() throws {
@@ -89,7 +110,11 @@ public final class TraceStore: Sendable {
             return try wrapping(path) {
                 var configuration = Configuration()
                 configuration.readonly = true
-                configuration.prepareDatabase { TraceFunctions.register(in: $0) }
+                configuration.prepareDatabase { db in
+                    // Who reads a trace reads no other file.
+                    sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
+                    TraceFunctions.register(in: db)
+                }
                 let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
                 try store.checkSchema()
                 return store
@@ -104,10 +129,6 @@ public final class TraceStore: Sendable {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         return FileManager.default.fileExists(atPath: path + "-wal")
             && !FileManager.default.isWritableFile(atPath: folder)
-    }
-
-    private static func checkIsTrace(_ path: String) throws {
-        try wrapping(path) { try open(path: path).database.close() }
     }
 
     /// SQLite says only that it cannot open the file.
@@ -125,9 +146,9 @@ public final class TraceStore: Sendable {
 
     private func checkSchema() throws {
         let (version, isTrace) = try database.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try db.tableExists("op") && db.tableExists("run"))
+            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try Self.isTrace(db))
         }
-        guard isTrace else { throw TraceError.notATrace(path: path, found: "a database without the tables of a trace") }
+        guard isTrace else { throw TraceError.notATrace(path: path, found: Self.foreignDatabase) }
         guard version <= Schema.migrations.count else {
             throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
         }

@@ -37,6 +37,7 @@ struct Quipu: AsyncParsableCommand {
             SQLCommand.self,
             QuantCommand.self,
             ExplainCommand.self,
+            QuantizeCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -62,7 +63,8 @@ struct Quipu: AsyncParsableCommand {
 
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
-            || error is GraphError || error is QuantErrorProblem || error is BlockProblem || error is InputError
+            || error is GraphError || error is QuantErrorProblem || error is BlockProblem || error is QuantizeProblem
+            || error is InputError
     }
 }
 

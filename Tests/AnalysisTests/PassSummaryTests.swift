@@ -11,12 +11,15 @@ import Testing
     func numbersAreThoseOfTheTensors(model: TinyModel, tokens: [Int]) throws {
         final class Clock: ExecutionObserver {
             var nanoseconds: [Int?: Int] = [:]
-            func didEvaluate(_ evaluation: Evaluation) { nanoseconds[evaluation.node.layer, default: 0] += evaluation.nanoseconds }
+            func didEvaluate(_ evaluation: Evaluation) {
+                nanoseconds[evaluation.node.layer, default: 0] += evaluation.nanoseconds
+            }
         }
         let llama = try model.load()
         let c = llama.configuration
         let (summary, clock) = (PassSummary(layers: c.layers), Clock())
-        var pass = try Session(llama, positions: 8, threads: 1).pass(over: tokens, observers: [summary, clock], keepsValues: true)
+        var pass = try Session(llama, positions: 8, threads: 1).pass(
+            over: tokens, observers: [summary, clock], keepsValues: true)
         try pass.interpreter.run()
         let graph = pass.interpreter.graph
 
@@ -36,7 +39,8 @@ import Testing
             let node = try #require(graph.nodes.first { $0.name == "kq_soft_max-\(layer.index)" })
             let weights = try #require(pass.interpreter.value(of: .node(node.index))).floats()
             for (head, found) in layer.heads.enumerated() {
-                let row = weights[((head + 1) * tokens.count - 1) * tokens.count..<(head + 1) * tokens.count * tokens.count]
+                let row = weights[
+                    ((head + 1) * tokens.count - 1) * tokens.count..<(head + 1) * tokens.count * tokens.count]
                 let entropy = row.filter { $0 > 0 }.reduce(0.0) { $0 - Double($1) * log2(Double($1)) }
                 #expect(abs(found.entropyBits - entropy) < 1e-12)
                 #expect(found.topWeight == row.max() && found.sinkWeight == row.first)

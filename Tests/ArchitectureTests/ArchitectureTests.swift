@@ -10,7 +10,8 @@ import Testing
 
     @Test func theFilesAreThere() {
         let modules = Set(SourceTree.files.map(\.module))
-        #expect(modules.isSuperset(of: ["Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations"]))
+        #expect(
+            modules.isSuperset(of: ["Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations"]))
         #expect(modules.isSuperset(of: ["LlamaModel", "Recording", "Analysis", "Presentation", "quipu"]))
         #expect(SourceTree.files.reduce(0) { $0 + ImportRules.imports(in: $1.text).count } > 200)
     }
@@ -24,7 +25,9 @@ import Testing
         #expect(Self.lineCount(String(repeating: "// line\n", count: 401)) == 401)
     }
 
-    private static func lineCount(_ text: String) -> Int { text.split(separator: "\n", omittingEmptySubsequences: false).count - 1 }
+    private static func lineCount(_ text: String) -> Int {
+        text.split(separator: "\n", omittingEmptySubsequences: false).count - 1
+    }
 
     /// Files that break one rule each, and what the checker must say.
     @Test(arguments: [

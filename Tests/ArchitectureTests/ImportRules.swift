@@ -14,15 +14,17 @@ struct ImportRules {
         ["quipu"],
     ]
 
-    static let row = Dictionary(uniqueKeysWithValues: rows.enumerated().flatMap { row, names in names.map { ($0, row) } })
+    static let row = Dictionary(
+        uniqueKeysWithValues: rows.enumerated().flatMap { row, names in names.map { ($0, row) } })
 
     /// Modules from elsewhere that only these may import.
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
+        "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "ArgumentParser": ["quipu"],
-        "Synchronization": ["ComputeGraph", "Analysis"],
+        "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.
         "Glibc": ["GGUF", "ComputeGraph", "quipu"],
         "Musl": ["GGUF", "ComputeGraph", "quipu"],

@@ -30,7 +30,7 @@ import Testing
 
     /// What a page proposes to type next.
     private static func commands(in outcome: Outcome) -> [String] {
-        outcome.lines.filter { $0.hasPrefix("  quipu ") }.map { String($0.dropFirst(2).split(separator: "  ")[0]) }
+        outcome.lines.filter { $0.hasPrefix("    quipu ") }.map { String($0.dropFirst(4)) }
     }
 
     @Test func namesAreNeverTakenTwice() throws {

@@ -61,7 +61,8 @@ import Testing
 
         #expect(
             nodes.map(\.name) == [
-                "sum-3", "sum-3 (view)", "sum-3 (view) (reshaped)", "Qcur-3", "node_4", " (view)", "sum-3 (sum)", "last",
+                "sum-3", "sum-3 (view)", "sum-3 (view) (reshaped)", "Qcur-3", "node_4", " (view)", "sum-3 (sum)",
+                "last",
             ])
         #expect(nodes.map(\.layer) == [3, 3, 3, 3, nil, nil, nil, nil])
     }
@@ -72,7 +73,9 @@ import Testing
         let y = builder.leaf("y", Layout(.f32, Shape(4, 2)), .input)
         let error = #expect(throws: GraphError.self) { try builder.apply(Plus(), x, y) }
         #expect(
-            error == .shape(kind: "PLUS", inputs: [vector, Layout(.f32, Shape(4, 2))], expected: "two inputs of one shape"))
+            error
+                == .shape(
+                    kind: "PLUS", inputs: [vector, Layout(.f32, Shape(4, 2))], expected: "two inputs of one shape"))
         #expect(error?.description == "PLUS of (F32 8, F32 4x2): expected two inputs of one shape")
     }
 }

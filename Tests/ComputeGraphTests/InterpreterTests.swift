@@ -1,6 +1,6 @@
 import ComputeGraph
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct InterpreterTests {
@@ -15,7 +15,8 @@ import Testing
             var builder = GraphBuilder()
             let vector = Layout(.f32, Shape(Self.count))
             let memory = builder.leaf("memory", Layout(.f32, Shape(Self.count / 2)), .cache)
-            let a = try builder.apply(Plus(), builder.leaf("x", vector, .input), builder.leaf("w", vector, .weight), name: "a")
+            let a = try builder.apply(
+                Plus(), builder.leaf("x", vector, .input), builder.leaf("w", vector, .weight), name: "a")
             let b = try builder.apply(Plus(), a, a, name: "b")
             let half = try builder.apply(Half2(), b)
             let c = try builder.apply(Plus(), half, half, name: "c")

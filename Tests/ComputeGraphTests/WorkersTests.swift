@@ -1,8 +1,8 @@
 import ComputeGraph
 import Foundation
 import Synchronization
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct WorkersTests {
@@ -46,7 +46,8 @@ import Testing
         let sums = [1, 2, 3, 5].map { threads in
             let output = Tensor.zeros(.f32, Shape(values.count))
             Workers(threads: threads).run(items: values.count) { range in
-                output.buffer.withMutableElements(of: Float.self, in: range.lowerBound * 4..<range.upperBound * 4) { y in
+                output.buffer.withMutableElements(of: Float.self, in: range.lowerBound * 4..<range.upperBound * 4) {
+                    y in
                     for i in range { y[i - range.lowerBound] = values[...i].reduce(0) { $0 * 0.5 + $1 } }
                 }
             }
@@ -68,7 +69,9 @@ import Testing
     #if os(Linux)
         /// 200 pools of 4 threads: without dismissal, 600 threads would stay.
         @Test func threadsEndWithTheirPool() async throws {
-            func threads() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count }
+            func threads() throws -> Int {
+                try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
+            }
             let before = try threads()
             for number in 0..<200 {
                 let workers = Workers(threads: 4)

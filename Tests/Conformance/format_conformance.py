@@ -33,7 +33,7 @@ TYPES = {
     "Q5_K": (13, 256, 176, "Q8_K", False), "Q6_K": (14, 256, 210, "Q8_K", False), "Q8_K": (15, 256, 292, None, False),
     "IQ2_XXS": (16, 256, 66, "Q8_K", True), "IQ2_XS": (17, 256, 74, "Q8_K", True), "IQ3_XXS": (18, 256, 98, "Q8_K", False),
     "IQ1_S": (19, 256, 50, "Q8_K", True), "IQ4_NL": (20, 32, 18, "Q8_0", False), "IQ3_S": (21, 256, 110, "Q8_K", False),
-    "IQ2_S": (22, 256, 82, "Q8_K", False), "IQ4_XS": (23, 256, 136, "Q8_K", False), "IQ1_M": (29, 256, 56, "Q8_K", True),
+    "IQ2_S": (22, 256, 82, "Q8_K", False), "IQ4_XS": (23, 256, 136, "Q8_K", False), "IQ1_M": (29, 256, 56, "Q8_K", False),
     "TQ1_0": (34, 256, 54, "Q8_K", False), "TQ2_0": (35, 256, 66, "Q8_K", False), "MXFP4": (39, 32, 17, "Q8_0", False),
     "NVFP4": (40, 64, 36, "Q8_0", False), "Q1_0": (41, 128, 18, "Q8_0", False), "Q2_0": (42, 64, 18, "Q8_0", False),
 }
@@ -50,7 +50,6 @@ class CPUTraits(C.Structure):
         ("from_float", C.c_void_p), ("vec_dot", C.c_void_p), ("vec_dot_type", C.c_int), ("nrows", C.c_int64)]
 
 
-NOT_ENCODED = ("IQ1_S", "IQ1_M")
 # bytes of the scale and of the minimum of a block
 MINIMA = {"Q4_1": (0, 2), "Q5_1": (0, 2), "Q2_K": (80, 82), "Q4_K": (0, 2), "Q5_K": (0, 2)}
 CONVERT = C.CFUNCTYPE(None, C.c_void_p, C.c_void_p, C.c_int64)
@@ -201,7 +200,7 @@ def compare(ggml, quipu, name, total):
             if (weights is None and needs) or (weights is not None and name in ("Q8_1", "Q8_K")):
                 continue
             theirs = ggml.encode(name, values, weights)
-            ours = quipu.encode(name, values, weights) if name not in NOT_ENCODED else theirs
+            ours = quipu.encode(name, values, weights)
             if name == "Q8_K":
                 blank = theirs.reshape(-1, 292)[:, :4].view(np.float32)[:, 0] == 0
                 theirs.reshape(-1, 292)[blank, 260:] = 0

@@ -38,6 +38,7 @@ class Recipe:
     separate_output: bool = False
     rope_factors: bool = False
     rope_scaling: str = ""  # "linear" or "yarn"
+    experts: int = 0
 
     def format(self, role):
         return dict(self.formats).get(role, self.weights)
@@ -72,6 +73,9 @@ def _write_metadata(writer, recipe):
     writer.add_rope_dimension_count(recipe.head_size)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
+    if recipe.experts:
+        writer.add_expert_count(recipe.experts)
+        writer.add_expert_used_count(2)
     if recipe.rope_scaling:
         writer.add_rope_scaling_type(gguf.RopeScalingType(recipe.rope_scaling))
         writer.add_rope_scaling_factor(4.0)
@@ -94,6 +98,11 @@ def _tensors(recipe, n_vocab):
         if type in ggml.NUMPY:
             data = data.view(ggml.NUMPY[type])
         return name + ".weight", type, (n_in, n_out), data
+
+    def volume(name, n_in, n_out):
+        """One matrix for each expert, in one tensor."""
+        _, type, ne, data = matrix(name, n_in, n_out * recipe.experts)
+        return name + ".weight", type, (n_in, n_out, recipe.experts), data.reshape(recipe.experts, n_out, -1)
 
     def vector(name, values):
         return name, ggml.F32, values.shape, values.astype(np.float32)
@@ -120,9 +129,15 @@ def _tensors(recipe, n_vocab):
             yield from biased(block + "attn_v", e, kv)
         yield from biased(block + "attn_output", q, e)
         yield norm(block + "ffn_norm", e)
-        yield from biased(block + "ffn_gate", e, f)
-        yield from biased(block + "ffn_up", e, f)
-        yield from biased(block + "ffn_down", f, e)
+        if recipe.experts:
+            yield matrix(block + "ffn_gate_inp", e, recipe.experts)
+            yield volume(block + "ffn_gate_exps", e, f)
+            yield volume(block + "ffn_up_exps", e, f)
+            yield volume(block + "ffn_down_exps", f, e)
+        else:
+            yield from biased(block + "ffn_gate", e, f)
+            yield from biased(block + "ffn_up", e, f)
+            yield from biased(block + "ffn_down", f, e)
     yield norm("output_norm", e)
     if recipe.separate_output:
         yield matrix("output", e, n_vocab)
@@ -157,6 +172,22 @@ SUITE = FIXTURES + [
     Recipe("fused-bias-f32", "F32", fused_qkv=True, biases=True, rope_factors=True),
     Recipe("wide-heads-bf16", "BF16", head_size=32, separate_output=True),
     Recipe("llama3-rope-q6_k", "Q6_K", embedding=256, head_size=64, feed_forward=256, rope_factors=True),
+]
+
+# For quantize_conformance.py: enough layers for the rules that count them, rows that 256 divides, that only 32 divides,
+# and that neither does; two, three, four and five heads a group; one model of eight experts.
+QUANTIZE = [
+    Recipe("mix-even-f32", "F32", layers=16, embedding=256, heads=8, kv_heads=2, head_size=32, feed_forward=512),
+    Recipe("mix-even-f16", "F16", layers=9, embedding=256, head_size=64, feed_forward=512, separate_output=True),
+    Recipe("mix-odd-f32", "F32", layers=12, embedding=192, heads=6, kv_heads=2, head_size=32, feed_forward=320),
+    Recipe(
+        "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256, biases=True,
+        separate_output=True),
+    Recipe("mix-odder-f32", "F32", layers=8, embedding=48, feed_forward=80, separate_output=True),
+    Recipe("mix-fused-bf16", "BF16", layers=8, embedding=256, kv_heads=1, head_size=64, feed_forward=256, fused_qkv=True),
+    Recipe(
+        "mix-experts-f16", "F16", layers=8, embedding=256, head_size=64, feed_forward=256, experts=8,
+        formats=(("ffn_gate_inp", "F32"),)),
 ]
 
 

@@ -1,7 +1,7 @@
 import ComputeGraph
 import LlamaModel
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// Every node of a pass against what the real llama.cpp computed.
@@ -22,7 +22,8 @@ import Testing
             let values = evaluation.output.floats()
             nodes.append(
                 Measured(
-                    node: evaluation.node, sources: evaluation.node.inputs.map(graph!.name(of:)), moments: Moments(values),
+                    node: evaluation.node, sources: evaluation.node.inputs.map(graph!.name(of:)),
+                    moments: Moments(values),
                     range: (values.min()!, values.max()!)))
         }
     }
@@ -72,7 +73,9 @@ import Testing
     private func unpadded(_ node: GoldenNodes.Node, positions: Int) -> Shape {
         var shape = node.shape
         let isView = node.kind == "VIEW" || node.kind == "PERMUTE"
-        if node.name.hasPrefix("kq-") || node.name.hasPrefix("kq_soft_max-") || (isView && node.name.hasPrefix("cache_v_l")) {
+        if node.name.hasPrefix("kq-") || node.name.hasPrefix("kq_soft_max-")
+            || (isView && node.name.hasPrefix("cache_v_l"))
+        {
             #expect(shape.ne0 == 256)
             shape.ne0 = positions
         } else if isView, node.name.hasPrefix("cache_k_l") {

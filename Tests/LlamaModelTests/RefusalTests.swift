@@ -1,7 +1,7 @@
 import GGUF
 import LlamaModel
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// A copy of `tiny-gqa-q4_1.gguf` with one change: files that are valid GGUF, but no model that runs.
@@ -239,7 +239,9 @@ extension LlamaError {
 
     @Test func optionalKeysHaveLibllamasDefaults() throws {
         var surgery = try Surgery()
-        for key in ["attention.head_count_kv", "attention.key_length", "attention.value_length", "rope.dimension_count"] {
+        for key in [
+            "attention.head_count_kv", "attention.key_length", "attention.value_length", "rope.dimension_count",
+        ] {
             surgery.set("llama." + key, nil)
         }
         surgery.set(tensor: "blk.0.attn_k.weight", Layout(.q4_1, Shape(64, 64)))

@@ -1,7 +1,7 @@
 import ComputeGraph
 import LlamaModel
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct SessionTests {
@@ -69,7 +69,9 @@ import Testing
             var session = try Session(llama, positions: 16, threads: 1)
             _ = try session.logits(after: tokens)
             let cache = session.cache.keys.last!
-            return (0..<4).flatMap { row in cache.withRow(of: UInt16.self, row) { r in (0..<r.count).map { UInt32(r[$0]) } } }
+            return (0..<4).flatMap { row in
+                cache.withRow(of: UInt16.self, row) { r in (0..<r.count).map { UInt32(r[$0]) } }
+            }
         }
         #expect(try keys([1, 2, 3, 4, 5, 6]) == keys([1, 2, 3, 4, 400, 300]))
         #expect(try keys([1, 2, 3, 4, 5, 6]) != keys([1, 2, 9, 4, 5, 6]))
@@ -78,7 +80,9 @@ import Testing
     @Test func aRunLongerThanTheModelsContextIsRefused() throws {
         let llama = try TinyModel.gqa.load()
         #expect(llama.configuration.trainedContext == 512)
-        #expect(throws: LlamaError.contextExceeded(needed: 513, limit: 512)) { try Session(llama, positions: 513, threads: 1) }
+        #expect(throws: LlamaError.contextExceeded(needed: 513, limit: 512)) {
+            try Session(llama, positions: 513, threads: 1)
+        }
         var session = try Session(llama, positions: 512, threads: 2)
         #expect(session.cache.capacity == 512)
         _ = try session.logits(after: Array(repeating: 1, count: 511))

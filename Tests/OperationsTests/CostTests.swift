@@ -17,7 +17,8 @@ import Testing
         let weights = Layout(.q4_1, Shape(576, 576))
         #expect(
             try cost(MatMul(), weights, f32(576, 5))
-                == Cost(operations: 2 * 576 * 576 * 5, bytesRead: 576 * 18 * 20 + 576 * 5 * 4, bytesWritten: 576 * 5 * 4))
+                == Cost(
+                    operations: 2 * 576 * 576 * 5, bytesRead: 576 * 18 * 20 + 576 * 5 * 4, bytesWritten: 576 * 5 * 4))
         #expect(
             try cost(MatMul(), f32(7, 3), f32(7))
                 == Cost(operations: 2 * 7 * 3, bytesRead: (21 + 7) * 4, bytesWritten: 12))
@@ -47,8 +48,11 @@ import Testing
         let bytes = 8 * 3 * 4
         #expect(try cost(RMSNorm(epsilon: 0), f32(8, 3)) == Cost(operations: 72, bytesRead: bytes, bytesWritten: bytes))
         #expect(try cost(Mul(), f32(8, 3), f32(8)) == Cost(operations: 24, bytesRead: bytes + 32, bytesWritten: bytes))
-        #expect(try cost(Add(), f32(8, 3), f32(8, 3)) == Cost(operations: 24, bytesRead: 2 * bytes, bytesWritten: bytes))
-        #expect(try cost(SwiGLU(), f32(8, 3), f32(8, 3)) == Cost(operations: 120, bytesRead: 2 * bytes, bytesWritten: bytes))
+        #expect(
+            try cost(Add(), f32(8, 3), f32(8, 3)) == Cost(operations: 24, bytesRead: 2 * bytes, bytesWritten: bytes))
+        #expect(
+            try cost(SwiGLU(), f32(8, 3), f32(8, 3)) == Cost(operations: 120, bytesRead: 2 * bytes, bytesWritten: bytes)
+        )
         #expect(try cost(Cont(Shape(24)), f32(8, 3)) == Cost(operations: 0, bytesRead: bytes, bytesWritten: bytes))
         #expect(
             try cost(SoftMax(scale: 1), f32(8, 3, 2), f32(8, 3))

@@ -48,7 +48,8 @@ import Testing
             for term in effective.shuffled(using: &random).prefix(3) {
                 #expect(
                     try value(of: element, example, afterChanging: term.slot, at: term.index).bitPattern
-                        != output[element].bitPattern, "\(element) does not depend on \(term.index) of input \(term.slot)")
+                        != output[element].bitPattern,
+                    "\(element) does not depend on \(term.index) of input \(term.slot)")
             }
             for slot in Set(terms.map(\.slot)) {
                 let named = Set(terms.filter { $0.slot == slot }.map(\.index))
@@ -56,7 +57,8 @@ import Testing
                 if named.contains(other) || dependsOnWholeRow(operation, other, element) { continue }
                 #expect(
                     try value(of: element, example, afterChanging: slot, at: other).bitPattern
-                        == output[element].bitPattern, "\(element) depends on \(other) of input \(slot), which is not named")
+                        == output[element].bitPattern,
+                    "\(element) depends on \(other) of input \(slot), which is not named")
             }
         }
     }

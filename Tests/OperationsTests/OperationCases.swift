@@ -81,7 +81,8 @@ enum OperationCases {
                 name: "F32", operation: MatMul(), inputs: [random.tensor(172, 40), random.tensor(172, 3)],
                 tolerance: 1e-5, reference: product(group: 1)),
             OperationCase(
-                name: "F32, one token, odd sizes", operation: MatMul(), inputs: [random.tensor(19, 7), random.tensor(19)],
+                name: "F32, one token, odd sizes", operation: MatMul(),
+                inputs: [random.tensor(19, 7), random.tensor(19)],
                 tolerance: 1e-5, reference: product(group: 1)),
             // Activations are rounded to F16: 11 bits.
             OperationCase(
@@ -99,7 +100,9 @@ enum OperationCases {
                 name: "4 planes of the fourth dimension on 2", operation: MatMul(),
                 inputs: [random.tensor(16, 4, 1, 2), random.tensor(16, 2, 3, 4)], tolerance: 1e-5
             ) { inputs, e in
-                (0..<16).reduce(0.0) { $0 + inputs[0].double($1, e.i0, 0, e.i3 / 2) * inputs[1].double($1, e.i1, e.i2, e.i3) }
+                (0..<16).reduce(0.0) {
+                    $0 + inputs[0].double($1, e.i0, 0, e.i3 / 2) * inputs[1].double($1, e.i1, e.i2, e.i3)
+                }
             },
         ]
     }
@@ -118,7 +121,8 @@ enum OperationCases {
         var cases = [
             OperationCase(
                 name: "masked later positions", operation: SoftMax(scale: 0.125),
-                inputs: [random.tensor(positions, tokens, heads, in: -60...60), mask], tolerance: 1e-6, reference: softmax)
+                inputs: [random.tensor(positions, tokens, heads, in: -60...60), mask], tolerance: 1e-6,
+                reference: softmax)
         ]
         let ids = Tensor.integers(.i32, [Int32(0), 1, 7, 300])
         let factors = Tensor.floats((0..<8).map { 1 + Float($0) * 0.9 }, Shape(8))
@@ -148,7 +152,8 @@ enum OperationCases {
             },
             OperationCase(
                 name: "the second and third of three heads",
-                operation: View(Shape(4, 2, 5), strides: .init(4, 16, 48, 240), byteOffset: 16), inputs: [x], tolerance: 0
+                operation: View(Shape(4, 2, 5), strides: .init(4, 16, 48, 240), byteOffset: 16), inputs: [x],
+                tolerance: 0
             ) { $0[0].double(4 + $1.i0 + 4 * $1.i1, $1.i2) },
             OperationCase(
                 name: "the first 3 of 6 cells of a transposed cache",
@@ -159,7 +164,8 @@ enum OperationCases {
                 let number = (e.i1 * 5 + e.i2) * 6 + e.i0
                 return inputs[0].double(number % 10, number / 10)
             },
-            OperationCase(name: "heads before tokens", operation: Permute([0, 2, 1, 3]), inputs: [heads], tolerance: 0) {
+            OperationCase(name: "heads before tokens", operation: Permute([0, 2, 1, 3]), inputs: [heads], tolerance: 0)
+            {
                 $0[0].double($1.i0, $1.i2, $1.i1)
             },
             OperationCase(

@@ -10,7 +10,10 @@ enum Quantized {
         .q5_K: [0, 2], .q6_K: [208],
     ]
 
-    /// `nil` for formats of activations only.
+    /// The formats made here; all others are held against ggml where they are decoded and multiplied.
+    static let types: [TensorType] = [.f32, .f16, .bf16] + scales.keys.sorted { $0.rawValue < $1.rawValue }
+
+    /// `nil` for other formats.
     static func matrix(_ type: TensorType, rows: Int, columns: Int, seed: UInt64 = 7) -> Tensor? {
         var random = SeededGenerator(seed: seed)
         let shape = Shape(columns, rows)

@@ -31,7 +31,7 @@ import Testing
             operation: GetRows(), accepted: [Layout(.q4_1, Shape(64, 10)), i32(3)], output: Output(f32(64, 3)),
             refused: [
                 ([f32(8, 10)], "2 inputs, got 1"), ([f32(8, 10), i64(3)], "I32"), ([f32(8, 10), i32(3, 2)], "I32 [T]"),
-                ([f32(8, 10, 2), i32(3)], "two dimensions"), ([Layout(.iq2_s, Shape(256, 2)), i32(3)], "decoded"),
+                ([f32(8, 10, 2), i32(3)], "two dimensions"), ([Layout(.f64, Shape(256, 2)), i32(3)], "decoded"),
             ]),
         Rule(
             operation: RMSNorm(epsilon: 1e-5), accepted: [apart], output: Output(f32(8, 3)),
@@ -46,12 +46,13 @@ import Testing
             operation: Add(), accepted: [f32(8, 6), f32(8)], output: Output(f32(8, 6)),
             refused: [([f32(8), f32(8), f32(8)], "2 inputs, got 3"), ([f32(8), f32(8, 2)], "repeated")]),
         Rule(
-            operation: MatMul(), accepted: [Layout(.q4_1, Shape(64, 10, 3)), f32(64, 5, 9)], output: Output(f32(10, 5, 9)),
+            operation: MatMul(), accepted: [Layout(.q4_1, Shape(64, 10, 3)), f32(64, 5, 9)],
+            output: Output(f32(10, 5, 9)),
             refused: [
                 ([f32(8, 2)], "2 inputs, got 1"), ([f32(8, 2), f16(8, 2)], "input 1"),
                 ([f32(8, 2), f32(9, 2)], "rows of one length"), ([f32(8, 2, 2), f32(8, 2, 3)], "multiple"),
                 ([f32(8, 2, 3), f32(8, 2, 2)], "multiple"), ([f32(8, 2, 1, 2), f32(8, 2, 1, 3)], "multiple"),
-                ([gapped, f32(8, 2)], "contiguous"), ([Layout(.iq2_s, Shape(256, 2)), f32(256, 2)], "multiplied"),
+                ([gapped, f32(8, 2)], "contiguous"), ([Layout(.f64, Shape(256, 2)), f32(256, 2)], "multiplied"),
             ]),
         Rule(
             operation: Reshape(Shape(4, 2, 3)), accepted: [f32(8, 3)],
@@ -61,8 +62,10 @@ import Testing
             operation: rotation, accepted: [f32(16, 3, 5), i32(5), f32(8)], output: Output(f32(16, 3, 5)),
             refused: [
                 ([f32(16, 3, 5)], "positions"), ([f32(16, 3, 5), i32(4)], "a position for each token"),
-                ([f32(16, 3, 5), i64(5)], "a position for each token"), ([f32(18, 3, 5), i32(5)], "heads of 16 values"),
-                ([f16(16, 3, 5), i32(5)], "F32"), ([f32(16, 3, 5), i32(5), f32(7)], "a frequency factor for each pair"),
+                ([f32(16, 3, 5), i64(5)], "a position for each token"),
+                ([f32(18, 3, 5), i32(5)], "heads of 16 values"),
+                ([f16(16, 3, 5), i32(5)], "F32"),
+                ([f32(16, 3, 5), i32(5), f32(7)], "a frequency factor for each pair"),
                 ([f32(16, 3, 5), i32(5), f16(8)], "input 2"),
             ]),
         Rule(
@@ -71,10 +74,12 @@ import Testing
                 Layout(type: .f32, shape: Shape(4, 3), strides: .init(4, 32, 96, 96)), .view(slot: 0, byteOffset: 16)),
             refused: [([f32(8, 2)], "from byte 16"), ([f16(8, 3)], "from byte 16"), ([], "1 inputs, got 0")]),
         Rule(
-            operation: SetRows(), accepted: [f32(6, 2), i64(2), f16(6, 8)], output: Output(f16(6, 8), .inPlace(slot: 2)),
+            operation: SetRows(), accepted: [f32(6, 2), i64(2), f16(6, 8)],
+            output: Output(f16(6, 8), .inPlace(slot: 2)),
             refused: [
                 ([f32(6, 2), i64(2)], "3 inputs, got 2"), ([f32(6, 2), i32(2), f16(6, 8)], "an index for each row"),
-                ([f32(6, 2), i64(3), f16(6, 8)], "an index for each row"), ([f32(6, 2), i64(2), f16(5, 8)], "one length"),
+                ([f32(6, 2), i64(3), f16(6, 8)], "an index for each row"),
+                ([f32(6, 2), i64(2), f16(5, 8)], "one length"),
                 ([f32(6, 2), i64(2), f32(6, 8)], "F16 destination"), ([f16(6, 2), i64(2), f16(6, 8)], "F32"),
                 ([apart, i64(3), f16(8, 8)], "contiguous"),
             ]),
@@ -87,7 +92,8 @@ import Testing
         Rule(
             operation: SoftMax(scale: 1), accepted: [f32(7, 3, 4), f32(7, 3)], output: Output(f32(7, 3, 4)),
             refused: [
-                ([f32(7, 3, 4)], "2 inputs, got 1"), ([f32(7, 3, 4), f32(8, 3)], "mask"), ([f32(7, 3, 4), f32(7, 2)], "mask"),
+                ([f32(7, 3, 4)], "2 inputs, got 1"), ([f32(7, 3, 4), f32(8, 3)], "mask"),
+                ([f32(7, 3, 4), f32(7, 2)], "mask"),
                 ([f32(7, 3, 4), f32(7, 3, 3)], "mask"), ([f32(7, 3, 4), f16(7, 3)], "input 1"),
             ]),
         Rule(

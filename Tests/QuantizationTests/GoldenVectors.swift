@@ -64,7 +64,7 @@ func fnv1a(_ bytes: some Sequence<UInt8>) -> UInt64 {
     bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
 }
 
-private struct Reader {
+struct Reader {
     private let data: Data
     private var offset = 0
 

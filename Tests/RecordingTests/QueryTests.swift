@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct QueryTests {
     private func literal(_ values: [Float]) -> String {
-        "x'" + values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
+        "x'"
+            + values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
             .map { String(format: "%02x", $0) }.joined() + "'"
     }
 
@@ -16,13 +17,15 @@ import Testing
     }
 
     @Test func functionsReadBlobs() throws {
-        let (a, b) = (literal([1.5, -2, .pi, 1e-40, 3, 4]), literal([2, 0.5, 0, 0, -1, 10]))
-        try withEmptyTrace { store in
+        let (a, b) = (literal([1.5, -2, .pi, Float(bitPattern: 100), 3, 4]), literal([2, 0.5, 0, 0, -1, 10]))
+        try withEmptyTrace { (store: TraceStore) throws -> Void in
             func value(_ sql: String) throws -> TraceStore.SQLValue { try store.rows("SELECT " + sql)[0][0] }
             #expect(try value("f32(\(a), 0)") == .real(1.5))
             #expect(try value("f32(\(a), 2)") == .real(Double(Float.pi)))
-            #expect(try value("f32(\(a), 3)") == .real(Double(Float(1e-40))))
-            for outside in ["6", "-1", "9223372036854775807", "NULL", "'x'"] { #expect(try value("f32(\(a), \(outside))") == .null) }
+            #expect(try value("f32(\(a), 3)") == .real(Double(Float(bitPattern: 100))))
+            for outside in ["6", "-1", "9223372036854775807", "NULL", "'x'"] {
+                #expect(try value("f32(\(a), \(outside))") == .null)
+            }
             #expect(try value("f32(NULL, 0)") == .null)
             // 1, -2, 65504, the smallest subnormal, infinity.
             let halves = "x'003c00c0ff7b0100007c'"
@@ -31,14 +34,17 @@ import Testing
             #expect(try value("f16(\(halves), 4)") == .real(.infinity) && value("f16(\(halves), 5)") == .null)
             #expect(try value("row(\(a), 0, 2)") == .text("[1.5,-2.0]"))
             #expect(try value("row(\(a), 2, 2)") == .text("[3.0,4.0]"))
-            for outside in ["row(\(a), 3, 2)", "row(\(a), -1, 2)", "row(\(a), 0, 0)", "row(\(a), 0, 7)", "row(\(a), 9223372036854775807, 3)"] {
+            for outside in [
+                "row(\(a), 3, 2)", "row(\(a), -1, 2)", "row(\(a), 0, 0)", "row(\(a), 0, 7)",
+                "row(\(a), 9223372036854775807, 3)",
+            ] {
                 #expect(try value(outside) == .null, "\(outside)")
             }
             #expect(try value("row(\(literal([.nan, 1])), 0, 2)") == .text("[null,1.0]"))
             #expect(try value("dot(\(a), \(b))") == .real(3 - 1 - 3 + 40))
             #expect(try value("dot(row(\(a), 0, 2), row(\(b), 0, 2))") == .real(3 - 1))
             #expect(try value("dot(\(a), NULL)") == .null)
-            let error = #expect(throws: TraceError.self) { try value("dot(\(a), x'00000000')") }
+            let error = #expect(throws: TraceError.self) { _ = try value("dot(\(a), x'00000000')") }
             #expect(error?.description.contains("a has 6 elements, b has 1") == true)
         }
     }
@@ -63,15 +69,19 @@ import Testing
             "SELECT seq, name AS n, sum / 1.0, NULL, x'00ff' FROM op ORDER BY seq LIMIT 2", columns: { columns = $0 },
             row: { rows.append($0) })
         #expect(columns == ["seq", "n", "sum / 1.0", "NULL", "x'00ff'"])
-        #expect(rows.count == 2 && rows[0][0] == 0 && rows[0][1] == .text("embd") && rows[0][3...] == [.null, .blob(Data([0, 255]))])
+        #expect(
+            rows.count == 2 && rows[0][0] == 0 && rows[0][1] == .text("embd")
+                && rows[0][3...] == [.null, .blob(Data([0, 255]))])
         // A reader that has seen enough stops by throwing.
         struct Enough: Error {}
         var seen = 0
         #expect(throws: Enough.self) {
-            try recorded.store.query("SELECT * FROM op", columns: { _ in }, row: { _ in
-                seen += 1
-                if seen == 3 { throw Enough() }
-            })
+            try recorded.store.query(
+                "SELECT * FROM op", columns: { _ in },
+                row: { _ in
+                    seen += 1
+                    if seen == 3 { throw Enough() }
+                })
         }
         #expect(seen == 3)
         // And the store works on.
@@ -85,7 +95,8 @@ import Testing
         let other = folder.path("other.db")
         for sql in [
             "INSERT INTO run SELECT * FROM run", "DELETE FROM op", "UPDATE run SET complete = 0", "DROP TABLE op",
-            "CREATE TABLE mine (x)", "CREATE TEMP TABLE mine (x)", "ALTER TABLE op ADD COLUMN x", "VACUUM", "REINDEX", "ANALYZE",
+            "CREATE TABLE mine (x)", "CREATE TEMP TABLE mine (x)", "ALTER TABLE op ADD COLUMN x", "VACUUM", "REINDEX",
+            "ANALYZE",
             "PRAGMA user_version = 7", "ATTACH '\(other)' AS other", "ATTACH '\(recorded.path)' AS again",
             "/* */ attach ':memory:' AS m", "VACUUM INTO '\(other)'",
             "WITH x AS (SELECT 1) INSERT INTO token SELECT 1, 99, 1, 'x', 'prompt', NULL, NULL FROM x",
@@ -95,7 +106,7 @@ import Testing
         }
         #expect(try Data(contentsOf: URL(filePath: recorded.path)) == before)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["trace.db"])
-        #expect(try recorded.store.integers("SELECT count(*) FROM pragma_database_list") == [1])
+        #expect(try recorded.store.integers("SELECT count(*) FROM pragma_database_list WHERE name NOT IN ('main', 'temp')") == [0])
         #expect(try recorded.store.integers("SELECT complete FROM run") == [1])
     }
 
@@ -113,7 +124,8 @@ import Testing
             try store.operation(TensorAddress(address), run: run, step: step)
         }
         #expect(try operation("Qcur-0").kind == "ROPE")
-        #expect(try ["Qcur-0#0", "Qcur-0#1", "Qcur-0#2"].map { try operation($0).kind } == ["MUL_MAT", "RESHAPE", "ROPE"])
+        #expect(
+            try ["Qcur-0#0", "Qcur-0#1", "Qcur-0#2"].map { try operation($0).kind } == ["MUL_MAT", "RESHAPE", "ROPE"])
         #expect(try operation("l_out-1", step: 1).shape.ne1 == 1)
         #expect(throws: TraceError.noOccurrence(name: "Qcur-0", asked: 3, count: 3)) { try operation("Qcur-0#3") }
         let error = #expect(throws: TraceError.self) { try operation("qcur-0") }

@@ -2,8 +2,8 @@ import ComputeGraph
 import Foundation
 import LlamaModel
 import Recording
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// A recorded run beside what the recorder was shown.
@@ -55,7 +55,7 @@ struct Recorded {
         path = folder.path("trace.db")
         let ids = model.tokenizer.encode(prompt)
         var session = try Session(model, positions: ids.count + generate, threads: 2)
-        let recorder = try Self.recorder(
+        let recorder = try await Self.recorder(
             try TraceStore.create(path: path, creation), model, prompt: prompt, capture: capture)
         try recorder.record(tokens: ids, from: 0, source: "prompt")
         var (next, all, passes) = (ids, ids, [(nodes: [Snapshot], prediction: Prediction)]())
@@ -82,10 +82,10 @@ struct Recorded {
 
     static func recorder(
         _ store: TraceStore, _ model: Llama, prompt: String = "Once", capture: Capture = Capture(.all)
-    ) throws -> TraceRecorder {
+    ) async throws -> TraceRecorder {
         var sampling = Sampler.Options()
         sampling.seed = 17
-        return try TraceRecorder(
+        return try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
                 prompt: prompt, sampling: sampling, threads: 2, kernels: "reference", capture: capture,

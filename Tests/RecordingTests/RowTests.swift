@@ -2,8 +2,8 @@ import ComputeGraph
 import Foundation
 import LlamaModel
 import Recording
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// The rows of a recorded run against what was evaluated.
@@ -24,7 +24,8 @@ import Testing
         let digest = try #require(try store.texts("SELECT sha256 FROM model")[0])
         #expect(digest == (try Self.sha256(of: TinyModel.gqa.path)))
 
-        let weights = try store.rows("SELECT name, layer, role, type, ne0, ne1, file_offset, n_bytes, bpw, part FROM weight ORDER BY id")
+        let weights = try store.rows(
+            "SELECT name, layer, role, type, ne0, ne1, file_offset, n_bytes, bpw, part FROM weight ORDER BY id")
         #expect(weights.count == file.tensors.count)
         for (row, tensor) in zip(weights, file.tensors) {
             #expect(row[0].text == tensor.name && row[3].text == tensor.type.name)
@@ -32,8 +33,14 @@ import Testing
             #expect((row[6].integer, row[7].integer, row[9].integer) == (tensor.fileOffset, tensor.byteCount, 0))
             #expect(row[8].real == Double(tensor.byteCount * 8) / Double(tensor.shape.count))
         }
-        #expect(try store.rows("SELECT layer, role FROM weight WHERE name = 'blk.1.ffn_down.weight'") == [[1, .text("ffn_down")]])
-        #expect(try store.rows("SELECT layer, role FROM weight WHERE name = 'token_embd.weight'") == [[.null, .text("token_embd")]])
+        #expect(
+            try store.rows("SELECT layer, role FROM weight WHERE name = 'blk.1.ffn_down.weight'") == [
+                [1, .text("ffn_down")]
+            ])
+        #expect(
+            try store.rows("SELECT layer, role FROM weight WHERE name = 'token_embd.weight'") == [
+                [.null, .text("token_embd")]
+            ])
     }
 
     private static func sha256(of path: String) throws -> String {
@@ -64,7 +71,8 @@ import Testing
                     [2, .text("decode"), .integer(Int64(prompt + 1)), 1, 1002],
                     [3, .text("decode"), .integer(Int64(prompt + 2)), 1, 1003],
                 ])
-        let tokens = try store.rows("SELECT position, token_id, piece, source, logprob, rank FROM token ORDER BY position")
+        let tokens = try store.rows(
+            "SELECT position, token_id, piece, source, logprob, rank FROM token ORDER BY position")
         #expect(tokens.map { $0[0].integer } == Array(0..<prompt + 4))
         #expect(tokens.map { $0[1].integer } == recorded.tokens)
         #expect(tokens.map { $0[2].text } == recorded.tokens.map(recorded.model.tokenizer.displayPiece))
@@ -88,7 +96,8 @@ import Testing
             let sum = logits.map { exp(Double($0)) }.reduce(0, +)
             let best = logits.indices.sorted { (-logits[$0], $0) < (-logits[$1], $1) }.prefix(20)
             let rows = try recorded.store.rows(
-                "SELECT rank, token_id, logit, probability, position, lens_layer FROM logit JOIN pass ON pass.id = pass_id WHERE step = \(step) ORDER BY rank")
+                "SELECT rank, token_id, logit, probability, position, lens_layer FROM logit JOIN pass ON pass.id = pass_id WHERE step = \(step) ORDER BY rank"
+            )
             #expect(rows.map { $0[0].integer } == Array(0..<20))
             #expect(rows.map { $0[1].integer } == Array(best))
             for (row, token) in zip(rows, best) {
@@ -121,15 +130,24 @@ import Testing
                         #expect(input.sourceOperation == operations[index].id && input.weightID == nil)
                     } else {
                         #expect(input.sourceOperation == nil)
-                        #expect((input.weightID != nil) == input.name.hasSuffix(".weight") || input.name.hasSuffix(".bias"))
+                        #expect(
+                            (input.weightID != nil) == input.name.hasSuffix(".weight") || input.name.hasSuffix(".bias"))
                     }
                 }
             }
         }
         let wrong = "(source_op_id IS NOT NULL) + (weight_id IS NOT NULL) + (leaf IS NOT NULL) <> 1"
         #expect(try store.integers("SELECT count(*) FROM op_input WHERE \(wrong)") == [0])
-        #expect(try store.integers("SELECT count(*) FROM op_input JOIN weight ON weight.id = weight_id WHERE weight.name <> op_input.name") == [0])
-        #expect(Set(try store.texts("SELECT DISTINCT leaf FROM op_input WHERE leaf NOT LIKE 'cache%' AND leaf IS NOT NULL").compactMap(\.self)) == ["inp_tokens", "inp_pos", "attn_inp_k_idxs", "attn_inp_v_idxs", "attn_inp_kq_mask", "out_ids"])
+        #expect(
+            try store.integers(
+                "SELECT count(*) FROM op_input JOIN weight ON weight.id = weight_id WHERE weight.name <> op_input.name")
+                == [0])
+        #expect(
+            Set(
+                try store.texts("SELECT DISTINCT leaf FROM op_input WHERE leaf NOT LIKE 'cache%' AND leaf IS NOT NULL")
+                    .compactMap(\.self)) == [
+                    "inp_tokens", "inp_pos", "attn_inp_k_idxs", "attn_inp_v_idxs", "attn_inp_kq_mask", "out_ids",
+                ])
     }
 
     /// All but the views of the cache, whose unfilled cells are no data, and writes, which count what was written.
@@ -184,11 +202,16 @@ import Testing
                     [[0, 0, 0], [1, 0, 1], [2, 1, 0], [3, 1, 1]].map { [.integer(Int64(layer))] + $0 }
                 })
         let rows = try store.rows(
-            "SELECT step, layer, n_kv_heads, head_dim, n_positions, dtype, bytes, mha_bytes, mqa_bytes FROM kv_cache JOIN pass ON pass.id = pass_id ORDER BY step, layer")
+            "SELECT step, layer, n_kv_heads, head_dim, n_positions, dtype, bytes, mha_bytes, mqa_bytes FROM kv_cache JOIN pass ON pass.id = pass_id ORDER BY step, layer"
+        )
         #expect(rows.count == 3 * 2)
         for (number, row) in rows.enumerated() {
             let positions = prompt + number / 2
-            #expect(row.prefix(6) == [.integer(Int64(number / 2)), .integer(Int64(number % 2)), 2, 16, .integer(Int64(positions)), .text("f16")])
+            #expect(
+                row.prefix(6) == [
+                    .integer(Int64(number / 2)), .integer(Int64(number % 2)), 2, 16, .integer(Int64(positions)),
+                    .text("f16"),
+                ])
             // Keys and values, 16 F16 values a head.
             let head = 2 * 16 * 2 * positions
             #expect(row[6...].map(\.integer) == [2 * head, 4 * head, head])

@@ -12,7 +12,9 @@ import Testing
             "head_dim", "n_ff", "n_vocab", "n_ctx_train", "n_params", "size_bytes", "bpw", "tied_embeddings",
         ],
         "metadata": ["model_id", "key", "type", "value"],
-        "weight": ["id", "model_id", "name", "layer", "role", "type"] + shape + ["file_offset", "n_bytes", "bpw", "part"],
+        "weight": ["id", "model_id", "name", "layer", "role", "type"] + shape + [
+            "file_offset", "n_bytes", "bpw", "part",
+        ],
         "run": [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
             "complete", "wall_ns", "sampling",
@@ -29,10 +31,16 @@ import Testing
         ],
         "gqa_map": ["model_id", "layer", "head", "kv_head", "group_index"],
         "attention_head": [
-            "op_id", "layer", "head", "kv_head", "position", "entropy_bits", "top_position", "top_weight", "sink_weight",
+            "op_id", "layer", "head", "kv_head", "position", "entropy_bits", "top_position", "top_weight",
+            "sink_weight",
         ],
         "kv_cache": [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
+        ],
+        "quant_error": [
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
+            "cosine", "ref_mean_square",
         ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
@@ -47,10 +55,13 @@ import Testing
             let found = try store.texts("SELECT name FROM pragma_table_info('\(table)')").compactMap(\.self)
             #expect(found.sorted() == columns.sorted(), "\(table)")
         }
-        #expect(try store.integers("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'") == [0])
+        #expect(
+            try store.integers(
+                "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
+            ) == [0])
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
-        #expect(views == ["v_attention_group", "v_layer", "v_op", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [1])
+        #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
+        #expect(try store.integers("PRAGMA user_version") == [2])
         #expect(try store.integers("PRAGMA page_size") == [4096])
     }
 
@@ -64,7 +75,7 @@ import Testing
     }
 
     @Test func viewsForPeopleAddUp() async throws {
-        let recorded = try await Recorded(Capture(.stats))
+        let recorded = try await Recorded(generate: 4, Capture(.stats))
         let (store, layers) = (recorded.store, recorded.model.configuration.layers)
         #expect(try store.integers("SELECT count(*) FROM v_layer") == [layers * recorded.passes.count])
         #expect(try store.integers("SELECT sum(n_ops) FROM v_layer") == store.integers("SELECT count(layer) FROM op"))
@@ -72,9 +83,12 @@ import Testing
         #expect(
             try store.rows("SELECT rms_in, rms_out FROM v_layer WHERE step = 0 AND layer = 1")
                 == store.rows(
-                    "SELECT a.rms, b.rms FROM op a, op b WHERE a.pass_id = 1 AND b.pass_id = 1 AND a.name = 'l_out-0' AND b.name = 'l_out-1'"))
+                    "SELECT a.rms, b.rms FROM op a, op b WHERE a.pass_id = 1 AND b.pass_id = 1 AND a.name = 'l_out-0' AND b.name = 'l_out-1'"
+                ))
         #expect(
-            try store.texts("SELECT inputs FROM v_op WHERE step = 0 AND name = 'attn_norm-0'") == ["norm-0, blk.0.attn_norm.weight"])
+            try store.texts("SELECT inputs FROM v_op WHERE step = 0 AND name = 'attn_norm-0'") == [
+                "norm-0, blk.0.attn_norm.weight"
+            ])
         #expect(try store.integers("SELECT n_query_heads FROM v_attention_group LIMIT 1") == [2])
     }
 }

@@ -3,16 +3,17 @@ import Tensors
 import Testing
 
 @Suite struct TensorAddressTests {
-    @Test(arguments: [
-        ("Qcur-3", "Qcur-3", nil, []),
-        ("Qcur-3[12,4]", "Qcur-3", nil, [.index(12), .index(4)]),
-        ("Qcur-0#1", "Qcur-0", 1, []),
-        ("Qcur-0#0[ 1 , -2 ]", "Qcur-0", 0, [.index(1), .index(-2)]),
-        ("kq_soft_max-3[:, :, 2]", "kq_soft_max-3", nil, [.range(nil, nil), .range(nil, nil), .index(2)]),
-        ("x[2:5,:3,-4:,1:-1]", "x", nil, [.range(2, 5), .range(nil, 3), .range(-4, nil), .range(1, -1)]),
-        ("cache_k_l0 (view) (permuted)#0[0]", "cache_k_l0 (view) (permuted)", 0, [.index(0)]),
-        ("odd#name#2", "odd#name", 2, []),
-    ] as [(String, String, Int?, [TensorAddress.Slice])])
+    @Test(
+        arguments: [
+            ("Qcur-3", "Qcur-3", nil, []),
+            ("Qcur-3[12,4]", "Qcur-3", nil, [.index(12), .index(4)]),
+            ("Qcur-0#1", "Qcur-0", 1, []),
+            ("Qcur-0#0[ 1 , -2 ]", "Qcur-0", 0, [.index(1), .index(-2)]),
+            ("kq_soft_max-3[:, :, 2]", "kq_soft_max-3", nil, [.range(nil, nil), .range(nil, nil), .index(2)]),
+            ("x[2:5,:3,-4:,1:-1]", "x", nil, [.range(2, 5), .range(nil, 3), .range(-4, nil), .range(1, -1)]),
+            ("cache_k_l0 (view) (permuted)#0[0]", "cache_k_l0 (view) (permuted)", 0, [.index(0)]),
+            ("odd#name#2", "odd#name", 2, []),
+        ] as [(String, String, Int?, [TensorAddress.Slice])])
     func addressesAreUnderstood(text: String, name: String, occurrence: Int?, slices: [TensorAddress.Slice]) throws {
         let address = try TensorAddress(text)
         #expect(address.name == name && address.occurrence == occurrence && address.slices == slices)

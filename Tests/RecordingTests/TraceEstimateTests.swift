@@ -53,11 +53,14 @@ import Testing
     }
 
     @Test func moreThanTheLimitIsRefused() throws {
-        let estimate = try TraceEstimate(model: TinyModel.gqa.load(), capture: Capture(.all), promptTokens: 9, decodes: 20)
+        let estimate = try TraceEstimate(
+            model: TinyModel.gqa.load(), capture: Capture(.all), promptTokens: 9, decodes: 20)
         #expect(throws: Never.self) { try estimate.check(limit: estimate.total) }
         let error = TraceError.tooLarge(estimate: estimate.total, limit: estimate.total - 1)
         #expect(throws: error) { try estimate.check(limit: estimate.total - 1) }
-        #expect(error.description.contains("--max-size") && error.description.contains(ByteSize(estimate.total).description))
+        #expect(
+            error.description.contains("--max-size") && error.description.contains(ByteSize(estimate.total).description)
+        )
     }
 
     @Test(arguments: [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_100_000, "1.0 MiB"), (5 << 30, "5.0 GiB")])

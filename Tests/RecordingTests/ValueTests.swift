@@ -3,8 +3,8 @@ import Foundation
 import GRDB
 import LlamaModel
 import Recording
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// Captured values against the evaluated tensors, bit by bit.
@@ -26,7 +26,8 @@ import Testing
                 }
                 let values = try recorded.store.values(of: operation, in: run)
                 #expect(values.shape == snapshot.node.layout.shape, "\(label)")
-                let isWholeCache = operation.name.hasPrefix("cache") && (operation.kind == "SET_ROWS" || operation.kind == "RESHAPE")
+                let isWholeCache =
+                    operation.name.hasPrefix("cache") && (operation.kind == "SET_ROWS" || operation.kind == "RESHAPE")
                 #expect(values.isComplete != isWholeCache, "\(label)")
                 var written = 0
                 for (found, expected) in zip(values.all, snapshot.values) {
@@ -64,10 +65,15 @@ import Testing
         // Keys and values of the cache stay F16, and only what was written is kept.
         let kvSize = recorded.model.configuration.kvSize
         let cache = try recorded.store.rows(
-            "SELECT dtype, n_elements, length(data) FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS' AND pass_id = 1")
+            "SELECT dtype, n_elements, length(data) FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS' AND pass_id = 1"
+        )
         #expect(cache.count == 4)
         for row in cache {
-            #expect(row == [.text("f16"), .integer(Int64(recorded.promptTokens * kvSize)), .integer(Int64(recorded.promptTokens * kvSize * 2))])
+            #expect(
+                row == [
+                    .text("f16"), .integer(Int64(recorded.promptTokens * kvSize)),
+                    .integer(Int64(recorded.promptTokens * kvSize * 2)),
+                ])
         }
     }
 
@@ -86,7 +92,8 @@ import Testing
             }
         }
         #expect(
-            try recorded.store.integers("SELECT DISTINCT n_elements FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS'")
+            try recorded.store.integers(
+                "SELECT DISTINCT n_elements FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS'")
                 == [recorded.model.configuration.kvSize])
         // Of a decode pass the last token is all.
         for operation in try recorded.operations(step: 1) where operation.kind == "MUL_MAT" {
@@ -112,10 +119,12 @@ import Testing
         for counts in [none, stats, last, all, names] { #expect(counts[4...] == none[4...] && (counts[5] ?? 0) == 40) }
     }
 
-    @Test(arguments: [
-        ("kq-*", ["kq-0", "kq-1"]), ("kq-?", ["kq-0", "kq-1"]), ("*", nil), ("?out-0", []), ("l_out-0", ["l_out-0"]),
-        ("*soft*-1", ["kq_soft_max-1"]), ("KQ-0", []), ("k", []), ("**q-0", ["kq-0"]),
-    ] as [(String, [String]?)])
+    @Test(
+        arguments: [
+            ("kq-*", ["kq-0", "kq-1"]), ("kq-?", ["kq-0", "kq-1"]), ("*", nil), ("?out-0", []),
+            ("l_out-0", ["l_out-0"]),
+            ("*soft*-1", ["kq_soft_max-1"]), ("KQ-0", []), ("k", []), ("**q-0", ["kq-0"]),
+        ] as [(String, [String]?)])
     func patternsMatchWholeNames(pattern: String, names: [String]?) throws {
         let capture = Capture(.all, names: [pattern])
         let all = ["embd", "kq-0", "kq-1", "kq_soft_max-0", "kq_soft_max-1", "l_out-0", "Qcur-0 (view)"]
@@ -143,7 +152,8 @@ import Testing
     func largeTensorsAreKeptInChunks(policy: Capture.Policy, limit: Int) throws {
         let tokens = [1, 5, 9, 7]
         let photographer = Recorded.Photographer()
-        var pass = try Session(TinyModel.gqa.load(), positions: 8, threads: 1).pass(over: tokens, observers: [photographer])
+        var pass = try Session(TinyModel.gqa.load(), positions: 8, threads: 1).pass(
+            over: tokens, observers: [photographer])
         photographer.graph = pass.interpreter.graph
         try pass.interpreter.run()
         var chunked = 0
@@ -151,17 +161,21 @@ import Testing
             let evaluation = snapshot.evaluation
             guard
                 let selection = Selection(
-                    snapshot.node, inputs: evaluation.inputs.map(\.layout), tokens: tokens.count, capture: Capture(policy))
+                    snapshot.node, inputs: evaluation.inputs.map(\.layout), tokens: tokens.count,
+                    capture: Capture(policy))
             else { continue }
             let chunks = CapturedRuns.read(selection, evaluation, tokens: tokens.count, limit: limit)
             let whole = CapturedRuns.read(selection, evaluation, tokens: tokens.count)
             #expect(whole.count == 1 && chunks.reduce(Data()) { $0 + $1.data } == whole[0].data)
             #expect(chunks.map(\.count).reduce(0, +) * whole[0].type.blockBytes == selection.bytes)
             #expect(places(chunks) == places(whole), "\(snapshot.node.name)")
-            for chunk in chunks { #expect(chunk.data.count <= max(limit, (chunk.runLength ?? chunk.count) * 4) || chunk.data.count <= limit) }
+            // A run is never cut, however long.
+            for chunk in chunks where chunk.runLength != nil || whole[0].runLength == nil {
+                #expect(chunk.data.count <= limit)
+            }
             if chunks.count > 1 { chunked += 1 }
         }
-        #expect((chunked > 20) == (limit < 1000))
+        #expect((chunked > 10) == (limit < 1000))
     }
 
     private func places(_ chunks: [CapturedRuns]) -> [Int] {

@@ -24,7 +24,9 @@ extension Tensor {
         source.withBytes(in: 0..<source.byteCount) { bytes in
             buffer.withMutableBytes(in: 0..<source.byteCount) { target in
                 for place in 0..<bytes.byteCount {
-                    target.storeBytes(of: bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self)
+                    target.storeBytes(
+                        of: bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self
+                    )
                 }
             }
         }

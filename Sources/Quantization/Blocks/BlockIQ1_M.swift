@@ -51,3 +51,134 @@ public struct FormatIQ1_M: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `ShiftedGrid`. An error weighs x^2, or `importance * sqrt(twice the mean of the super-block's squares
+/// + x^2)`; d is the least squares scale of all 256 in the end. Source: ggml `quantize_iq1_m`.
+extension FormatIQ1_M: EncodableFormat {
+    public var importance: ImportanceUse { .optional }
+
+    private typealias Part = InlineArray<16, Float>
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let neighbours = GridNeighbours.iq1
+        writeBlocks(row, importance, into: &output) { start in
+            let variance = 2 * row.squares(start, 256) / 256
+            func part(_ s: Int) -> (x: Part, w: Part) {
+                var (x, w) = (Part(repeating: 0), Part(repeating: 0))
+                for i in 0..<16 {
+                    x[i] = row[start + 16 * s + i]
+                    w[i] = ShiftedGrid.weight(x[i], importance, start + 16 * s + i, variance: variance)
+                }
+                return (x, w)
+            }
+            var scales = Part(repeating: 0)
+            var (points, isDown) = (InlineArray<32, Int>(repeating: 0), InlineArray<32, Bool>(repeating: false))
+            for s in 0..<16 where !(row.largest(start + 16 * s, 16).magnitude < 1e-7) {
+                let (x, w) = part(s)
+                guard let found = Self.subBlock(x, w, neighbours) else { continue }
+                scales[s] = found.scale
+                (points[2 * s], points[2 * s + 1]) = found.points
+                (isDown[2 * s], isDown[2 * s + 1]) = found.isDown
+            }
+            var block = Block(
+                indices: .init(repeating: 0), highIndices: .init(repeating: 0),
+                words: .init(repeating: PackedInt16(0)))
+            var words = InlineArray<4, UInt16>(repeating: 0)
+            let largest = scales.largest
+            var d = largest / 15
+            var sums: (qx: Float, qq: Float) = (0, 0)
+            for s in 0..<16 {
+                let scale = largest != 0 ? ShiftedGrid.scaleCode(scales[s], inverse: 1 / d) : 0
+                words[s / 4] |= scale << (s % 4 * 3)
+                let (x, w) = part(s)
+                for l in 0..<2 {
+                    let point = 2 * s + l
+                    ShiftedGrid.add(
+                        &sums, x, w, from: 8 * l, point: points[point],
+                        values: isDown[point] ? ShiftedGrid.down : ShiftedGrid.up, times: Float(2 * scale + 1),
+                        neighbours: neighbours)
+                    block.indices[point] = UInt8(truncatingIfNeeded: points[point])
+                    // Without any scale ggml leaves the shifts out too.
+                    let shift: UInt8 = isDown[point] && largest != 0 ? 8 : 0
+                    block.highIndices[s] |= (UInt8(points[point] >> 8) | shift) << (4 * l)
+                }
+            }
+            if largest != 0 {
+                if sums.qq > 0 { d = sums.qx / sums.qq }
+                let bits = Half.f16(d * 1.1125)
+                for k in 0..<4 { words[k] |= (bits >> (4 * k) & 15) << 12 }
+            }
+            for k in 0..<4 { block.words[k] = PackedInt16(Int16(bitPattern: words[k])) }
+            return block
+        }
+    }
+
+    /// The best split of a sub-block, its halves shifted on their own, and its points; `nil` if there is none.
+    private static func subBlock(
+        _ x: Part, _ w: Part, _ neighbours: GridNeighbours
+    ) -> (scale: Float, isDown: (Bool, Bool), points: (Int, Int))? {
+        let order = ShiftedGrid.order(x)
+        guard let best = bestSplit(x, w, order) else { return nil }
+        let codes = ShiftedGrid.codes(order, best.first, best.second, isReversed: best.scale < 0)
+        var scale = best.scale.magnitude
+        // Shifts in bits: 2 for the first half downwards, 1 for the second.
+        let shifts = best.scale < 0 ? 3 - best.shifts : best.shifts
+        let values = (
+            shifts & 2 == 0 ? ShiftedGrid.up : ShiftedGrid.down, shifts & 1 == 0 ? ShiftedGrid.up : ShiftedGrid.down
+        )
+        let first = ShiftedGrid.point(codes, x, w, from: 0, scale: scale, values: values.0, neighbours: neighbours)
+        let second = ShiftedGrid.point(codes, x, w, from: 8, scale: scale, values: values.1, neighbours: neighbours)
+        if first.isMoved || second.isMoved {
+            var sums: (qx: Float, qq: Float) = (0, 0)
+            ShiftedGrid.add(&sums, x, w, from: 0, point: first.index, values: values.0, neighbours: neighbours)
+            ShiftedGrid.add(&sums, x, w, from: 8, point: second.index, values: values.1, neighbours: neighbours)
+            if sums.qx > 0, sums.qq > 0 { scale = sums.qx / sums.qq }
+        }
+        return (scale, (shifts & 2 != 0, shifts & 1 != 0), (first.index, second.index))
+    }
+
+    /// The sums over a sorted sub-block up to each place, of one half's elements only.
+    private struct Prefix {
+        var x = InlineArray<17, Float>(repeating: 0)
+        var w = InlineArray<17, Float>(repeating: 0)
+
+        init(_ values: Part, _ weights: Part, _ order: InlineArray<16, Int>, isSecond: Bool) {
+            for j in 0..<16 {
+                let i = order[j]
+                let isIn = (i >= 8) == isSecond
+                x[j + 1] = isIn ? x[j] + weights[i] * values[i] : x[j]
+                w[j + 1] = isIn ? w[j] + weights[i] : w[j]
+            }
+        }
+
+        /// Weighted sums of value * x and of value^2 if the sorted sub-block is split at two places.
+        @inline(__always)
+        func sums(_ first: Int, _ second: Int, _ v: InlineArray<3, Float>) -> (qx: Float, qq: Float) {
+            let (a, b) = (v[0] * v[0] - v[1] * v[1], v[1] * v[1] - v[2] * v[2])
+            // Values one apart: the sums of three ranges are the total times the largest, less the lower ranges.
+            return (x[16] * v[2] - (x[first] + x[second]), w[16] * v[2] * v[2] + w[first] * a + w[second] * b)
+        }
+    }
+
+    private static func bestSplit(
+        _ x: Part, _ w: Part, _ order: InlineArray<16, Int>
+    ) -> (first: Int, second: Int, shifts: Int, scale: Float)? {
+        let halves = (Prefix(x, w, order, isSecond: false), Prefix(x, w, order, isSecond: true))
+        var best = -Float.greatestFiniteMagnitude
+        var found: (first: Int, second: Int, shifts: Int, scale: Float)?
+        for first in 0...16 {
+            for second in first...16 {
+                for shifts in 0..<4 {
+                    let a = halves.0.sums(first, second, shifts & 2 == 0 ? ShiftedGrid.up : ShiftedGrid.down)
+                    let b = halves.1.sums(first, second, shifts & 1 == 0 ? ShiftedGrid.up : ShiftedGrid.down)
+                    let (qx, qq) = (a.qx + b.qx, a.qq + b.qq)
+                    if qq > 0, qx * qx > best * qq {
+                        found = (first, second, shifts, qx / qq)
+                        best = qx / qq * qx
+                    }
+                }
+            }
+        }
+        return found
+    }
+}

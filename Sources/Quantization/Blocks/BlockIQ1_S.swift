@@ -48,3 +48,98 @@ public struct FormatIQ1_S: GridFormat {
 
     public init() {}
 }
+
+/// Quantisation; see `ShiftedGrid`. ggml demands an importance matrix. An error weighs `importance * sqrt(twice the mean
+/// of the super-block's squares + x^2)`. Source: ggml `quantize_iq1_s`.
+extension FormatIQ1_S: EncodableFormat {
+    public var importance: ImportanceUse { .required }
+
+    public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        guard let importance else {
+            let ones = [Float](repeating: 1, count: row.count)
+            return encode(row, importance: ones.span, into: &output)
+        }
+        writeBlocks(row, importance, into: &output) { start in
+            let variance = 2 * row.squares(start, 256) / 256
+            var block = Block(
+                d: PackedHalf(0), indices: .init(repeating: 0), words: .init(repeating: PackedInt16(0)))
+            var (scales, words) = (InlineArray<8, Float>(repeating: 0), InlineArray<8, UInt16>(repeating: 0))
+            for k in 0..<8 {
+                let first = start + 32 * k
+                var (x, w) = (InlineArray<32, Float>(repeating: 0), InlineArray<32, Float>(repeating: 0))
+                for i in 0..<32 {
+                    x[i] = row[first + i]
+                    w[i] = ShiftedGrid.weight(x[i], importance, first + i, variance: variance)
+                }
+                guard !(row.largest(first, 32).magnitude < 1e-12), let found = Self.group(x, w) else { continue }
+                scales[k] = found.scale
+                words[k] = found.isDown ? 0x8000 : 0
+                for l in 0..<4 {
+                    block.indices[4 * k + l] = UInt8(truncatingIfNeeded: found.points[l])
+                    words[k] |= UInt16(found.points[l] >> 8) << (3 * l)
+                }
+            }
+            let largest = scales.largest
+            let d = largest / 15
+            if largest != 0 { block.d = PackedHalf(d * 1.125) }
+            for k in 0..<8 {
+                let scale = ShiftedGrid.scaleCode(scales[k], inverse: 1 / d)
+                // Without any scale ggml leaves the shifts out too.
+                let word = largest != 0 ? words[k] | scale << 12 : words[k] & 0x0fff
+                block.words[k] = PackedInt16(Int16(bitPattern: word))
+            }
+            return block
+        }
+    }
+
+    /// The best split of a group and its points; `nil` if there is none.
+    private static func group(
+        _ x: InlineArray<32, Float>, _ w: InlineArray<32, Float>
+    ) -> (scale: Float, isDown: Bool, points: InlineArray<4, Int>)? {
+        let order = ShiftedGrid.order(x)
+        var (sumX, sumW) = (InlineArray<33, Float>(repeating: 0), InlineArray<33, Float>(repeating: 0))
+        for j in 0..<32 {
+            sumX[j + 1] = sumX[j] + w[order[j]] * x[order[j]]
+            sumW[j + 1] = sumW[j] + w[order[j]]
+        }
+        var best = -Float.greatestFiniteMagnitude
+        var found: (first: Int, second: Int, isDown: Bool, scale: Float)?
+        let (up, down) = (ShiftedGrid.up, ShiftedGrid.down)
+        for first in 0...32 {
+            for second in first...32 {
+                let xs = (sumX[first] - sumX[0], sumX[second] - sumX[first], sumX[32] - sumX[second])
+                let ws = (sumW[first] - sumW[0], sumW[second] - sumW[first], sumW[32] - sumW[second])
+                for isDown in [false, true] {
+                    let v = isDown ? down : up
+                    let qx = xs.0 * v[0] + xs.1 * v[1] + xs.2 * v[2]
+                    let qq = ws.0 * v[0] * v[0] + ws.1 * v[1] * v[1] + ws.2 * v[2] * v[2]
+                    if qq > 0, qx * qx > best * qq {
+                        found = (first, second, isDown, qx / qq)
+                        best = qx / qq * qx
+                    }
+                }
+            }
+        }
+        guard let found else { return nil }
+        let codes = ShiftedGrid.codes(order, found.first, found.second, isReversed: found.scale < 0)
+        var scale = found.scale.magnitude
+        let isDown = found.scale < 0 ? !found.isDown : found.isDown
+        let values = isDown ? down : up
+        let neighbours = GridNeighbours.iq1
+        var (points, isAnyMoved) = (InlineArray<4, Int>(repeating: 0), false)
+        for l in 0..<4 {
+            let point = ShiftedGrid.point(
+                codes, x, w, from: 8 * l, scale: scale, values: values, neighbours: neighbours)
+            points[l] = point.index
+            if point.isMoved { isAnyMoved = true }
+        }
+        if isAnyMoved {
+            var sums: (qx: Float, qq: Float) = (0, 0)
+            for l in 0..<4 {
+                ShiftedGrid.add(&sums, x, w, from: 8 * l, point: points[l], values: values, neighbours: neighbours)
+            }
+            if sums.qx > 0, sums.qq > 0 { scale = sums.qx / sums.qq }
+        }
+        return (scale, isDown, points)
+    }
+}

@@ -40,7 +40,7 @@ public struct FormatIQ2_S: GridFormat {
     public typealias Block = BlockIQ2_S
     public let type = TensorType.iq2_s
 
-    static let grid = Grid.iq2_s
+    static let grid = Grid.iq2s
     static let unit: Float = 0.25
 
     public init() {}
@@ -52,7 +52,7 @@ extension FormatIQ2_S: EncodableFormat {
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         let encoder = GridEncoder(
-            neighbours: .iq2_s, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: false,
+            neighbours: .iq2s, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: false,
             negligible: 1e-8, plainVariance: 0.25, correction: 0.9875)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)

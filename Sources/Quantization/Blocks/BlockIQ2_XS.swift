@@ -38,7 +38,7 @@ public struct FormatIQ2_XS: GridFormat {
     public typealias Block = BlockIQ2_XS
     public let type = TensorType.iq2_xs
 
-    static let grid = Grid.iq2_xs
+    static let grid = Grid.iq2xs
     static let unit: Float = 0.25
 
     public init() {}
@@ -54,7 +54,7 @@ extension FormatIQ2_XS: EncodableFormat {
             return encode(row, importance: ones.span, into: &output)
         }
         let encoder = GridEncoder(
-            neighbours: .iq2_xs, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: true,
+            neighbours: .iq2xs, levels: 3, length: 16, tries: 9, step: 0.1, refinement: .eachMoved, evenSigns: true,
             negligible: negligible, variance: 1)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)

@@ -36,7 +36,7 @@ public struct FormatIQ2_XXS: GridFormat {
     public typealias Block = BlockIQ2_XXS
     public let type = TensorType.iq2_xxs
 
-    static let grid = Grid.iq2_xxs
+    static let grid = Grid.iq2xxs
     static let unit: Float = 0.25
 
     public init() {}
@@ -52,7 +52,7 @@ extension FormatIQ2_XXS: EncodableFormat {
             return encode(row, importance: ones.span, into: &output)
         }
         let encoder = GridEncoder(
-            neighbours: .iq2_xxs, levels: 3, length: 32, tries: 6, step: 0.1, refinement: .always, evenSigns: true,
+            neighbours: .iq2xxs, levels: 3, length: 32, tries: 6, step: 0.1, refinement: .always, evenSigns: true,
             negligible: negligible, variance: 1)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)

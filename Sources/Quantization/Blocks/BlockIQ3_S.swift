@@ -43,28 +43,37 @@ public struct FormatIQ3_S: GridFormat {
     public typealias Block = BlockIQ3_S
     public let type = TensorType.iq3_s
 
-    static let grid = Grid.iq3_s
+    static let grid = Grid.iq3s
     static let unit: Float = 2
 
     public init() {}
 }
 
 /// Quantisation; see `GridEncoder`. Source: ggml `quantize_iq3_s`.
+///
+/// ggml has a fault that is repeated here, since files are to be the same: it does not step over the indices and signs of
+/// a group of zeros, so that those of the groups behind it are stored one group too early, and decoded in the wrong
+/// place. (Upper bits of indices and scales stay where they belong.)
 extension FormatIQ3_S: EncodableFormat {
     public var importance: ImportanceUse { .optional }
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         let encoder = GridEncoder(
-            neighbours: .iq3_s, levels: 8, length: 32, tries: 9, step: 0.2, refinement: .ifAnyMoved, evenSigns: false,
+            neighbours: .iq3s, levels: 8, length: 32, tries: 9, step: 0.2, refinement: .ifAnyMoved, evenSigns: false,
             negligible: 0, correction: 1.033)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)
             var block = Block(
-                d: found.d, indices: .init(repeating: 0), highIndices: .init(repeating: 0), signs: found.signs,
+                d: found.d, indices: .init(repeating: 0), highIndices: .init(repeating: 0), signs: .init(repeating: 0),
                 scales: found.scales.pairedNibbles())
-            for l in 0..<64 {
-                block.indices[l] = UInt8(truncatingIfNeeded: found.indices[l])
-                block.highIndices[l / 8] |= UInt8(found.indices[l] >> 8) << (l % 8)
+            var place = 0
+            for k in 0..<8 where !found.isSkipped[k] {
+                for l in 0..<8 {
+                    block.indices[8 * place + l] = UInt8(truncatingIfNeeded: found.indices[8 * k + l])
+                    block.highIndices[k] |= UInt8(found.indices[8 * k + l] >> 8) << l
+                }
+                for l in 0..<4 { block.signs[4 * place + l] = found.signs[4 * k + l] }
+                place += 1
             }
             return block
         }

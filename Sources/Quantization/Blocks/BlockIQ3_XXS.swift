@@ -41,7 +41,7 @@ public struct FormatIQ3_XXS: GridFormat {
     public typealias Block = BlockIQ3_XXS
     public let type = TensorType.iq3_xxs
 
-    static let grid = Grid.iq3_xxs
+    static let grid = Grid.iq3xxs
     static let unit: Float = 0.5
 
     public init() {}
@@ -53,7 +53,7 @@ extension FormatIQ3_XXS: EncodableFormat {
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         let encoder = GridEncoder(
-            neighbours: .iq3_xxs, levels: 8, length: 32, tries: 15, step: 0.2, refinement: .eachMoved, evenSigns: true,
+            neighbours: .iq3xxs, levels: 8, length: 32, tries: 15, step: 0.2, refinement: .eachMoved, evenSigns: true,
             negligible: 1e-8, correction: 1.0125)
         writeBlocks(row, importance, into: &output) { start in
             let found = encoder.encode(row, importance, from: start)

@@ -38,7 +38,7 @@ enum NonLinear4 {
     static func code(_ x: Float) -> UInt8 {
         let table = values
         var code: UInt8 = 0
-        for k in 0..<15 { code += x < Float(Int32(table[k]) + Int32(table[k + 1])) / 2 ? 0 : 1 }
+        for k in 0..<15 where !(x < Float(Int32(table[k]) + Int32(table[k + 1])) / 2) { code += 1 }
         return code
     }
 
@@ -82,7 +82,9 @@ enum NonLinear4 {
 
     /// What errors weigh: x^2, or `importance * sqrt(variance + x^2)`.
     @inline(__always)
-    static func weights(_ x: Columns<32>, _ importance: Span<Float>?, from start: Int, variances: Lanes) -> Columns<32> {
+    static func weights(
+        _ x: Columns<32>, _ importance: Span<Float>?, from start: Int, variances: Lanes
+    ) -> Columns<32> {
         var w = x.map { $0 * $0 }
         guard let importance else { return w }
         let factors = Columns<32>(importance, from: start)

@@ -94,7 +94,7 @@ public struct FormatMXFP4: BlockFormat {
 extension FormatMXFP4: EncodableFormat {
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         writeBlocks(row, importance, into: &output) { start in
-            let amax = row.largest(start, 32).magnitude
+            let amax = row.largestMagnitude(start, 32)
             let e = amax > 0 && amax.isFinite ? FourBitFloat.floorOfLog2(amax) - 2 + 127 : 0
             let d = FourBitFloat.halfPower(UInt8(truncatingIfNeeded: e))
             var codes = InlineArray<32, UInt8>(repeating: 0)

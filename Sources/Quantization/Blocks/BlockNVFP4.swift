@@ -94,7 +94,7 @@ extension FormatNVFP4: EncodableFormat {
             var block = Block(scales: .init(repeating: 0), codes: .init(repeating: .init(repeating: 0)))
             for s in 0..<4 {
                 let first = start + 16 * s
-                block.scales[s] = Block.scale(row.largest(first, 16).magnitude / 6)
+                block.scales[s] = Block.scale(row.largestMagnitude(first, 16) / 6)
                 let d = Block.half(block.scales[s])
                 for j in 0..<8 {
                     let (low, high) = (FourBitFloat.code(row[first + j], d), FourBitFloat.code(row[first + j + 8], d))

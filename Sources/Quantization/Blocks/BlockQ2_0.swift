@@ -53,7 +53,7 @@ public struct FormatQ2_0: BlockFormat {
 extension FormatQ2_0: EncodableFormat {
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         writeBlocks(row, importance, into: &output) { start in
-            let d = row.largest(start, 64).magnitude
+            let d = row.largestMagnitude(start, 64)
             let id = inverse(d)
             var codes = InlineArray<16, UInt8>(repeating: 0)
             for j in 0..<64 {

@@ -104,7 +104,9 @@ extension FormatQ6_K: EncodableFormat {
             for part in 0..<2 {
                 for l in 0..<32 {
                     let first = 128 * part + l
-                    let codes = (subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96])
+                    let codes = (
+                        subs.codes[first], subs.codes[first + 32], subs.codes[first + 64], subs.codes[first + 96]
+                    )
                     block.low[2 * part][l] = codes.0 & 15 | codes.2 << 4
                     block.low[2 * part + 1][l] = codes.1 & 15 | codes.3 << 4
                     block.high[part][l] = codes.0 >> 4 | (codes.1 >> 4) << 2 | (codes.2 >> 4) << 4 | (codes.3 >> 4) << 6

@@ -75,7 +75,7 @@ struct WeightCodes {
 
     @inline(__always)
     init(_ row: Span<Float>, from start: Int) {
-        d = row.largest(start, 32).magnitude / 127
+        d = row.largestMagnitude(start, 32) / 127
         let id = inverse(d)
         for j in 0..<32 {
             codes[j] = Int8(truncatingIfNeeded: roundedAway(row[start + j] * id))

@@ -77,7 +77,7 @@ public struct FormatTQ1_0: BlockFormat {
 extension FormatTQ1_0: EncodableFormat {
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         writeBlocks(row, importance, into: &output) { start in
-            let d = row.largest(start, 256).magnitude
+            let d = row.largestMagnitude(start, 256)
             let id = inverse(d)
             /// The byte of `count` elements, `stride` apart; a missing fifth is a zero digit.
             func byte(_ first: Int, _ stride: Int, _ count: Int) -> UInt8 {
@@ -100,5 +100,5 @@ extension FormatTQ1_0: EncodableFormat {
 /// A number of -1...1 rounded half away from zero, plus 1; 1 for what is not finite.
 @inline(__always)
 func ternaryCode(_ value: Float) -> Int {
-    value.isFinite ? Int(roundedAway(value)) + 1 : 1
+    value.isFinite ? Int(roundedAway(value) &+ 1) : 1
 }

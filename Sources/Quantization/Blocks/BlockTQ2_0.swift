@@ -62,7 +62,7 @@ public struct FormatTQ2_0: BlockFormat {
 extension FormatTQ2_0: EncodableFormat {
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         writeBlocks(row, importance, into: &output) { start in
-            let d = row.largest(start, 256).magnitude
+            let d = row.largestMagnitude(start, 256)
             let id = inverse(d)
             var codes = InlineArray<256, UInt8>(repeating: 0)
             for j in 0..<256 { codes[j] = UInt8(ternaryCode(row[start + j] * id) & 3) }

@@ -47,7 +47,7 @@ extension InlineArray where Element == Lanes {
     @inline(__always)
     func store<let size: Int>(into codes: inout InlineArray<size, UInt8>, from start: Int, lanes: Int = 8) {
         for i in 0..<count {
-            let column = IntegerCodes(self[i])
+            let column = nearestIntegers(self[i])
             for lane in 0..<lanes { codes[start + lane * count + i] = UInt8(truncatingIfNeeded: column[lane]) }
         }
     }
@@ -56,9 +56,15 @@ extension InlineArray where Element == Lanes {
 /// The integers nearest to `values`, ties to even, within bounds; see `nearestInteger`.
 @inline(__always)
 func nearestCodes(_ values: Lanes, _ low: IntegerCodes, _ high: IntegerCodes) -> Lanes {
+    Lanes(pointwiseMin(pointwiseMax(nearestIntegers(values), low), high))
+}
+
+/// The integers nearest to `values`, ties to even; see `nearestInteger`. (The conversion of SIMD types is a slow generic
+/// function.)
+@inline(__always)
+func nearestIntegers(_ values: Lanes) -> IntegerCodes {
     let bits = unsafeBitCast(values + Lanes(repeating: 0x1.8p23), to: IntegerCodes.self)
-    let integers = (bits & IntegerCodes(repeating: 0x007f_ffff)) &- IntegerCodes(repeating: 0x0040_0000)
-    return Lanes(pointwiseMin(pointwiseMax(integers, low), high))
+    return (bits & IntegerCodes(repeating: 0x007f_ffff)) &- IntegerCodes(repeating: 0x0040_0000)
 }
 
 extension SIMD8 where Scalar == Float {

@@ -66,7 +66,8 @@ extension InlineArray<256, UInt8> {
         guard scale != 0 else { return }
         for i in first..<first + count {
             let code = nearestInteger((row[start + i] + minimum) / scale)
-            self[i] = UInt8(truncatingIfNeeded: Swift.max(codes.lowerBound, Swift.min(codes.upperBound, code)) &+ offset)
+            let limited = Swift.max(codes.lowerBound, Swift.min(codes.upperBound, code))
+            self[i] = UInt8(truncatingIfNeeded: limited &+ offset)
         }
     }
 }

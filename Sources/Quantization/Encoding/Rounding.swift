@@ -7,14 +7,14 @@ func truncated(_ value: Float) -> Int32 {
     value.magnitude < 0x1p31 ? Int32(value) : Int32.min
 }
 
-/// The nearest integer, halves away from zero (C `roundf`).
+/// The nearest integer, halves away from zero (C `roundf`), for magnitudes below 2^22; the smallest one for others.
 @inline(__always)
 func roundedAway(_ value: Float) -> Int32 {
-    guard value.magnitude < 0x1p31 else { return Int32.min }
-    let integer = Int32(value)
-    // Exact: below 2^23 the difference has no more bits than the value, above it is zero.
-    let rest = value - Float(integer)
-    return integer &+ (rest >= 0.5 ? 1 : 0) &- (rest <= -0.5 ? 1 : 0)
+    let nearest = nearestInteger(value)
+    // Exact. Half-way between integers the nearest one is even, and may be the one towards zero.
+    let rest = value - Float(nearest)
+    let code = nearest &+ (rest == 0.5 && value > 0 ? 1 : 0) &- (rest == -0.5 && value < 0 ? 1 : 0)
+    return value.magnitude < 0x1p22 ? code : Int32.min
 }
 
 /// The integer part, clamped as C's `MIN(limit, (int8_t)value)`.
@@ -38,6 +38,15 @@ extension Span where Element == Float {
             (magnitude, largest) = (self[i].magnitude, self[i])
         }
         return largest
+    }
+
+    /// The largest magnitude of `count` values from `start` on.
+    @inline(__always)
+    func largestMagnitude(_ start: Int, _ count: Int) -> Float {
+        // As integers, magnitudes compare like the Floats they are, and maxima of integers vectorise.
+        var largest: Int32 = 0
+        for i in start..<start + count { largest = Swift.max(largest, Int32(bitPattern: self[i].magnitude.bitPattern)) }
+        return Float(bitPattern: UInt32(bitPattern: largest))
     }
 
     /// The smallest and the largest value of `count` from `start` on. NaN is passed over.

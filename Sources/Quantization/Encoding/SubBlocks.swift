@@ -19,7 +19,8 @@ struct SubBlocks<let parts: Int> {
             let x = Columns<length>(row, from: start + first * length)
             let w = weights(x, start + first * length)
             var codes = x
-            let found = scaleAndMinimum(x, weights: w, maximum: maximum, steps: steps, absolute: absolute, codes: &codes)
+            let found = scaleAndMinimum(
+                x, weights: w, maximum: maximum, steps: steps, absolute: absolute, codes: &codes)
             store(first, found.scale, found.minimum, w.sum, codes)
         }
     }

@@ -32,6 +32,8 @@ struct GridEncoder: Sendable {
         var d = PackedHalf(0)
         /// All scales are zero.
         var isEmpty = true
+        /// Sub-blocks of zeros, for which nothing was chosen.
+        var isSkipped = InlineArray<16, Bool>(repeating: false)
         /// Of sub-blocks, each 0...15.
         var scales = InlineArray<16, UInt8>(repeating: 0)
         /// Of points, in order.
@@ -64,8 +66,8 @@ struct GridEncoder: Sendable {
         for s in 0..<256 / length {
             let first = start + length * s
             var values = values(row, importance, from: first, mean: mean)
-            guard !(values.largest < negligible), values.largest != 0 else { continue }
-            guard let found = search(values) else { continue }
+            result.isSkipped[s] = values.largest < negligible || values.largest == 0
+            guard !result.isSkipped[s], let found = search(values) else { continue }
             scales[s] = found.scale.magnitude
             if found.scale < 0 {
                 for k in 0..<4 { values.signs[k] = ~values.signs[k] & (evenSigns ? 127 : 255) }
@@ -169,25 +171,27 @@ struct GridEncoder: Sendable {
     @inline(__always)
     private func place(_ values: Values, _ cell: Int, inverse: Float, scale: Float, into result: inout Codes) {
         let (count, first) = (neighbours.length, cell * neighbours.length)
-        for i in first..<first + count {
-            let code = nearestInteger(0.5 * (inverse * values.x[i] - 1))
-            result.codes[i] = UInt8(max(0, min(levels - 1, code)))
+        let bits = count == 8 ? 2 : 3
+        let x = lanes(values.x, cell)
+        let nearest = nearestIntegers(0.5 * (inverse * x - 1))
+        let wanted = pointwiseMin(pointwiseMax(nearest, IntegerCodes()), IntegerCodes(repeating: levels - 1))
+        var packed: UInt16 = 0
+        for i in 0..<count {
+            result.codes[first + i] = UInt8(truncatingIfNeeded: wanted[i])
+            packed |= UInt16(truncatingIfNeeded: wanted[i]) << (bits * i)
         }
-        let packed = packed(result.codes, cell)
         result.isMoved[cell] = neighbours.index(packed) == nil
         guard result.isMoved[cell] else { return }
-        let near = neighbours.near(packed)
-        var (best, index) = (Float.greatestFiniteMagnitude, Int(near.first ?? 0))
-        for candidate in near {
-            var error: Float = 0
-            for i in 0..<count {
-                let value = Float(2 * Int32(neighbours.code(Int(candidate), i)) + 1)
-                let difference = scale * value - values.x[first + i]
-                error += values.roots[first + i] * difference * difference
-            }
-            if error < best { (best, index) = (error, Int(candidate)) }
-        }
-        for i in 0..<count { result.codes[first + i] = UInt8(neighbours.code(index, i)) }
+        let codes = neighbours.codes(
+            neighbours.nearest(packed, x, weights: lanes(values.roots, cell), scale: scale))
+        for i in 0..<count { result.codes[first + i] = UInt8(truncatingIfNeeded: codes[i]) }
+    }
+
+    /// The elements of one point; zeros where points have four.
+    @inline(__always)
+    private func lanes(_ values: InlineArray<32, Float>, _ cell: Int) -> Lanes {
+        if neighbours.length == 8 { return values.load(32 * cell, as: Lanes.self) }
+        return Lanes(lowHalf: values.load(16 * cell, as: SIMD4<Float>.self), highHalf: SIMD4())
     }
 
     @inline(__always)

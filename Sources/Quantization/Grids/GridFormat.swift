@@ -79,11 +79,11 @@ struct Grid: Sendable {
         }
     }
 
-    static let iq2_xxs = Grid(GridPoints.iq2_xxs, values: [8, 25, 43])
-    static let iq2_xs = Grid(GridPoints.iq2_xs, values: [8, 25, 43])
-    static let iq2_s = Grid(GridPoints.iq2_s, values: [8, 25, 43])
-    static let iq3_xxs = Grid(GridPoints.iq3_xxs, values: [4, 12, 20, 28, 36, 44, 52, 62])
-    static let iq3_s = Grid(GridPoints.iq3_s, values: [1, 3, 5, 7, 9, 11, 13, 15])
+    static let iq2xxs = Grid(GridPoints.iq2xxs, values: [8, 25, 43])
+    static let iq2xs = Grid(GridPoints.iq2xs, values: [8, 25, 43])
+    static let iq2s = Grid(GridPoints.iq2s, values: [8, 25, 43])
+    static let iq3xxs = Grid(GridPoints.iq3xxs, values: [4, 12, 20, 28, 36, 44, 52, 62])
+    static let iq3s = Grid(GridPoints.iq3s, values: [1, 3, 5, 7, 9, 11, 13, 15])
     /// In eighths, to which the shift of a group is added.
     static let iq1 = Grid(GridPoints.iq1, values: [-8, 0, 8])
 

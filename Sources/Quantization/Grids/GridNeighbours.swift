@@ -5,16 +5,18 @@ struct GridNeighbours: Sendable {
     let length: Int
     /// The codes of each point, one a lane.
     private let points: [SIMD8<Int8>]
+    /// The odd numbers that the codes of each point stand for; 0 where points have four.
+    let odd: [Lanes]
     /// By packed codes: the index of a point, or for codes that are no point the complement of a place in `lists`.
     private let places: [Int32]
     /// Lists of indices, the nearest first, then in order; before each its length.
     private let lists: [UInt16]
 
-    static let iq2_xxs = GridNeighbours(.iq2_xxs, length: 8, distances: 2)
-    static let iq2_xs = GridNeighbours(.iq2_xs, length: 8, distances: 2)
-    static let iq2_s = GridNeighbours(.iq2_s, length: 8, distances: 1)
-    static let iq3_xxs = GridNeighbours(.iq3_xxs, length: 4, distances: 2)
-    static let iq3_s = GridNeighbours(.iq3_s, length: 4, distances: 3)
+    static let iq2xxs = GridNeighbours(.iq2xxs, length: 8, distances: 2)
+    static let iq2xs = GridNeighbours(.iq2xs, length: 8, distances: 2)
+    static let iq2s = GridNeighbours(.iq2s, length: 8, distances: 1)
+    static let iq3xxs = GridNeighbours(.iq3xxs, length: 4, distances: 2)
+    static let iq3s = GridNeighbours(.iq3s, length: 4, distances: 3)
     static let iq1 = GridNeighbours(.iq1, length: 8, distances: 3)
 
     /// - Parameter distances: how many different distances count as near. Source: ggml `iq2xs_init_impl`,
@@ -29,6 +31,11 @@ struct GridNeighbours: Sendable {
             return codes
         }
         let points = grid.codes.map { unpacked(Int($0)) }
+        odd = points.map { point in
+            var values = Lanes()
+            for i in 0..<length { values[i] = Float(2 * Int32(point[i]) + 1) }
+            return values
+        }
         var places = [Int32](repeating: 0, count: 1 << (bits * length))
         for (index, packed) in grid.codes.enumerated() { places[Int(packed)] = Int32(index) + 1 }
         var lists: [UInt16] = []
@@ -73,6 +80,27 @@ struct GridNeighbours: Sendable {
         let start = Int(~places[Int(packed)])
         return lists[start + 1..<start + 1 + Int(lists[start])]
     }
+
+    /// The point near to these codes whose values, times `scale`, have the least weighted square distance from `x`.
+    /// Source: ggml `iq2_find_best_neighbour`, `iq3_find_best_neighbour`.
+    func nearest(_ packed: UInt16, _ x: Lanes, weights: Lanes, scale: Float) -> Int {
+        let start = Int(~places[Int(packed)])
+        var (best, found) = (Float.greatestFiniteMagnitude, Int(lists[start + 1]))
+        for place in start + 1..<start + 1 + Int(lists[start]) {
+            let candidate = Int(lists[place])
+            let difference = scale * odd[candidate] - x
+            let terms = weights * difference * difference
+            // In order.
+            let firstHalf = ((terms[0] + terms[1]) + terms[2]) + terms[3]
+            let error = (((firstHalf + terms[4]) + terms[5]) + terms[6]) + terms[7]
+            if error < best { (best, found) = (error, candidate) }
+        }
+        return found
+    }
+
+    /// The codes of a point, one a lane.
+    @inline(__always)
+    func codes(_ index: Int) -> SIMD8<Int8> { points[index] }
 
     /// Code i of a point.
     @inline(__always)

@@ -1,0 +1,34 @@
+import Tensors
+
+/// What a user may change about a mix. Source: llama.cpp `llama-quantize`.
+public struct QuantizeOptions: Sendable {
+    /// Everything in the base type, as far as rows allow.
+    public var isPure = false
+    /// Types by name, first match first; only where the file type's base is quantised.
+    public var overrides: [TypeOverride] = []
+    /// The type of `output.weight`, and of tied token embeddings.
+    public var outputType: TensorType?
+    public var embeddingType: TensorType?
+    /// `output.weight` stays as it is.
+    public var leavesOutput = false
+    /// Tensors that are quantised already may be quantised again, from what they decode to.
+    public var allowsRequantizing = false
+
+    public init() {}
+}
+
+/// `REGEX=TYPE`: the type of the tensors in whose name the expression is found.
+public struct TypeOverride: Sendable, Hashable {
+    /// In lower case, as llama.cpp has it.
+    public let pattern: String
+    public let type: TensorType
+
+    /// - Throws: `QuantizeProblem` if it is no such pair, no expression, or no type.
+    public init(parsing text: String) throws(QuantizeProblem) {
+        guard let place = text.firstIndex(of: "="), place != text.startIndex else { throw .override(text) }
+        let pattern = text[..<place].lowercased()
+        guard (try? Regex(pattern)) != nil else { throw .expression(pattern) }
+        self.pattern = pattern
+        type = try TensorType.writable(named: String(text[text.index(after: place)...]))
+    }
+}

@@ -1,0 +1,127 @@
+import Analysis
+import ArgumentParser
+import ComputeGraph
+import Foundation
+import GGUF
+import LlamaModel
+import Presentation
+import Tensors
+
+struct QuantizeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quantize",
+        abstract: "Write a model in another format, with llama.cpp's mixes and fallbacks, byte for byte.",
+        usage: "quipu quantize <in> <out> <type> [options]\nquipu quantize <in> <type> --dry-run [options]",
+        discussion: """
+            Types: \(QuantizationMix.available.map(\.fileType.name).joined(separator: ", ")), and COPY.
+
+            Example:
+              quipu quantize model-f16.gguf model-q4.gguf Q4_K_M
+              quipu quantize model-f16.gguf Q4_K_M --dry-run
+            """)
+
+    @Argument(help: ArgumentHelp("The model, the file to write, and the file type.", valueName: "in> <out> <type"))
+    var arguments: [String]
+    @Flag(help: "Write nothing: list sizes, bits per weight and the error of each tensor. OUT may be left out.")
+    var dryRun = false
+    @Flag(help: "Replace the file if it is there.") var force = false
+    @OptionGroup(title: "Types") var types: QuantizeTypeOptions
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    private var input: String { arguments[0] }
+    private var output: String? { arguments.count == 3 ? arguments[1] : nil }
+
+    func validate() throws {
+        if arguments.count != 3, !(dryRun && arguments.count == 2) {
+            throw ValidationError(
+                "give the model, the file to write, and the file type; with --dry-run the model and the type")
+        }
+    }
+
+    func run() async throws {
+        let start = ContinuousClock.now
+        let mix = try fileType()
+        if let output, !dryRun { try Self.check(output, isNeither: [input, types.imatrix].compactMap { $0 }) }
+        let file = try ModelArgument.open(input)
+        if let output, !dryRun {
+            try Self.check(output, isNeither: file.parts.map(\.path))
+            if !force, FileManager.default.fileExists(atPath: output) {
+                throw InputError("\(output) is there already; write to another path, or give --force to replace it")
+            }
+        }
+        let importance = try types.imatrix.map { try ImportanceMatrix(path: $0) }
+        let options = try types.options()
+        let plan =
+            try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
+            ?? QuantizationPlan(copying: file)
+        let progress = WeightProgress(verb: dryRun ? "measuring" : "quantising")
+        defer { progress.clear() }
+        let quantizer = ModelQuantizer(
+            file: file, plan: plan, importance: importance, workers: Workers(threads: threads.count)
+        ) { try progress.update(done: $0, total: $1) }
+
+        guard let output, !dryRun else {
+            let errors = try quantizer.errors()
+            progress.clear()
+            return try printing.print(
+                QuantizeReport(plan, of: file, output: nil, errors: errors, lacksImportance: importance == nil))
+        }
+        try quantizer.check(allowsRequantizing: options.allowsRequantizing)
+        try quantizer.write(to: output, overwrite: force)
+        progress.clear()
+        let elapsed = start.duration(to: .now).nanoseconds
+        try printing.print(QuantizeReport(plan, of: file, output: output, wallNs: elapsed))
+    }
+
+    /// - Returns: `nil` for COPY.
+    private func fileType() throws -> QuantizationMix? {
+        let name = arguments.last!
+        if name.uppercased() == "COPY" { return nil }
+        guard let mix = QuantizationMix.named(name) else {
+            let known = QuantizationMix.available.map(\.fileType.name) + ["COPY"]
+            throw QuantizeProblem.fileType(found: name, known: known)
+        }
+        return mix
+    }
+
+    /// - Throws: `QuantizeProblem` if `path` is one of the files, by whatever name.
+    private static func check(_ path: String, isNeither files: [String]) throws {
+        var (one, other) = (stat(), stat())
+        guard stat(path, &one) == 0 else { return }
+        for file in files where stat(file, &other) == 0 && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) {
+            throw QuantizeProblem.sameFile(path)
+        }
+    }
+}
+
+/// Which tensor gets which type.
+struct QuantizeTypeOptions: ParsableArguments {
+    @Flag(help: "All tensors in one type, as far as their rows allow: no mix.") var pure = false
+    @Option(
+        help: ArgumentHelp(
+            "The type of the tensors in whose name a regular expression, in lower case, is found. May be repeated; the first match counts.",
+            valueName: "regex=type"))
+    var tensorType: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "The type of output.weight, or of the token embeddings that serve as output.", valueName: "type"))
+    var outputTensorType: String?
+    @Option(help: ArgumentHelp("The type of the token embeddings.", valueName: "type")) var tokenEmbeddingType: String?
+    @Flag(help: "Leave output.weight as it is.") var leaveOutputTensor = false
+    @Flag(help: "Quantise again what is quantised already.") var allowRequantize = false
+    @Option(
+        help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"))
+    var imatrix: String?
+
+    func options() throws -> QuantizeOptions {
+        var options = QuantizeOptions()
+        options.isPure = pure
+        options.overrides = try tensorType.map { try TypeOverride(parsing: $0) }
+        options.outputType = try outputTensorType.map { try TensorType.writable(named: $0) }
+        options.embeddingType = try tokenEmbeddingType.map { try TensorType.writable(named: $0) }
+        options.leavesOutput = leaveOutputTensor
+        options.allowsRequantizing = allowRequantize
+        return options
+    }
+}
