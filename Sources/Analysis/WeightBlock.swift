@@ -1,6 +1,7 @@
 import GGUF
 import LlamaModel
 import Quantization
+import Recording
 import Tensors
 
 /// Why a block or a weight cannot be shown.
@@ -94,6 +95,24 @@ public struct WeightBlock: Sendable {
         var span = row.mutableSpan
         reference.values(of: other).decodeRow(self.row, by: format, into: &span)
         return Array(row[firstColumn..<firstColumn + tensor.type.blockElements])
+    }
+}
+
+extension WeightBlock {
+    /// The block as a trace file keeps it.
+    ///
+    /// - Parameter before: the same weights in a reference.
+    public func record(before: [Float]?) -> QuantBlockRecord {
+        let errors = before.map { zip($0, description.elements).map { Double($1.value) - Double($0) } }
+        let (scales, hasSubBlocks) = (description.scales, description.subBlocks.count > 1)
+        return QuantBlockRecord(
+            weight: tensor.name, row: row, block: block, fileOffset: fileOffset, scale: scales.scale,
+            minimum: scales.minimum, subScales: hasSubBlocks ? scales.subScales : [],
+            subMinima: hasSubBlocks ? scales.subMinima : [], codes: description.elements.map(\.code.code),
+            mse: errors.map { $0.reduce(0) { $0 + $1 * $1 } / Double($0.count) },
+            maximum: errors.map { $0.reduce(0) { max($0, $1.magnitude) } },
+            isZeroExact: !description.zeroExact.contains(false), saturated: description.saturated.count,
+            codesUsed: description.codesUsed)
     }
 }
 

@@ -113,7 +113,7 @@ public struct BlockAuditReport: Report {
         for line in lines {
             table.add(
                 name(line), Numbers.grouped(line.nBlocks), Numbers.grouped(line.dead), Numbers.grouped(line.broken),
-                Numbers.grouped(line.zeroNotExact), Numbers.percent(line.share))
+                Numbers.grouped(line.zeroNotExact), Numbers.fixed(line.share * 100) + " %")
         }
         return table.lines(style)
     }

@@ -2,7 +2,7 @@
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 enum Schema {
-    static let migrations = [version1, version2]
+    static let migrations = [version1, version2, version3]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
@@ -128,5 +128,16 @@ enum Schema {
                 max(e.max_abs) AS max_abs
             FROM quant_error AS e JOIN weight ON weight.id = e.weight_id WHERE weight.layer IS NOT NULL
             GROUP BY weight.model_id, e.reference, e.type, weight.layer;
+        """
+
+    /// Single blocks: `sub_scales` and `sub_mins` are F32, `codes` I32, four bytes each.
+    private static let version3 = """
+        CREATE TABLE quant_block (
+            weight_id INTEGER NOT NULL REFERENCES weight(id), row INTEGER NOT NULL, block INTEGER NOT NULL,
+            file_offset INTEGER NOT NULL, scale REAL, min REAL, sub_scales BLOB NOT NULL, sub_mins BLOB NOT NULL,
+            codes BLOB NOT NULL, mse REAL, max_abs REAL, zero_exact INTEGER NOT NULL CHECK (zero_exact IN (0, 1)),
+            saturated INTEGER NOT NULL, codes_used INTEGER NOT NULL,
+            PRIMARY KEY (weight_id, row, block) ON CONFLICT REPLACE
+        ) STRICT, WITHOUT ROWID;
         """
 }

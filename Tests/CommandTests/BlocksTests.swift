@@ -51,6 +51,23 @@ import Testing
         #expect((object["sub_scales"] as? [Double])?.count == 8 && (object["sub_mins"] as? [Double])?.count == 8)
     }
 
+    @Test func aBlockIsRecorded() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        for _ in 0..<2 {
+            let outcome = try bench.quipu(
+                "quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--row", "2", "--block", "1", "-o", "t.db")
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+        let block = try Block(bench, "blk.0.attn_q.weight", row: 2, block: 1)
+        let row = try bench.row(
+            "SELECT count(*) AS n, row, block, q.file_offset AS start, scale, hex(codes) AS codes, mse FROM quant_block AS q "
+                + "JOIN weight ON id = weight_id WHERE name = 'blk.0.attn_q.weight'", of: "t.db")
+        #expect(row["n"] as? Int == 1 && row["row"] as? Int == 2 && row["block"] as? Int == 1)
+        #expect(row["start"] as? Int == block.offset && row["scale"] as? Double == Double(block.d))
+        #expect(row["codes"] as? String == block.codes.map { String(format: "%02X000000", $0) }.joined())
+        #expect(row["mse"] is NSNull)
+    }
+
     @Test func anAuditListsTheWorst() throws {
         let bench = try Workbench(TinyModel.kQuants.path)
         let object = try bench.quipu("quant", "blocks", "model.gguf", "--audit", "--json").object()

@@ -2,9 +2,11 @@ import Analysis
 import ArgumentParser
 import ComputeGraph
 import GGUF
+import LlamaModel
 import Presentation
+import Recording
 
-struct QuantBlocksCommand: ParsableCommand {
+struct QuantBlocksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "blocks",
         abstract: "One block taken apart: bytes, scale, min, codes, values; or --audit: all blocks of a model.",
@@ -25,10 +27,13 @@ struct QuantBlocksCommand: ParsableCommand {
     @Flag(help: "Look at every block of the model.") var audit = false
     @Option(help: "A file of the same model in higher precision: the weights before.") var reference: String?
     @Option(help: "With --audit: tensors and blocks to list.") var limit = 20
+    @Option(name: .shortAndLong, help: "Add the block to a trace, or to a new file: table quant_block. (default: none)")
+    var output: String?
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
+        if audit, output != nil { throw ValidationError("--output takes single blocks, not --audit") }
         if audit, arguments.count > 1 { throw ValidationError("--audit takes a model and no tensor") }
         if !audit, !(1...2).contains(arguments.count) {
             throw ValidationError("give a model and a tensor, or a tensor")
@@ -38,13 +43,19 @@ struct QuantBlocksCommand: ParsableCommand {
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
     }
 
-    func run() throws {
+    func run() async throws {
         let other = try reference.map { try GGUFFile(path: $0) }
         if audit { return try runAudit(against: other) }
         let file = try ModelArgument.open(arguments.count == 2 ? arguments[0] : nil)
         let info = try ModelArgument.tensor(arguments.last!, in: file)
         let found = try WeightBlock(row: row, block: block, of: info, in: file)
         let before = try other.map { (path: $0.path, values: try found.values(in: $0)) }
+        if let output {
+            let model = try Llama(file: file)
+            let store = try TraceStore.create(path: output, .appending)
+            try await store.record(found.record(before: before?.values), of: model)
+            try store.close()
+        }
         try printing.print(BlockReport(found, reference: before))
     }
 
