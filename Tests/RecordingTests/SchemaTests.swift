@@ -39,8 +39,11 @@ import Testing
         ],
         "quant_error": [
             "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
-            "sqnr_db",
-            "cosine", "ref_mean_square",
+            "sqnr_db", "cosine", "ref_mean_square",
+        ],
+        "quant_block": [
+            "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse",
+            "max_abs", "zero_exact", "saturated", "codes_used",
         ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
@@ -61,7 +64,7 @@ import Testing
             ) == [0])
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
         #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [2])
+        #expect(try store.integers("PRAGMA user_version") == [3])
         #expect(try store.integers("PRAGMA page_size") == [4096])
     }
 
