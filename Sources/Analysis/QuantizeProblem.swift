@@ -85,9 +85,7 @@ extension QuantizeProblem: CustomStringConvertible {
 extension TensorType {
     /// A type that weights can be written in, by its name in any case.
     public static func writable(named name: String) throws(QuantizeProblem) -> TensorType {
-        let known = BlockFormats.all.map(\.type).filter {
-            ![.q8_1, .q8_K].contains($0) && BlockFormats.encodableFormat(for: $0) != nil
-        }
+        let known = BlockFormats.weights.filter { $0 is any EncodableFormat }.map(\.type)
         guard let type = known.first(where: { $0.name == name.uppercased() }) else {
             throw .type(found: name, known: known.map(\.name))
         }

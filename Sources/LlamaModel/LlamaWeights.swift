@@ -64,8 +64,7 @@ private struct Loader {
     let file: GGUFFile
     private var used: Set<String> = []
 
-    /// What ggml multiplies as weights. Q8_1 and Q8_K are for activations only.
-    private static let formats = BlockFormats.all.map(\.type).filter { $0 != .q8_1 && $0 != .q8_K }
+    private static let formats = BlockFormats.weights.map(\.type)
 
     init(file: GGUFFile) { self.file = file }
 

@@ -70,9 +70,11 @@ public struct QuantErrorsReport: Report {
         layers = Self.grouped(errors.filter { $0.layer != nil }) { Place(layer: $0.layer, role: nil, type: $0.type) }
         roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: $0.type) }
         types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
+        // A layer has one tensor of each role, so nothing needs adding up.
         cells = Dictionary(
-            Self.grouped(errors.filter { $0.layer != nil }) { Place(layer: $0.layer, role: $0.role, type: $0.type) }
-                .map { (Place(layer: $0.layer, role: $0.role, type: nil), $0.error.relRmse) }, uniquingKeysWith: max)
+            errors.filter { $0.layer != nil }.map {
+                (Place(layer: $0.layer, role: $0.role, type: nil), $0.statistics.relativeRMSE)
+            }, uniquingKeysWith: max)
     }
 
     /// Relative rmse by layer and role, the worst of several formats.

@@ -35,6 +35,9 @@ public enum BlockFormats {
         FormatIQ1_M(),
     ]
 
+    /// The formats that weights are stored in: all but Q8_1 and Q8_K, which are for activations only.
+    public static let weights = all.filter { $0.type != .q8_1 && $0.type != .q8_K }
+
     /// The format of a tensor type; `nil` if Quipu cannot decode it.
     public static func format(for type: TensorType) -> (any BlockFormat)? { byID[type] }
 

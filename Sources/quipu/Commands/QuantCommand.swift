@@ -115,8 +115,8 @@ struct QuantCompareCommand: ParsableCommand {
 enum QuantFormats {
     /// Formats that `quant` writes: those of weights, without an importance matrix.
     static var all: [any EncodableFormat] {
-        BlockFormats.all.compactMap { $0 as? any EncodableFormat }.filter {
-            ![.f32, .q8_1, .q8_K].contains($0.type) && $0.importance != .required
+        BlockFormats.weights.compactMap { $0 as? any EncodableFormat }.filter {
+            $0.type != .f32 && $0.importance != .required
         }
     }
 
