@@ -20,15 +20,17 @@ let package = Package(
         .target(name: "Tensors"),
         // row 1
         .target(name: "GGUF", dependencies: ["Tensors"]),
+        .target(name: "SIMDKernels"),
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
-        .target(name: "Quantization", dependencies: ["Tensors"]),
+        .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
         .target(name: "Tokenization", dependencies: ["GGUF"]),
         // row 3
         .target(
             name: "Operations",
             dependencies: [
-                "Tensors", "Quantization", "ComputeGraph", .product(name: "RealModule", package: "swift-numerics"),
+                "Tensors", "SIMDKernels", "Quantization", "ComputeGraph",
+                .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 4
         .target(

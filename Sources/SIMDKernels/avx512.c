@@ -39,6 +39,8 @@ ALWAYS_INLINE float total8(__m256 v) {
 #include "avx512_rows.inc"
 #include "avx512_tiles.inc"
 #include "avx512_floats.inc"
+#include "avx512_activations.inc"
+#include "avx512_functions.inc"
 
 #define KERNELS(name) \
     static void multiply_##name(const quipu_product *p) { \
@@ -84,5 +86,8 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
     }
 #undef KERNEL
 }
+const quipu_row_kernels quipu_avx512_row_kernels = {
+    encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu,
+};
 #pragma clang attribute pop
 #endif

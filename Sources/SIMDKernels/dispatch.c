@@ -33,3 +33,11 @@ const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int
         default: return 0;
     }
 }
+
+const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set) {
+#if QUIPU_X86
+    if (set == QUIPU_AVX512) return &quipu_avx512_row_kernels;
+#endif
+    (void)set;
+    return 0;
+}

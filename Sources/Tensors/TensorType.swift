@@ -66,7 +66,7 @@ public enum TensorType: UInt32, CaseIterable, Sendable {
         36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
     ]
 
-    private var traits: (name: String, elements: Int, bytes: Int) {
+    private var traits: (name: StaticString, elements: Int, bytes: Int) {
         switch self {
         case .f32: ("F32", 1, 4)
         case .f16: ("F16", 1, 2)

@@ -54,4 +54,23 @@ typedef struct {
 /// The kernel for weights of a ggml type, or NULL if the set has none.
 const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int ggml_type);
 
+/// Rows of floats. A member is NULL where the set has nothing better than the reference.
+typedef struct {
+    /// Activations to blocks of 32 (Q8_0, Q8_1) or 256 (Q8_K), or to F16; whole blocks.
+    ///
+    /// Returns false, with nothing useful written, if a value is not finite or so small that its scale overflows: the
+    /// reference knows what is due then.
+    bool (*encode_q8_0)(const float *x, size_t count, void *blocks);
+    bool (*encode_q8_1)(const float *x, size_t count, void *blocks);
+    bool (*encode_q8_k)(const float *x, size_t count, void *blocks);
+    bool (*encode_f16)(const float *x, size_t count, void *numbers);
+    /// The first half of a soft max: `y = exp(x - max)` with `x = scores * scale + mask`. Returns the sum of y.
+    double (*exponentials)(const float *scores, const float *mask, float scale, size_t count, float *y);
+    /// `y = gate / (1 + exp(-gate)) * up`; whole groups of sixteen.
+    void (*swiglu)(const float *gate, const float *up, size_t count, float *y);
+} quipu_row_kernels;
+
+/// The row kernels of a set; NULL if it has none.
+const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set);
+
 #endif
