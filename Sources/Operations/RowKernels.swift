@@ -5,7 +5,8 @@ import Tensors
 
 /// The C kernels for rows of floats, of the set that workers use. The Swift code of each operation is the reference,
 /// and what runs where a set has none.
-struct RowKernels {
+struct RowKernels: @unchecked Sendable {
+    // Unchecked: C functions are code only.
     private let kernels: quipu_row_kernels?
 
     init(on workers: Workers) {

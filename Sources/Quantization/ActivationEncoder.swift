@@ -1,10 +1,11 @@
-import SIMDKernels
+internal import SIMDKernels
 import Tensors
 
 /// Converts activations to the type that weights are multiplied with: by the C kernel of an instruction set where there
 /// is one, else, and for values that need care (not finite, or vanishing), by the format's own code. The bits are the same.
-public struct ActivationEncoder: Sendable {
-    private typealias Kernel = @convention(c) @Sendable (UnsafePointer<Float>?, Int, UnsafeMutableRawPointer?) -> Bool
+public struct ActivationEncoder: @unchecked Sendable {
+    // Unchecked: a C function is code only.
+    private typealias Kernel = @convention(c) (UnsafePointer<Float>?, Int, UnsafeMutableRawPointer?) -> Bool
 
     public let format: any ActivationFormat
     private let kernel: Kernel?

@@ -40,7 +40,7 @@ public enum TensorType: UInt32, CaseIterable, Sendable {
     case q2_0 = 42
 
     /// The name llama.cpp's tools print, such as `Q4_1`.
-    public var name: String { traits.name }
+    public var name: String { traits.name.description }
 
     /// Elements that share one block; 1 for plain numbers, 32 for the legacy formats, 256 for a super-block.
     public var blockElements: Int { traits.elements }
