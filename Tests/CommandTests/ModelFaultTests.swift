@@ -7,7 +7,7 @@ import Testing
 @Suite struct ModelFaultTests {
     static let commands = [
         ["inspect", "bad.gguf"], ["tokenize", "bad.gguf", "text"], ["graph", "bad.gguf"],
-        ["trace", "bad.gguf", "--prompt", "text"],
+        ["trace", "bad.gguf", "--prompt", "text"], ["bench", "bad.gguf"],
     ]
 
     @Test(arguments: commands)
@@ -65,7 +65,7 @@ import Testing
 
     @Test func noModelAtAll() throws {
         let bench = try Workbench()
-        for command in [["inspect"], ["graph"], ["trace", "-p", "x"]] {
+        for command in [["inspect"], ["graph"], ["trace", "-p", "x"], ["bench"]] {
             expectComplaint(try bench.quipu(command), "no model was named", "QUIPU_MODEL")
         }
         let named = try bench.start(["inspect"], environment: ["QUIPU_MODEL": "model.gguf"]).wait()
