@@ -14,7 +14,11 @@
 /// A file whose instruction set has F16C says so by defining HAS_F16C; else the same steps as the reference's `Half`.
 ALWAYS_INLINE float float16(packed16 p) {
 #ifdef HAS_F16C
-    return _cvtsh_ss(bits16(p));
+    // Through a general register: else the compiler inserts the bits into a vector that may be a running sum, and
+    // every step waits for the one before.
+    uint32_t bits = bits16(p);
+    __asm__("" : "+r"(bits));
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128((int)bits)));
 #else
     uint32_t bits = bits16(p);
     uint32_t sign = (bits & 0x8000) << 16, magnitude = (bits & 0x7fff) << 13, exponent = magnitude & 0x0f800000;
