@@ -148,7 +148,14 @@ private final class Crew: @unchecked Sendable {
     private func nextJob(after seen: inout Int) -> Job? {
         var polls = 0
         while generation.load(ordering: .acquiring) == seen, polls < Crew.spins { polls += 1 }
-        pthread_mutex_lock(mutex)
+        // The caller holds the mutex for an instant only; to wait for it asleep would take longer than most jobs.
+        while pthread_mutex_trylock(mutex) != 0 {
+            polls += 1
+            if polls > Crew.spins {
+                pthread_mutex_lock(mutex)
+                break
+            }
+        }
         defer { pthread_mutex_unlock(mutex) }
         while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(condition, mutex) }
         seen = generation.load(ordering: .acquiring)

@@ -19,14 +19,6 @@
 /// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
 enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
 
-/// Lane k of eight: the products of elements 4k to 4k+3 of 32, `w` without sign.
-ALWAYS_INLINE __m256i unsigned_products(__m256i sum, __m256i w, __m256i y) { return _mm256_dpbusd_epi32(sum, w, y); }
-
-/// The same for `w` with sign: the instruction wants one factor without, so the sign of w moves to y.
-ALWAYS_INLINE __m256i signed_products(__m256i w, __m256i y) {
-    return _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(w), _mm256_sign_epi8(y, w));
-}
-
 ALWAYS_INLINE __m256i load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
 /// (high + low), then (0 + 2) + (1 + 3).
@@ -42,23 +34,29 @@ ALWAYS_INLINE float total8(__m256 v) {
 #include "avx512_activations.inc"
 #include "avx512_functions.inc"
 
-#define KERNELS(name) \
+#define BLOCK_KERNEL(name) \
     static void multiply_##name(const quipu_product *p) { \
-        if (p->tokens < TILE_FROM) rows_##name(p); \
-        else tiles_##name(p); \
+        if (p->tokens < TILE_FROM) multiply_rows_of_blocks(p, format_##name); \
+        else multiply_with_block_tiles(p, format_##name); \
     }
-KERNELS(q4_0)
-KERNELS(q4_1)
-KERNELS(q5_0)
-KERNELS(q5_1)
-KERNELS(q8_0)
-KERNELS(iq4_nl)
-KERNELS(q2_k)
-KERNELS(q3_k)
-KERNELS(q4_k)
-KERNELS(q5_k)
-KERNELS(q6_k)
-KERNELS(iq4_xs)
+BLOCK_KERNEL(q4_0)
+BLOCK_KERNEL(q4_1)
+BLOCK_KERNEL(q5_0)
+BLOCK_KERNEL(q5_1)
+BLOCK_KERNEL(q8_0)
+BLOCK_KERNEL(iq4_nl)
+
+#define SUPER_BLOCK_KERNEL(name) \
+    static void multiply_##name(const quipu_product *p) { \
+        if (p->tokens < TILE_FROM) multiply_rows_of_super_blocks(p, format_##name); \
+        else multiply_with_super_block_tiles(p, format_##name); \
+    }
+SUPER_BLOCK_KERNEL(q2_k)
+SUPER_BLOCK_KERNEL(q3_k)
+SUPER_BLOCK_KERNEL(q4_k)
+SUPER_BLOCK_KERNEL(q5_k)
+SUPER_BLOCK_KERNEL(q6_k)
+SUPER_BLOCK_KERNEL(iq4_xs)
 
 const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
 #define KERNEL(type, name, bytes, prepare) \
