@@ -80,26 +80,33 @@ private struct Measurement {
     ) throws {
         self.tokens = tokens
         self.passes = passes
-        let graph = try start.pass(over: Self.ids(tokens, from: 0, of: start)).interpreter.graph
+        let ids = (0..<passes).map { Self.ids(tokens, from: $0, of: start) }
+
+        // The warm-up; the operations of its last pass are the samples that peaks are measured with.
+        var session = start
+        for index in 0..<passes - 1 {
+            try beforePass()
+            _ = try Self.pass(&session, ids[index], observers: [])
+        }
+        let graph = try session.pass(over: ids[passes - 1]).interpreter.graph
         weightBytes = graph.weightBytes
         peaks = CachedPeaks(graph)
+        try beforePass()
+        _ = try Self.pass(&session, ids[passes - 1], observers: [peaks])
 
-        for round in 0...repetitions {
+        for _ in 0..<repetitions {
             // A copy starts where the original stands, and overwrites the same cells.
             var session = start
-            let isWarmUp = round == 0
-            let before = passTime
+            var elapsed = Duration.zero
             for index in 0..<passes {
                 try beforePass()
-                let observers: [any ExecutionObserver] = !isWarmUp ? [times] : index == 0 ? [peaks] : []
-                let timing = try Self.pass(
-                    &session, Self.ids(tokens, from: index, of: session), observers: observers)
-                guard !isWarmUp else { continue }
+                let timing = try Self.pass(&session, ids[index], observers: [times])
                 times.add(timing.graph)
                 graphTime += timing.building
-                passTime += timing.whole
+                elapsed += timing.whole
             }
-            if !isWarmUp { rates.append(Double(tokens * passes) / ((passTime - before) / .seconds(1))) }
+            passTime += elapsed
+            rates.append(Double(tokens * passes) / (elapsed / .seconds(1)))
         }
     }
 
