@@ -75,7 +75,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"],
+            name: "QuantizationTests", dependencies: ["Quantization", "TestSupport"],
             exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks

@@ -87,7 +87,12 @@ typedef enum {
     MINIMA_IN_ONE_SUM,
     /// 16 minima; pairs of products in eight lanes, added to the main sum before the codes' (Q2_K).
     MINIMA_IN_EIGHT_LANES,
+    /// No minima but an offset of 32, taken off all at once: scales times sums, in eight lanes of integers (Q6_K).
+    OFFSET_IN_EIGHT_LANES,
 } minima_kind;
+
+/// The offset of Q6_K's codes is `1 << OFFSET_SHIFT`.
+enum { OFFSET_SHIFT = 5 };
 
 /// 256 weights, taken apart.
 typedef struct {
@@ -173,7 +178,7 @@ ALWAYS_INLINE void unpack_q6_k(const void *block, super_block *out) {
         for (int j = 0; j < 32; j++) {
             int low = b->low[(2 * part + quarter % 2) * 32 + j] >> (quarter / 2 * 4) & 15;
             int high = b->high[part * 32 + j] >> (quarter * 2) & 3;
-            out->codes[32 * k + j] = (int8_t)((low | high << 4) - 32);
+            out->codes[32 * k + j] = (int8_t)(low | high << 4);
         }
     }
     for (int s = 0; s < 16; s++) out->scales[s] = b->scales[s];

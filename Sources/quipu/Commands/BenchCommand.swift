@@ -23,6 +23,7 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Times that each is measured, after a run that is not counted.")
     var repetitions = 5
     @OptionGroup var threads: ThreadOption
+    @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
@@ -36,12 +37,14 @@ struct BenchCommand: AsyncParsableCommand {
     func run() async throws {
         let start = ContinuousClock.now
         let model = try ModelArgument.llama(model)
-        let session = try Session(model, positions: max(promptTokens, decodeTokens), threads: threads.count)
+        let session = try Session(
+            model, positions: max(promptTokens, decodeTokens), threads: threads.count,
+            instructions: kernels.instructions)
         let ready = start.duration(to: .now).nanoseconds
         defer { Terminal.status("") }
         let benchmark = try Benchmark(
             session, promptTokens: promptTokens, decodeTokens: decodeTokens, repetitions: repetitions,
-            workers: Workers(threads: threads.count)
+            workers: Workers(threads: threads.count, instructions: kernels.instructions)
         ) { done, total in
             try Task.checkCancellation()
             Terminal.status("measuring  \(done) of \(total) tokens")
