@@ -6,7 +6,7 @@
     python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on a model of 20 layers
 
 Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix; the
-options that choose types; quantising again; copying. llama.cpp, called through `llama-cpp-python`, must also load what
+options that choose types, importances and metadata; quantising again; copying. llama.cpp, called through `llama-cpp-python`, must also load what
 the program wrote. Exit status 0 if everything is equal, 1 if not.
 """
 
@@ -213,7 +213,7 @@ def option_cases():
 
 def importance_cases():
     for type in ("Q2_K", "Q4_K_S", "IQ4_NL", "IQ2_S"):
-        yield Case(type, include=("attn_v", "blk.1"))
+        yield Case(type, include=("attn_output", "blk.1."))
         yield Case(type, exclude=("ffn_", "attn_output"))
     yield Case("Q4_0", exclude=("blk.",))
 
