@@ -12,7 +12,8 @@ import sys
 
 import numpy as np
 
-HEADER = struct.Struct("<5I")  # bytes of the symbol's name, elements of a row, rows, bytes of a row and of the activations
+# bytes of the symbol's name, elements of a row, rows, bytes of a row and of the activations
+HEADER = struct.Struct("<5I")
 
 
 class GenericProducts:
@@ -21,7 +22,7 @@ class GenericProducts:
             [sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __call__(self, symbol, count, encoded, activations):
-        """The products of encoded rows with an encoded row of activations; `None` if the library has no such function."""
+        """Products of encoded rows with an encoded row of activations; `None` if the library has no such function."""
         header = HEADER.pack(len(symbol), count, len(encoded), encoded.shape[1], len(activations))
         self._process.stdin.write(header + symbol.encode() + encoded.tobytes() + activations.tobytes())
         self._process.stdin.flush()
@@ -44,8 +45,8 @@ def _serve(cpu, requests, answers):
         products = np.zeros(rows if function else 0, np.float32)
         for row in range(len(products)):
             bytes_ = encoded[row * row_size:(row + 1) * row_size]
-            function(
-                C.c_int(count), C.byref(result), C.c_size_t(0), bytes_, C.c_size_t(0), activations, C.c_size_t(0), C.c_int(1))
+            none = C.c_size_t(0)
+            function(C.c_int(count), C.byref(result), none, bytes_, none, activations, none, C.c_int(1))
             products[row] = result.value
         answers.write(struct.pack("<I", products.nbytes) + products.tobytes())
         answers.flush()

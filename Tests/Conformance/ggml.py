@@ -119,7 +119,10 @@ def row_bytes(type, n):
 
 
 def quantize(type, values):
-    """Rows of float32, shape [rows, n], as uint8 [rows, bytes] in format `type`, by `ggml_quantize_chunk`; every column as important."""
+    """Rows of float32, shape [rows, n], as uint8 [rows, bytes] in format `type`, by `ggml_quantize_chunk`.
+
+    Where importances are needed, all columns matter the same.
+    """
     values = np.ascontiguousarray(values, np.float32)
     if type == F32:
         return values.view(np.uint8)

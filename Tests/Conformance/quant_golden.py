@@ -3,7 +3,7 @@
 
     .venv/bin/python quant_golden.py    # as fixtures.sh does
 
-Needs requirements.txt and requirements-whole-pass.txt. The Swift tests of `quantize` and `quant` hold the program against it:
+Needs requirements.txt and requirements-whole-pass.txt. The Swift tests of `quantize` and `quant` use it:
 
 - `files`: SHA-256 of the file that llama.cpp's quantiser writes, by model and file type; from quantised weights with its
   allow_requantize. Types that it refuses to write without an importance matrix are left out.
@@ -56,7 +56,8 @@ def matrices(ggml, path):
         name, columns = NAMES.get(int(tensor.tensor_type)), int(tensor.shape[0])
         data = np.ascontiguousarray(tensor.data)
         if name is not None and name != "F32":
-            data = ggml.decode(name, data.view(np.uint8).reshape(-1, columns // TYPES[name][1] * TYPES[name][2]), columns)
+            row_bytes = columns // TYPES[name][1] * TYPES[name][2]
+            data = ggml.decode(name, data.view(np.uint8).reshape(-1, row_bytes), columns)
         result[tensor.name] = data
     return result
 
@@ -98,7 +99,8 @@ def main():
                     against = summary(stories, matrices(ggml, output))
     errors = {
         name: summary(stories, {
-            key: written(ggml, name, values) for key, values in stories.items() if values.shape[1] % TYPES[name][1] == 0})
+            key: written(ggml, name, values)
+            for key, values in stories.items() if values.shape[1] % TYPES[name][1] == 0})
         for name in FORMATS}
     weights = matrices(ggml, os.path.join(FIXTURES, "tiny-kquants.gguf"))[COMPARED]
     compare = {

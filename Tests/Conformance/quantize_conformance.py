@@ -5,9 +5,9 @@
     python3 quantize_conformance.py --quipu ../../.build/release/quipu
     python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on a model of 20 layers
 
-Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix; the
-options that choose types, importances and metadata; quantising again; copying. llama.cpp, called through `llama-cpp-python`, must also load what
-the program wrote. Exit status 0 if everything is equal, 1 if not.
+Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix;
+the options that choose types, importances and metadata; quantising again; copying. llama.cpp, called through
+`llama-cpp-python`, must also load what the program wrote. Exit status 0 if everything is equal, 1 if not.
 """
 
 import argparse
@@ -200,15 +200,16 @@ def option_cases():
     pairs = (("attn_k", "Q8_0"), ("blk\\.[1-2]\\.ffn_", "Q5_1"), ("FFN", "Q5_0"))
     text = "".join(f"{pattern}={type}{space}" for (pattern, type), space in zip(pairs, (" \t", "\n\n", "\n")))
     yield Case("Q4_0", overrides=pairs, type_file=text)
-    yield Case(
-        "Q4_0", ("--tensor-type", "attn_k=Q4_1"), overrides=(("attn_k", "Q4_1"), *pairs), type_file=text.replace("\n", " "))
+    text, first = text.replace("\n", " "), ("attn_k", "Q4_1")
+    yield Case("Q4_0", ("--tensor-type", "attn_k=Q4_1"), overrides=(first, *pairs), type_file=text)
     # The number of layers, and of heads that share, decide on tensors; keys that are there and new ones go to the end.
     layers = ("llama.block_count", "int", 24), ("llama.attention.head_count_kv", "int", 1)
     for type in ("Q2_K", "Q4_K_M", "F16", "COPY"):
         yield Case(type, metadata=layers, loads=False)
     yield Case("Q5_0", metadata=(
-        ("general.name", "str", "another = name: \u00fc"), ("llama.rope.freq_base", "float", 12345.678), ("new.key", "bool", True),
-        ("general.quantization_version", "int", 7), ("new.key", "bool", False), ("general.file_type", "int", 4294967295)))
+        ("general.name", "str", "another = name: \u00fc"), ("llama.rope.freq_base", "float", 12345.678),
+        ("new.key", "bool", True), ("general.quantization_version", "int", 7), ("new.key", "bool", False),
+        ("general.file_type", "int", 4294967295)))
 
 
 def importance_cases():
