@@ -85,7 +85,9 @@ let package = Package(
             name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"],
             path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
-        .testTarget(name: "CommandTests", dependencies: ["quipu", "GGUF", "TestSupport"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -21,7 +21,8 @@ struct RowKernels: @unchecked Sendable {
         _ scores: Span<Float>, _ mask: Span<Float>, scale: Float, into y: inout MutableSpan<Float>
     ) -> Double? {
         guard let kernel = kernels?.exponentials else { return nil }
-        precondition(mask.count >= scores.count && y.count == scores.count, "\(scores.count), \(mask.count), \(y.count)")
+        precondition(
+            mask.count >= scores.count && y.count == scores.count, "\(scores.count), \(mask.count), \(y.count)")
         return y.withUnsafeMutableBufferPointer { y in
             scores.withUnsafeBufferPointer { scores in
                 mask.withUnsafeBufferPointer {

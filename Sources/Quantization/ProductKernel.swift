@@ -116,7 +116,8 @@ public struct ProductKernel: @unchecked Sendable {
     private func check(
         _ weights: RawSpan, _ activations: RawSpan, _ prepared: RawSpan, _ sizes: Sizes, outputs: Int
     ) {
-        guard let row = format.type.rowBytes(sizes.count), let token = format.activationType.rowBytes(sizes.count) else {
+        let (row, token) = (format.type.rowBytes(sizes.count), format.activationType.rowBytes(sizes.count))
+        guard let row, let token else {
             preconditionFailure("\(sizes.count) values are no whole blocks of \(format.type)")
         }
         precondition(

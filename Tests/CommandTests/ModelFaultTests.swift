@@ -92,6 +92,7 @@ extension Workbench {
         let file = try GGUFFile(path: folder.path("model.gguf"))
         let entries = file.metadata.entries.map { Metadata.Entry(key: $0.key, value: change($0.key, $0.value)) }
         let tensors = file.tensors.filter { $0.name != tensor }.map { GGUFWriter.TensorEntry($0, of: file) }
-        try GGUFWriter(metadata: Metadata(entries), tensors: tensors).write(to: folder.path("bad.gguf"))
+        try GGUFWriter(metadata: Metadata(entries), tensors: tensors).write(
+            to: folder.path("bad.gguf"), overwrite: true)
     }
 }

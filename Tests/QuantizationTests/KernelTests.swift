@@ -42,7 +42,9 @@ import Testing
                     let expected = product.reference(order)
                     let found = try #require(product.result(on: example.set, order))
                     try #require(found.count == expected.count, "places between tokens were written")
-                    let same = zip(expected, found).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+                    let same = zip(expected, found).allSatisfy {
+                        $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN
+                    }
                     #expect(same, "\(rows) rows, \(tokens) tokens, \(count) values, \(order)")
                 }
             }

@@ -107,6 +107,12 @@ struct QuantCompareCommand: ParsableCommand {
         let errors = try fitting.map { format in
             TensorError(info, type: format.type, try quant.errors(of: info, in: file, as: format))
         }
+        guard !errors.isEmpty else {
+            throw QuantErrorProblem.nothingToCompare(
+                file: file.path,
+                advice: "Rows of '\(info.name)' have \(info.shape.ne0) values, which the formats' blocks do not divide."
+            )
+        }
         try printing.print(QuantCompareReport(file: file.path, tensor: info, errors: errors))
     }
 }
@@ -123,11 +129,14 @@ enum QuantFormats {
     /// `Q4_0,q4_k` or, without a list, all.
     static func parse(_ list: String?) throws -> [any EncodableFormat] {
         guard let list else { return all }
-        return try list.split(separator: ",").map { name in
+        var formats: [any EncodableFormat] = []
+        for name in list.split(separator: ",", omittingEmptySubsequences: false) {
             guard let format = all.first(where: { $0.type.name.lowercased() == name.lowercased() }) else {
                 throw QuantErrorProblem.notEncodable(type: String(name), known: all.map(\.type.name))
             }
-            return format
+            // Twice the same would count twice in the errors of layers.
+            if !formats.contains(where: { $0.type == format.type }) { formats.append(format) }
         }
+        return formats
     }
 }

@@ -20,6 +20,7 @@ struct KernelOption: ParsableArguments {
     func validate() throws {
         guard !instructions.isAvailable else { return }
         let others = InstructionSet.allCases.filter(\.isAvailable).map(\.rawValue)
-        throw ValidationError("this processor does not run \(kernels.rawValue); it runs \(others.joined(separator: ", "))")
+        throw ValidationError(
+            "this processor does not run \(kernels.rawValue); it runs \(others.joined(separator: ", "))")
     }
 }
