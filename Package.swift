@@ -43,7 +43,7 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "LlamaModel",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
                 .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),

@@ -14,17 +14,12 @@ struct OperationBatch: Sendable {
     var evaluations: [Evaluation] = []
     var selections: [Selection?] = []
     private(set) var bytes = 0
-    /// Statistics of the pass's earlier nodes by index; views take theirs over. Filled by the writer, shared by batches.
+    /// Statistics of earlier nodes; views take theirs over. Filled by the writer, shared by all batches of a run.
     let earlier: KnownStatistics
 
-    init(firstID: Int = 0) {
+    init(firstID: Int = 0, earlier: KnownStatistics = KnownStatistics()) {
         self.firstID = firstID
-        earlier = KnownStatistics()
-    }
-
-    init(continuing batch: OperationBatch) {
-        firstID = batch.firstID
-        earlier = batch.earlier
+        self.earlier = earlier
     }
 
     mutating func add(_ evaluation: Evaluation, graph: Graph, capture: Capture, tokens: Int) {
@@ -39,7 +34,10 @@ struct OperationBatch: Sendable {
 
 /// Used by the writing thread only, one batch after the other.
 final class KnownStatistics: @unchecked Sendable {
+    /// Of the current pass.
     var byNode: [Int: Statistics] = [:]
+    /// What all passes of the run have written into each cache so far, by the leaf's name.
+    var written: [String: Statistics] = [:]
 }
 
 /// Turns evaluated nodes into rows; runs on the writing thread.
@@ -82,26 +80,34 @@ struct OperationWriting: Sendable {
         {
             return statistics
         }
-        if case .inPlace = node.output.memory {
+        if case .inPlace(let slot) = node.output.memory {
             // Of what was written; the rest of the cache is no news.
-            return Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
+            let news = Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
+            let cache = leafName(behind: node.inputs[slot])
+            known.written[cache] = known.written[cache]?.merged(with: news) ?? news
+            return news
         }
         if case .view(let slot, _) = node.output.memory, case .leaf(let leaf) = node.inputs[slot],
             node.layout.shape.count == graph.leaves[leaf].layout.shape.count
         {
             // The whole value cache by another shape. Cells that no pass has filled yet are no data.
-            return Statistics(filledCells(of: evaluation.output))
+            return known.written[graph.leaves[leaf].name] ?? Statistics([])
         }
-        return Statistics(evaluation.output.floats())
+        return Self.statistics(of: evaluation.output)
     }
 
-    /// The values of earlier positions in a value cache `[1, K*D*C]`: stored transposed, C cells for each dimension.
-    private func filledCells(of cache: Tensor) -> [Float] {
-        let cells = cache.shape.count / configuration.kvSize
-        let filled = Layout(
-            type: cache.type, shape: Shape(pass.firstPosition, configuration.kvSize),
-            strides: .init(cache.type.blockBytes, cells * cache.type.blockBytes, 0, 0))
-        return pass.firstPosition == 0 ? [] : cache.view(filled).floats()
+    /// Floats that lie together, as nearly all do, are read where they are.
+    private static func statistics(of tensor: Tensor) -> Statistics {
+        guard tensor.type == .f32, tensor.layout.isContiguous else { return Statistics(tensor.floats()) }
+        return tensor.withBytes { $0.withElements(of: Float.self) { Statistics($0) } }
+    }
+
+    /// The leaf that a view, or a view of a view, looks into.
+    private func leafName(behind source: Source) -> String {
+        switch source {
+        case .leaf(let index): graph.leaves[index].name
+        case .node(let index): leafName(behind: graph.nodes[index].inputs[0])
+        }
     }
 
     private func inputRow(_ id: Int, _ slot: Int, _ source: Source, firstID: Int) -> InputRow {

@@ -54,6 +54,15 @@ typedef struct {
 /// The kernel for weights of a ggml type, or NULL if the set has none.
 const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int ggml_type);
 
+/// A summary of values: eight sums side by side, of every eighth finite value each, from value 0 on.
+typedef struct {
+    double sums[8];
+    double squares[8];
+    /// Of the finite values; infinities the other way round if there is none.
+    float low, high;
+    size_t zeros, nans, infinities;
+} quipu_statistics;
+
 /// Rows of floats. A member is NULL where the set has nothing better than the reference.
 typedef struct {
     /// Activations to blocks of 32 (Q8_0, Q8_1) or 256 (Q8_K), or to F16; whole blocks.
@@ -68,6 +77,8 @@ typedef struct {
     double (*exponentials)(const float *scores, const float *mask, float scale, size_t count, float *y);
     /// `y = gate / (1 + exp(-gate)) * up`; whole groups of sixteen.
     void (*swiglu)(const float *gate, const float *up, size_t count, float *y);
+    /// Summarises whole groups of eight.
+    void (*statistics)(const float *x, size_t count, quipu_statistics *result);
 } quipu_row_kernels;
 
 /// The row kernels of a set; NULL if it has none.
