@@ -83,15 +83,17 @@ struct OperationWriting: Sendable {
         if case .inPlace(let slot) = node.output.memory {
             // Of what was written; the rest of the cache is no news.
             let news = Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
-            let cache = leafName(behind: node.inputs[slot])
-            known.written[cache] = known.written[cache]?.merged(with: news) ?? news
+            if let cache = leaf(behind: node.inputs[slot])?.name {
+                known.written[cache] = known.written[cache]?.merged(with: news) ?? news
+            }
             return news
         }
-        if case .view(let slot, _) = node.output.memory, case .leaf(let leaf) = node.inputs[slot],
-            node.layout.shape.count == graph.leaves[leaf].layout.shape.count
-        {
-            // The whole value cache by another shape. Cells that no pass has filled yet are no data.
-            return known.written[graph.leaves[leaf].name] ?? Statistics([])
+        if case .view(let slot, _) = node.output.memory, let cache = leaf(behind: node.inputs[slot]), cache.role == .cache {
+            // Cells that no pass has filled yet are no data, and all others are what was written, whether the view is
+            // of the whole cache or of the positions that are attended to.
+            let written = known.written[cache.name] ?? Statistics([])
+            let count = node.layout.shape.count
+            if count == cache.layout.shape.count || count == written.count { return written }
         }
         return Self.statistics(of: evaluation.output)
     }
@@ -102,11 +104,16 @@ struct OperationWriting: Sendable {
         return tensor.withBytes { $0.withElements(of: Float.self) { Statistics($0) } }
     }
 
-    /// The leaf that a view, or a view of a view, looks into.
-    private func leafName(behind source: Source) -> String {
+    /// The leaf whose memory a view shows, or a view of a view; `nil` if it is a node's.
+    private func leaf(behind source: Source) -> Leaf? {
         switch source {
-        case .leaf(let index): graph.leaves[index].name
-        case .node(let index): leafName(behind: graph.nodes[index].inputs[0])
+        case .leaf(let index): return graph.leaves[index]
+        case .node(let index):
+            let node = graph.nodes[index]
+            switch node.output.memory {
+            case .view(let slot, _), .inPlace(let slot): return leaf(behind: node.inputs[slot])
+            case .fresh: return nil
+            }
         }
     }
 
