@@ -32,33 +32,45 @@ enum NonLinear4 {
         return result
     }
 
-    /// The code of the nearest value; half-way the larger one. ggml compares distances to both neighbours, which for
-    /// these values comes to the same as comparing with the point half-way.
-    @inline(__always)
-    static func code(_ x: Float) -> UInt8 {
-        let table = values
-        var code: UInt8 = 0
-        for k in 0..<15 where !(x < Float(Int32(table[k]) + Int32(table[k + 1])) / 2) { code += 1 }
-        return code
-    }
+    /// Where the nearest value becomes the next larger one, four times over, and by how much.
+    ///
+    /// ggml compares distances to both neighbours, which for these values comes to the same as comparing with the point
+    /// half-way; there the larger one is taken.
+    struct Steps {
+        fileprivate var middles = InlineArray<15, Lanes>(repeating: Lanes())
+        fileprivate var gaps = InlineArray<15, Lanes>(repeating: Lanes())
 
-    /// The nearest value itself.
-    @inline(__always)
-    static func nearest(_ x: Lanes) -> Lanes {
-        let table = values
-        var value = Lanes(repeating: Float(table[0]))
-        for k in 0..<15 {
-            let gap = Lanes(repeating: Float(Int32(table[k + 1]) - Int32(table[k])))
-            let middle = Lanes(repeating: Float(Int32(table[k]) + Int32(table[k + 1])) / 2)
-            value += Lanes().replacing(with: gap, where: x .>= middle)
+        @inline(__always)
+        init() {
+            let table = values
+            for k in 0..<15 {
+                middles[k] = Lanes(repeating: Float(Int32(table[k]) + Int32(table[k + 1])) / 2)
+                gaps[k] = Lanes(repeating: Float(Int32(table[k + 1]) - Int32(table[k])))
+            }
         }
-        return value
+
+        /// The codes of the values nearest to `inverse` times 32 weights; that of NaN is the last one.
+        @inline(__always)
+        func codes(_ row: Span<Float>, from start: Int, inverse: Float) -> InlineArray<32, UInt8> {
+            let middles = middles.span
+            var result = InlineArray<32, UInt8>(repeating: 0)
+            for j in stride(from: 0, to: 32, by: Lanes.scalarCount) {
+                let x = inverse * row.lanes(start + j)
+                var codes = Lanes(repeating: 15)
+                for k in 0..<15 { codes -= Lanes().replacing(with: Lanes(repeating: 1), where: x .< middles[k]) }
+                let integers = nearestIntegers(codes)
+                for lane in 0..<Lanes.scalarCount { result[j + lane] = UInt8(truncatingIfNeeded: integers[lane]) }
+            }
+            return result
+        }
     }
 
-    /// The best scale of eight sub-blocks, 0 for those of nothing: fifteen scales, each corrected by least squares.
+    /// The best scale of four sub-blocks, 0 for those of nothing: fifteen scales, each corrected by least squares.
     /// Source: ggml `quantize_row_iq4_nl_impl`.
-    static func scale(_ x: Columns<32>, weights w: Columns<32>) -> Lanes {
+    static func scale(_ x: Columns<32>, weights w: Columns<32>, _ steps: Steps) -> Lanes {
         let (largest, isNothing) = largestMagnitudes(x)
+        // Spans, because the arrays would be copied for each access.
+        let (x, w, middles, gaps) = (x.span, w.span, steps.middles.span, steps.gaps.span)
         let lowest = Float(values[0])
         var scale = Lanes()
         var best = Lanes()
@@ -67,7 +79,9 @@ enum NonLinear4 {
             let inverse = turn == -8 ? 1 / (largest * -1 / lowest) : (Float(turn) + lowest) / largest
             var (sumQX, sumQQ) = (Lanes(), Lanes())
             for i in 0..<32 {
-                let value = nearest(inverse * x[i])
+                let scaled = inverse * x[i]
+                var value = Lanes(repeating: lowest)
+                for k in 0..<15 { value += Lanes().replacing(with: gaps[k], where: scaled .>= middles[k]) }
                 let weighted = w[i] * value
                 sumQX += weighted * x[i]
                 sumQQ += weighted * value
@@ -133,16 +147,15 @@ extension FormatIQ4_NL: EncodableFormat {
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         checkSizes(row, importance, output)
+        let steps = NonLinear4.Steps()
         let blocks = row.count / 32
-        for first in stride(from: 0, to: blocks, by: 8) {
+        for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
             let x = Columns<32>(row, from: 32 * first)
             let variances = x.map { $0 * $0 }.sum * (2 / 32)
             let w = NonLinear4.weights(x, importance, from: 32 * first, variances: variances)
-            let scales = NonLinear4.scale(x, weights: w)
-            for lane in 0..<min(8, blocks - first) {
-                let id = inverse(scales[lane])
-                var codes = InlineArray<32, UInt8>(repeating: 0)
-                for j in 0..<32 { codes[j] = NonLinear4.code(id * row[32 * (first + lane) + j]) }
+            let scales = NonLinear4.scale(x, weights: w, steps)
+            for lane in 0..<min(Lanes.scalarCount, blocks - first) {
+                let codes = steps.codes(row, from: 32 * (first + lane), inverse: inverse(scales[lane]))
                 output.storeBytes(
                     of: Block(d: PackedHalf(scales[lane]), codes: codes.nibbles), toByteOffset: 18 * (first + lane),
                     as: Block.self)
