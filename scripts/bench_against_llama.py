@@ -185,7 +185,7 @@ class Bench:
         if status != 0:
             sys.exit(f"{command[0]} failed with status {os.waitstatus_to_exitcode(status)}")
         size, peak = model.stat().st_size, usage.ru_maxrss * 1024
-        print(f"memory, {model.name}: {peak / 2**20:.0f} MiB resident, the file's size {(peak - size) / 2**20:+.0f} MiB")
+        print(f"memory, {model.name}: {peak / 2**20:.0f} MiB resident, {(peak - size) / 2**20:+.0f} beside the file")
         return {"model": model.name, "resident_bytes": peak, "file_bytes": size}
 
     def json(self, *arguments):
