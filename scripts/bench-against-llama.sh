@@ -26,7 +26,8 @@ if [ -z "${LLAMA_CPP_BIN:-}" ]; then
     LLAMA_CPP_BIN=$cache/build/bin
     if [ ! -x "$LLAMA_CPP_BIN/llama-bench" ] || [ ! -x "$LLAMA_CPP_BIN/llama-eval-callback" ]; then
         echo "fetching and building llama.cpp …" >&2
-        "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python -d "$cache" "$package"
+        "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
+            -d "$cache" "$package"
         rm -rf "$cache/source" && mkdir "$cache/source"
         tar -xzf "$cache"/llama_cpp_python-*.tar.gz -C "$cache/source" --strip-components=1
         PATH=$cache/venv/bin:$PATH

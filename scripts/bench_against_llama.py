@@ -18,35 +18,40 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMOLLM2 = ROOT / "downloads" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 FORMATS = ["Q4_1", "Q4_0", "Q4_K_M", "Q6_K", "Q8_0", "F16"]
+MEASUREMENTS = ["rates", "recording", "trace", "ready", "memory"]
 PROMPT = "The capital of France is"  # five tokens of SmolLM2
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2 and a random 1.24 B model in six formats)")
+    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2, and 1.24 B at random in six formats)")
     parser.add_argument("--quipu", required=True)
     parser.add_argument("--llama", required=True, help="folder with llama-bench and llama-eval-callback")
     parser.add_argument("--models", required=True, help="folder for the models made here (10 GB)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each, of which the median counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--with-8b", action="store_true", help="also the memory that an 8 B model takes (5 GB of disk)")
-    parser.add_argument("--only-rates", action="store_true", help="leave out recording, traces and loading")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="leave out the rest")
     parser.add_argument("--output", help="write the results as JSON")
     bench = Bench(parser.parse_args())
 
     models = [pathlib.Path(m) for m in bench.options.model]
-    results = {"threads": bench.options.threads, "rounds": bench.options.rounds, "rates": []}
-    for model in models or bench.made_models():
-        results["rates"].append(bench.rates(model))
-        bench.show(results["rates"][-1], is_first=len(results["rates"]) == 1)
-    if not models and not bench.options.only_rates:
-        results["recording"] = bench.recording(SMOLLM2)
-        results["five_tokens"] = bench.five_tokens(SMOLLM2)
-        results["ready_ms"] = bench.ready(SMOLLM2)
-        results["memory"] = [bench.memory(SMOLLM2), bench.memory(bench.random_model("Q4_K_M"))]
-    if bench.options.with_8b:
-        results.setdefault("memory", []).append(bench.memory(bench.made("8b", "llama8b-q4_k_m.gguf")))
-        print(results["memory"][-1])
+    wanted = [bench.options.only] if bench.options.only else ["rates"] if models else MEASUREMENTS
+    if not models and not SMOLLM2.exists():
+        subprocess.run([sys.executable, ROOT / "scripts" / "fetch_smollm2.py"], check=True)
+    results = {"threads": bench.options.threads, "rounds": bench.options.rounds}
+    if "rates" in wanted:
+        results["rates"] = bench.all_rates(models or bench.made_models())
+    model = models[0] if models else SMOLLM2
+    if "recording" in wanted:
+        results["recording"] = bench.recording(model)
+    if "trace" in wanted:
+        results["trace"] = bench.trace(model)
+    if "ready" in wanted:
+        results["ready_ms"] = bench.ready(model)
+    if "memory" in wanted:
+        large = [bench.made("8b", "llama8b-q4_k_m.gguf")] if bench.options.with_8b else []
+        results["memory"] = [bench.memory(m) for m in models or [SMOLLM2, bench.random_model("Q4_K_M"), *large]]
     if bench.options.output:
         pathlib.Path(bench.options.output).write_text(json.dumps(results, indent=2) + "\n")
 
@@ -61,8 +66,6 @@ class Bench:
 
     def made_models(self):
         """SmolLM2 and the random model in each format, made when it is its turn."""
-        if not SMOLLM2.exists():
-            subprocess.run([sys.executable, ROOT / "scripts" / "fetch_smollm2.py"], check=True)
         yield SMOLLM2
         for format in FORMATS:
             yield self.random_model(format)
@@ -85,6 +88,20 @@ class Bench:
 
     # measurements
 
+    def all_rates(self, models):
+        """A line a model, printed when it is done."""
+        print(f"{'tokens a second':28}{'prompt':>8}{'llama':>8}{'ratio':>7}{'decode':>9}{'llama':>8}{'ratio':>7}"
+              f"{'GB/s':>7}{'of memory':>11}")
+        results = []
+        for model in models:
+            result = self.rates(model)
+            prompt, decode = result["prompt"], result["decode"]
+            print(f"{result['model'][:27]:28}{prompt['quipu']:8.1f}{prompt['llama']:8.1f}{prompt['ratio']:7.2f}"
+                  f"{decode['quipu']:9.1f}{decode['llama']:8.1f}{decode['ratio']:7.2f}"
+                  f"{decode['bytes_per_second'] / 1e9:7.1f}{decode['of_memory']:11.0%}", flush=True)
+            results.append(result)
+        return results
+
     def rates(self, model):
         """Prompt and decode of both programs in turns."""
         runs = {"prompt": {"quipu": [], "llama": []}, "decode": {"quipu": [], "llama": []}}
@@ -96,12 +113,13 @@ class Bench:
                 runs[phase]["llama"].append(theirs[phase])
             bandwidth.append(ours["memory_bandwidth"])
             weights = ours["decode"]["weight_bytes"]
-        result = {"model": model.name, "memory_bandwidth": max(bandwidth)}
+        memory = statistics.median(bandwidth)
+        result = {"model": model.name, "memory_bandwidth": memory}
         for phase, sides in runs.items():
             medians = {side: statistics.median(values) for side, values in sides.items()}
             result[phase] = {**medians, "ratio": medians["quipu"] / medians["llama"], "runs": sides}
         result["decode"]["bytes_per_second"] = weights * result["decode"]["quipu"]
-        result["decode"]["of_memory"] = result["decode"]["bytes_per_second"] / max(bandwidth)
+        result["decode"]["of_memory"] = result["decode"]["bytes_per_second"] / memory
         return result
 
     def quipu_bench(self, model):
@@ -121,7 +139,7 @@ class Bench:
                 rates[capture].append(self.traced(model, capture)["tokens_per_second"])
         medians = {capture: statistics.median(values) for capture, values in rates.items()}
         cost = {capture: medians["none"] / medians[capture] - 1 for capture in ("stats", "all")}
-        print(f"\nrecording, {model.name}: none {medians['none']:.1f} tokens/s, "
+        print(f"recording, {model.name}: none {medians['none']:.1f} tokens/s, "
               + ", ".join(f"{capture} {medians[capture]:.1f} (+{cost[capture]:.0%} time)" for capture in cost))
         return {"tokens_per_second": medians, "cost": cost, "runs": rates}
 
@@ -131,7 +149,7 @@ class Bench:
                 "trace", model, "--prompt", PROMPT, "--generate", 65, "--ignore-eos", "--capture", capture,
                 "--output", os.path.join(folder, "t.db"))
 
-    def five_tokens(self, model):
+    def trace(self, model):
         """Seconds from the start of the process to its end: a whole trace, every value kept, against printing six."""
         callback = [os.path.join(self.options.llama, "llama-eval-callback"), "-m", model, "-p", PROMPT]
         callback += ["-t", self.options.threads, "-fa", "off", "--no-warmup"]
@@ -151,9 +169,10 @@ class Bench:
 
     def ready(self, model):
         """Milliseconds from opening the file until a pass could start."""
-        ready = [self.json("bench", model, "-p", 1, "-n", 1, "-r", 1)["ready_ns"] / 1e6 for _ in range(self.options.rounds)]
-        print(f"ready in {statistics.median(ready):.0f} ms ({model.name})")
-        return statistics.median(ready)
+        runs = [self.json("bench", model, "-p", 1, "-n", 1, "-r", 1)["ready_ns"] for _ in range(self.options.rounds)]
+        ready = statistics.median(runs) / 1e6
+        print(f"ready in {ready:.0f} ms ({model.name})")
+        return ready
 
     def memory(self, model):
         """Resident bytes at their peak in a short run that keeps every value of a token."""
@@ -166,22 +185,11 @@ class Bench:
         if status != 0:
             sys.exit(f"{command[0]} failed with status {os.waitstatus_to_exitcode(status)}")
         size, peak = model.stat().st_size, usage.ru_maxrss * 1024
-        print(f"memory, {model.name}: {peak / 2**20:.0f} MiB resident, {(peak - size) / 2**20:+.0f} MiB to the file's size")
+        print(f"memory, {model.name}: {peak / 2**20:.0f} MiB resident, {(peak - size) / 2**20:+.0f} beside the file")
         return {"model": model.name, "resident_bytes": peak, "file_bytes": size}
 
     def json(self, *arguments):
         return json.loads(run([self.quipu, *arguments, "--threads", self.options.threads, "--json"]))
-
-    # results
-
-    def show(self, result, is_first):
-        if is_first:
-            print(f"{'tokens a second':28}{'prompt':>8}{'llama':>8}{'ratio':>7}{'decode':>9}{'llama':>8}{'ratio':>7}"
-                  f"{'GB/s':>7}{'of memory':>11}")
-        prompt, decode = result["prompt"], result["decode"]
-        print(f"{result['model'][:27]:28}{prompt['quipu']:8.1f}{prompt['llama']:8.1f}{prompt['ratio']:7.2f}"
-              f"{decode['quipu']:9.1f}{decode['llama']:8.1f}{decode['ratio']:7.2f}"
-              f"{decode['bytes_per_second'] / 1e9:7.1f}{decode['of_memory']:11.0%}", flush=True)
 
 
 def run(command):
