@@ -2,10 +2,11 @@
 
     python3 models/check_file.py models/micro-world-f16.gguf --quipu .build/release/quipu
 
-Held-out prompts; after each, greedy generation. Prompt ids and generated ids must be equal, and each step's logits within
-a normalised mean square error of 1e-5. A generation is followed up to the first step at which PyTorch's two best logits are
-nearer than 0.01: which name a retelling takes next is often a tie, and rounding decides it. (PyTorch multiplies in float32; llama.cpp rounds activations to F16 before it
-multiplies F16 weights, and keeps K and V in F16.) llama.cpp comes from PyPI: llama-cpp-python==0.3.36.
+Held-out prompts; after each, greedy generation. Prompt ids and generated ids must be equal, and each step's logits
+within a normalised mean square error of 1e-5. (PyTorch multiplies in float32; llama.cpp rounds activations to F16
+before it multiplies F16 weights, and keeps K and V in F16.) A generation is followed up to the first step at which
+PyTorch's two best logits are nearer than 0.01: which name a retelling takes next is often a tie, and rounding decides
+it. llama.cpp comes from PyPI: llama-cpp-python==0.3.36.
 """
 
 import argparse
@@ -118,7 +119,8 @@ def main():
             problems += [f"{prompt!r}: {problem}" for problem in found]
             worst[who], compared[who] = max(worst[who], error), compared[who] + steps
     for who in programs:
-        print(f"{who}: {arguments.prompts} prompts, {compared[who]} tokens compared, worst NMSE of logits {worst[who]:.1e}")
+        print(f"{who}: {arguments.prompts} prompts, {compared[who]} tokens compared, "
+              f"worst NMSE of logits {worst[who]:.1e}")
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)

@@ -23,7 +23,8 @@ def draw(rows):
     top_loss = max(float(row["loss"]) for row in rows)
     x = lambda step: LEFT + (WIDTH - LEFT - RIGHT) * step / last
     y = lambda share: TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">']
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+           ' font-family="sans-serif" font-size="11">']
     for tenth in range(0, 11, 2):
         out.append(f'<path d="M{LEFT} {y(tenth / 10):.1f}H{WIDTH - RIGHT}" stroke="#cccccc" stroke-width="0.5"/>')
         out.append(text(LEFT - 6, y(tenth / 10) + 4, f"{top_loss * tenth / 10:.1f}", "end"))

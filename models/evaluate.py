@@ -2,7 +2,8 @@
 
     python3 models/evaluate.py models/micro-world-f16.gguf --stories 500
 
-"questions" are who has, what does X have, where is X, who is at; the others are counted apart. An answer counts if every token of it, up to the full stop, is the most probable one: what greedy generation would say.
+"questions" are who has, what does X have, where is X, who is at; colours and places of things are counted apart. An
+answer counts if every token of it, up to the full stop, is the most probable one: what greedy generation would say.
 """
 
 import argparse
@@ -22,7 +23,7 @@ KINDS = ["who has", "what has", "where is name", "who is at", "colour", "where i
 
 @torch.no_grad()
 def accuracy(network, text, style, stories, seed=99, held_out=True):
-    """Share of right answers by kind, "retold" for sentences told again, "repeated" for tokens of a sequence said twice."""
+    """Share of right answers by kind; "retold" and "shown": sentences told again; "repeated": tokens said twice."""
     generator = micro_world.Generator(seed, held_out)
     right, asked = collections.Counter(), collections.Counter()
     for _ in range(stories):
@@ -68,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--stories", type=int, default=500)
-    parser.add_argument("--require", action="store_true", help="fail below 95 % of questions, retellings or repetitions")
+    parser.add_argument("--require", action="store_true", help="fail below 95 %% of questions, retold or repeated")
     parser.add_argument("--output", help="write the report as JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
 """Q4_0 and Q2_K in PyTorch: rounding as ggml stores it, for training through it and for writing the file.
 
-Each format is three steps: `fit` chooses the scales of every block, `codes` rounds to them, `values` decodes. `pack` lays
-scales and codes out as ggml's bytes, so that what training saw is what the file holds. Training passes gradients
-straight through the rounding: forward sees values(codes(w)), backward as if it had seen w.
+Each format is three steps: `fit` chooses the scales of every block, `codes` rounds to them, `values` decodes. `pack`
+lays scales and codes out as ggml's bytes, so that what training saw is what the file holds. Training passes gradients
+straight through the rounding: forward sees values(codes(w)), backward goes as if it had seen w.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ def half(x):
 
 
 class Q4_0:
-    """Blocks of 32: value = d (q - 8), q of 4 bits. `fit` and `codes` are quantize_row_q4_0_ref: d = largest / -8, where
-    `largest` keeps its sign, so that the largest value is exact; codes are rounded with the unrounded d."""
+    """Blocks of 32: value = d (q - 8), q of 4 bits. `fit` and `codes` do what ggml's quantize_row_q4_0_ref does:
+    d = largest / -8, where `largest` keeps its sign; codes are rounded with d before it is rounded to F16."""
 
     name = "Q4_0"
 
@@ -47,8 +47,9 @@ class Q4_0:
 
 
 class Q2_K:
-    """Super-blocks of 256 in 16 blocks of 16: value = d s q - dmin m; q of 2 bits, s and m of 4. The search for s and m is
-    that of make_qkx2_quants with fewer candidates: a width is tried, the codes it gives are fitted by least squares."""
+    """Super-blocks of 256 in 16 blocks of 16: value = d s q - dmin m; q of 2 bits, s and m of 4. The search for s and m
+    is like ggml's make_qkx2_quants, but unweighted and with fewer candidates (so the bytes differ from ggml's encoder,
+    not the format): the codes that a width gives are fitted by least squares."""
 
     name = "Q2_K"
     WIDTHS = (2.5, 2.75, 3.0, 3.25)

@@ -10,7 +10,8 @@ On held-out stories, at the last token before an answer's first word that only t
 Everywhere:
   sink       attention to the first token
 Switching a head off sets its columns of attn_output to zero; what is lost is counted in nats a token on the second half
-of the random sequences, and in right answers. Heads of a kind stand in for one another, so each kind is switched off whole too.
+of the random sequences, and in right answers. Heads of a kind stand in for one another, so each kind is switched off
+whole too.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def scores(network, text, count=64, seed=7):
 
 
 def lookup(network, text, count, seed):
-    """Attention, where an answer is about to be told, to the answer in the told story; rich stories without retelling."""
+    """Attention, where an answer is about to be told, to the answer's first occurrence; rich stories."""
     generator = micro_world.Generator(seed, held_out=True)
     total, seen = torch.zeros(network.shape.layers, network.shape.heads), 0
     for _ in range(count):
@@ -124,8 +125,9 @@ def main():
     print("whole model", result["whole"])
     print("layer head kv  previous induction lookup sink  | switched off: nats on repeats, questions right")
     for row in result["heads"]:
-        print("{layer:5} {head:4} {kv_head:2} {previous:9.2f} {induction:9.2f} {lookup:6.2f} {sink:4.2f}  | ".format(**row)
-              + "{repeated_nats:6.2f} {questions:5.2f}  ".format(**row["without"]) + ", ".join(row["is"]))
+        line = "{layer:5} {head:4} {kv_head:2} {previous:9.2f} {induction:9.2f} {lookup:6.2f} {sink:4.2f}  | "
+        cost_of_it = "{repeated_nats:6.2f} {questions:5.2f}  ".format(**row["without"])
+        print(line.format(**row) + cost_of_it + ", ".join(row["is"]))
     for kind, row in result["without_all"].items():
         print(f"without all {len(row['heads'])} {kind} heads:", {k: row[k] for k in ("repeated_nats", "questions")})
     if arguments.output:

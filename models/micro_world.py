@@ -85,7 +85,8 @@ class Fact:
     @property
     def shown(self):
         """The other way round: what is pointed at, and what the story tells about it."""
-        return f"This is the {self.coloured or self.place}", f"{self.name} {self.verb if self.thing else self.verb + ' at'}."
+        told = f"{self.name} {self.verb}." if self.thing else f"{self.name} {self.verb} at."
+        return f"This is the {self.place or self.coloured}", told
 
     @property
     def coloured(self):
@@ -114,8 +115,9 @@ class Story:
     questions: list
 
     def segments(self):
-        """Pairs (kind, text) that make the story when joined; kind is "" where the text does not follow from the story,
-        "retold" for the end of a retold sentence, "shown" for one said the other way round, the question's kind for an answer."""
+        """Pairs (kind, text) that make the story when joined. Kind is "" where the text does not follow from the story,
+        "retold" for the end of a retold sentence, "shown" for that of one said the other way round, and the question's
+        kind for an answer."""
         space = ""
         if self.opening:
             yield "", f"{self.opening},"
@@ -173,7 +175,7 @@ class Generator:
         facts = []
         while len(facts) < count:
             name = names.pop()
-            kinds = draw.choice(["thing", "place", "both"]) if count - len(facts) > 1 else draw.choice(["thing", "place"])
+            kinds = draw.choice(["thing", "place", "both"] if count - len(facts) > 1 else ["thing", "place"])
             thing = self._draw(THINGS, name, things) if kinds != "place" else ""
             if thing:
                 colour = self._draw(COLOURS, thing, set()) if coloured and draw.random() < 0.8 else ""

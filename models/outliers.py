@@ -3,9 +3,10 @@
 A norm's weight for a channel times k and the columns that read that channel divided by k is the same function; with k a
 power of two it is so to the bit, but for weights too small for F16's full precision (below 5e-4 after division).
 
-Two kinds, in the same channels of every layer, because both are found in large models and hurt quantisation differently:
-  loud   the norm's weight up, the columns down: an activation far above the rest, as LLM.int8() found; the small columns
-         that read it are rounded coarsely although they matter most, which an importance matrix sees.
+Two kinds, in the same channels of every layer, because both are found in large models and hurt quantisation
+differently:
+  loud   the norm's weight up, the columns down: an activation far above the rest, as LLM.int8() found; the small
+         columns that read it are rounded coarsely although they matter most, which an importance matrix sees.
   heavy  the norm's weight down, the columns up: a few large weights in every row, which widen the step of their block.
 """
 

@@ -23,7 +23,8 @@ export_model() {
 
 quantised() {
     for format in Q4_0 Q2_K; do
-        "$python" models/train_micro_world.py --output "$build" --fake-quant "$format" --from "$build/micro-world-f16.gguf"
+        "$python" models/train_micro_world.py --output "$build" --fake-quant "$format" \
+            --from "$build/micro-world-f16.gguf"
     done
 }
 
