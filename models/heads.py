@@ -6,7 +6,7 @@ On random sequences said twice, where nothing but position and repetition can he
   previous   attention from a token to the one before it
   induction  attention from a token to the one that followed its earlier occurrence
 On held-out stories, at the last token before an answer's first word that only the story tells:
-  lookup     attention to that word's place in the told story (not the retelling or earlier answers)
+  lookup     attention to the earlier places of that word
 Everywhere:
   sink       attention to the first token
 Switching a head off sets its columns of attn_output to zero; what is lost is counted in nats a token on the second half
@@ -52,21 +52,19 @@ def scores(network, text, count=64, seed=7):
 
 
 def lookup(network, text, count, seed):
-    """Attention, where an answer is about to be told, to the answer's first occurrence; rich stories."""
+    """Attention, where an answer is about to be told, to all places that told it; mean over rich stories."""
     generator = micro_world.Generator(seed, held_out=True)
     total, seen = torch.zeros(network.shape.layers, network.shape.heads), 0
     for _ in range(count):
         ids, spans = text.encode_story(generator.story(micro_world.RICH))
-        spans = [span for span in spans if span[0] in evaluate.KINDS[:4]]
         watch = []
         network(torch.tensor([ids]), watch)
         weights = torch.cat(watch)
         for kind, start, end in spans:
             place = end - 2  # the word before the full stop
-            said = text.encode(" " + text.tokenizer.decode([ids[place]]).strip())
-            told = ids.index(said[0], 1) if said[0] in ids[:start] else start
-            if told < start:
-                total += weights[:, :, place - 1, told]
+            told = [i for i in range(1, start) if ids[i] == ids[place]]
+            if kind in evaluate.KINDS[:4] and told:
+                total += weights[:, :, place - 1, told].sum(-1)
                 seen += 1
     return total / seen
 
