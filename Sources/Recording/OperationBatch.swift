@@ -88,7 +88,9 @@ struct OperationWriting: Sendable {
             }
             return news
         }
-        if case .view(let slot, _) = node.output.memory, let cache = leaf(behind: node.inputs[slot]), cache.role == .cache {
+        if case .view(let slot, _) = node.output.memory, let cache = leaf(behind: node.inputs[slot]),
+            cache.role == .cache
+        {
             // Cells that no pass has filled yet are no data, and all others are what was written, whether the view is
             // of the whole cache or of the positions that are attended to.
             let written = known.written[cache.name] ?? Statistics([])

@@ -67,7 +67,8 @@ struct QuantBlockRow: TraceRow {
     static let insertion = Insertion(
         into: "quant_block",
         columns: [
-            "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse", "max_abs",
+            "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse",
+            "max_abs",
             "zero_exact", "saturated", "codes_used",
         ])
 

@@ -58,7 +58,8 @@ struct QuantErrorRow: TraceRow {
     static let insertion = Insertion(
         into: "quant_error",
         columns: [
-            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse", "sqnr_db",
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
             "cosine", "ref_mean_square",
         ])
 

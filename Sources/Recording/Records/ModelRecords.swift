@@ -41,7 +41,8 @@ struct WeightRow: TraceRow {
     static let insertion = Insertion(
         into: "weight",
         columns: [
-            "id", "model_id", "name", "layer", "role", "type", "ne0", "ne1", "ne2", "ne3", "file_offset", "n_bytes", "bpw",
+            "id", "model_id", "name", "layer", "role", "type", "ne0", "ne1", "ne2", "ne3", "file_offset", "n_bytes",
+            "bpw",
             "part",
         ])
 

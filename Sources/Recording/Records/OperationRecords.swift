@@ -9,7 +9,8 @@ struct OperationRow: TraceRow {
     static let insertion = Insertion(
         into: "op",
         columns: [
-            "id", "pass_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "ns", "flops",
+            "id", "pass_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "ns",
+            "flops",
             "bytes_read", "bytes_written", "n", "sum", "min", "max", "mean", "rms", "std", "zeros", "nan", "inf",
         ])
 
@@ -88,7 +89,8 @@ struct AttentionHeadRow: TraceRow {
     static let insertion = Insertion(
         into: "attention_head",
         columns: [
-            "op_id", "layer", "head", "kv_head", "position", "entropy_bits", "top_position", "top_weight", "sink_weight",
+            "op_id", "layer", "head", "kv_head", "position", "entropy_bits", "top_position", "top_weight",
+            "sink_weight",
         ])
 
     let operationID: Int

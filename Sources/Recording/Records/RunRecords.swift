@@ -6,7 +6,8 @@ struct RunRow: TraceRow {
     static let insertion = Insertion(
         into: "run",
         columns: [
-            "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture", "complete",
+            "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
+            "complete",
             "sampling",
         ])
 
@@ -78,7 +79,8 @@ struct KVCacheRow: TraceRow {
 /// A top candidate for the next token.
 struct LogitRow: TraceRow {
     static let insertion = Insertion(
-        into: "logit", columns: ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"])
+        into: "logit",
+        columns: ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"])
 
     let passID: Int
     let position: Int
@@ -86,6 +88,8 @@ struct LogitRow: TraceRow {
     let candidate: Candidate
 
     func bind(to row: RowBinder) {
-        row.bind(passID, position, nil as Int?, rank, candidate.token, candidate.piece, candidate.logit, candidate.probability)
+        row.bind(
+            passID, position, nil as Int?, rank, candidate.token, candidate.piece, candidate.logit,
+            candidate.probability)
     }
 }
