@@ -5,8 +5,9 @@ extension InstructionSet {
     /// Whether this build has kernels for the set and this processor runs them.
     public var isAvailable: Bool { kernels.map { quipu_can_run($0) } ?? true }
 
-    /// The fastest set that this processor runs.
-    public static let best: InstructionSet = [.avx512, .avx2, .neon].first(where: \.isAvailable) ?? .portable
+    /// The fastest set that this processor runs. Where there is none of its own, that is the reference: what Swift's
+    /// vectors make of it is faster than plain C.
+    public static let best: InstructionSet = [.avx512, .avx2, .neon].first(where: \.isAvailable) ?? .reference
 
     /// The set's kernels for rows of floats, for `Operations`; `nil` if it has none.
     package var rowKernels: quipu_row_kernels? { kernels.flatMap { quipu_row_kernels_of($0)?.pointee } }
