@@ -65,19 +65,39 @@ enum NonLinear4 {
         for turn in -8...7 {
             // The first turn starts from the other side: the largest value becomes the positive end.
             let inverse = turn == -8 ? 1 / (largest * -1 / lowest) : (Float(turn) + lowest) / largest
-            var (sumQX, sumQQ) = (Lanes(), Lanes())
-            for i in 0..<32 {
-                let value = nearest(inverse * x[i])
-                let weighted = w[i] * value
-                sumQX += weighted * x[i]
-                sumQQ += weighted * value
-            }
+            let (sumQX, sumQQ) = sums(x, weights: w, inverse: inverse)
             var isBetter = sumQQ .> Lanes()
             if turn > -8 { isBetter = isBetter .& (sumQX * sumQX .> best * sumQQ) }
             scale.replace(with: sumQX / sumQQ, where: isBetter)
             best.replace(with: scale * sumQX, where: isBetter)
         }
         return scale.replacing(with: Lanes(), where: isNothing)
+    }
+
+    /// The weighted sums of value * x and of value^2, values being the nearest ones of `inverse * x`.
+    @inline(__always)
+    private static func sums(
+        _ x: Columns<32>, weights w: Columns<32>, inverse: Lanes
+    ) -> (qx: Lanes, qq: Lanes) {
+        var (sumQX, sumQQ) = (Lanes(), Lanes())
+        for i in 0..<32 {
+            let value = nearest(inverse * x[i])
+            let weighted = w[i] * value
+            sumQX += weighted * x[i]
+            sumQQ += weighted * value
+        }
+        return (sumQX, sumQQ)
+    }
+
+    /// One try without a search: the largest value becomes the negative end, and the least squares scale for the codes
+    /// that this gives. 0 for sub-blocks of nothing.
+    static func singleScale(_ x: Columns<32>, weights w: Columns<32>) -> (scale: Lanes, inverse: Lanes) {
+        let (largest, isNothing) = largestMagnitudes(x)
+        let inverse = 1 / (largest / Float(values[0]))
+        let (sumQX, sumQQ) = sums(x, weights: w, inverse: inverse)
+        let scale = Lanes().replacing(with: sumQX / sumQQ, where: sumQQ .> Lanes())
+        let none = Lanes()
+        return (scale.replacing(with: none, where: isNothing), inverse.replacing(with: none, where: isNothing))
     }
 
     /// What errors weigh: x^2, or `importance * sqrt(variance + x^2)`.
@@ -126,27 +146,55 @@ public struct FormatIQ4_NL: BlockFormat {
 }
 
 /// Quantisation: a search for d; an error weighs x^2, or with importance `importance * sqrt(twice the mean of the
-/// block's squares + x^2)`. Source: ggml `quantize_iq4_nl`. (`quantize_row_iq4_nl_ref`, which makes KV caches, tries
-/// only one scale.)
+/// block's squares + x^2)`. Source: ggml `quantize_iq4_nl`.
 extension FormatIQ4_NL: EncodableFormat {
     public var importance: ImportanceUse { .optional }
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         checkSizes(row, importance, output)
         let blocks = row.count / 32
-        for first in stride(from: 0, to: blocks, by: 8) {
+        for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
             let x = Columns<32>(row, from: 32 * first)
             let variances = x.map { $0 * $0 }.sum * (2 / 32)
             let w = NonLinear4.weights(x, importance, from: 32 * first, variances: variances)
             let scales = NonLinear4.scale(x, weights: w)
-            for lane in 0..<min(8, blocks - first) {
-                let id = inverse(scales[lane])
-                var codes = InlineArray<32, UInt8>(repeating: 0)
-                for j in 0..<32 { codes[j] = NonLinear4.code(id * row[32 * (first + lane) + j]) }
-                output.storeBytes(
-                    of: Block(d: PackedHalf(scales[lane]), codes: codes.nibbles), toByteOffset: 18 * (first + lane),
-                    as: Block.self)
+            for lane in 0..<min(Lanes.scalarCount, blocks - first) {
+                let scale = scales[lane]
+                store(first + lane, of: row, scale: scale, inverse: inverse(scale), into: &output)
             }
         }
+    }
+}
+
+extension FormatIQ4_NL {
+    /// Quantises one row as ggml's reference does, with which KV caches are made: one try instead of a search.
+    ///
+    /// Codes are those of the first try and d is the least squares scale for them, so that bytes differ from `encode`'s. In
+    /// a block of zeros d is 0 and codes are those of zero; ggml leaves there what its memory happens to hold.
+    /// Source: ggml `quantize_row_iq4_nl_ref`.
+    ///
+    /// - Parameters:
+    ///   - row: the weights; `row.count` is a multiple of 32.
+    ///   - output: exactly the blocks of the row.
+    public func encodeReference(_ row: Span<Float>, into output: inout MutableRawSpan) {
+        checkSizes(row, nil, output)
+        let blocks = row.count / 32
+        for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
+            let x = Columns<32>(row, from: 32 * first)
+            let found = NonLinear4.singleScale(x, weights: x.map { $0 * $0 })
+            for lane in 0..<min(Lanes.scalarCount, blocks - first) {
+                store(first + lane, of: row, scale: found.scale[lane], inverse: found.inverse[lane], into: &output)
+            }
+        }
+    }
+
+    /// Writes a block with the codes nearest to `inverse * x`.
+    private func store(
+        _ block: Int, of row: Span<Float>, scale: Float, inverse: Float, into output: inout MutableRawSpan
+    ) {
+        var codes = InlineArray<32, UInt8>(repeating: 0)
+        for j in 0..<32 { codes[j] = NonLinear4.code(inverse * row[32 * block + j]) }
+        output.storeBytes(
+            of: Block(d: PackedHalf(scale), codes: codes.nibbles), toByteOffset: 18 * block, as: Block.self)
     }
 }
