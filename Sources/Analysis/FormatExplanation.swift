@@ -172,10 +172,10 @@ extension FormatExplanation.Claim {
         guard type == .q2_K else { return nil }
         let example = Example(SampleWeights.bell(type.blockElements), as: type)
         let largest = example.weights.indices.max { example.weights[$0].magnitude < example.weights[$1].magnitude }!
-        let code = example.block.elements[largest].code
+        let code = example.block.elements[largest].stored
         func bits(_ integer: StoredInteger?) -> Int { integer?.parts.reduce(0) { $0 + $1.width } ?? 0 }
-        let widths = Set(example.block.elements.map { bits($0.code) }).sorted()
-        let codeBits = example.block.elements.reduce(0) { $0 + bits($1.code) }
+        let widths = Set(example.block.elements.map { bits($0.stored) }).sorted()
+        let codeBits = example.block.elements.reduce(0) { $0 + bits($1.stored) }
         let scaleBits = example.block.subBlocks.reduce(0) { $0 + bits($1.scaleCode) }
         let minimumBits = example.block.subBlocks.reduce(0) { $0 + bits($1.minimumCode) }
         let rest = 8 * type.blockBytes - codeBits - scaleBits - minimumBits

@@ -108,7 +108,7 @@ extension WeightBlock {
         return QuantBlockRecord(
             weight: tensor.name, row: row, block: block, fileOffset: fileOffset, scale: scales.scale,
             minimum: scales.minimum, subScales: hasSubBlocks ? scales.subScales : [],
-            subMinima: hasSubBlocks ? scales.subMinima : [], codes: description.elements.map(\.code.code),
+            subMinima: hasSubBlocks ? scales.subMinima : [], codes: description.elements.map(\.code),
             mse: errors.map { $0.reduce(0) { $0 + $1 * $1 } / Double($0.count) },
             maximum: errors.map { $0.reduce(0) { max($0, $1.magnitude) } },
             isZeroExact: !description.zeroExact.contains(false), saturated: description.saturated.count,

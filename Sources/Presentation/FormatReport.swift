@@ -66,7 +66,7 @@ public struct FormatReport: Report {
         let largest = made.weights.indices.max { made.weights[$0].magnitude < made.weights[$1].magnitude }!
         example = Example(
             weights: made.weights, bytesHex: made.block.bytes.map(\.hex).joined(), scale: made.block.scales.scale,
-            min: made.block.scales.minimum, codes: made.block.elements.map(\.code.code),
+            min: made.block.scales.minimum, codes: made.block.elements.map(\.code),
             values: made.block.elements.map(\.value), maxAbs: made.maximumError, element: largest,
             steps: made.block.steps(of: largest))
         claims = explanation.claims.map { claim in
@@ -83,7 +83,7 @@ public struct FormatReport: Report {
         var lines = [style.bold(type) + "  \(weights) in \(Numbers.count(blockBytes, "byte"))", ""]
         lines += picture(style) + [""] + bits(style)
         lines += ["", style.bold("Formula"), "", "  " + style.accent(formula)]
-        if block.isQuantised { lines.append("  " + words(style)) }
+        if block.isQuantised { lines += letters.flatMap { paragraph($0, style) } }
         lines += ["", style.bold("Products"), ""] + paragraph(products, style, indent: "")
         lines += [""] + exampleLines(style)
         if !claims.isEmpty { lines += ["", style.bold("What is often said")] }
@@ -94,10 +94,14 @@ public struct FormatReport: Report {
         return lines.joined(separator: "\n")
     }
 
-    private func words(_ style: Style) -> String {
-        "q is the code, \(block.codes.lowerBound) to \(block.codes.upperBound)"
-            + (block.subBlocks.count > 1
-                ? "; \(block.subBlocks.count) sub-blocks of \(block.subBlocks[0].elements.count)" : "")
+    /// What the letters of the formula stand for, and how many weights share a scale.
+    private var letters: [String] {
+        let (book, subs) = (block.book, block.subBlocks)
+        let codes = book.table.map { "0 to \($0.count - 1)" } ?? "\(book.ends.lowest) to \(book.ends.highest)"
+        return [
+            block.points.isEmpty ? "q is the code, \(codes)" : nil, block.legend,
+            subs.count > 1 ? "\(subs.count) sub-blocks of \(subs[0].elements.count) weights" : nil,
+        ].compactMap { $0 }
     }
 
     private var products: String {

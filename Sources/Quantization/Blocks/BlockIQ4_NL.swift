@@ -198,3 +198,21 @@ extension FormatIQ4_NL {
             of: Block(d: PackedHalf(scale), codes: codes.nibbles), toByteOffset: 18 * block, as: Block.self)
     }
 }
+
+extension FormatIQ4_NL: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = T[q] * d", table: (0..<16).map { Int(NonLinear4.values[$0]) },
+                code: .init { j in
+                    [BitField(2 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
+    }
+}
