@@ -128,7 +128,7 @@ private struct TensorScan: Sendable {
     private let tensor: TensorInfo
     private let values: Tensor
     private let format: any DescribableFormat
-    private let factors: ClosedRange<Int>
+    private let book: CodeBook
     private let reference: (values: Tensor, format: any BlockFormat)?
 
     private var perRow: Int { tensor.shape.ne0 / tensor.type.blockElements }
@@ -137,7 +137,7 @@ private struct TensorScan: Sendable {
         self.tensor = tensor
         values = file.values(of: tensor)
         format = BlockFormats.describableFormat(for: tensor.type)!
-        factors = format.describe([UInt8](repeating: 0, count: tensor.type.blockBytes).span.bytes).factors
+        book = format.describe([UInt8](repeating: 0, count: tensor.type.blockBytes).span.bytes).book
         self.reference = try reference.map { reference in
             let other = try reference.counterpart(of: tensor, in: file.path)
             guard let format = BlockFormats.format(for: other.type) else {
@@ -189,7 +189,7 @@ private struct TensorScan: Sendable {
                 let start = values.offset + (row * perRow + block) * bytes
                 let scales = values.source.withBytes(in: start..<start + bytes, format.scales)
                 let range = length * block..<length * (block + 1)
-                tally.add(scales, isDead: !decoded[range].contains { $0 != 0 }, factors: factors)
+                tally.add(scales, isDead: !decoded[range].contains { $0 != 0 }, book: book)
                 let scale = scales.subScales.reduce(0) { max($0, $1.magnitude) }
                 var measure = scale
                 if reference != nil {
@@ -219,10 +219,10 @@ private struct TensorScan: Sendable {
 }
 
 extension BlockAudit.Tally {
-    fileprivate mutating func add(_ block: BlockScales, isDead: Bool, factors: ClosedRange<Int>) {
+    fileprivate mutating func add(_ block: BlockScales, isDead: Bool, book: CodeBook) {
         blocks += 1
         if isDead { dead += 1 }
-        if !block.subScales.indices.allSatisfy({ block.isZeroExact(sub: $0, factors: factors) }) { zeroNotExact += 1 }
+        if !block.subScales.indices.allSatisfy({ block.isZeroExact(sub: $0, book: book) }) { zeroNotExact += 1 }
         if !(block.subScales.allSatisfy(\.isFinite) && block.subMinima.allSatisfy(\.isFinite)) { broken += 1 }
         for scale in block.subScales { scales.add(scale) }
         if !block.subMinima.isEmpty, minima == nil { minima = Distribution() }

@@ -12,6 +12,14 @@ public struct BlockReport: Report {
         let meaning: String
     }
 
+    /// Eight weights of a format with a grid.
+    struct Point: Encodable {
+        let first: Int
+        let indices: [Int]
+        let values: [Int]
+        let shift: Double
+    }
+
     let file: String
     let tensor: String
     let type: String
@@ -28,7 +36,9 @@ public struct BlockReport: Report {
     /// Effective, in the order of the sub-blocks; empty for formats without.
     let subScales: [Float]
     let subMins: [Float]
+    /// Of formats with a grid, the values of its points with their signs.
     let codes: [Int]
+    let points: [Point]
     let values: [Float]
     let zeroExact: Bool
     /// Sub-blocks, or the block, in which no code stands for zero.
@@ -45,7 +55,8 @@ public struct BlockReport: Report {
 
     private enum CodingKeys: CodingKey {
         case file, tensor, type, shape, row, block, firstColumn, fileOffset, bytesHex, fields, formula, scale, min
-        case subScales, subMins, codes, values, zeroExact, zeroNotExact, saturated, codesUsed, codesPossible, reference
+        case subScales, subMins, codes, points, values, zeroExact, zeroNotExact, saturated, codesUsed, codesPossible,
+            reference
         case referenceValues, mse, maxAbs
     }
 
@@ -69,13 +80,19 @@ public struct BlockReport: Report {
         let hasSubBlocks = block.subBlocks.count > 1
         subScales = hasSubBlocks ? block.scales.subScales : []
         subMins = hasSubBlocks ? block.scales.subMinima : []
-        codes = block.elements.map(\.code.code)
+        codes = block.elements.map(\.code)
+        points = block.points.map { point in
+            Point(
+                first: point.elements.lowerBound, indices: point.indices.map(\.code),
+                values: point.elements.map { block.elements[$0].code },
+                shift: point.shift.map { $0.code == 1 ? -0.125 : 0.125 } ?? 0)
+        }
         values = block.elements.map(\.value)
         zeroNotExact = block.zeroExact.indices.filter { !block.zeroExact[$0] }
         zeroExact = zeroNotExact.isEmpty
         saturated = block.saturated
         codesUsed = block.codesUsed
-        codesPossible = block.codes.count
+        codesPossible = block.book.count
         self.reference = reference?.path
         referenceValues = reference?.values
         if let before = reference?.values {
@@ -99,7 +116,10 @@ public struct BlockReport: Report {
         lines += ["", "value  " + style.accent(formula)]
         if description.isQuantised { lines += factLines(style) }
         if description.subBlocks.count > 1 { lines += [""] + BlockPicture.subBlocks(description, style) }
-        if description.isQuantised { lines += [""] + NumberGrid.lines("codes", codes.map(String.init), style) }
+        if !description.points.isEmpty { lines += [""] + BlockPicture.points(description, style) }
+        if description.isQuantised, description.points.isEmpty {
+            lines += [""] + NumberGrid.lines("codes", codes.map(String.init), style)
+        }
         lines += [""] + NumberGrid.lines(reference == nil ? "values" : "values after", values, style)
         if let before = referenceValues {
             lines += [""] + NumberGrid.lines("values before", before, style)
@@ -120,7 +140,7 @@ public struct BlockReport: Report {
         case (false, false): zero = style.warning("not exact") + ": the nearest value is \(nearestToZero)"
         case (false, true): zero = style.warning("not exact") + " in \(zeroNotExact.count) of \(subs) sub-blocks"
         }
-        let ends = "\(description.codes.lowerBound) or \(description.codes.upperBound)"
+        let ends = "\(description.book.ends.lowest) or \(description.book.ends.highest)"
         var lines = [
             "scale  \(scale.map { "\($0)" } ?? "-")" + (min.map { "   min  \($0)" } ?? ""),
             "zero   " + zero,
@@ -132,11 +152,7 @@ public struct BlockReport: Report {
 
     /// Of all the values that codes could stand for.
     private var nearestToZero: Float {
-        let sub = description.subBlocks[0]
-        let all = description.factors.map { factor -> Float in
-            let product = (sub.scale ?? 0) * Float(factor)
-            return description.scales.use == .added ? product + (sub.minimum ?? 0) : product - (sub.minimum ?? 0)
-        }
+        let all = description.book.factors.map { description.scales.value($0, sub: 0) }
         return all.min { $0.magnitude < $1.magnitude } ?? 0
     }
 }
@@ -181,6 +197,25 @@ enum BlockPicture {
                 cells += [sub.minimumCode.map { "\($0.factor)" } ?? "-", Numbers.short(sub.minimum.map(Double.init))]
             }
             table.add(cells + [block.zeroExact[index] ? "exact" : "not exact"])
+        }
+        return table.lines(style)
+    }
+}
+
+extension BlockPicture {
+    /// The points of a grid, eight weights a line.
+    static func points(_ block: BlockDescription, _ style: Style) -> [String] {
+        let isShifted = block.points[0].shift != nil
+        var table = Table(
+            [("weights", .right), ("grid index", .right), ("values g of the point, with their signs", .left)]
+                + (isShifted ? [("shift", .right)] : []))
+        for point in block.points {
+            let values = point.elements.map { "\(block.elements[$0].code)".leftPadded(to: 4) }.joined()
+            table.add(
+                [
+                    "\(point.elements.lowerBound)-\(point.elements.upperBound - 1)",
+                    point.indices.map { "\($0.code)" }.joined(separator: " "), values,
+                ] + (point.shift.map { [$0.code == 1 ? "-1/8" : "+1/8"] } ?? []))
         }
         return table.lines(style)
     }

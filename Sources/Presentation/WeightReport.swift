@@ -14,7 +14,7 @@ public struct WeightReport: Report {
     let element: Int
     /// Bytes from the start of the file to the block.
     let blockOffset: Int
-    /// Bytes from the start of the file to the byte with the lowest bits of the code.
+    /// Bytes from the start of the file to the byte with the lowest bits of the code, or of the index of its point.
     let byteOffset: Int
     let formula: String
     /// What the code is multiplied by: in a super-block the sub-block's.
@@ -34,10 +34,10 @@ public struct WeightReport: Report {
         shape = found.tensor.shape.significant
         (row, self.column, self.block, element) = (found.row, column, found.block, index)
         blockOffset = found.fileOffset
-        byteOffset = found.fileOffset + weight.code.parts[0].byte
+        byteOffset = found.fileOffset + weight.stored.parts[0].byte
         formula = block.formula
         (scale, min) = (block.subBlocks[weight.sub].scale, block.subBlocks[weight.sub].minimum)
-        (code, value) = (weight.code.code, weight.value)
+        (code, value) = (weight.code, weight.value)
         steps = Self.way(to: found, column: column) + block.steps(of: index)
     }
 

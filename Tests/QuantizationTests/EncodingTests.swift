@@ -25,6 +25,22 @@ import Testing
         }
     }
 
+    /// `quantize_row_iq4_nl_ref`, which is not what `ggml_quantize_chunk` does.
+    @Test func oneTryOfIQ4_NLToTheByte() throws {
+        var hashes = try Reader(file: "references.bin")
+        let format = FormatIQ4_NL()
+        var differing = 0
+        for row in try GoldenEncodings(.iq4_nl).rows {
+            var bytes = [UInt8](repeating: 0xaa, count: row.input.count / 32 * 18)
+            var elements = bytes.mutableSpan
+            var span = elements.mutableBytes
+            format.encodeReference(row.input.span, into: &span)
+            #expect(fnv1a(bytes) == (try hashes.read(UInt64.self)), "row '\(row.name)'")
+            if bytes != format.encoded(row.input, importance: nil) { differing += 1 }
+        }
+        #expect(differing > 0)
+    }
+
     @Test(arguments: formats) func importanceIsUsedAsItSays(_ argument: Format) throws {
         let format = try #require(argument.format as? any EncodableFormat)
         guard format.type != .f32 else { return }

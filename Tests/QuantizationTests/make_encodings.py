@@ -11,6 +11,8 @@ Every number comes from the libggml of that package (a build for this processor;
   importance.bin  4096 x f32: an importance matrix row, a fifth of it zeros; rows use its beginning
   encodings.bin   u32 types; per type: u32 name length, name; per row of inputs.bin: u64 FNV-1a of what
                   ggml_quantize_chunk makes of it without and with importance (0: ggml refuses)
+  references.bin  per row of inputs.bin: u64 FNV-1a of what quantize_row_iq4_nl_ref makes of it, codes of blocks of zeros
+                  set to those of zero
 """
 import ctypes as C
 import pathlib
@@ -100,6 +102,9 @@ def main():
                 encoded = b"" if refuses else ggml.encode(name, values[None], weights).tobytes()
                 data += struct.pack("<Q", make_vectors.fnv1a(encoded) if encoded else 0)
     (HERE / "encodings.bin").write_bytes(data)
+    references = [ggml.encode_iq4_nl_reference(values[None]) for values in rows.values()]
+    (HERE / "references.bin").write_bytes(
+        b"".join(struct.pack("<Q", make_vectors.fnv1a(encoded.tobytes())) for encoded in references))
     total = sum(path.stat().st_size for path in HERE.iterdir())
     print(f"{len(list(HERE.iterdir()))} files, {total} bytes")
 

@@ -182,3 +182,31 @@ extension FormatIQ1_M: EncodableFormat {
         return found
     }
 }
+
+extension FormatIQ1_M: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 16, values: 0.125) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
+                    .bytes(
+                        "qh", 16, "bits 8-10 of the indices and a shift each: half a byte a point, the low one first"),
+                    .bytes(
+                        "scales", 8,
+                        "scales and d itself: four words of 16 bits, each four 3-bit scales and in the upper 4 bits a quarter of d"
+                    ),
+                ],
+                formula: "x = d * (2 * scale + 1) * (g ± 1/8)",
+                legend: "g: a value of one of 2048 points of 8 weights, each -1, 0 or 1",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [[BitField(l), BitField(32 + l / 2, shift: l % 2 * 4, width: 3, place: 8)]] },
+                    shift: { l in [BitField(32 + l / 2, shift: l % 2 * 4 + 3, width: 1)] }),
+                scale: (0..<4).map { BitField(49 + 2 * $0, shift: 4, width: 4, place: 4 * $0) },
+                subScale: .init { sub in .bits(sub % 4 * 3, 3, ofNumberAt: 48 + sub / 4 * 2) },
+                subScaleTerm: { "(2 * \($0.code) + 1)" }))
+    }
+}

@@ -143,3 +143,29 @@ extension FormatIQ1_S: EncodableFormat {
         return (scale, isDown, points)
     }
 }
+
+extension FormatIQ1_S: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 32, values: 0.125) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
+                    .bytes(
+                        "qh", 16,
+                        "bits 8-10 of the indices and scales and shifts: a word of 16 bits a sub-block, four times 3 bits, a 3-bit scale, a bit"
+                    ),
+                ],
+                formula: "x = d * (2 * scale + 1) * (g ± 1/8)",
+                legend: "g: a value of one of 2048 points of 8 weights, each -1, 0 or 1",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [[BitField(2 + l)] + .bits(l % 4 * 3, 3, ofNumberAt: 34 + l / 4 * 2, place: 8)] },
+                    shift: { l in [BitField(35 + l / 4 * 2, shift: 7, width: 1)] }),
+                subScale: .init { sub in [BitField(35 + 2 * sub, shift: 4, width: 3)] },
+                subScaleTerm: { "(2 * \($0.code) + 1)" }))
+    }
+}

@@ -67,3 +67,28 @@ extension FormatIQ2_S: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ2_S: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 16) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
+                    .bytes("qs+32", 32, "signs, a bit a weight"),
+                    .bytes("qh", 8, "bits 8-9 of the indices, four to a byte"),
+                    .bytes("scales", 8, "a 4-bit scale a sub-block"),
+                ],
+                formula: "x = d * (0.5 + scale) / 4 * g",
+                legend: "g: a value of one of 1024 points of 8 weights, each 8, 25 or 43, with a sign",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [[BitField(2 + l), BitField(66 + l / 4, shift: l % 4 * 2, width: 2, place: 8)]] },
+                    signs: { l in [BitField(34 + l)] }),
+                subScale: .init { sub in [BitField(74 + sub / 2, shift: sub % 2 * 4, width: 4)] },
+                subScaleTerm: { "(0.5 + \($0.code)) / 4" }))
+    }
+}

@@ -68,3 +68,29 @@ extension FormatIQ2_XS: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ2_XS: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 16) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes(
+                        "qs", 64,
+                        "indices of points and signs: words of 16 bits, a 9-bit index of a point of eight weights and 7 signs"
+                    ),
+                    .bytes("scales", 8, "a 4-bit scale a sub-block"),
+                ],
+                formula: "x = d * (0.5 + scale) / 4 * g",
+                legend: "g: a value of one of 512 points of 8 weights, each 8, 25 or 43, with a sign",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [.bits(0, 9, ofNumberAt: 2 + 2 * l)] },
+                    signs: { l in [BitField(3 + 2 * l, shift: 1, width: 7)] }),
+                subScale: .init { sub in [BitField(66 + sub / 2, shift: sub % 2 * 4, width: 4)] },
+                subScaleTerm: { "(0.5 + \($0.code)) / 4" }))
+    }
+}

@@ -70,3 +70,28 @@ extension FormatIQ2_XXS: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ2_XXS: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 32) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes(
+                        "qs", 64,
+                        "indices of points and signs and scales: 8 bytes a sub-block, four indices, then 4 times 7 signs and a 4-bit scale"
+                    ),
+                ],
+                formula: "x = d * (0.5 + scale) / 4 * g",
+                legend: "g: a value of one of 256 points of 8 weights, each 8, 25 or 43, with a sign",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [[BitField(2 + l / 4 * 8 + l % 4)]] },
+                    signs: { l in .bits(l % 4 * 7, 7, ofNumberAt: 6 + l / 4 * 8) }),
+                subScale: .init { sub in [BitField(9 + 8 * sub, shift: 4, width: 4)] },
+                subScaleTerm: { "(0.5 + \($0.code)) / 4" }))
+    }
+}

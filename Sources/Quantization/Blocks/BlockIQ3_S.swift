@@ -79,3 +79,32 @@ extension FormatIQ3_S: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ3_S: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 32) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes("qs", 64, "bits 0-7 of the index of the point of four weights"),
+                    .bytes("qh", 8, "bit 8 of the indices, eight to a byte"),
+                    .bytes("signs", 32, "signs, a bit a weight"),
+                    .bytes("scales", 4, "a 4-bit scale a sub-block"),
+                ],
+                formula: "x = d * (1 + 2 * scale) * g",
+                legend: "g: a value of one of 512 points of 4 weights, each odd, 1 to 15, with a sign",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in
+                        (2 * l..<2 * l + 2).map {
+                            [BitField(2 + $0), BitField(66 + $0 / 8, shift: $0 % 8, width: 1, place: 8)]
+                        }
+                    },
+                    signs: { l in [BitField(74 + l)] }),
+                subScale: .init { sub in [BitField(106 + sub / 2, shift: sub % 2 * 4, width: 4)] },
+                subScaleTerm: { "(1 + 2 * \($0.code))" }))
+    }
+}

@@ -69,3 +69,29 @@ extension FormatIQ3_XXS: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ3_XXS: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { scales(block, length: 32) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes("qs", 64, "the index of the point of four weights"),
+                    .bytes(
+                        "qs+64", 32,
+                        "signs and scales: 4 bytes a sub-block, 4 times 7 signs of eight weights and a 4-bit scale"),
+                ],
+                formula: "x = d * (0.5 + scale) / 2 * g",
+                legend:
+                    "g: a value of one of 256 points of 4 weights, each 4, 12, 20, 28, 36, 44, 52 or 62, with a sign",
+                grid: GridLayout(
+                    grid: Self.grid,
+                    indices: { l in [[BitField(2 + 2 * l)], [BitField(3 + 2 * l)]] },
+                    signs: { l in .bits(l % 4 * 7, 7, ofNumberAt: 66 + l / 4 * 4) }),
+                subScale: .init { sub in [BitField(69 + 4 * sub, shift: 4, width: 4)] },
+                subScaleTerm: { "(0.5 + \($0.code)) / 2" }))
+    }
+}

@@ -70,28 +70,51 @@ enum NonLinear4 {
     static func scale(_ x: Columns<32>, weights w: Columns<32>, _ steps: Steps) -> Lanes {
         let (largest, isNothing) = largestMagnitudes(x)
         // Spans, because the arrays would be copied for each access.
-        let (x, w, middles, gaps) = (x.span, w.span, steps.middles.span, steps.gaps.span)
+        let (x, w) = (x.span, w.span)
         let lowest = Float(values[0])
         var scale = Lanes()
         var best = Lanes()
         for turn in -8...7 {
             // The first turn starts from the other side: the largest value becomes the positive end.
             let inverse = turn == -8 ? 1 / (largest * -1 / lowest) : (Float(turn) + lowest) / largest
-            var (sumQX, sumQQ) = (Lanes(), Lanes())
-            for i in 0..<32 {
-                let scaled = inverse * x[i]
-                var value = Lanes(repeating: lowest)
-                for k in 0..<15 { value += Lanes().replacing(with: gaps[k], where: scaled .>= middles[k]) }
-                let weighted = w[i] * value
-                sumQX += weighted * x[i]
-                sumQQ += weighted * value
-            }
+            let (sumQX, sumQQ) = sums(x, w, steps, inverse: inverse)
             var isBetter = sumQQ .> Lanes()
             if turn > -8 { isBetter = isBetter .& (sumQX * sumQX .> best * sumQQ) }
             scale.replace(with: sumQX / sumQQ, where: isBetter)
             best.replace(with: scale * sumQX, where: isBetter)
         }
         return scale.replacing(with: Lanes(), where: isNothing)
+    }
+
+    /// The weighted sums of value * x and of value^2, values being the nearest ones of `inverse * x`.
+    @inline(__always)
+    private static func sums(
+        _ x: Span<Lanes>, _ w: Span<Lanes>, _ steps: Steps, inverse: Lanes
+    ) -> (qx: Lanes, qq: Lanes) {
+        let (middles, gaps, lowest) = (steps.middles.span, steps.gaps.span, Float(values[0]))
+        var (sumQX, sumQQ) = (Lanes(), Lanes())
+        for i in 0..<32 {
+            let scaled = inverse * x[i]
+            var value = Lanes(repeating: lowest)
+            for k in 0..<15 { value += Lanes().replacing(with: gaps[k], where: scaled .>= middles[k]) }
+            let weighted = w[i] * value
+            sumQX += weighted * x[i]
+            sumQQ += weighted * value
+        }
+        return (sumQX, sumQQ)
+    }
+
+    /// One try without a search: the largest value becomes the negative end, and the least squares scale for the codes
+    /// that this gives. 0 for sub-blocks of nothing.
+    static func singleScale(
+        _ x: Columns<32>, weights w: Columns<32>, _ steps: Steps
+    ) -> (scale: Lanes, inverse: Lanes) {
+        let (largest, isNothing) = largestMagnitudes(x)
+        let inverse = 1 / (largest / Float(values[0]))
+        let (sumQX, sumQQ) = sums(x.span, w.span, steps, inverse: inverse)
+        let scale = Lanes().replacing(with: sumQX / sumQQ, where: sumQQ .> Lanes())
+        let none = Lanes()
+        return (scale.replacing(with: none, where: isNothing), inverse.replacing(with: none, where: isNothing))
     }
 
     /// What errors weigh: x^2, or `importance * sqrt(variance + x^2)`.
@@ -140,8 +163,7 @@ public struct FormatIQ4_NL: BlockFormat {
 }
 
 /// Quantisation: a search for d; an error weighs x^2, or with importance `importance * sqrt(twice the mean of the
-/// block's squares + x^2)`. Source: ggml `quantize_iq4_nl`. (`quantize_row_iq4_nl_ref`, which makes KV caches, tries
-/// only one scale.)
+/// block's squares + x^2)`. Source: ggml `quantize_iq4_nl`.
 extension FormatIQ4_NL: EncodableFormat {
     public var importance: ImportanceUse { .optional }
 
@@ -155,11 +177,59 @@ extension FormatIQ4_NL: EncodableFormat {
             let w = NonLinear4.weights(x, importance, from: 32 * first, variances: variances)
             let scales = NonLinear4.scale(x, weights: w, steps)
             for lane in 0..<min(Lanes.scalarCount, blocks - first) {
-                let codes = steps.codes(row, from: 32 * (first + lane), inverse: inverse(scales[lane]))
-                output.storeBytes(
-                    of: Block(d: PackedHalf(scales[lane]), codes: codes.nibbles), toByteOffset: 18 * (first + lane),
-                    as: Block.self)
+                store(first + lane, of: row, scales[lane], steps, inverse: inverse(scales[lane]), into: &output)
             }
         }
+    }
+}
+
+extension FormatIQ4_NL {
+    /// Quantises one row as ggml's reference does, with which KV caches are made: one try instead of a search.
+    ///
+    /// Codes are those of the first try and d is the least squares scale for them, so that bytes differ from `encode`'s. In
+    /// a block of zeros d is 0 and codes are those of zero; ggml leaves there what its memory happens to hold.
+    /// Source: ggml `quantize_row_iq4_nl_ref`.
+    ///
+    /// - Parameters:
+    ///   - row: the weights; `row.count` is a multiple of 32.
+    ///   - output: exactly the blocks of the row.
+    public func encodeReference(_ row: Span<Float>, into output: inout MutableRawSpan) {
+        checkSizes(row, nil, output)
+        let (steps, blocks) = (NonLinear4.Steps(), row.count / 32)
+        for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
+            let x = Columns<32>(row, from: 32 * first)
+            let found = NonLinear4.singleScale(x, weights: x.map { $0 * $0 }, steps)
+            for lane in 0..<min(Lanes.scalarCount, blocks - first) {
+                store(first + lane, of: row, found.scale[lane], steps, inverse: found.inverse[lane], into: &output)
+            }
+        }
+    }
+
+    /// Writes a block with the codes nearest to `inverse * x`.
+    private func store(
+        _ block: Int, of row: Span<Float>, _ scale: Float, _ steps: NonLinear4.Steps, inverse: Float,
+        into output: inout MutableRawSpan
+    ) {
+        let codes = steps.codes(row, from: 32 * block, inverse: inverse)
+        output.storeBytes(
+            of: Block(d: PackedHalf(scale), codes: codes.nibbles), toByteOffset: 18 * block, as: Block.self)
+    }
+}
+
+extension FormatIQ4_NL: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = T[q] * d", table: (0..<16).map { Int(NonLinear4.values[$0]) },
+                code: .init { j in
+                    [BitField(2 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
     }
 }

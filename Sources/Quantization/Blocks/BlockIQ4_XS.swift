@@ -104,3 +104,33 @@ extension FormatIQ4_XS: EncodableFormat {
         }
     }
 }
+
+extension FormatIQ4_XS: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        let (d, scales) = (block.d.float, block.scales)
+        return BlockScales(d: d, scales: (0..<8).map { d * Float(scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "unit of the scales"),
+                    .bytes("scales_h", 2, "bits 4-5 of the scales of the sub-blocks, one after the other"),
+                    .bytes("scales_l", 4, "bits 0-3 of the scales, two to a byte"),
+                    .bytes("qs", 128, "codes of 4 bits, two to a byte, 16 weights apart"),
+                ],
+                formula: "x = d * (scale - 32) * T[q]", table: (0..<16).map { Int(NonLinear4.values[$0]) },
+                code: .init { j in
+                    [BitField(8 + j / 32 * 16 + j % 16, shift: j % 32 / 16 * 4, width: 4)]
+                },
+                subScale: .init(subtracted: 32) { sub in
+                    [
+                        BitField(4 + sub / 2, shift: sub % 2 * 4, width: 4),
+                        BitField(2 + sub / 4, shift: sub % 4 * 2, width: 2, place: 4),
+                    ]
+                }))
+    }
+}

@@ -18,6 +18,8 @@ public struct BlockMXFP4: BitwiseCopyable, Sendable {
 enum FourBitFloat {
     static let values: InlineArray<16, Int8> = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
 
+    static var list: [Int] { (0..<16).map { Int(values[$0]) } }
+
     /// The code whose value times `d` is nearest; half-way the first in the order of codes.
     @inline(__always)
     static func code(_ x: Float, _ d: Float) -> UInt8 {
@@ -101,5 +103,25 @@ extension FormatMXFP4: EncodableFormat {
             for j in 0..<32 { codes[j] = FourBitFloat.code(row[start + j], d) }
             return Block(e: UInt8(truncatingIfNeeded: e), codes: codes.nibbles)
         }
+    }
+}
+
+extension FormatMXFP4: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: FourBitFloat.halfPower(load(block).e)) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        let e = load(block).e
+        let exponent = "power of two, 2^(\(e) - 128) = \(FourBitFloat.halfPower(e))"
+        return describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .number("e", 1, exponent),
+                    .bytes("qs", 16, "codes of 4 bits, weight j low and weight j + 16 high in byte j"),
+                ],
+                formula: "x = T[q] * 2^(e - 128)", table: FourBitFloat.list,
+                code: .init { j in
+                    [BitField(1 + j % 16, shift: j / 16 * 4, width: 4)]
+                }))
     }
 }

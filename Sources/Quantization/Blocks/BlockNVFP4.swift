@@ -105,3 +105,36 @@ extension FormatNVFP4: EncodableFormat {
         }
     }
 }
+
+extension FormatNVFP4: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales {
+        let block = load(block)
+        return BlockScales(d: nil, scales: (0..<4).map { Block.half(block.scales[$0]) })
+    }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("d", 4, "a scale of 8 bits a sub-block: 4 of exponent, 3 of mantissa, no sign"),
+                    .bytes("qs", 32, "codes of 4 bits, two to a byte, 8 weights apart"),
+                ],
+                formula: "x = T[q] * scale / 2", table: FourBitFloat.list,
+                code: .init { j in
+                    [BitField(4 + j / 16 * 8 + j % 8, shift: j % 16 / 8 * 4, width: 4)]
+                },
+                subScale: .init { sub in [BitField(sub)] },
+                subScaleTerm: { Block.words(UInt8($0.code)) }))
+    }
+}
+
+extension BlockNVFP4 {
+    /// Half of a scale as arithmetic.
+    fileprivate static func words(_ scale: UInt8) -> String {
+        let (exponent, mantissa) = (scale >> 3 & 15, scale & 7)
+        if scale == 0 || scale == 0x7f { return "0 / 2" }
+        if exponent == 0 { return "2^(1 - 7) * \(mantissa) / 8 / 2" }
+        return "2^(\(exponent) - 7) * (1 + \(mantissa) / 8) / 2"
+    }
+}

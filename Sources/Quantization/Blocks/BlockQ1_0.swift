@@ -60,3 +60,20 @@ extension FormatQ1_0: EncodableFormat {
         }
     }
 }
+
+extension FormatQ1_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .bytes("qs", 16, "codes of 1 bit, eight to a byte: 0 is -d and 1 is d"),
+                ],
+                formula: "x = T[q] * d", table: [-1, 1],
+                code: .init { j in
+                    [BitField(2 + j / 8, shift: j % 8, width: 1)]
+                }))
+    }
+}

@@ -64,3 +64,18 @@ extension FormatQ2_0: EncodableFormat {
         }
     }
 }
+
+extension FormatQ2_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [.half("d", "scale"), .bytes("qs", 16, "codes of 2 bits, four to a byte")],
+                formula: "x = (q - 1) * d", codes: 0...3,
+                code: .init(subtracted: 1) { j in
+                    [BitField(2 + j / 4, shift: j % 4 * 2, width: 2)]
+                }))
+    }
+}

@@ -65,3 +65,19 @@ extension FormatQ8_1: EncodableFormat {
         }
     }
 }
+
+extension FormatQ8_1: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .half("d", "scale"), .sums("s", 2, "d times the sum of the codes, an F16, for products"),
+                    .bytes("qs", 32, "codes of 8 bits with sign"),
+                ],
+                formula: "x = q * d", codes: -128...127,
+                code: .init(isSigned: true) { j in [BitField(4 + j)] }))
+    }
+}

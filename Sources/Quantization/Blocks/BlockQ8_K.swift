@@ -89,3 +89,20 @@ extension FormatQ8_K: EncodableFormat {
         encodeActivations(row, into: &output)
     }
 }
+
+extension FormatQ8_K: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .number("d", 4, "scale, F32 = \(load(block).d.float)"),
+                    .bytes("qs", 256, "codes of 8 bits with sign"),
+                    .sums("bsums", 32, "sums of every 16 codes, integers of 16 bits, for products"),
+                ],
+                formula: "x = d * q", codes: -128...127,
+                code: .init(isSigned: true) { j in [BitField(4 + j)] }))
+    }
+}

@@ -70,3 +70,20 @@ extension FormatTQ2_0: EncodableFormat {
         }
     }
 }
+
+extension FormatTQ2_0: DescribableFormat {
+    public func scales(_ block: RawSpan) -> BlockScales { BlockScales(d: load(block).d.float) }
+
+    public func describe(_ block: RawSpan) -> BlockDescription {
+        describe(
+            block,
+            BlockLayout(
+                fields: [
+                    .bytes("qs", 64, "codes of 2 bits, four to a byte, 32 weights apart"), .half("d", "scale"),
+                ],
+                formula: "x = (q - 1) * d", codes: 0...3,
+                code: .init(subtracted: 1) { j in
+                    [BitField(j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2)]
+                }))
+    }
+}

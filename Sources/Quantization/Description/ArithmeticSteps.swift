@@ -7,22 +7,37 @@ extension BlockDescription {
     public func steps(of index: Int) -> [String] {
         guard isQuantised else { return numberSteps }
         let element = elements[index]
-        var steps = fields.filter { ["d", "m", "dmin"].contains($0.name) }.map { field in
+        var steps = fields.filter { $0.content == .number }.map { field in
             "\(field.name): \(Self.place(field.range)) = \(field.bytes.map { hex(Int($0)) }.joined(separator: " ")): "
                 + field.meaning
         }
+        if let scaleBits {
+            steps.append("d: \(words(scaleBits)) = 0x\(hex(scaleBits.code, digits: 4)), an F16: \(scales.scale!)")
+        }
         steps += subBlockSteps(element.sub)
-        steps.append("code q: \(words(element.code))")
-        return steps + [valueStep(element)]
+        if points.isEmpty {
+            steps.append("code q: \(words(element.stored))")
+            if let table = book.table { steps.append("table: T[\(element.code)] = \(table[element.code])") }
+        } else {
+            steps += pointSteps(points[index / 8], place: index % 8)
+        }
+        return steps + [valueStep(element, points.isEmpty ? nil : points[index / 8])]
     }
 
     /// What the formula makes of the numbers, exactly as `decode` computes and rounds it.
-    private func valueStep(_ element: Element) -> String {
-        let (sub, code) = (subBlocks[element.sub], element.code)
-        let factor = code.subtracted == 0 ? "\(code.code)" : "(\(code.code) - \(code.subtracted))"
+    private func valueStep(_ element: Element, _ point: GridPoint?) -> String {
+        let sub = subBlocks[element.sub]
+        let factor: String
+        if let table = book.table {
+            factor = "\(table[element.code])"
+        } else if let shift = point?.shift {
+            factor = "(\(element.code) \(shift.code == 1 ? "-" : "+") 0.125)"
+        } else {
+            factor = point == nil ? element.stored.term : "\(element.code)"
+        }
         var words = "value: \(formula) = \(sub.scale!) * \(factor)"
         if let minimum = sub.minimum {
-            let product = sub.scale! * Float(code.factor)
+            let product = sub.scale! * element.factor!
             let sign = scales.use == .added ? "+" : "-"
             words += " \(sign) \(parenthesised(minimum)) = \(product) \(sign) \(parenthesised(minimum))"
         }
@@ -32,38 +47,72 @@ extension BlockDescription {
     /// How a super-block's scale and minimum become those of a sub-block.
     private func subBlockSteps(_ index: Int) -> [String] {
         let sub = subBlocks[index]
-        guard let scale = sub.scaleCode else { return [] }
+        guard let scale = sub.scaleCode, let term = sub.scaleTerm else { return [] }
         let of = "of sub-block \(index) (weights \(sub.elements.lowerBound) to \(sub.elements.upperBound - 1))"
-        var steps = [
-            "scale code \(of): \(words(scale))",
-            "scale: d * \(factor(scale)) = \(scales.scale!) * \(factor(scale)) = \(sub.scale!)",
-        ]
+        let product = scales.scale.map { "d * \(term) = \($0) * \(term)" } ?? term
+        var steps = ["scale code \(of): \(words(scale))", "scale: \(product) = \(sub.scale!)"]
         if let minimum = sub.minimumCode {
             steps.append("min code \(of): \(words(minimum))")
-            steps.append("min: dmin * \(factor(minimum)) = \(scales.minimum!) * \(factor(minimum)) = \(sub.minimum!)")
+            steps.append(
+                "min: dmin * \(minimum.term) = \(scales.minimum!) * \(minimum.term) = \(sub.minimum!)")
         }
         return steps
     }
 
-    private func factor(_ integer: StoredInteger) -> String {
-        integer.subtracted == 0 ? "\(integer.code)" : "(\(integer.code) - \(integer.subtracted))"
+    /// How indices, signs and shift become the integer of one of eight weights.
+    private func pointSteps(_ point: GridPoint, place: Int) -> [String] {
+        let length = 8 / point.indices.count
+        let (number, inPoint) = (place / length, place % length)
+        let first = point.elements.lowerBound + number * length
+        let values = point.values[number * length..<(number + 1) * length].map(String.init).joined(separator: ", ")
+        let index = point.indices[number]
+        var steps = [
+            "index of weights \(first) to \(first + length - 1): \(words(index))",
+            "grid: point \(index.code) is \(values); number \(inPoint) of them, from 0: \(point.values[place])",
+        ]
+        if let signs = point.signs {
+            let isNegative = point.isNegative[place]
+            let result = "\(isNegative ? "negative" : "positive"), so g = \(point.code(place))"
+            if point.hasSevenSigns, place == 7 {
+                let others = point.isNegative[..<7].count { $0 }
+                steps.append(
+                    "sign: not stored; the other seven (\(words(signs))) have \(others) negative, and the eighth makes "
+                        + "their number even: \(result)")
+            } else {
+                let part = signs.parts.first { (0..<$0.width).contains(place - $0.place) }!
+                let bit = BitField(part.byte, shift: part.shift + place - part.place, width: 1)
+                steps.append("sign: \(words(bit)): \(result)")
+            }
+        }
+        if let shift = point.shift {
+            steps.append("shift: \(words(shift)): an eighth \(shift.code == 1 ? "down" : "up")")
+        }
+        return steps
     }
 
     private func parenthesised(_ value: Float) -> String { value.sign == .minus ? "(\(value))" : "\(value)" }
 
-    /// `low 4 bits of byte 7 (0x5c) = 12`.
+    /// `bits 0-3 of byte 7 (0x5c) = 12`.
     private func words(_ integer: StoredInteger) -> String {
-        let parts = integer.parts.map { part -> String in
-            let byte = "byte \(part.byte) (0x\(hex(Int(bytes[part.byte]))))"
-            if part.width == 8 { return byte }
-            let bits = part.width == 1 ? "bit \(part.shift)" : "bits \(part.shift)-\(part.shift + part.width - 1)"
-            let value = Int(bytes[part.byte]) >> part.shift & (1 << part.width - 1)
-            return "\(bits) of \(byte) = \(value)" + (part.place > 0 ? ", times \(1 << part.place)" : "")
+        if let digit = integer.digit {
+            let (byte, power) = (integer.parts[0].byte, StoredInteger.power(digit))
+            let rest = Int(bytes[byte]) * power & 255
+            return
+                "digit \(digit) to base 3 of byte \(byte) (0x\(hex(Int(bytes[byte]))) = \(bytes[byte])): \(bytes[byte]) * "
+                + "\(power) modulo 256 = \(rest), \(rest) * 3 / 256 rounded down = \(integer.code)"
         }
-        let sum = parts.count > 1 ? "; together \(integer.code)" : ""
+        let sum = integer.parts.count > 1 ? "; together \(integer.code)" : ""
         let sign = integer.isSigned ? " with sign = \(integer.code)" : ""
-        let byte = parts.count == 1 && integer.parts[0].width == 8 && !integer.isSigned ? " = \(integer.code)" : ""
-        return parts.joined(separator: " and ") + sum + sign + byte
+        let byte = integer.parts.count == 1 && integer.parts[0].width == 8 && !integer.isSigned
+        return integer.parts.map(words).joined(separator: " and ") + sum + sign + (byte ? " = \(integer.code)" : "")
+    }
+
+    private func words(_ part: BitField) -> String {
+        let byte = "byte \(part.byte) (0x\(hex(Int(bytes[part.byte]))))"
+        let times = part.place > 0 ? ", times \(1 << part.place)" : ""
+        if part.width == 8 { return byte + times }
+        let bits = part.width == 1 ? "bit \(part.shift)" : "bits \(part.shift)-\(part.shift + part.width - 1)"
+        return "\(bits) of \(byte) = \(Int(bytes[part.byte]) >> part.shift & (1 << part.width - 1))" + times
     }
 
     private static func place(_ range: Range<Int>) -> String {
@@ -72,7 +121,7 @@ extension BlockDescription {
 
     /// Sign, exponent and mantissa of a number that stands for itself.
     private var numberSteps: [String] {
-        let (bits, code) = (8 * bytes.count, elements[0].code.code)
+        let (bits, code) = (8 * bytes.count, elements[0].code)
         let exponentBits = type == .f16 ? 5 : 8
         let mantissaBits = bits - 1 - exponentBits
         let bias = 1 << (exponentBits - 1) - 1

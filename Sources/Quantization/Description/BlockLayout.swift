@@ -5,24 +5,79 @@ struct BlockLayout {
     /// A field, its bytes and what it holds.
     enum Field {
         case half(String, String)
+        /// A number that is no F16, with its value in the words.
+        case number(String, Int, String)
         case bytes(String, Int, String)
+        case sums(String, Int, String)
     }
 
     /// One integer of a block.
     struct Integer {
         var subtracted = 0
         var isSigned = false
+        /// Which digit to base 3 of the bits.
+        var digit: ((Int) -> Int)?
         let parts: (Int) -> [BitField]
+    }
+
+    /// How weights are stored.
+    enum Codes {
+        /// An integer each.
+        case own(Integer, CodeBook)
+        case grid(GridLayout)
     }
 
     let fields: [Field]
     let formula: String
-    let codes: ClosedRange<Int>
-    /// The code of a weight.
-    let code: Integer
+    var legend: String?
+    let codes: Codes
+    /// The bits of d where it has no field.
+    var scale: [BitField]?
     /// The scale and minimum of a sub-block in units of the super-block.
     var subScale: Integer?
+    /// What the formula makes of the scale's integer.
+    var subScaleTerm: (StoredInteger) -> String = { $0.term }
     var subMinimum: Integer?
+
+    /// Codes that are multiplied as they are, or less a number.
+    init(
+        fields: [Field], formula: String, codes: ClosedRange<Int>, code: Integer, subScale: Integer? = nil,
+        subMinimum: Integer? = nil
+    ) {
+        (self.fields, self.formula) = (fields, formula)
+        self.codes = .own(code, CodeBook(codes, subtracted: code.subtracted))
+        (self.subScale, self.subMinimum) = (subScale, subMinimum)
+    }
+
+    /// Codes that stand for the values of a table, which is T in the formula.
+    init(
+        fields: [Field], formula: String, table: [Int], code: Integer, subScale: Integer? = nil,
+        subScaleTerm: @escaping (StoredInteger) -> String = { $0.term }
+    ) {
+        (self.fields, self.formula, self.subScale, self.subScaleTerm) = (fields, formula, subScale, subScaleTerm)
+        legend = "T: " + table.map(String.init).joined(separator: ", ")
+        codes = .own(code, CodeBook(table: table))
+    }
+
+    /// Points of a grid, whose values are g in the formula.
+    init(
+        fields: [Field], formula: String, legend: String, grid: GridLayout, scale: [BitField]? = nil,
+        subScale: Integer, subScaleTerm: @escaping (StoredInteger) -> String
+    ) {
+        (self.fields, self.formula, self.legend, codes) = (fields, formula, legend, .grid(grid))
+        (self.scale, self.subScale, self.subScaleTerm) = (scale, subScale, subScaleTerm)
+    }
+}
+
+extension StoredInteger {
+    /// `12`, or `(12 - 8)`.
+    var term: String { subtracted == 0 ? "\(code)" : "(\(code) - \(subtracted))" }
+
+    fileprivate init(_ layout: BlockLayout.Integer, _ index: Int, of block: RawSpan) {
+        self.init(
+            layout.parts(index), of: block, subtracted: layout.subtracted, isSigned: layout.isSigned,
+            digit: layout.digit?(index))
+    }
 }
 
 extension DescribableFormat {
@@ -36,39 +91,64 @@ extension DescribableFormat {
     func describe(_ block: RawSpan, _ layout: BlockLayout) -> BlockDescription {
         let scales = scales(block)
         let length = type.blockElements / scales.subScales.count
-        func integer(_ layout: BlockLayout.Integer, _ index: Int) -> StoredInteger {
-            StoredInteger(
-                layout.parts(index), of: block, subtracted: layout.subtracted, isSigned: layout.isSigned)
-        }
         let subs = scales.subScales.indices.map { sub in
-            BlockDescription.SubBlock(
+            let scaleCode = layout.subScale.map { StoredInteger($0, sub, of: block) }
+            return BlockDescription.SubBlock(
                 elements: length * sub..<length * (sub + 1), scale: scales.subScales[sub],
-                minimum: scales.subMinima.isEmpty ? nil : scales.subMinima[sub],
-                scaleCode: layout.subScale.map { integer($0, sub) },
-                minimumCode: layout.subMinimum.map { integer($0, sub) })
+                minimum: scales.subMinima.isEmpty ? nil : scales.subMinima[sub], scaleCode: scaleCode,
+                minimumCode: layout.subMinimum.map { StoredInteger($0, sub, of: block) },
+                scaleTerm: scaleCode.map(layout.subScaleTerm))
         }
-        let elements = (0..<type.blockElements).map { index in
-            let code = integer(layout.code, index)
-            return BlockDescription.Element(
-                code: code, sub: index / length, value: scales.value(code.factor, sub: index / length))
+        func element(_ index: Int, code: Int, factor: Float, _ stored: StoredInteger) -> BlockDescription.Element {
+            let sub = index / length
+            return .init(
+                code: code, factor: factor, stored: stored, sub: sub, value: scales.value(factor, sub: sub))
+        }
+        var points: [GridPoint] = []
+        let (book, elements): (CodeBook, [BlockDescription.Element])
+        switch layout.codes {
+        case .own(let code, let codes):
+            book = codes
+            elements = (0..<type.blockElements).map { index in
+                let stored = StoredInteger(code, index, of: block)
+                let factor = codes.table.map { $0[stored.code] } ?? stored.factor
+                return element(index, code: stored.code, factor: Float(factor), stored)
+            }
+        case .grid(let grid):
+            book = grid.book
+            points = (0..<type.blockElements / 8).map { grid.point($0, of: block) }
+            elements = (0..<type.blockElements).map { index in
+                let (point, place) = (points[index / 8], index % 8)
+                return element(
+                    index, code: point.code(place), factor: grid.factor(point, place),
+                    point.indices[place * point.indices.count / 8])
+            }
         }
         let bytes = block.array
         return BlockDescription(
-            type: type, bytes: bytes, fields: layout.fields.described(bytes), formula: layout.formula, scales: scales,
-            subBlocks: subs, codes: layout.codes, elements: elements)
+            type: type, bytes: bytes, fields: layout.fields.described(bytes), formula: layout.formula,
+            legend: layout.legend, scales: scales, scaleBits: layout.scale.map { StoredInteger($0, of: block) },
+            subBlocks: subs, book: book, elements: elements, points: points)
     }
 
     /// A number that stands for itself.
     func describe(plain block: RawSpan, value: Float, formula: String, meaning: String) -> BlockDescription {
         let parts = (0..<type.blockBytes).map { BitField($0, place: 8 * $0) }
-        let bytes = block.array
+        let (bytes, stored) = (block.array, StoredInteger(parts, of: block))
         return BlockDescription(
             type: type, bytes: bytes,
-            fields: [.init(name: "x", range: 0..<bytes.count, bytes: bytes, meaning: "\(meaning): \(value)")],
-            formula: formula, scales: .none,
-            subBlocks: [.init(elements: 0..<1, scale: nil, minimum: nil, scaleCode: nil, minimumCode: nil)],
-            codes: 0...(1 << (8 * bytes.count) - 1),
-            elements: [.init(code: StoredInteger(parts, of: block), sub: 0, value: value)])
+            fields: [
+                .init(
+                    name: "x", content: .integers, range: 0..<bytes.count, bytes: bytes,
+                    meaning: "\(meaning): \(value)")
+            ],
+            formula: formula, legend: nil, scales: .none, scaleBits: nil,
+            subBlocks: [
+                .init(
+                    elements: 0..<1, scale: nil, minimum: nil, scaleCode: nil, minimumCode: nil, scaleTerm: nil)
+            ],
+            book: CodeBook(numbersOfBits: 8 * bytes.count),
+            elements: [.init(code: stored.code, factor: nil, stored: stored, sub: 0, value: value)], points: [])
     }
 }
 
@@ -77,19 +157,26 @@ extension [BlockLayout.Field] {
     fileprivate func described(_ bytes: [UInt8]) -> [BlockDescription.Field] {
         var start = 0
         return map { field in
-            switch field {
-            case .half(let name, let meaning):
-                let bits = UInt16(bytes[start]) | UInt16(bytes[start + 1]) << 8
-                defer { start += 2 }
-                return .init(
-                    name: name, range: start..<start + 2, bytes: Array<UInt8>(bytes[start..<start + 2]),
-                    meaning: "\(meaning), F16 0x\(hex(Int(bits), digits: 4)) = \(Half.float(f16: bits))")
-            case .bytes(let name, let count, let meaning):
-                defer { start += count }
-                return .init(
-                    name: name, range: start..<start + count, bytes: Array<UInt8>(bytes[start..<start + count]),
-                    meaning: meaning)
+            let (name, content, count, meaning) = field.parts
+            defer { start += count }
+            let own = Array<UInt8>(bytes[start..<start + count])
+            var words = meaning
+            if case .half = field {
+                let bits = UInt16(own[0]) | UInt16(own[1]) << 8
+                words += ", F16 0x\(hex(Int(bits), digits: 4)) = \(Half.float(f16: bits))"
             }
+            return .init(name: name, content: content, range: start..<start + count, bytes: own, meaning: words)
+        }
+    }
+}
+
+extension BlockLayout.Field {
+    fileprivate var parts: (name: String, content: BlockDescription.Field.Content, count: Int, meaning: String) {
+        switch self {
+        case .half(let name, let meaning): (name, .number, 2, meaning)
+        case .number(let name, let count, let meaning): (name, .number, count, meaning)
+        case .bytes(let name, let count, let meaning): (name, .integers, count, meaning)
+        case .sums(let name, let count, let meaning): (name, .sums, count, meaning)
         }
     }
 }

@@ -61,6 +61,23 @@ extension GridFormat {
     }
 }
 
+extension GridFormat where Self: DescribableFormat {
+    /// What the values of a point are multiplied by.
+    ///
+    /// - Parameters:
+    ///   - length: weights that share a scale, 16 or 32.
+    ///   - values: what the grid counts in.
+    func scales(_ block: RawSpan, length: Int, values: Float = 1) -> BlockScales {
+        let block = load(block)
+        let d = block.scale
+        let all = (0..<8).flatMap { k -> [Float] in
+            let (first, second) = block.group(k, Self.grid).scales
+            return (length == 16 ? [first, second] : [first]).map { d * (0.5 + Float($0)) * (Self.unit / values) }
+        }
+        return BlockScales(d: d, scales: all)
+    }
+}
+
 /// A grid: the points that groups of codes may be, and the values the codes stand for.
 struct Grid: Sendable {
     /// The points by index, as codes: 2 bits each for points of eight, 3 bits for points of four.

@@ -9,6 +9,7 @@ import Tensors
 ///   1 encode, weighted   elements f32 importance, then as 0  -> the encoded rows
 ///   2 decode             the encoded rows                    -> rows x elements f32
 ///   3 dot                the encoded rows, one row of f32    -> rows f32; activations are encoded here
+///   4 encode, reference  rows x elements f32                 -> the encoded rows, of IQ4_NL with a single try
 /// The answer is f64 seconds and the bytes.
 @main struct FormatDriver {
     static func main() throws {
@@ -25,6 +26,9 @@ import Tensors
             let rowBytes = type.rowBytes(count)!
             var duration = Duration.zero
             switch operation {
+            case 4:
+                let values = try readFloats(rows * count)
+                duration = clock.measure { answer = encodeReference(values, rows: rows, count: count) }
             case 0, 1:
                 guard let encoder = format as? any EncodableFormat else { throw CocoaError(.featureUnsupported) }
                 let importance = operation == 1 ? try readFloats(count) : nil
@@ -57,6 +61,14 @@ import Tensors
             format.encode(
                 values.span.extracting(row * count..<(row + 1) * count), importance: importance?.span, into: &part)
         }
+        return bytes
+    }
+
+    static func encodeReference(_ values: [Float], rows: Int, count: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: rows * TensorType.iq4_nl.rowBytes(count)!)
+        var span = bytes.mutableSpan
+        var output = span.mutableBytes
+        FormatIQ4_NL().encodeReference(values.span, into: &output)
         return bytes
     }
 
