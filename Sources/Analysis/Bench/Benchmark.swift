@@ -34,7 +34,8 @@ public struct Benchmark {
 
     public let prompt: Phase
     public let decode: Phase
-    /// Bytes a second that all threads together read, measured before and after: the higher.
+    /// Bytes a second that all threads together read: the middle of what was measured around every repetition of
+    /// decoding, because on a machine shared with others it changes from second to second.
     public let memoryBandwidth: Double
 
     /// - Parameters:
@@ -45,19 +46,20 @@ public struct Benchmark {
         progress: (_ done: Int, _ total: Int) throws -> Void
     ) throws {
         let memory = MemoryBandwidth(workers: workers)
-        let before = memory.measure()
-        let rounds = repetitions + 1
-        let total = rounds * (promptTokens + decodeTokens)
+        var samples: [Double] = []
+        let total = (repetitions + 1) * (promptTokens + decodeTokens)
         var done = 0
-        func run(tokens: Int, passes: Int) throws -> Measurement {
-            try Measurement(session, tokens: tokens, passes: passes, repetitions: repetitions) {
+        func run(tokens: Int, passes: Int, beforeRepetition: () -> Void) throws -> Measurement {
+            try Measurement(
+                session, tokens: tokens, passes: passes, repetitions: repetitions, beforeRepetition: beforeRepetition
+            ) {
                 try progress(done, total)
                 done += tokens
             }
         }
-        let prompt = try run(tokens: promptTokens, passes: 1)
-        let decode = try run(tokens: 1, passes: decodeTokens)
-        let bandwidth = max(before, memory.measure())
+        let prompt = try run(tokens: promptTokens, passes: 1) {}
+        let decode = try run(tokens: 1, passes: decodeTokens) { samples += memory.measure() }
+        let bandwidth = (samples + memory.measure()).sorted().median
         memoryBandwidth = bandwidth
         self.prompt = prompt.phase(bandwidth: bandwidth, workers: workers)
         self.decode = decode.phase(bandwidth: bandwidth, workers: workers)
@@ -76,7 +78,8 @@ private struct Measurement {
     private let weightBytes: Int
 
     init(
-        _ start: Session, tokens: Int, passes: Int, repetitions: Int, beforePass: () throws -> Void
+        _ start: Session, tokens: Int, passes: Int, repetitions: Int, beforeRepetition: () -> Void,
+        beforePass: () throws -> Void
     ) throws {
         self.tokens = tokens
         self.passes = passes
@@ -95,6 +98,7 @@ private struct Measurement {
         _ = try Self.pass(&session, ids[passes - 1], observers: [peaks])
 
         for _ in 0..<repetitions {
+            beforeRepetition()
             // A copy starts where the original stands, and overwrites the same cells.
             var session = start
             var elapsed = Duration.zero

@@ -28,17 +28,16 @@ public struct MemoryBandwidth {
 
     /// Reads the buffer `passes` times.
     ///
-    /// - Returns: bytes a second of the middle pass; on a machine shared with others, single ones go far off both ways.
-    public func measure(passes: Int = 9) -> Double {
+    /// - Returns: bytes a second of each pass.
+    public func measure(passes: Int = 5) -> [Double] {
         let words = UInt64(buffer.byteCount / 8)
-        let times = (0..<passes).map { _ in
+        return (0..<passes).map { _ in
             let start = ContinuousClock.now
             let sum = sum()
             let elapsed = ContinuousClock.now - start
             precondition(sum == words * (words - 1) / 2, "the buffer adds up to \(sum)")
-            return elapsed / .seconds(1)
+            return Double(buffer.byteCount) / (elapsed / .seconds(1))
         }
-        return Double(buffer.byteCount) / times.sorted()[passes / 2]
     }
 
     private func sum() -> UInt64 {
