@@ -22,7 +22,7 @@ export_model() {
 }
 
 quantised() {
-    for format in Q4_0 Q2_K; do
+    for format in Q4_0 Q2_K F16; do
         "$python" models/train_micro_world.py --output "$build" --fake-quant "$format" \
             --from "$build/micro-world-f16.gguf"
     done

@@ -132,15 +132,35 @@ def step(network, adam, inputs, targets, learning_rate, float32):
 
 
 def fine_tune(arguments):
-    """Quantisation-aware training; writes the rounded model, and a report of before and after."""
+    """Quantisation-aware training; writes the rounded model, and a report of before and after. F16 is the control: as
+    many steps without rounding, rounded afterwards."""
     torch.set_num_threads(arguments.threads)
     os.makedirs(arguments.output, exist_ok=True)
-    format = fake_quant.FORMATS[arguments.fake_quant]
+    name = arguments.fake_quant
     network, text = gguf_file.read(arguments.start)
     rows = [measure(network, text, "F16", "none")]
-    fake_quant.install(network, format, every=8)
-    rows.append(measure(network, text, format.name, "PTQ"))
-    print(rows, flush=True)
+    if name == "F16":
+        descend(network, text, arguments)
+        rows.append(measure(network, text, "F16", "trained on"))
+        for format in fake_quant.FORMATS.values():
+            rows.append(measure_rounded(network, text, format, "trained on, then PTQ"))
+    else:
+        format = fake_quant.FORMATS[name]
+        rows.append(measure_rounded(network, text, format, "PTQ"))
+        fake_quant.install(network, format, every=8)
+        descend(network, text, arguments)
+        fake_quant.remove(network)
+        path = os.path.join(arguments.output, f"micro-world-qat-{name.lower()}.gguf")
+        gguf_file.write(path, network, text.tokenizer, name, fake_quant.encoder(format),
+                        f"Micro World, trained as {name}")
+        rows.append(measure(gguf_file.read(path)[0], text, name, "QAT"))
+    with open(os.path.join(arguments.output, f"quantised-{name.lower()}.json"), "w") as file:
+        json.dump(rows, file, indent=1)
+    print(json.dumps(rows, indent=1))
+
+
+def descend(network, text, arguments):
+    """The steps of fine-tuning."""
     source = batches.Batches(text, [FINE_TUNING], arguments.seed)
     adam = optimiser(network)
     network.train()
@@ -151,20 +171,22 @@ def fine_tune(arguments):
         now = FINE_TUNING_RATE * min(1, (number + 1) / 20) * 0.5 * (1 + math.cos(math.pi * number / steps))
         losses.append(step(network, adam, inputs, targets, now, arguments.float32))
         if (number + 1) % 50 == 0:
-            print(f"{number + 1:5} {format.name} loss {sum(losses) / len(losses):.3f}", flush=True)
+            print(f"{number + 1:5} {arguments.fake_quant} loss {sum(losses) / len(losses):.3f}", flush=True)
             losses = []
+    network.eval()
+
+
+def measure_rounded(network, text, format, method):
+    """Of the network with all matrices rounded to the format."""
+    fake_quant.install(network, format)
+    row = measure(network, text, format.name, method)
     fake_quant.remove(network)
-    path = os.path.join(arguments.output, f"micro-world-qat-{format.name.lower()}.gguf")
-    gguf_file.write(path, network.eval(), text.tokenizer, format.name, fake_quant.encoder(format),
-                    f"Micro World, trained as {format.name}")
-    rows.append(measure(gguf_file.read(path)[0], text, format.name, "QAT") | {"steps": steps})
-    with open(os.path.join(arguments.output, f"quantised-{format.name.lower()}.json"), "w") as file:
-        json.dump(rows, file, indent=1)
-    print(json.dumps(rows, indent=1))
+    return row
 
 
 @torch.no_grad()
 def measure(network, text, format, method, stories=200):
+    """A row of the report, on held-out stories."""
     network.eval()
     loss = evaluate.loss(network, text, micro_world.RICH, stories)
     scores = evaluate.accuracy(network, text, micro_world.RICH, stories)
@@ -179,7 +201,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stop", type=int, help="stop after this many steps")
     parser.add_argument("--float32", action="store_true", help="no bfloat16; slower on processors that have it")
-    parser.add_argument("--fake-quant", choices=fake_quant.FORMATS, help="fine-tune rounded to this format")
+    parser.add_argument("--fake-quant", choices=["F16", *fake_quant.FORMATS], help="fine-tune rounded to this format")
     parser.add_argument("--from", dest="start", default="models/micro-world-f16.gguf", help="the GGUF to fine-tune")
     arguments = parser.parse_args()
     if arguments.fake_quant:
