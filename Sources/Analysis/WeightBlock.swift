@@ -12,6 +12,7 @@ public enum BlockProblem: Error, Sendable, Equatable {
     case missing(file: String, tensor: String)
     case unknownFormat(name: String, known: [String])
     case formatNotDescribable(type: TensorType, known: [String])
+    case noSample(file: String)
     case nothingToAudit(file: String, types: [TensorType])
 }
 
@@ -31,6 +32,9 @@ extension BlockProblem: CustomStringConvertible {
             "there is no format '\(name)'; known are \(known.joined(separator: ", "))"
         case .formatNotDescribable(let type, let known):
             "blocks of \(type) cannot be taken apart; those of \(known.joined(separator: ", ")) can"
+        case .noSample(let file):
+            "\(file): no matrix of 1024 or more weights that are finite and not all zero; leave the model out to see the "
+                + "format on made-up weights"
         case .nothingToAudit(let file, let types):
             "\(file): no tensor has blocks with scales to audit; its types are "
                 + types.map(\.name).joined(separator: ", ")

@@ -40,13 +40,16 @@ public struct FormatReport: Report {
     let activationType: String
     let activationBpw: Double
     let fields: [Field]
+    /// Where the weights of the example are from; `null` if they are made up.
+    @OrNull var source: String?
     let example: Example
     let claims: [Claim]
     private let block: BlockDescription
     private let shared: TensorType
 
     private enum CodingKeys: CodingKey {
-        case type, blockElements, blockBytes, bpw, formula, activationType, activationBpw, fields, example, claims
+        case type, blockElements, blockBytes, bpw, formula, activationType, activationBpw, fields, source, example,
+            claims
     }
 
     public init(_ explanation: FormatExplanation) {
@@ -54,6 +57,7 @@ public struct FormatReport: Report {
         block = made.block
         shared = explanation.activationType
         type = kind.name
+        source = explanation.source
         (blockElements, blockBytes, bpw) = (kind.blockElements, kind.blockBytes, kind.bitsPerWeight)
         formula = made.block.formula
         (activationType, activationBpw) = (explanation.activationType.name, explanation.activationType.bitsPerWeight)
@@ -69,11 +73,7 @@ public struct FormatReport: Report {
             min: made.block.scales.minimum, codes: made.block.elements.map(\.code),
             values: made.block.elements.map(\.value), maxAbs: made.maximumError, element: largest,
             steps: made.block.steps(of: largest))
-        claims = explanation.claims.map { claim in
-            Claim(
-                claim: claim.claim, finding: claim.finding,
-                numbers: Dictionary(uniqueKeysWithValues: claim.numbers.map { ($0.name, $0.value) }))
-        }
+        claims = .init(explanation.claims)
     }
 
     // MARK: for people
@@ -85,12 +85,7 @@ public struct FormatReport: Report {
         lines += ["", style.bold("Formula"), "", "  " + style.accent(formula)]
         if block.isQuantised { lines += letters.flatMap { paragraph($0, style) } }
         lines += ["", style.bold("Products"), ""] + paragraph(products, style, indent: "")
-        lines += [""] + exampleLines(style)
-        if !claims.isEmpty { lines += ["", style.bold("What is often said")] }
-        for claim in claims {
-            lines += [""] + paragraph("“\(claim.claim)”", style, paint: style.warning)
-            for finding in claim.finding { lines += paragraph(finding, style) }
-        }
+        lines += [""] + exampleLines(style) + claims.page(style)
         return lines.joined(separator: "\n")
     }
 
@@ -121,8 +116,11 @@ public struct FormatReport: Report {
     /// The fields, as wide as they have bytes where there is room.
     private func picture(_ style: Style) -> [String] {
         var (places, boxes) = ("  byte  ", "        ")
-        for field in fields {
-            let width = max(field.name.count + 2, "\(field.firstByte)".count + 1, field.nBytes * 50 / blockBytes)
+        let least = fields.map { max($0.name.count + 2, "\($0.firstByte)".count + 1) }
+        // Names, bars and the last place take their room first.
+        let room = max(0, min(50, style.width - 14 - least.reduce(0) { $0 + $1 + 1 }))
+        for (field, least) in zip(fields, least) {
+            let width = max(least, field.nBytes * room / blockBytes)
             places += "\(field.firstByte)".padded(to: width + 1)
             boxes += "|" + " \(field.name)".padded(to: width)
         }
@@ -150,7 +148,8 @@ public struct FormatReport: Report {
                 Numbers.significant(Double(example.values[index])),
                 Numbers.short(Double(example.values[index] - example.weights[index])))
         }
-        var lines = [style.bold("\(which), made just now"), ""] + table.lines(style)
+        let from = source.map { "Of \($0), decoded and written just now:" } ?? "Made up; name a model to see its own:"
+        var lines = [style.bold(which)] + paragraph(from, style, indent: "") + [""] + table.lines(style)
         if blockElements > 1 {
             lines += ["  largest error of all \(blockElements): \(Numbers.short(Double(example.maxAbs)))"]
         }
@@ -158,10 +157,35 @@ public struct FormatReport: Report {
         return lines + example.steps.flatMap { paragraph($0, style) }
     }
 
-    private func paragraph(
-        _ text: String, _ style: Style, indent: String = "  ", paint: (String) -> String = { $0 }
-    ) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width - 2, indent: indent, paint: paint)
+    private func paragraph(_ text: String, _ style: Style, indent: String = "  ") -> [String] {
+        style.paragraph(text, indent: indent)
+    }
+}
+
+extension [FormatReport.Claim] {
+    init(_ claims: [FormatExplanation.Claim]) {
+        self = claims.map { claim in
+            Element(
+                claim: claim.claim, finding: claim.finding,
+                numbers: Dictionary(uniqueKeysWithValues: claim.numbers.map { ($0.name, $0.value) }))
+        }
+    }
+
+    /// Each claim and what is so; nothing if there are none.
+    func page(_ style: Style) -> [String] {
+        guard !isEmpty else { return [] }
+        return ["", style.bold("What is often said")]
+            + flatMap { claim in
+                [""] + style.paragraph("“\(claim.claim)”", paint: style.warning)
+                    + claim.finding.flatMap { style.paragraph($0) }
+            }
+    }
+}
+
+extension Style {
+    /// Two columns from the edge, each line but the first indented more.
+    func paragraph(_ text: String, indent: String = "  ", paint: (String) -> String = { $0 }) -> [String] {
+        text.split(separator: " ").map(String.init).wrapped(to: width - 2, indent: indent, paint: paint)
             .map { "  " + $0 }
     }
 }

@@ -6,13 +6,30 @@ public protocol TeachingScheme: Sendable {
     /// A short name, such as `INT8 absmax/row`.
     var name: String { get }
 
+    /// The name as it is typed, such as `int8-absmax-row`.
+    var id: String { get }
+
     /// How a code is made and what it stands for.
     var formula: String { get }
+
+    /// Bits of a code.
+    var bits: Int { get }
+
+    /// Which weights share parameters.
+    var group: TeachingGroup { get }
+
+    /// The parameters of a group and the bits they are stored in.
+    var stored: [(name: String, bits: Int)] { get }
 
     /// Quantises a matrix and gives back what its codes stand for.
     ///
     /// - Parameter values: `rows * columns` finite numbers, row by row.
     func roundTrip(_ values: [Float], rows: Int, columns: Int) -> TeachingResult
+
+    /// How one number of a group becomes a code and what that stands for, a sentence a step, with its numbers.
+    ///
+    /// - Precondition: `value` is one of `group`, whose numbers are finite and not all zero.
+    func steps(for value: Float, in group: ArraySlice<Float>) -> [String]
 }
 
 /// What a teaching scheme makes of a matrix.
@@ -51,6 +68,12 @@ public enum TeachingSchemes {
         AffineScheme(bits: 4, group: .elements(32)),
         AffineScheme(bits: 4, group: .elements(128)),
     ]
+
+    /// The scheme with an id, in any case; of several that begin with it, the first.
+    public static func named(_ id: String) -> (any TeachingScheme)? {
+        let id = id.lowercased()
+        return all.first { $0.id == id } ?? all.first { $0.id.hasPrefix(id + "-") }
+    }
 }
 
 /// Which weights share parameters.
@@ -60,11 +83,20 @@ public enum TeachingGroup: Sendable, Hashable {
     /// So many consecutive weights of a row; the last group of a row may be shorter.
     case elements(Int)
 
-    var name: String {
+    public var name: String {
         switch self {
         case .tensor: "tensor"
         case .row: "row"
         case .elements(let count): "group of \(count)"
+        }
+    }
+
+    /// As ids have it.
+    var suffix: String {
+        switch self {
+        case .tensor: "tensor"
+        case .row: "row"
+        case .elements(let count): "\(count)"
         }
     }
 
@@ -83,23 +115,27 @@ public enum TeachingGroup: Sendable, Hashable {
     }
 }
 
-/// Applies a scheme group by group.
-///
-/// - Parameters:
-///   - stored: bits of a group's parameters.
-///   - quantize: the parameters of a group, and the value that the code of a number stands for.
-func roundTrip(
-    _ values: [Float], _ ranges: [Range<Int>], bits: Int, stored: Int,
-    quantize: (ArraySlice<Float>) -> (TeachingParameters, (Float) -> Float)
-) -> TeachingResult {
-    precondition(ranges.reduce(0) { $0 + $1.count } == values.count, "\(values.count) values do not fill the matrix")
-    var result = values
-    var parameters: [TeachingParameters] = []
-    for range in ranges {
-        let (found, value) = quantize(values[range])
-        parameters.append(found)
-        for i in range { result[i] = value(values[i]) }
+extension TeachingScheme {
+    /// Applies a scheme group by group.
+    ///
+    /// - Parameter quantize: the parameters of a group, and the value that the code of a number stands for.
+    func roundTrip(
+        _ values: [Float], _ ranges: [Range<Int>],
+        quantize: (ArraySlice<Float>) -> (TeachingParameters, (Float) -> Float)
+    ) -> TeachingResult {
+        precondition(
+            ranges.reduce(0) { $0 + $1.count } == values.count, "\(values.count) values do not fill the matrix")
+        var result = values
+        var parameters: [TeachingParameters] = []
+        for range in ranges {
+            let (found, value) = quantize(values[range])
+            parameters.append(found)
+            for i in range { result[i] = value(values[i]) }
+        }
+        let overhead = values.isEmpty ? 0 : Double(parameterBits * ranges.count) / Double(values.count)
+        return TeachingResult(values: result, parameters: parameters, bitsPerWeight: Double(bits) + overhead)
     }
-    let overhead = values.isEmpty ? 0 : Double(stored * ranges.count) / Double(values.count)
-    return TeachingResult(values: result, parameters: parameters, bitsPerWeight: Double(bits) + overhead)
+
+    /// Bits of a group's parameters.
+    private var parameterBits: Int { stored.reduce(0) { $0 + $1.bits } }
 }

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import Presentation
+import Quantization
 
 struct ExplainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -58,15 +59,32 @@ struct ExplainFormatCommand: ParsableCommand {
         commandName: "format",
         abstract:
             "A format on one page: layout, formula, bits per weight, a worked example, and what is said about it.",
+        usage: "quipu explain format [MODEL] FORMAT [options]",
         discussion: """
-            Every number is computed while you wait.
+            Every number is computed while you wait, on weights of the model if there is one, otherwise on made-up ones.
+            The schemes of textbooks have pages too: \(TeachingSchemes.all.map(\.id).joined(separator: ", ")).
 
             Example:
-              quipu explain format Q4_1
+              quipu explain format model.gguf Q4_1
             """)
 
-    @Argument(help: "A format, such as Q4_1 or Q4_K.") var type: String
+    @Argument(
+        help: ArgumentHelp(
+            "A model whose weights to show it on (or $QUIPU_MODEL, or none), and a format, such as Q4_1 or int8-affine.",
+            valueName: "model> <format"))
+    var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 
-    func run() throws { try printing.print(FormatReport(try FormatExplanation(named: type))) }
+    func validate() throws {
+        if !(1...2).contains(arguments.count) { throw ValidationError("give a format, or a model and a format") }
+    }
+
+    func run() throws {
+        let path = arguments.count == 2 ? arguments[0] : ModelArgument.fallback
+        let weights = try path.map { try SampleWeights(from: try ModelArgument.open($0)) } ?? .madeUp
+        if let scheme = TeachingSchemes.named(arguments.last!) {
+            return try printing.print(SchemeReport(SchemeExplanation(scheme, on: weights)))
+        }
+        try printing.print(FormatReport(try FormatExplanation(named: arguments.last!, on: weights)))
+    }
 }
