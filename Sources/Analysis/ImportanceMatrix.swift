@@ -65,7 +65,7 @@ public struct ImportanceMatrix: Sendable {
     ///
     /// - Returns: `nil` if there are none.
     /// - Throws: `QuantizeProblem` if there are too many or too few.
-    func values(for tensor: TensorInfo) throws(QuantizeProblem) -> [Float]? {
+    public func values(for tensor: TensorInfo) throws(QuantizeProblem) -> [Float]? {
         guard let values = values[tensor.name] else { return nil }
         let expected = tensor.shape.ne0 * tensor.shape.ne2
         guard values.count == expected else {

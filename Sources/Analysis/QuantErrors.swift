@@ -6,6 +6,17 @@ import Recording
 import Synchronization
 import Tensors
 
+/// What weights are written in: a format of ggml's, or a scheme that textbooks show.
+public struct WeightForm: Sendable, Hashable {
+    /// Of a scheme, its id.
+    public let name: String
+    /// No file holds it; for comparison.
+    public let isTextbook: Bool
+
+    public init(_ type: TensorType) { (name, isTextbook) = (type.name, false) }
+    public init(_ scheme: any TeachingScheme) { (name, isTextbook) = (scheme.id, true) }
+}
+
 /// The error of one weight tensor in one format.
 public struct TensorError: Sendable {
     public let name: String
@@ -14,11 +25,10 @@ public struct TensorError: Sendable {
     /// `attn_q`, `ffn_down`, …
     public let role: String
     /// The format whose error this is.
-    public let type: TensorType
+    public let type: WeightForm
+    /// Stored bits per weight, scales and all else included.
+    public let bitsPerWeight: Double
     public let statistics: ErrorStatistics
-
-    /// Stored bits per weight of the format, scales included.
-    public var bitsPerWeight: Double { type.bitsPerWeight }
 
     /// As table `quant_error` has it.
     public func record(reference: String) -> QuantErrorRecord {
@@ -49,7 +59,7 @@ extension QuantErrorProblem: CustomStringConvertible {
         case .notEncodable(let type, let known):
             "'\(type)' is no format that can be written; known are \(known.joined(separator: ", "))"
         case .needsImportance(let type):
-            "\(type) can only be written with an importance matrix"
+            "\(type) can only be written with an importance matrix; give one with --imatrix FILE"
         case .notFinite(let file, let tensor, let index, let value):
             "\(file): tensor '\(tensor)' holds \(value) at element \(index); no format can stand for it. The file is damaged."
         case .missing(let file, let tensor):
@@ -65,13 +75,13 @@ extension QuantErrorProblem: CustomStringConvertible {
 /// Compares weights with what a format makes of them, tensor by tensor.
 public struct QuantErrors: Sendable {
     private let workers: Workers
-    /// Called after each tensor with the weights done and to do.
-    private let progress: @Sendable (Int, Int) -> Void
+    /// Called after each tensor with the weights done and to do; what it throws ends the work.
+    private let progress: @Sendable (Int, Int) throws -> Void
 
     /// Parts of a tensor that are gathered on their own and merged in order, whatever the number of threads.
     private static let parts = 32
 
-    public init(workers: Workers, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }) {
+    public init(workers: Workers, progress: @escaping @Sendable (Int, Int) throws -> Void = { _, _ in }) {
         self.workers = workers
         self.progress = progress
     }
@@ -95,7 +105,7 @@ public struct QuantErrors: Sendable {
                 other.decode(row, by: format, into: &output)
             }
             done += info.shape.count
-            progress(done, total)
+            try progress(done, total)
             return TensorError(info, type: info.type, statistics)
         }
     }
@@ -103,18 +113,30 @@ public struct QuantErrors: Sendable {
     /// The errors that formats would make of a file's tensors, in the file's order, all formats of a tensor together.
     ///
     /// The reference is what the file's own weights decode to. Only matrices are compared; where a format's block does
-    /// not divide a tensor's rows there is no result.
-    public func errors(of file: GGUFFile, as formats: [any EncodableFormat]) throws -> [TensorError] {
+    /// not divide a tensor's rows, or it needs importances that are not known, there is no result.
+    ///
+    /// - Throws: `QuantErrorProblem` if weights are not finite or cannot be decoded, `QuantizeProblem` if the importance
+    ///   matrix is another model's.
+    public func errors(
+        of file: GGUFFile, as formats: [any EncodableFormat], schemes: [any TeachingScheme] = [],
+        importance: ImportanceMatrix? = nil
+    ) throws -> [TensorError] {
         let tensors = file.tensors.filter { $0.shape.rows > 1 }
         let total = tensors.reduce(0) { $0 + $1.shape.count }
         var done = 0
         return try tensors.flatMap { info in
-            let results = try formats.filter { info.shape.ne0 % $0.type.blockElements == 0 }.map { format in
-                TensorError(info, type: format.type, try errors(of: info, in: file, as: format))
+            let columns = try importance?.values(for: info)
+            let fitting = formats.filter {
+                info.shape.ne0 % $0.type.blockElements == 0 && ($0.importance != .required || columns != nil)
             }
+            let results = try fitting.map { format in
+                TensorError(
+                    info, type: format.type, try errors(of: info, in: file, as: format, importance: columns))
+            }
+            let textbook = try schemes.map { try errors(of: info, in: file, as: $0) }
             done += info.shape.count
-            progress(done, total)
-            return results
+            try progress(done, total)
+            return results + textbook
         }
     }
 
@@ -137,6 +159,29 @@ public struct QuantErrors: Sendable {
             }
             format.decode(bytes.span.bytes, into: &output)
         }
+    }
+
+    /// The error that a textbook scheme would make of one tensor.
+    ///
+    /// The tensor is held in memory as Floats, since all of it may share a scale.
+    public func errors(
+        of info: TensorInfo, in file: GGUFFile, as scheme: any TeachingScheme
+    ) throws -> TensorError {
+        let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
+        let (width, rows) = (info.shape.ne0, info.shape.rows)
+        var values = [Float](repeating: 0, count: width * rows)
+        var span = values.mutableSpan
+        tensor.source.withBytes(in: tensor.offset..<tensor.offset + info.byteCount) { format.decode($0, into: &span) }
+        if let index = firstNonFinite(values.span) {
+            throw QuantErrorProblem.notFinite(
+                file: file.path, tensor: info.name, index: index, value: values[index])
+        }
+        let result = scheme.roundTrip(values, rows: rows, columns: width)
+        let statistics = try compare(info, in: file) { row, _, output in
+            for i in 0..<width { output[i] = result.values[width * row + i] }
+        }
+        return TensorError(
+            info, type: WeightForm(scheme), bitsPerWeight: result.bitsPerWeight, statistics)
     }
 
     /// Compares every row of a tensor with what `make` writes for it.
@@ -187,8 +232,14 @@ public struct QuantErrors: Sendable {
 
 extension TensorError {
     public init(_ info: TensorInfo, type: TensorType, _ statistics: ErrorStatistics) {
+        self.init(info, type: WeightForm(type), bitsPerWeight: type.bitsPerWeight, statistics)
+    }
+
+    init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ statistics: ErrorStatistics) {
         let place = ModelCard.Weight.place(of: info.name)
-        self.init(name: info.name, layer: place.layer, role: place.role, type: type, statistics: statistics)
+        self.init(
+            name: info.name, layer: place.layer, role: place.role, type: type, bitsPerWeight: bitsPerWeight,
+            statistics: statistics)
     }
 }
 

@@ -8,13 +8,27 @@ public struct QuantCompareReport: Report {
     let tensor: String
     let storedType: String
     let shape: [Int]
+    @OrNull var imatrix: String?
     /// By bits per weight, then by error.
     let formats: [QuantErrorsReport.Line]
+    let notTried: [FormatNotTried]
+    private let stored: [TensorType]
 
-    public init(file: String, tensor: TensorInfo, errors: [TensorError]) {
+    private enum CodingKeys: CodingKey { case file, tensor, storedType, shape, imatrix, formats, notTried }
+
+    /// - Parameters:
+    ///   - imatrix: the importance matrix's path.
+    ///   - notTried: formats that the tensor was not written in.
+    public init(
+        file: String, tensor: TensorInfo, errors: [TensorError], imatrix: String? = nil,
+        notTried: [FormatNotTried] = []
+    ) {
         self.file = file
         self.tensor = tensor.name
+        self.imatrix = imatrix
+        self.notTried = notTried
         storedType = tensor.type.name
+        stored = tensor.type.blockElements > 1 ? [tensor.type] : []
         shape = tensor.shape.significant
         formats = errors.map(QuantErrorsReport.Line.init).sorted {
             ($0.bpw, $0.error.relRmse) < ($1.bpw, $1.error.relRmse)
@@ -22,47 +36,67 @@ public struct QuantCompareReport: Report {
     }
 
     public func page(_ style: Style) -> String {
-        var table = Table(QuantErrorsReport.columns)
-        for line in formats { table.add(QuantErrorsReport.cells(line)) }
-        let title =
-            style.bold(tensor)
-            + "  \(storedType) \(shape.map(String.init).joined(separator: "x")), its decoded values written in each format"
-        return ([title, ""] + table.lines(style) + [""] + scatter(style)).joined(separator: "\n")
+        var table = Table([("format", .whole)] + QuantErrorsReport.columns)
+        for line in formats { table.add([line.label] + QuantErrorsReport.cells(line)) }
+        var lines = [
+            style.bold(tensor) + "  \(storedType) \(shape.map(String.init).joined(separator: "x"))",
+            "its decoded values written in each format; bpw with scales and all else", "",
+        ]
+        if let imatrix { lines.insert("importance matrix: \(imatrix)".cut(to: style.width), at: 2) }
+        lines += table.lines(style)
+        if formats.contains(where: \.textbook) {
+            let note = QuantErrorsReport.Line.textbookNote + "; `explain format NAME` tells of each"
+            lines += note.split(separator: " ").map(String.init).wrapped(to: style.width, paint: style.dim)
+        }
+        lines += FormatNotTried.lines(notTried, style) + QuantErrorsReport.warning(stored, style)
+        return (lines + [""] + scatter(style)).joined(separator: "\n")
     }
 
-    /// Signal to noise over bits per weight; a letter a format. Six decibels are one bit.
+    /// Bits per weight that the picture reaches to: beyond are formats of no interest for their size.
+    private static let most = 9.0
+
+    /// Signal to noise over bits per weight; a letter a format, a digit a textbook scheme.
     private func scatter(_ style: Style) -> [String] {
-        let points = formats.filter { $0.error.sqnrDb.isFinite && $0.bpw <= 16 }
+        let points = formats.filter { $0.error.sqnrDb.isFinite && $0.bpw < Self.most + 0.5 }
         guard let low = points.map(\.error.sqnrDb).min(), let high = points.map(\.error.sqnrDb).max(), high > low else {
             return []
         }
-        let (width, height) = (min(60, style.width - 20), 14)
-        let bits = (0.0, (points.map(\.bpw).max() ?? 8) + 0.5)
+        let (width, height) = (min(90, style.width - 17), 16)
         var canvas = Array(repeating: Array(repeating: Character(" "), count: width), count: height)
         var legend: [String] = []
-        for (number, point) in points.enumerated() {
-            let letter = Character(UnicodeScalar(UInt8(ascii: "a") + UInt8(number % 26)))
-            let x = Int((point.bpw - bits.0) / (bits.1 - bits.0) * Double(width - 1))
+        var (letters, digits) = (Self.letters[...], Self.digits[...])
+        for point in points {
+            let mark = (point.textbook ? digits.popFirst() : letters.popFirst()) ?? "?"
+            let x = Int(point.bpw / (Self.most + 0.5) * Double(width - 1))
             let y = Int((high - point.error.sqnrDb) / (high - low) * Double(height - 1))
-            canvas[y][x] = canvas[y][x] == " " ? letter : "*"
-            legend.append("\(letter) \(point.type)")
+            // Next to a place that is taken: a column is a small part of a bit.
+            let free = (x..<min(x + 3, width)).first { canvas[y][$0] == " " }
+            canvas[y][free ?? x] = free == nil ? "*" : mark
+            legend.append("\(mark) \(point.type)")
         }
-        var lines = [style.bold("Signal to quantisation noise over bits per weight")]
+        var lines = [style.bold("Signal to quantisation noise over bits per weight: up is better, left is smaller")]
         for (y, row) in canvas.enumerated() {
             let decibels = high - (high - low) * Double(y) / Double(height - 1)
             lines.append(Numbers.fixed(decibels, 1).leftPadded(to: 7) + " dB │" + String(row))
         }
         lines.append(String(repeating: " ", count: 11) + "└" + String(repeating: "─", count: width))
-        lines.append(
-            String(repeating: " ", count: 12) + "0"
-                + "\(Numbers.fixed(bits.1, 1)) bits a weight".leftPadded(to: width - 1))
-        return lines + wrapped(legend + ["* several"], style)
+        lines.append(String(repeating: " ", count: 12) + axis(width))
+        let beyond = formats.filter { $0.bpw >= Self.most + 0.5 }.map(\.label)
+        if canvas.joined().contains("*") { legend.append("* several") }
+        lines += legend.wrapped(to: style.width - 2, separator: "   ", indent: "").map { "  " + $0 }
+        return lines + (beyond.isEmpty ? [] : [style.dim("Beyond the picture: " + beyond.joined(separator: ", "))])
     }
 
-    private func wrapped(_ words: [String], _ style: Style) -> [String] {
-        words.reduce(into: [" "]) { lines, word in
-            if lines.last!.displayWidth + word.displayWidth + 3 > style.width { lines.append(" ") }
-            lines[lines.count - 1] += "  " + word
+    private static let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    private static let digits = Array("123456789")
+
+    /// Whole bits below the picture.
+    private func axis(_ width: Int) -> String {
+        var marks = Array(repeating: Character(" "), count: width)
+        for bits in 0...Int(Self.most) {
+            let x = Int(Double(bits) / (Self.most + 0.5) * Double(width - 1))
+            marks[x] = Character("\(bits)")
         }
+        return String(marks) + " bpw"
     }
 }

@@ -1,6 +1,10 @@
 /// Rows and columns as text: numbers to the right, words to the left, nothing past the page.
 struct Table {
-    enum Alignment { case left, right }
+    enum Alignment {
+        case left, right
+        /// To the left, and never cut: names that are typed again.
+        case whole
+    }
 
     private let header: [String]
     private let alignments: [Alignment]

@@ -135,7 +135,7 @@ import Testing
         #expect(throws: QuantizeProblem.self) { try ImportanceMatrix(path: TinyModel.gqa.path) }
     }
 
-    private static func writeImportance(to path: String, _ name: String, sums: [Float], counts: [Float]) throws {
+    static func writeImportance(to path: String, _ name: String, sums: [Float], counts: [Float]) throws {
         let metadata = Metadata([
             .init(key: "imatrix.datasets", value: .array(GGUFArray(.string, [.string("text")]))),
             .init(key: "imatrix.chunk_count", value: .uint32(1)), .init(key: "imatrix.chunk_size", value: .uint32(512)),
