@@ -20,15 +20,17 @@ let package = Package(
         .target(name: "Tensors"),
         // row 1
         .target(name: "GGUF", dependencies: ["Tensors"]),
+        .target(name: "SIMDKernels"),
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
-        .target(name: "Quantization", dependencies: ["Tensors"]),
+        .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
         .target(name: "Tokenization", dependencies: ["GGUF"]),
         // row 3
         .target(
             name: "Operations",
             dependencies: [
-                "Tensors", "Quantization", "ComputeGraph", .product(name: "RealModule", package: "swift-numerics"),
+                "Tensors", "SIMDKernels", "Quantization", "ComputeGraph",
+                .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 4
         .target(
@@ -41,7 +43,7 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "LlamaModel",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
                 .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
             ]),
@@ -49,7 +51,7 @@ let package = Package(
         .target(
             name: "Analysis",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
@@ -73,7 +75,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization"],
+            name: "QuantizationTests", dependencies: ["Quantization", "TestSupport"],
             exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
@@ -83,7 +85,9 @@ let package = Package(
             name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"],
             path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
-        .testTarget(name: "CommandTests", dependencies: ["quipu", "GGUF", "TestSupport"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

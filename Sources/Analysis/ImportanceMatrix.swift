@@ -37,6 +37,13 @@ public struct ImportanceMatrix: Sendable {
         self.chunks = chunks
     }
 
+    private init(path: String, values: [String: [Float]], datasets: [String], chunks: Int) {
+        self.path = path
+        self.values = values
+        self.datasets = datasets
+        self.chunks = chunks
+    }
+
     private static let sumSuffix = ".in_sum2"
 
     private static func means(of name: String, _ sums: TensorInfo, in file: GGUFFile) throws -> [Float] {
@@ -59,6 +66,35 @@ public struct ImportanceMatrix: Sendable {
             }
         }
         return means
+    }
+
+    /// The matrix of the tensors in whose name one of the parts is found.
+    ///
+    /// - Throws: `QuantizeProblem` if a part is found in no name.
+    /// - Precondition: there is a part; else nothing would be left.
+    public func including(_ parts: [String]) throws(QuantizeProblem) -> ImportanceMatrix {
+        precondition(!parts.isEmpty, "no names to go by")
+        try checkNames(parts)
+        return filtered { name in parts.contains { name.contains($0) } }!
+    }
+
+    /// The matrix without the tensors in whose name one of the parts is found; `nil` if none is left.
+    ///
+    /// - Throws: as `including`.
+    public func excluding(_ parts: [String]) throws(QuantizeProblem) -> ImportanceMatrix? {
+        try checkNames(parts)
+        return filtered { name in !parts.contains { name.contains($0) } }
+    }
+
+    private func checkNames(_ parts: [String]) throws(QuantizeProblem) {
+        for part in parts where !values.keys.contains(where: { $0.contains(part) }) {
+            throw .importanceName(file: path, part: part, example: values.keys.min()!)
+        }
+    }
+
+    private func filtered(_ isKept: (String) -> Bool) -> ImportanceMatrix? {
+        let kept = values.filter { isKept($0.key) }
+        return kept.isEmpty ? nil : ImportanceMatrix(path: path, values: kept, datasets: datasets, chunks: chunks)
     }
 
     /// The importances of a tensor's columns, for each of its experts.

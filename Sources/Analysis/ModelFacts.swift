@@ -21,19 +21,19 @@ struct ModelFacts: Sendable {
     }
 
     /// - Throws: `QuantizeProblem` if a key is missing, or the architecture's mix is not known.
-    init(of file: GGUFFile) throws(QuantizeProblem) {
-        guard let architecture = file.metadata["general.architecture"]?.string else {
-            throw .missingKey(file: file.path, key: "general.architecture")
+    init(_ metadata: Metadata, of file: String) throws(QuantizeProblem) {
+        guard let architecture = metadata["general.architecture"]?.string else {
+            throw .missingKey(file: file, key: "general.architecture")
         }
         guard !Self.special.contains(architecture) else {
-            throw .architecture(file: file.path, found: architecture)
+            throw .architecture(file: file, found: architecture)
         }
         func first(_ key: String) -> Int? {
-            let value = file.metadata["\(architecture).\(key)"]
+            let value = metadata["\(architecture).\(key)"]
             return value?.integer ?? value?.array?.integers?.first
         }
         guard let layers = first("block_count"), layers > 0 else {
-            throw .missingKey(file: file.path, key: "\(architecture).block_count")
+            throw .missingKey(file: file, key: "\(architecture).block_count")
         }
         let heads = first("attention.head_count") ?? 0
         self.init(

@@ -9,6 +9,7 @@ public struct ModelQuantizer: Sendable {
     public let file: GGUFFile
     public let plan: QuantizationPlan
     public let importance: ImportanceMatrix?
+    private let overrides: [MetadataOverride]
     private let workers: Workers
     private let progress: @Sendable (_ done: Int, _ total: Int) throws -> Void
 
@@ -18,14 +19,17 @@ public struct ModelQuantizer: Sendable {
     private static let grain = 1 << 14
 
     /// - Parameters:
+    ///   - overrides: metadata to write in place of the model's.
     ///   - progress: called now and then with the weights done and to do; what it throws ends the work.
     public init(
-        file: GGUFFile, plan: QuantizationPlan, importance: ImportanceMatrix?, workers: Workers,
+        file: GGUFFile, plan: QuantizationPlan, importance: ImportanceMatrix?, overrides: [MetadataOverride] = [],
+        workers: Workers,
         progress: @escaping @Sendable (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) {
         self.file = file
         self.plan = plan
         self.importance = importance
+        self.overrides = overrides
         self.workers = workers
         self.progress = progress
     }
@@ -130,12 +134,13 @@ public struct ModelQuantizer: Sendable {
 
     // MARK: metadata
 
-    /// All of the model's keys, in their order, but those of a split file; then what llama.cpp adds.
+    /// All of the model's keys, in their order, but those of a split file; then what llama.cpp adds, and in its order.
     private var metadata: Metadata {
         var added = [
             Metadata.Entry(key: "general.quantization_version", value: .uint32(2)),
             Metadata.Entry(key: "general.file_type", value: .uint32(fileTypeNumber)),
         ]
+        added += overrides.map(\.entry)
         if let importance {
             added.append(.init(key: "quantize.imatrix.file", value: .string(importance.path)))
             if let dataset = importance.datasets.first {
@@ -148,8 +153,8 @@ public struct ModelQuantizer: Sendable {
             }
         }
         // The new file is aligned to 32 bytes, whatever the old one was.
-        let dropped = Set(added.map(\.key) + ["split.no", "split.count", "split.tensors.count", "general.alignment"])
-        return Metadata(file.metadata.entries.filter { !dropped.contains($0.key) } + added)
+        let kept = file.metadata.entries.filter { !MetadataOverride.reservedKeys.contains($0.key) }
+        return Metadata(kept).setting(added)
     }
 
     private var fileTypeNumber: UInt32 {

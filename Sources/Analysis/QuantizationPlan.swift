@@ -43,8 +43,9 @@ public struct QuantizationPlan: Sendable {
         _ file: GGUFFile, as mix: QuantizationMix, _ options: QuantizeOptions = QuantizeOptions(), hasImportance: Bool
     ) throws(QuantizeProblem) {
         let tensors = Self.order(file.tensors)
+        let metadata = file.metadata.setting(options.metadata.map(\.entry))
         var chooser = try TypeChooser(
-            mix, options, facts: try ModelFacts(of: file), file: file.path, hasImportance: hasImportance,
+            mix, options, facts: try ModelFacts(metadata, of: file.path), file: file.path, hasImportance: hasImportance,
             names: tensors.map(\.name))
         var entries: [Entry] = []
         for tensor in tensors { entries.append(try chooser.entry(tensor)) }

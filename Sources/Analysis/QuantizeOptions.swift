@@ -13,6 +13,8 @@ public struct QuantizeOptions: Sendable {
     public var leavesOutput = false
     /// Tensors that are quantised already may be quantised again, from what they decode to.
     public var allowsRequantizing = false
+    /// Metadata to be written; the mix goes by it, too.
+    public var metadata: [MetadataOverride] = []
 
     public init() {}
 }
@@ -22,6 +24,23 @@ public struct TypeOverride: Sendable, Hashable {
     /// In lower case, as llama.cpp has it.
     public let pattern: String
     public let type: TensorType
+
+    /// The pairs of a file, between which there are spaces or line ends. Source: llama.cpp `parse_tensor_type_file`.
+    ///
+    /// - Throws: `QuantizeProblem` as `init(parsing:)`, with the file and the line.
+    public static func list(_ text: String, from file: String) throws(QuantizeProblem) -> [TypeOverride] {
+        var overrides: [TypeOverride] = []
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+            for pair in line.split(whereSeparator: \.isWhitespace) {
+                do throws(QuantizeProblem) {
+                    overrides.append(try TypeOverride(parsing: String(pair)))
+                } catch {
+                    throw .line(file: file, number: index + 1, error)
+                }
+            }
+        }
+        return overrides
+    }
 
     /// - Throws: `QuantizeProblem` if it is no such pair, no expression, or no type.
     public init(parsing text: String) throws(QuantizeProblem) {

@@ -8,6 +8,10 @@ public enum QuantizeProblem: Error, Sendable, Equatable {
     case layer(file: String, tensor: String, layers: Int)
     case override(String)
     case expression(String)
+    /// Something wrong in a list of types.
+    indirect case line(file: String, number: Int, QuantizeProblem)
+    case metadata(String)
+    case reservedKey(String)
     case type(found: String, known: [String])
     case fileType(found: String, known: [String])
     case notDecodable(file: String, tensor: String, type: TensorType)
@@ -20,6 +24,7 @@ public enum QuantizeProblem: Error, Sendable, Equatable {
     case needsImportance(tensor: String, type: TensorType, hasMatrix: Bool)
     case importanceSize(file: String, tensor: String, found: Int, expected: Int)
     case importanceFile(file: String, found: String, expected: String)
+    case importanceName(file: String, part: String, example: String)
     case importanceValue(file: String, tensor: String, index: Int, value: Float)
     case sameFile(String)
 }
@@ -37,6 +42,13 @@ extension QuantizeProblem: CustomStringConvertible {
             "--tensor-type '\(text)': expected REGEX=TYPE, such as attn_v=Q6_K"
         case .expression(let pattern):
             "--tensor-type: '\(pattern)' is no regular expression"
+        case .line(let file, let number, let problem):
+            "\(file), line \(number): \(problem)"
+        case .metadata(let text):
+            "--override-kv '\(text)': expected KEY=int:N with N from 0 to \(UInt32.max), KEY=float:X, KEY=bool:true, "
+                + "KEY=bool:false or KEY=str:TEXT"
+        case .reservedKey(let key):
+            "--override-kv: '\(key)' says how the file is laid out, and cannot be chosen"
         case .type(let found, let known):
             "'\(found)' is no type that tensors can be written in; known are \(known.joined(separator: ", "))"
         case .fileType(let found, let known):
@@ -73,6 +85,8 @@ extension QuantizeProblem: CustomStringConvertible {
             "\(file): \(found) importances for tensor '\(tensor)', expected \(expected); is it of another model?"
         case .importanceFile(let file, let found, let expected):
             "\(file): found \(found), expected \(expected); llama.cpp's llama-imatrix writes such files"
+        case .importanceName(let file, let part, let example):
+            "\(file): no tensor in it has '\(part)' in its name; a name looks like '\(example)'"
         case .importanceValue(let file, let tensor, let index, let value):
             "\(file): the importance of column \(index) of tensor '\(tensor)' is \(value), no finite number"
         case .sameFile(let path):

@@ -44,12 +44,9 @@ public struct GraphBuilder {
         _ operation: some Operation, _ inputs: Value..., name: String? = nil
     ) throws(GraphError) -> Value {
         let output = try operation.output(for: inputs.map(layout(of:)))
-        let fallback = (operation as? any NamedAfterSource).map {
-            "\(drafts[inputs[$0.namingSlot].id].name) (\($0.suffix))"
-        }
         drafts.append(
             Draft(
-                name: name.map(qualified) ?? fallback ?? "", layer: layer,
+                name: name.map(qualified) ?? derivedName(of: operation, inputs) ?? "", layer: layer,
                 content: .operation(operation, inputs: inputs, output), placed: nil))
         return Value(id: drafts.count - 1)
     }
@@ -82,6 +79,10 @@ public struct GraphBuilder {
 
     /// The graph of everything expanded so far.
     public func build() -> Graph { Graph(leaves: leaves, nodes: nodes) }
+
+    private func derivedName(of operation: some Operation, _ inputs: [Value]) -> String? {
+        (operation as? any NamedAfterSource).map { "\(drafts[inputs[$0.namingSlot].id].name) (\($0.suffix))" }
+    }
 
     private func qualified(_ name: String) -> String {
         layer.map { "\(name)-\($0)" } ?? name

@@ -1,4 +1,5 @@
 import Synchronization
+import Tensors
 
 #if canImport(Darwin)
     import Darwin
@@ -15,12 +16,15 @@ import Synchronization
 public final class Workers: Sendable {
     /// Threads that work on a job, the caller's included.
     public let count: Int
+    /// What operations that have kernels use.
+    public let instructions: InstructionSet
     private let crew: Crew
 
     /// - Precondition: at least one thread.
-    public init(threads: Int) {
+    public init(threads: Int, instructions: InstructionSet = .reference) {
         precondition(threads >= 1, "\(threads) threads")
         count = threads
+        self.instructions = instructions
         crew = Crew()
         for _ in 1..<threads { crew.startThread() }
     }
@@ -77,8 +81,9 @@ private final class Crew: @unchecked Sendable {
     private var job: Job?
     private var isDismissed = false
 
-    /// Polls of `generation` before a thread goes to sleep: some ten microseconds, the time between two operations.
-    private static let spins = 4000
+    /// Polls of `generation` before a thread goes to sleep: some fifty microseconds. Between two operations that share
+    /// their work come views, small operations and the recorder; waking a thread that sleeps takes as long.
+    private static let spins = 30_000
 
     init() {
         pthread_mutex_init(mutex, nil)
@@ -143,7 +148,14 @@ private final class Crew: @unchecked Sendable {
     private func nextJob(after seen: inout Int) -> Job? {
         var polls = 0
         while generation.load(ordering: .acquiring) == seen, polls < Crew.spins { polls += 1 }
-        pthread_mutex_lock(mutex)
+        // The caller holds the mutex for an instant only; to wait for it asleep would take longer than most jobs.
+        while pthread_mutex_trylock(mutex) != 0 {
+            polls += 1
+            if polls > Crew.spins {
+                pthread_mutex_lock(mutex)
+                break
+            }
+        }
         defer { pthread_mutex_unlock(mutex) }
         while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(condition, mutex) }
         seen = generation.load(ordering: .acquiring)

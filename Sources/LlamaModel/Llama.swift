@@ -1,5 +1,6 @@
 import ComputeGraph
 import GGUF
+import Quantization
 import Tensors
 import Tokenization
 
@@ -50,12 +51,14 @@ public struct Session {
 
     /// - Parameter positions: how many positions the run may take in all.
     /// - Throws: `LlamaError.contextExceeded` if the model was trained for fewer.
-    public init(_ model: Llama, positions: Int, threads: Int) throws(LlamaError) {
+    public init(
+        _ model: Llama, positions: Int, threads: Int, instructions: InstructionSet = .best
+    ) throws(LlamaError) {
         let limit = model.configuration.trainedContext
         guard positions <= limit else { throw .contextExceeded(needed: positions, limit: limit) }
         self.model = model
         cache = KVCache(model.configuration, capacity: max(positions, Self.defaultContext))
-        workers = Workers(threads: threads)
+        workers = Workers(threads: threads, instructions: instructions)
     }
 
     /// The pass over `tokens` at the positions that follow. It changes the cache's memory as it is evaluated; call

@@ -38,43 +38,21 @@ public struct MatMul: Operation {
         let format = BlockFormats.format(for: w.type)!
         let activations = converted(inputs[1], for: format, on: workers)
         let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
-        let planes = output.shape.ne2 * output.shape.ne3
         let order = SummationOrder(
             isTile: tokens > 1 && (cachedDimension == 1 || rowCount % 4 == 0), isPadded: cachedDimension == 0)
+        let product = Product(
+            kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
+            activations: activations, order: order, output: output, on: workers)
         // A chunk of rows is small enough to stay in the first-level cache while all tokens pass over it.
-        let chunk = max(1, min(rowCount, 24576 / max(1, w.layout.rowBytes)))
+        let chunk = max(8, min(rowCount, 24576 / max(1, w.layout.rowBytes)) / 8 * 8)
         let chunksPerPlane = (rowCount + chunk - 1) / chunk
         let grain = max(1, 32768 / (chunk * w.shape.ne0 * tokens))
+        let planes = output.shape.ne2 * output.shape.ne3
         workers.run(items: planes * chunksPerPlane, grain: grain) { items in
-            for item in items {
-                let plane = item / chunksPerPlane
-                let start = item % chunksPerPlane * chunk
-                Self.multiply(
-                    format, w, rows: start..<min(start + chunk, rowCount), activations, order,
-                    into: output, i2: plane % output.shape.ne2, i3: plane / output.shape.ne2)
-            }
-        }
-    }
-
-    /// The products of some rows of W with all tokens of one plane.
-    private static func multiply(
-        _ format: any BlockFormat, _ w: Tensor, rows: Range<Int>, _ activations: Tensor, _ order: SummationOrder,
-        into output: Tensor, i2: Int, i3: Int
-    ) {
-        let count = w.shape.ne0
-        let groups = (output.shape.ne2 / w.shape.ne2, output.shape.ne3 / w.shape.ne3)
-        let first = w.offset + w.layout.rowOffset(rows.lowerBound, i2 / groups.0, i3 / groups.1)
-        let span = (rows.count - 1) * w.layout.strides.nb1 + w.layout.rowBytes
-        w.source.withBytes(in: first..<first + span) { weights in
-            for token in 0..<activations.shape.ne1 {
-                let a = activations.offset + activations.layout.rowOffset(token, i2, i3)
-                let y = output.offset + output.layout.rowOffset(token, i2, i3) + rows.lowerBound * 4
-                activations.source.withBytes(in: a..<a + activations.layout.rowBytes) { row in
-                    output.buffer.withMutableElements(of: Float.self, in: y..<y + rows.count * 4) { out in
-                        format.dotRows(
-                            weights, stride: w.layout.strides.nb1, row, count: count, order: order, into: &out)
-                    }
-                }
+            for plane in items.lowerBound / chunksPerPlane...(items.upperBound - 1) / chunksPerPlane {
+                let chunks = items.clamped(to: plane * chunksPerPlane..<(plane + 1) * chunksPerPlane)
+                let first = (chunks.lowerBound - plane * chunksPerPlane) * chunk
+                product.multiply(rows: first..<min(first + chunks.count * chunk, rowCount), plane: plane)
             }
         }
     }
@@ -82,7 +60,8 @@ public struct MatMul: Operation {
     /// The activations in the type that the weights' format is multiplied with: ggml's `vec_dot_type`.
     private func converted(_ x: Tensor, for format: any BlockFormat, on workers: Workers) -> Tensor {
         guard format.activationType != .f32 else { return x }
-        let target = BlockFormats.activationFormat(for: format.activationType)!
+        let encoder = ActivationEncoder(
+            BlockFormats.activationFormat(for: format.activationType)!, on: workers.instructions)
         let result = Tensor.zeros(format.activationType, x.shape)
         workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
             for number in rows {
@@ -90,7 +69,7 @@ public struct MatMul: Operation {
                 let start = result.layout.rowOffset(i1, i2, i3)
                 x.withRow(of: Float.self, i1, i2, i3) { values in
                     result.buffer.withMutableBytes(in: start..<start + result.layout.rowBytes) { bytes in
-                        target.encodeActivations(values, into: &bytes)
+                        encoder.encode(values, into: &bytes)
                     }
                 }
             }

@@ -32,13 +32,16 @@ public struct SoftMax: Operation {
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let (x, mask) = (inputs[0], inputs[1])
         // An exponential costs about as much as sixteen other operations.
+        let kernels = RowKernels(on: workers)
         workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: 16 * x.shape.ne0)) { rows in
             for number in rows {
                 let (i1, i2, i3) = x.shape.row(number)
                 x.withRow(of: Float.self, i1, i2, i3) { scores in
                     mask.withRow(of: Float.self, i1, i2 % mask.shape.ne2, i3 % mask.shape.ne3) { mask in
                         output.withMutableRow(of: Float.self, i1, i2, i3) { y in
-                            let (_, sum) = self.exponentials(scores, mask, into: &y)
+                            let sum =
+                                kernels.exponentials(scores, mask, scale: scale, into: &y)
+                                ?? self.exponentials(scores, mask, into: &y).sum
                             let inverse = Float(1 / sum)
                             for n in 0..<y.count { y[n] *= inverse }
                         }

@@ -24,7 +24,8 @@ public struct SwiGLU: Operation {
         // Split within rows too: a row is long, and decoding has only one.
         let piece = 512
         let pieces = (gate.shape.ne0 + piece - 1) / piece
-        workers.run(items: gate.shape.rows * pieces) { items in
+        let kernels = RowKernels(on: workers)
+        workers.run(items: gate.shape.rows * pieces, grain: 8) { items in
             for item in items {
                 let (i1, i2, i3) = gate.shape.row(item / pieces)
                 let start = item % pieces * piece
@@ -33,7 +34,8 @@ public struct SwiGLU: Operation {
                     up.withRow(of: Float.self, i1, i2, i3) { u in
                         let y = output.layout.rowOffset(i1, i2, i3) + start * 4
                         output.buffer.withMutableElements(of: Float.self, in: y..<y + (end - start) * 4) { y in
-                            for i in start..<end { y[i - start] = Self.silu(g[i], at: i, of: g.count) * u[i] }
+                            let done = kernels.swiglu(g.extracting(start..<end), u.extracting(start..<end), into: &y)
+                            for i in start + done..<end { y[i - start] = Self.silu(g[i], at: i, of: g.count) * u[i] }
                         }
                     }
                 }

@@ -53,7 +53,7 @@ public struct QuantErrorsReport: Report {
 
     let file: String
     let reference: String
-    /// Worst first, by relative rmse.
+    /// All worst first, by relative rmse.
     let tensors: [Line]
     let layers: [Line]
     let roles: [Line]
@@ -83,8 +83,12 @@ public struct QuantErrorsReport: Report {
         self.notTried = notTried
         self.limit = limit
         tensors = errors.map(Line.init).sorted { $0.error.relRmse > $1.error.relRmse }
-        layers = Self.grouped(errors.filter { $0.layer != nil }) { Place(layer: $0.layer, role: nil, type: $0.type) }
-        roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: $0.type) }
+        // Several formats of one tensor are kept apart; the formats of a mix make up a layer's error together.
+        let isMix = Set(errors.map(\.name)).count == errors.count
+        layers = Self.grouped(errors.filter { $0.layer != nil }) {
+            Place(layer: $0.layer, role: nil, type: isMix ? nil : $0.type)
+        }
+        roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
         types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
         shown = Self.shown(errors, stored: Set(stored.map(\.name)))
         let isShown = { [shown] (error: TensorError) in shown == nil || error.type == shown }
@@ -134,20 +138,22 @@ public struct QuantErrorsReport: Report {
         let type: WeightForm?
     }
 
-    /// Errors of several tensors as if they were one.
+    /// Errors of several tensors as if they were one; the worst first.
     private static func grouped(_ errors: [TensorError], by place: (TensorError) -> Place) -> [Line] {
         let groups = Dictionary(grouping: errors, by: place)
         return groups.map { place, members in
             var all = ErrorStatistics(quantiles: true)
             for member in members { all.merge(member.statistics) }
             let bits = members.reduce(0.0) { $0 + $1.bitsPerWeight * Double($1.statistics.count) }
+            let types = Set(members.map(\.type.name))
             return Line(
-                name: nil, layer: place.layer, role: place.role, type: place.type!.name,
+                name: nil, layer: place.layer, role: place.role, type: types.count == 1 ? types.first! : "mixed",
                 textbook: members.allSatisfy(\.type.isTextbook),
                 bpw: bits / Double(max(1, all.count)), n: all.count, error: Error(all))
         }.sorted {
-            $0.type == $1.type
-                ? ($0.layer ?? 0, $0.role ?? "") < ($1.layer ?? 0, $1.role ?? "") : $0.error.relRmse > $1.error.relRmse
+            // The rest tells equal errors apart, so that the order is always the same.
+            ($1.error.relRmse, $0.type, $0.layer ?? 0, $0.role ?? "")
+                < ($0.error.relRmse, $1.type, $1.layer ?? 0, $1.role ?? "")
         }
     }
 

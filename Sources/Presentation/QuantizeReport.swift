@@ -107,7 +107,7 @@ public struct QuantizeReport: Report {
         if nFallback > 0 {
             lines.append(
                 style.warning("\(nFallback) of \(tensors.count) tensors fell back to another type: ")
-                    + "their rows are no multiple of the block.")
+                    + "blocks do not divide their rows.")
         }
         if needsImportance {
             lines.append(style.warning("Some tensors can only be written with an importance matrix: give --imatrix."))

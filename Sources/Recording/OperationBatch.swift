@@ -14,17 +14,12 @@ struct OperationBatch: Sendable {
     var evaluations: [Evaluation] = []
     var selections: [Selection?] = []
     private(set) var bytes = 0
-    /// Statistics of the pass's earlier nodes by index; views take theirs over. Filled by the writer, shared by batches.
+    /// Statistics of earlier nodes; views take theirs over. Filled by the writer, shared by all batches of a run.
     let earlier: KnownStatistics
 
-    init(firstID: Int = 0) {
+    init(firstID: Int = 0, earlier: KnownStatistics = KnownStatistics()) {
         self.firstID = firstID
-        earlier = KnownStatistics()
-    }
-
-    init(continuing batch: OperationBatch) {
-        firstID = batch.firstID
-        earlier = batch.earlier
+        self.earlier = earlier
     }
 
     mutating func add(_ evaluation: Evaluation, graph: Graph, capture: Capture, tokens: Int) {
@@ -39,7 +34,10 @@ struct OperationBatch: Sendable {
 
 /// Used by the writing thread only, one batch after the other.
 final class KnownStatistics: @unchecked Sendable {
+    /// Of the current pass.
     var byNode: [Int: Statistics] = [:]
+    /// What all passes of the run have written into each cache so far, by the leaf's name.
+    var written: [String: Statistics] = [:]
 }
 
 /// Turns evaluated nodes into rows; runs on the writing thread.
@@ -82,26 +80,43 @@ struct OperationWriting: Sendable {
         {
             return statistics
         }
-        if case .inPlace = node.output.memory {
+        if case .inPlace(let slot) = node.output.memory {
             // Of what was written; the rest of the cache is no news.
-            return Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
+            let news = Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
+            if let cache = leaf(behind: node.inputs[slot])?.name {
+                known.written[cache] = known.written[cache]?.merged(with: news) ?? news
+            }
+            return news
         }
-        if case .view(let slot, _) = node.output.memory, case .leaf(let leaf) = node.inputs[slot],
-            node.layout.shape.count == graph.leaves[leaf].layout.shape.count
+        if case .view(let slot, _) = node.output.memory, let cache = leaf(behind: node.inputs[slot]),
+            cache.role == .cache
         {
-            // The whole value cache by another shape. Cells that no pass has filled yet are no data.
-            return Statistics(filledCells(of: evaluation.output))
+            // Cells that no pass has filled yet are no data, and all others are what was written, whether the view is
+            // of the whole cache or of the positions that are attended to.
+            let written = known.written[cache.name] ?? Statistics([])
+            let count = node.layout.shape.count
+            if count == cache.layout.shape.count || count == written.count { return written }
         }
-        return Statistics(evaluation.output.floats())
+        return Self.statistics(of: evaluation.output)
     }
 
-    /// The values of earlier positions in a value cache `[1, K*D*C]`: stored transposed, C cells for each dimension.
-    private func filledCells(of cache: Tensor) -> [Float] {
-        let cells = cache.shape.count / configuration.kvSize
-        let filled = Layout(
-            type: cache.type, shape: Shape(pass.firstPosition, configuration.kvSize),
-            strides: .init(cache.type.blockBytes, cells * cache.type.blockBytes, 0, 0))
-        return pass.firstPosition == 0 ? [] : cache.view(filled).floats()
+    /// Floats that lie together, as nearly all do, are read where they are.
+    private static func statistics(of tensor: Tensor) -> Statistics {
+        guard tensor.type == .f32, tensor.layout.isContiguous else { return Statistics(tensor.floats()) }
+        return tensor.withBytes { $0.withElements(of: Float.self) { Statistics($0) } }
+    }
+
+    /// The leaf whose memory a view shows, or a view of a view; `nil` if it is a node's.
+    private func leaf(behind source: Source) -> Leaf? {
+        switch source {
+        case .leaf(let index): return graph.leaves[index]
+        case .node(let index):
+            let node = graph.nodes[index]
+            switch node.output.memory {
+            case .view(let slot, _), .inPlace(let slot): return leaf(behind: node.inputs[slot])
+            case .fresh: return nil
+            }
+        }
     }
 
     private func inputRow(_ id: Int, _ slot: Int, _ source: Source, firstID: Int) -> InputRow {

@@ -1,8 +1,12 @@
+import Quantization
 import RealModule
+import SIMDKernels
+import Tensors
 
 /// Summary of an operation's values, as the `op` table has it.
 ///
-/// Sum, mean, rms and std are over the finite values, in Double and in order, so that they do not depend on threads.
+/// Sum, mean, rms and std are over the finite values, in Double: eight sums side by side, of every eighth value each,
+/// added up at the end. The order is fixed, so that they do not depend on threads.
 public struct Statistics: Sendable, Hashable {
     public private(set) var count = 0
     public private(set) var sum = 0.0
@@ -13,21 +17,42 @@ public struct Statistics: Sendable, Hashable {
     public private(set) var infinities = 0
     private var sumOfSquares = 0.0
 
-    public init(_ values: [Float]) {
-        count = values.count
-        var (low, high) = (Float.infinity, -Float.infinity)
-        for value in values {
-            guard value.isFinite else {
-                if value.isNaN { nans += 1 } else { infinities += 1 }
-                continue
-            }
-            if value == 0 { zeros += 1 }
-            low = min(low, value)
-            high = max(high, value)
-            sum += Double(value)
-            sumOfSquares += Double(value) * Double(value)
+    public init(_ values: [Float]) { self.init(values.span) }
+
+    /// - Parameter instructions: what computes it; the result is the same with any.
+    public init(_ values: Span<Float>, instructions: InstructionSet = .best) {
+        let whole = values.count / 8 * 8
+        var lanes = quipu_statistics()
+        (lanes.low, lanes.high) = (.infinity, -.infinity)
+        if let kernel = instructions.rowKernels?.statistics {
+            values.withUnsafeBufferPointer { kernel($0.baseAddress, whole, &lanes) }
+        } else {
+            for i in 0..<whole { lanes.add(values[i], lane: i % 8) }
         }
-        if low <= high { (minimum, maximum) = (low, high) }
+        for i in whole..<values.count { lanes.add(values[i], lane: i - whole) }
+        count = values.count
+        (zeros, nans, infinities) = (lanes.zeros, lanes.nans, lanes.infinities)
+        (sum, sumOfSquares) = (Self.total(lanes.sums), Self.total(lanes.squares))
+        if lanes.low <= lanes.high { (minimum, maximum) = (lanes.low, lanes.high) }
+    }
+
+    // C's arrays of eight.
+    fileprivate typealias Eight = (Double, Double, Double, Double, Double, Double, Double, Double)
+
+    private static func total(_ v: Eight) -> Double { ((v.0 + v.4) + (v.2 + v.6)) + ((v.1 + v.5) + (v.3 + v.7)) }
+
+    /// The summary of these values and `other`'s together.
+    func merged(with other: Statistics) -> Statistics {
+        var both = self
+        both.count += other.count
+        both.sum += other.sum
+        both.sumOfSquares += other.sumOfSquares
+        both.zeros += other.zeros
+        both.nans += other.nans
+        both.infinities += other.infinities
+        both.minimum = [minimum, other.minimum].compactMap { $0 }.min()
+        both.maximum = [maximum, other.maximum].compactMap { $0 }.max()
+        return both
     }
 
     private var finite: Double { Double(count - nans - infinities) }
@@ -36,6 +61,23 @@ public struct Statistics: Sendable, Hashable {
     /// Population standard deviation.
     public var std: Double? {
         mean.map { max(0, sumOfSquares / finite - $0 * $0).squareRoot() }
+    }
+}
+
+extension quipu_statistics {
+    /// Adds one value to the sums of `lane`: the reference of the kernels.
+    fileprivate mutating func add(_ value: Float, lane: Int) {
+        guard value.isFinite else {
+            if value.isNaN { nans += 1 } else { infinities += 1 }
+            return
+        }
+        if value == 0 { zeros += 1 }
+        low = min(low, value)
+        high = max(high, value)
+        withUnsafeMutableBytes(of: &sums) { $0.bindMemory(to: Double.self)[lane] += Double(value) }
+        withUnsafeMutableBytes(of: &squares) {
+            $0.bindMemory(to: Double.self)[lane] += Double(value) * Double(value)
+        }
     }
 }
 

@@ -105,7 +105,7 @@ public final class TraceRecorder: ExecutionObserver {
         step += 1
         current = row
         currentGraph = pass.interpreter.graph
-        batch = OperationBatch(firstID: nextOperationID)
+        batch = OperationBatch(firstID: nextOperationID, earlier: batch.earlier)
         nextOperationID += pass.interpreter.graph.nodes.count
         try write(bytes: 100) { db in try row.insert(db) }
     }
@@ -161,7 +161,7 @@ public final class TraceRecorder: ExecutionObserver {
 
     private func flush(_ pass: PassRow, _ graph: Graph) throws {
         let full = batch
-        batch = OperationBatch(continuing: full)
+        batch = OperationBatch(firstID: full.firstID, earlier: full.earlier)
         let writing = OperationWriting(
             pass: pass, graph: graph, capture: capture, configuration: model.configuration, weightIDs: weightIDs)
         try write(bytes: full.bytes) { db in try writing.write(full, db) }

@@ -64,23 +64,24 @@ extension TraceStore {
 
 /// A block of a weight tensor.
 struct QuantBlockRow: TraceRow {
-    static let table = "quant_block"
-    static let columns = [
-        "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse", "max_abs",
-        "zero_exact", "saturated", "codes_used",
-    ]
+    static let insertion = Insertion(
+        into: "quant_block",
+        columns: [
+            "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse",
+            "max_abs",
+            "zero_exact", "saturated", "codes_used",
+        ])
 
     let weightID: Int
     let block: QuantBlockRecord
 
-    var values: StatementArguments {
-        [
+    func bind(to row: RowBinder) {
+        row.bind(
             weightID, block.row, block.block, block.fileOffset, block.scale.map { Double($0) },
             block.minimum.map { Double($0) }, Self.blob(block.subScales.map(\.bitPattern)),
             Self.blob(block.subMinima.map(\.bitPattern)),
             Self.blob(block.codes.map { UInt32(truncatingIfNeeded: $0) }), block.mse, block.maximum, block.isZeroExact,
-            block.saturated, block.codesUsed,
-        ]
+            block.saturated, block.codesUsed)
     }
 
     /// Little-endian, four bytes each.

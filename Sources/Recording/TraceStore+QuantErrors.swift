@@ -55,19 +55,20 @@ extension TraceStore {
 
 /// A weight tensor against a reference.
 struct QuantErrorRow: TraceRow {
-    static let table = "quant_error"
-    static let columns = [
-        "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse", "sqnr_db",
-        "cosine", "ref_mean_square",
-    ]
+    static let insertion = Insertion(
+        into: "quant_error",
+        columns: [
+            "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
+            "sqnr_db",
+            "cosine", "ref_mean_square",
+        ])
 
     let weightID: Int
     let error: QuantErrorRecord
 
-    var values: StatementArguments {
-        [
+    func bind(to row: RowBinder) {
+        row.bind(
             weightID, error.type, error.reference, error.count, error.mse, error.mse.squareRoot(), error.maximum,
-            error.meanAbsolute, error.p95, error.relativeRMSE, error.sqnr, error.cosine, error.referenceMeanSquare,
-        ]
+            error.meanAbsolute, error.p95, error.relativeRMSE, error.sqnr, error.cosine, error.referenceMeanSquare)
     }
 }

@@ -40,7 +40,7 @@ public enum TensorType: UInt32, CaseIterable, Sendable {
     case q2_0 = 42
 
     /// The name llama.cpp's tools print, such as `Q4_1`.
-    public var name: String { traits.name }
+    public var name: String { traits.name.description }
 
     /// Elements that share one block; 1 for plain numbers, 32 for the legacy formats, 256 for a super-block.
     public var blockElements: Int { traits.elements }
@@ -66,7 +66,7 @@ public enum TensorType: UInt32, CaseIterable, Sendable {
         36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
     ]
 
-    private var traits: (name: String, elements: Int, bytes: Int) {
+    private var traits: (name: StaticString, elements: Int, bytes: Int) {
         switch self {
         case .f32: ("F32", 1, 4)
         case .f16: ("F16", 1, 2)

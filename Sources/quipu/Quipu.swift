@@ -38,6 +38,7 @@ struct Quipu: AsyncParsableCommand {
             QuantCommand.self,
             ExplainCommand.self,
             QuantizeCommand.self,
+            BenchCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

@@ -3,7 +3,7 @@ import Foundation
 /// Where the program writes.
 enum Terminal {
     static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
-    static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+    static let isErrorTerminal = isatty(STDERR_FILENO) == 1
 
     /// Columns of the terminal, 80 where there is none.
     static var width: Int {

@@ -68,6 +68,42 @@ import Testing
         #expect(row["mse"] is NSNull)
     }
 
+    /// Every block of the file decoded by hand, one of them dead and one without a number for its scale.
+    @Test func anAuditCountsBlocks() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        let name = "blk.0.attn_q.weight"
+        var data = try bench.bytes("model.gguf")
+        let (dead, broken) = (try Block(bench, name, row: 3, block: 1), try Block(bench, name, row: 9, block: 0))
+        data.replaceSubrange(dead.offset..<dead.offset + 20, with: Data(count: 20))
+        data.replaceSubrange(broken.offset..<broken.offset + 2, with: [0, 0x7e])
+        try data.write(to: URL(filePath: bench.folder.path("odd.gguf")))
+        let object = try bench.quipu("quant", "blocks", "odd.gguf", "--audit", "--json").object()
+        let tensors = try #require(object["tensors"] as? [[String: Any]])
+        let file = try GGUFFile(path: bench.folder.path("odd.gguf"))
+        let infos = file.tensors.filter { $0.type == .q4_1 }
+        #expect(tensors.map { $0["name"] as? String } == infos.map(\.name))
+        for (line, info) in zip(tensors, infos) {
+            let blocks = stride(from: info.fileOffset, to: info.fileOffset + info.byteCount, by: 20).map {
+                Block(offset: $0, bytes: Array(data[$0..<$0 + 20]))
+            }
+            let sound = blocks.filter { $0.d.isFinite }
+            #expect(line["n_blocks"] as? Int == blocks.count)
+            #expect(line["broken"] as? Int == (info.name == name ? 1 : 0))
+            #expect(line["dead"] as? Int == (info.name == name ? 1 : 0))
+            let withoutZero = blocks.count { block in !(0..<16).contains { Float($0) * block.d + block.m == 0 } }
+            #expect(line["zero_not_exact"] as? Int == withoutZero, "\(info.name)")
+            let scale = try #require(line["scale"] as? [String: Any])
+            #expect((scale["max"] as? Double).map(Float.init) == sound.map(\.d).max())
+        }
+        // The block without a scale is shown all the same; its weights are no numbers.
+        let single = try bench.quipu("quant", "blocks", "odd.gguf", name, "--row", "9", "--json")
+        #expect(try single.object()["scale"] as? String == "nan")
+        #expect(try bench.quipu("explain", "weight", "odd.gguf", name, "9", "3").output.contains("nan"))
+        expectComplaint(
+            try bench.quipu("quant", "errors", "odd.gguf", "--as", "Q8_0"), "odd.gguf: tensor '\(name)' holds",
+            "at element \(9 * 64)")
+    }
+
     @Test func anAuditListsTheWorst() throws {
         let bench = try Workbench(TinyModel.kQuants.path)
         let object = try bench.quipu("quant", "blocks", "model.gguf", "--audit", "--json").object()
@@ -106,6 +142,23 @@ import Testing
         expectComplaint(
             try bench.quipu("quant", "blocks", "model.gguf", tensor, "--block", "1"), "blocks 0 to 0", "block 1")
         expectComplaint(try bench.quipu("explain", "weight", "model.gguf", tensor, "0", "256"), "columns 0 to 255")
+        expectComplaint(try bench.quipu("explain", "weight", "model.gguf", tensor, "256", "0"), "rows 0 to 255")
+        expectComplaint(
+            try bench.quipu("explain", "weight", "model.gguf", tensor, "0", "\(Int.max)"), "columns 0 to 255")
+        expectComplaint(
+            try bench.quipu("quant", "blocks", "model.gguf", tensor, "--row", "\(Int.max)"), "rows 0 to 255")
+        expectComplaint(
+            try bench.quipu("explain", "weight", "model.gguf", "blk.0.attn_q.wieght", "0", "0"), "Did you mean", tensor)
+        for arguments in [
+            ["explain", "weight", "none.gguf", tensor, "0", "0"], ["quant", "blocks", "none.gguf", tensor],
+            ["quant", "blocks", "none.gguf", "--audit"],
+            ["quant", "blocks", "model.gguf", tensor, "--reference", "none.gguf"],
+            ["quant", "blocks", "model.gguf", "--audit", "--reference", "none.gguf"],
+        ] {
+            expectComplaint(try bench.quipu(arguments), "none.gguf: found no such file", "Check the path.")
+        }
+        expectComplaint(try bench.quipu("explain", "weight", tensor, "0", "0"), "no model was named", "QUIPU_MODEL")
+        expectComplaint(try bench.quipu("explain", "format"), "Usage: ", status: 64)
         expectComplaint(try bench.quipu("explain", "format", "Q4_2"), "no format 'Q4_2'", "Q4_1")
         expectComplaint(try bench.quipu("explain", "format", "i32"), "I32", "cannot be taken apart")
         expectComplaint(
@@ -125,6 +178,8 @@ import Testing
         var d: Float { Float(Half.float(f16: UInt16(bytes[0]) | UInt16(bytes[1]) << 8)) }
         var m: Float { Float(Half.float(f16: UInt16(bytes[2]) | UInt16(bytes[3]) << 8)) }
         var codes: [Int] { bytes[4...].map { Int($0 & 15) } + bytes[4...].map { Int($0 >> 4) } }
+
+        init(offset: Int, bytes: [UInt8]) { (self.offset, self.bytes) = (offset, bytes) }
 
         init(_ bench: Workbench, _ name: String, row: Int, block: Int) throws {
             let info = try #require(try GGUFFile(path: bench.folder.path("model.gguf")).tensor(named: name))

@@ -5,7 +5,7 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"],
     ]
 
     @Test(arguments: commands)
@@ -43,7 +43,11 @@ import Testing
     /// Options that have a default say it; these have none.
     @Test(arguments: commands)
     func defaultsAreSaid(command: [String]) throws {
-        let without: Set = ["--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference"]
+        let without: Set = [
+            "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",
+            "--tensor-type-file", "--output-tensor-type", "--token-embedding-type", "--override-kv", "--imatrix",
+            "--include-weights", "--exclude-weights",
+        ]
         let help = try Workbench().quipu(command + ["--help"]).output
         var entries: [String] = []
         for line in help.split(separator: "\n") {

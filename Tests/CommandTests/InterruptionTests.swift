@@ -60,6 +60,16 @@ import Testing
         #expect(!bench.exists("t.db-wal"))
     }
 
+    @Test func aMeasurementIsStopped() throws {
+        let bench = try Workbench()
+        let run = try bench.start(["bench", "model.gguf", "-r", "1000000"])
+        usleep(300_000)
+        kill(run.process.processIdentifier, SIGINT)
+        let outcome = try run.wait()
+        #expect(outcome.status == 130)
+        #expect(outcome.output == "" && outcome.errors == "")
+    }
+
     /// The log of a killed run can only be read where SQLite may write; who may not is told so.
     @Test(.enabled(if: geteuid() != 0, "root may write everywhere"))
     func killedWhereNobodyMayWrite() throws {

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ModelFaultTests {
     static let commands = [
         ["inspect", "bad.gguf"], ["tokenize", "bad.gguf", "text"], ["graph", "bad.gguf"],
-        ["trace", "bad.gguf", "--prompt", "text"],
+        ["trace", "bad.gguf", "--prompt", "text"], ["bench", "bad.gguf"],
     ]
 
     @Test(arguments: commands)
@@ -65,7 +65,7 @@ import Testing
 
     @Test func noModelAtAll() throws {
         let bench = try Workbench()
-        for command in [["inspect"], ["graph"], ["trace", "-p", "x"]] {
+        for command in [["inspect"], ["graph"], ["trace", "-p", "x"], ["bench"]] {
             expectComplaint(try bench.quipu(command), "no model was named", "QUIPU_MODEL")
         }
         let named = try bench.start(["inspect"], environment: ["QUIPU_MODEL": "model.gguf"]).wait()
@@ -92,6 +92,7 @@ extension Workbench {
         let file = try GGUFFile(path: folder.path("model.gguf"))
         let entries = file.metadata.entries.map { Metadata.Entry(key: $0.key, value: change($0.key, $0.value)) }
         let tensors = file.tensors.filter { $0.name != tensor }.map { GGUFWriter.TensorEntry($0, of: file) }
-        try GGUFWriter(metadata: Metadata(entries), tensors: tensors).write(to: folder.path("bad.gguf"))
+        try GGUFWriter(metadata: Metadata(entries), tensors: tensors).write(
+            to: folder.path("bad.gguf"), overwrite: true)
     }
 }

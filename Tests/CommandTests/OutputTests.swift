@@ -18,6 +18,7 @@ import Testing
         ["show", "trace.db", "Qcur-0[3]"], ["show", "trace.db", "Qcur-0[0,0,0]"],
         ["sql", "trace.db", "SELECT * FROM op"], ["sql", "trace.db", "SELECT * FROM v_layer"],
         ["sql", "trace.db", "SELECT * FROM metadata"], ["sql", "trace.db", "SELECT * FROM tensor LIMIT 3"],
+        ["bench", "model.gguf", "-p", "8", "-n", "2", "-r", "1"],
     ]
 
     static let models = TinyModel.allCases.map(\.path) + (Places.runsSmolLM2 ? [Places.smolLM2] : [])
@@ -74,6 +75,7 @@ import Testing
             ["name", "kind", "type", "shape", "slice", "values", "rms", "min", "max"]
         ),
         (["sql", "trace.db", "SELECT 1 AS one"], ["columns", "rows"]),
+        (["bench", "model.gguf", "-p", "8", "-n", "2"], ["prompt", "decode", "memory_bandwidth", "ops"]),
     ]
 
     @Test(arguments: documents)

@@ -33,6 +33,11 @@ import Testing
         (["show", "trace.db"], "a tensor"),
         (["show", "trace.db", "kq-0", "kq-1"], "a tensor"),
         (["sql", "trace.db"], "a statement"),
+        (["bench", "model.gguf", "-p", "0"], "--prompt-tokens"),
+        (["bench", "model.gguf", "-n", "0"], "--decode-tokens"),
+        (["bench", "model.gguf", "-r", "0"], "--repetitions"),
+        (["bench", "model.gguf", "-p", "1000001"], "--prompt-tokens"),
+        (["bench", "model.gguf", "--threads", "0"], "--threads"),
     ])
     func isExplained(arguments: [String], part: String) throws {
         let bench = try Workbench()

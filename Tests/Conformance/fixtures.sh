@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes Tests/Fixtures/tiny-*.gguf and, from the real llama.cpp, Tests/Fixtures/golden/tiny-*.tsv.
+# Makes Tests/Fixtures/tiny-*.gguf and, from the real llama.cpp, Tests/Fixtures/golden/tiny-*.tsv
+# and golden/quantize.json.
 # Needs a Python with requirements.txt and requirements-whole-pass.txt installed:  PYTHON=.../bin/python fixtures.sh
 set -eu
 cd "$(dirname "$0")"
@@ -10,3 +11,4 @@ mkdir -p "$fixtures/golden"
 for model in "$fixtures"/tiny-*.gguf; do
     "$python" oracle.py "$model" --prompt "Once upon a time the dog" --tsv "$fixtures/golden/$(basename "$model" .gguf).tsv"
 done
+"$python" quant_golden.py

@@ -8,10 +8,13 @@ operations, compute, and read the result back; every value is in ggml's order, n
 import ctypes as C
 import os
 
+import gguf
 import numpy as np
 
 F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1 = 0, 1, 2, 3, 6, 7, 8, 9
 Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K, I32, I64, BF16 = 10, 11, 12, 13, 14, 15, 26, 27, 30
+IQ2_XXS, IQ2_XS, IQ3_XXS, IQ1_S, IQ4_NL, IQ3_S, IQ2_S, IQ4_XS, IQ1_M = 16, 17, 18, 19, 20, 21, 22, 23, 29
+TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0 = 34, 35, 39, 40, 41, 42
 
 # id -> (name, elements a block, bytes a block); ggml.c `type_traits`
 TYPES = {
@@ -19,8 +22,20 @@ TYPES = {
     Q4_0: ("Q4_0", 32, 18), Q4_1: ("Q4_1", 32, 20), Q5_0: ("Q5_0", 32, 22), Q5_1: ("Q5_1", 32, 24),
     Q8_0: ("Q8_0", 32, 34), Q8_1: ("Q8_1", 32, 36), Q2_K: ("Q2_K", 256, 84), Q3_K: ("Q3_K", 256, 110),
     Q4_K: ("Q4_K", 256, 144), Q5_K: ("Q5_K", 256, 176), Q6_K: ("Q6_K", 256, 210), Q8_K: ("Q8_K", 256, 292),
+    IQ2_XXS: ("IQ2_XXS", 256, 66), IQ2_XS: ("IQ2_XS", 256, 74), IQ3_XXS: ("IQ3_XXS", 256, 98),
+    IQ1_S: ("IQ1_S", 256, 50), IQ4_NL: ("IQ4_NL", 32, 18), IQ3_S: ("IQ3_S", 256, 110), IQ2_S: ("IQ2_S", 256, 82),
+    IQ4_XS: ("IQ4_XS", 256, 136), IQ1_M: ("IQ1_M", 256, 56), TQ1_0: ("TQ1_0", 256, 54), TQ2_0: ("TQ2_0", 256, 66),
+    MXFP4: ("MXFP4", 32, 17), NVFP4: ("NVFP4", 64, 36), Q1_0: ("Q1_0", 128, 18), Q2_0: ("Q2_0", 64, 18),
 }
+# What ggml encodes only with importances.
+_NEED_IMPORTANCE = (IQ2_XXS, IQ2_XS, IQ1_S)
 IDS = {name: id for id, (name, _, _) in TYPES.items()}
+# The package gguf 0.19.0 does not name it yet.
+if Q2_0 not in gguf.GGMLQuantizationType._value2member_map_:
+    _member = int.__new__(gguf.GGMLQuantizationType, Q2_0)
+    _member._name_, _member._value_ = "Q2_0", Q2_0
+    gguf.GGMLQuantizationType._value2member_map_[Q2_0] = _member
+    gguf.GGML_QUANT_SIZES[_member] = TYPES[Q2_0][1:]
 NUMPY = {F32: np.float32, F16: np.float16, I32: np.int32, I64: np.int64}
 
 
@@ -104,13 +119,18 @@ def row_bytes(type, n):
 
 
 def quantize(type, values):
-    """Rows of float32, shape [rows, n], as uint8 [rows, bytes] in format `type`, by `ggml_quantize_chunk`."""
+    """Rows of float32, shape [rows, n], as uint8 [rows, bytes] in format `type`, by `ggml_quantize_chunk`.
+
+    Where importances are needed, all columns matter the same.
+    """
     values = np.ascontiguousarray(values, np.float32)
     if type == F32:
         return values.view(np.uint8)
     rows, n = values.shape
     out = np.zeros((rows, row_bytes(type, n)), np.uint8)
-    base.ggml_quantize_chunk(type, values.ctypes.data, out.ctypes.data, 0, rows, n, None)
+    importance = np.ones(n, np.float32) if type in _NEED_IMPORTANCE else None
+    pointer = None if importance is None else importance.ctypes.data
+    base.ggml_quantize_chunk(type, values.ctypes.data, out.ctypes.data, 0, rows, n, pointer)
     return out
 
 

@@ -5,12 +5,15 @@ Every block format is here the same thing: integer codes, and for each group of 
 
     y = sum over groups of  scale * d * sum(code * q)  +  offset * s
 
-where d is the activation block's scale and s its weighted sum. The sums of integers are exact and the rest is done in
+where d is the activation block's scale and s its weighted sum. Formats whose codes point into grids or have steps of no
+constant width stand here as what they decode to, by the package gguf, and the sum is the plain one of weight * d * q.
+The sums of integers are exact and the rest is done in
 double precision: a program whose codes or roundings differ in a single place is farther away than one whose float sums
 run in another order. Layouts: ggml-common.h; activations: ggml-cpu/arch/x86/quants.c and ggml-quants.c
 `quantize_row_q8_K_ref`.
 """
 
+import gguf
 import numpy as np
 
 import ggml
@@ -109,6 +112,33 @@ def _q6_k(b):
     return codes, scale, np.zeros_like(scale)
 
 
+def _groups_of_32(codes, d):
+    """Blocks of several 32, each with one scale."""
+    codes = codes.reshape(*codes.shape[:-1], -1, 32)
+    scale = np.repeat(d, codes.shape[-2], -1)
+    return codes, scale, np.zeros_like(scale)
+
+
+def _q1_0(b):
+    signs = np.unpackbits(b[..., 2:], axis=-1, bitorder="little").astype(np.int16)
+    return _groups_of_32(2 * signs - 1, _half(b[..., :2]))
+
+
+def _q2_0(b):
+    codes = b[..., 2:, None] >> np.array([0, 2, 4, 6], np.uint8) & 3
+    return _groups_of_32(codes.reshape(*b.shape[:-1], 64).astype(np.int16) - 1, _half(b[..., :2]))
+
+
+def _decoded(type, size):
+    """Weights themselves for codes, in groups as long as an activation block."""
+    def weights(b):
+        values = gguf.quants.dequantize(b.reshape(-1, b.shape[-1]), gguf.GGMLQuantizationType(type)).astype(np.float64)
+        codes = values.reshape(*b.shape[:-1], -1, size)
+        return codes, np.ones(codes.shape[:-1]), np.zeros(codes.shape[:-1])
+
+    return weights
+
+
 def _round(x):
     """x86 `roundps` to nearest, ties to even, in float32."""
     return np.rint(x.astype(np.float32))
@@ -145,13 +175,24 @@ def _as_q8_k(x):
     return np.minimum(_round(x * inverse), 127), d.astype(np.float64), None
 
 
+_DECODED_SMALL = (ggml.IQ4_NL, ggml.MXFP4, ggml.NVFP4)
+_DECODED_LARGE = (
+    ggml.IQ1_S, ggml.IQ1_M, ggml.IQ2_XXS, ggml.IQ2_XS, ggml.IQ2_S, ggml.IQ3_XXS, ggml.IQ3_S, ggml.IQ4_XS, ggml.TQ1_0,
+    ggml.TQ2_0)
 # type -> (weights as codes, scale, offset; activations as codes, scale, weighted sum)
 FORMATS = {
     ggml.Q4_0: (_q4_0, _as_q8_0), ggml.Q4_1: (_q4_1, _as_q8_1), ggml.Q5_0: (_q5_0, _as_q8_0),
     ggml.Q5_1: (_q5_1, _as_q8_1), ggml.Q8_0: (_q8_0, _as_q8_0), ggml.Q2_K: (_q2_k, _as_q8_k),
     ggml.Q3_K: (_q3_k, _as_q8_k), ggml.Q4_K: (_q4_k, _as_q8_k), ggml.Q5_K: (_q5_k, _as_q8_k),
-    ggml.Q6_K: (_q6_k, _as_q8_k),
+    ggml.Q6_K: (_q6_k, _as_q8_k), ggml.Q1_0: (_q1_0, _as_q8_0), ggml.Q2_0: (_q2_0, _as_q8_0),
+    **{type: (_decoded(type, 32), _as_q8_0) for type in _DECODED_SMALL},
+    **{type: (_decoded(type, 256), _as_q8_k) for type in _DECODED_LARGE},
 }
+
+
+def exactness(type):
+    """What of the product of a format is exact here, in words."""
+    return "decoded weights in double" if type in _DECODED_SMALL + _DECODED_LARGE else "exact integers"
 
 
 def decode(type, data):
@@ -177,9 +218,9 @@ def multiply(type, data, x):
     q = q.reshape(len(x), groups, size)
     d = np.repeat(d.reshape(len(x), -1), groups // d.reshape(len(x), -1).shape[1], -1)
     s = d * q.sum(-1, dtype=np.float64) if s is None else s.reshape(len(x), groups)
-    # Integers below 2**24 are exact in float32, so this product is the integer product.
-    sums = np.matmul(
-        codes.reshape(rows, groups, size).transpose(1, 0, 2).astype(np.float32), q.transpose(1, 2, 0))
+    # Integers below 2**24 are exact in float32, so this product is the integer product; of decoded weights in double.
+    exact = np.float64 if codes.dtype == np.float64 else np.float32
+    sums = np.matmul(codes.reshape(rows, groups, size).transpose(1, 0, 2).astype(exact), q.transpose(1, 2, 0))
     products = sums * (scale.reshape(rows, groups).T[:, :, None] * d.T[:, None, :])
     offsets = offset.reshape(rows, groups)
     power = (products**2).sum(0).T + s**2 @ (offsets**2).T

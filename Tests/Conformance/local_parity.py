@@ -112,7 +112,7 @@ class LocalParity:
         type, (n_in, _), data = trace.weight(weight)
         x = trace.recorded(op.inputs[1].op).reshape(-1, n_in)
         error = nmse(values, *integers.multiply(type, data, x))
-        oracle = "numpy, exact integers; relative to the terms summed"
+        oracle = f"numpy, {integers.exactness(type)}; relative to the terms summed"
         self._add(f"{self._class(op, trace)}, integers", oracle, error, where)
 
     def _check_statistics(self, op, values, where):

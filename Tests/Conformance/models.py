@@ -157,14 +157,23 @@ FIXTURES = [
 SMALL_BLOCKS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
 LARGE_BLOCKS = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
 
+TABLES = [
+    "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4",
+    "NVFP4", "Q1_0", "Q2_0",
+]
+
 # Rows of an odd number of blocks of 32, where the format allows; multiples of 256 for all.
 SUITE = FIXTURES + [
     Recipe(f"odd-{name.lower()}", name, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=224)
-    for name in SMALL_BLOCKS
+    for name in SMALL_BLOCKS + ["IQ4_NL", "MXFP4"]
 ] + [
     Recipe(f"even-{name.lower()}", name, embedding=256, heads=4, kv_heads=2, head_size=64, feed_forward=512)
-    for name in SMALL_BLOCKS + LARGE_BLOCKS
+    for name in SMALL_BLOCKS + LARGE_BLOCKS + TABLES
 ] + [
+    # An odd number of blocks of 64 and of 128.
+    Recipe("odd-nvfp4", "NVFP4", embedding=192, heads=6, kv_heads=2, head_size=32, feed_forward=320),
+    Recipe("odd-q2_0", "Q2_0", embedding=192, heads=6, kv_heads=2, head_size=32, feed_forward=320),
+    Recipe("odd-q1_0", "Q1_0", embedding=384, heads=6, kv_heads=2, head_size=64, feed_forward=640),
     Recipe("mha-linear", "Q8_0", kv_heads=4, rope_scaling="linear", vocabulary="byte_pair"),
     Recipe("mqa-yarn", "Q5_1", kv_heads=1, rope_scaling="yarn"),
     Recipe("bias-q4_0", "Q4_0", biases=True, separate_output=True),

@@ -5,9 +5,9 @@
     python3 quantize_conformance.py --quipu ../../.build/release/quipu
     python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on a model of 20 layers
 
-Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix; the
-options that choose types; quantising again; copying. llama.cpp, called through `llama-cpp-python`, must also load what
-the program wrote. Exit status 0 if everything is equal, 1 if not.
+Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix;
+the options that choose types, importances and metadata; quantising again; copying. llama.cpp, called through
+`llama-cpp-python`, must also load what the program wrote. Exit status 0 if everything is equal, 1 if not.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Reference:
         llama.llama_log_set(self._callback, C.c_void_p(0))
         llama.llama_backend_init()
 
-    def quantize(self, path, output, name, importance=None, overrides=(), threads=2, **fields):
+    def quantize(self, path, output, name, importance=None, overrides=(), metadata=(), threads=2, **fields):
         """Whether llama.cpp wrote `output`; the reason is in the log."""
         self.log.clear()
         parameters = llama.llama_model_quantize_default_params()
@@ -67,6 +67,13 @@ class Reference:
                 pair.pattern, pair.type = pattern.lower().encode(), TYPES[type_name]
             kept.append(pairs)
             parameters.tt_overrides = C.cast(pairs, type(parameters.tt_overrides))
+        if metadata:
+            entries = (llama.llama_model_kv_override * (len(metadata) + 1))()  # ends with an empty key
+            for entry, (key, kind, value) in zip(entries, metadata):
+                (entry.tag, field), entry.key = KV_KINDS[kind], key.encode()
+                setattr(entry.value, field, value)
+            kept.append(entries)
+            parameters.kv_overrides = C.cast(entries, type(parameters.kv_overrides))
         return llama.llama_model_quantize(path.encode(), output.encode(), C.byref(parameters)) == 0
 
     def loads(self, path):
@@ -74,6 +81,13 @@ class Reference:
         if model:
             llama.llama_model_free(model)
         return bool(model)
+
+
+# kind of --override-kv: tag and field of the structure
+KV_KINDS = {
+    "int": (llama.LLAMA_KV_OVERRIDE_TYPE_INT, "val_i64"), "float": (llama.LLAMA_KV_OVERRIDE_TYPE_FLOAT, "val_f64"),
+    "bool": (llama.LLAMA_KV_OVERRIDE_TYPE_BOOL, "val_bool"), "str": (llama.LLAMA_KV_OVERRIDE_TYPE_STR, "val_str"),
+}
 
 
 class _Parameters(C.Structure):  # gguf_init_params
@@ -148,9 +162,23 @@ class Case:
     options: tuple = ()  # of the program
     fields: dict = dataclasses.field(default_factory=dict)  # of llama_model_quantize_params
     overrides: tuple = ()
+    metadata: tuple = ()  # (key, kind, value)
+    type_file: str = ""  # the text of a --tensor-type-file
+    include: tuple = ()  # parts of the names of tensors whose importances count
+    exclude: tuple = ()
+    loads: bool = True  # whether the result is a model
+
+    def importance(self, entries):
+        """What llama-quantize hands to llama.cpp of an importance matrix, by name."""
+        return {
+            name: values for name, values in entries.items()
+            if not any(part in name for part in self.exclude)
+            and (not self.include or any(part in name for part in self.include))}
 
     def __str__(self):
-        return " ".join((self.type,) + self.options)
+        facts = [f"{key}={value}" for key, _, value in self.metadata] + [self.type_file and "--tensor-type-file"]
+        facts += [f"+{part}" for part in self.include] + [f"-{part}" for part in self.exclude]
+        return " ".join([self.type, *self.options, *filter(None, facts)])
 
 
 def option_cases():
@@ -169,6 +197,26 @@ def option_cases():
     yield override("Q5_K_M", ("ffn_down|token_embd", "Q2_K"))
     yield override("Q3_K_M", (r"blk\.1\.attn_v\.weight$", "BF16"))
     yield override("F16", ("attn", "Q8_0"))
+    pairs = (("attn_k", "Q8_0"), ("blk\\.[1-2]\\.ffn_", "Q5_1"), ("FFN", "Q5_0"))
+    text = "".join(f"{pattern}={type}{space}" for (pattern, type), space in zip(pairs, (" \t", "\n\n", "\n")))
+    yield Case("Q4_0", overrides=pairs, type_file=text)
+    text, first = text.replace("\n", " "), ("attn_k", "Q4_1")
+    yield Case("Q4_0", ("--tensor-type", "attn_k=Q4_1"), overrides=(first, *pairs), type_file=text)
+    # The number of layers, and of heads that share, decide on tensors; keys that are there and new ones go to the end.
+    layers = ("llama.block_count", "int", 24), ("llama.attention.head_count_kv", "int", 1)
+    for type in ("Q2_K", "Q4_K_M", "F16", "COPY"):
+        yield Case(type, metadata=layers, loads=False)
+    yield Case("Q5_0", metadata=(
+        ("general.name", "str", "another = name: \u00fc"), ("llama.rope.freq_base", "float", 12345.678),
+        ("new.key", "bool", True), ("general.quantization_version", "int", 7), ("new.key", "bool", False),
+        ("general.file_type", "int", 4294967295)))
+
+
+def importance_cases():
+    for type in ("Q2_K", "Q4_K_S", "IQ4_NL", "IQ2_S"):
+        yield Case(type, include=("attn_output", "blk.1."))
+        yield Case(type, exclude=("ffn_", "attn_output"))
+    yield Case("Q4_0", exclude=("blk.",))
 
 
 class Comparison:
@@ -180,6 +228,15 @@ class Comparison:
     def run_quipu(self, model, output, case, importance_path=None, threads=2):
         command = [self.quipu, "quantize", model, output, case.type, *case.options, "--force", "--threads", str(threads), "--json"]
         command += ["--imatrix", importance_path] if importance_path else []
+        for key, kind, value in case.metadata:
+            command += ["--override-kv", f"{key}={kind}:{str(value).lower() if kind == 'bool' else value}"]
+        if case.type_file:
+            path = os.path.join(self.folder, "types.txt")
+            with open(path, "w") as file:
+                file.write(case.type_file)
+            command += ["--tensor-type-file", path]
+        for option, parts in (("--include-weights", case.include), ("--exclude-weights", case.exclude)):
+            command += [word for part in parts for word in (option, part)]
         return subprocess.run(command, capture_output=True, text=True)
 
     def check(self, model, case, importance=None, importance_path=None):
@@ -188,8 +245,10 @@ class Comparison:
         for path in (ours, theirs):
             if os.path.exists(path):
                 os.remove(path)
+        metadata = [(key, kind, v.encode() if kind == "str" else v) for key, kind, v in case.metadata]
         done = self.reference.quantize(
-            model, theirs, case.type, importance=importance, overrides=case.overrides, **case.fields)
+            model, theirs, case.type, importance=case.importance(importance or {}), overrides=case.overrides,
+            metadata=metadata, **case.fields)
         result = self.run_quipu(model, ours, case, importance_path)
         if not done:
             reason = "".join(line for line in self.reference.log if "failed" in line).strip()
@@ -202,7 +261,7 @@ class Comparison:
             return self.fail(f"{label}: {result.stderr.strip()}")
         self.files += 1
         self.compare(label, ours, theirs, with_metadata=not importance)
-        if not self.reference.loads(ours):
+        if case.loads and not self.reference.loads(ours):
             self.fail(f"{label}: llama.cpp does not load the file")
 
     def must_refuse(self, model, case, word, output="refused.gguf", status=1, threads=2):
@@ -231,6 +290,12 @@ class Comparison:
         self.must_refuse(model, Case("Q4_0", ("--output-tensor-type", "Q8_K")), "no type")
         self.must_refuse(model, Case("Q4_0", ("--imatrix", model)), "llama-imatrix")
         self.must_refuse(model, Case("Q4_0", ("--imatrix", "missing.gguf")), "missing.gguf")
+        self.must_refuse(model, Case("Q4_0", ("--tensor-type-file", "missing.txt")), "missing.txt")
+        self.must_refuse(model, Case("Q4_0", type_file="attn_q=Q8_0\nattn_k=Q9_0\n"), "line 2")
+        for text in ("key", "=int:1", "key=int", "key=int:-1", "key=int:1x", "key=float:y", "key=bool:1", "key=u8:1"):
+            self.must_refuse(model, Case("Q4_0", ("--override-kv", text)), "KEY=int:N")
+        self.must_refuse(model, Case("Q4_0", ("--override-kv", "general.alignment=int:64")), "general.alignment")
+        self.must_refuse(model, Case("Q4_0", ("--include-weights", "attn")), "--imatrix", status=64)
         self.must_refuse(model, Case("Q4_0"), "1 to 1024", status=64, threads=0)
         self.must_refuse(model, Case("Q4_0"), "refused", output="refused/no/folder.gguf")
         self.must_refuse("missing.gguf", Case("Q4_0"), "missing.gguf")
@@ -319,6 +384,8 @@ def main():
                     comparison.must_refuse(model, case, "multiple")  # llama.cpp aborts
                 else:
                     comparison.check(model, case)
+            for case in importance_cases():
+                comparison.check(model, case, importance, importance_path)
             comparison.check_errors(model)
             # Once more, from a quantised file; without the permission both refuse.
             twice = os.path.join(folder, "twice.gguf")

@@ -43,11 +43,15 @@ def _byte_characters():
     return {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
 
 
-def byte_pair(writer, pre="gpt-2"):
-    """A `gpt2` (byte-level BPE) vocabulary: <|endoftext|>, the 256 bytes and a few words with and without a space."""
+def byte_pair(writer, pre="gpt-2", size=0):
+    """A `gpt2` (byte-level BPE) vocabulary: <|endoftext|>, the 256 bytes and a few words with and without a space.
+
+    Filled up to `size` tokens with ones that no text leads to.
+    """
     space = _byte_characters()[0x20]
     pairs = _pairs(WORDS[:3] + [space + w for w in WORDS[3:6]])
     tokens = ["<|endoftext|>"] + [_byte_characters()[b] for b in range(256)] + ["".join(p) for p in pairs]
+    tokens += [f"unreached{i}" for i in range(len(tokens), size)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)

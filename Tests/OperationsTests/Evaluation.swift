@@ -19,22 +19,27 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     /// The inputs in memory of their own, so that a case can be evaluated more than once.
     func freshInputs() -> [Tensor] { inputs.map { $0.source is Buffer ? $0.copied() : $0 } }
 
-    func output(threads: Int = 1) throws -> Tensor { try operation.output(of: freshInputs(), threads: threads) }
+    func output(threads: Int = 1, instructions: InstructionSet = .reference) throws -> Tensor {
+        try operation.output(of: freshInputs(), threads: threads, instructions: instructions)
+    }
 }
 
 extension ComputeGraph.Operation {
     /// What the interpreter would get for one node.
-    func output(of inputs: [Tensor], threads: Int = 1) throws -> Tensor {
+    func output(
+        of inputs: [Tensor], threads: Int = 1, instructions: InstructionSet = .reference
+    ) throws -> Tensor {
+        let workers = Workers(threads: threads, instructions: instructions)
         let output = try output(for: inputs.map(\.layout))
         switch output.memory {
         case .view(let slot, let byteOffset):
             return inputs[slot].view(output.layout, at: byteOffset)
         case .inPlace(let slot):
-            evaluate(inputs, into: inputs[slot], on: Workers(threads: threads))
+            evaluate(inputs, into: inputs[slot], on: workers)
             return inputs[slot]
         case .fresh:
             let tensor = Tensor.zeros(output.layout.type, output.layout.shape)
-            evaluate(inputs, into: tensor, on: Workers(threads: threads))
+            evaluate(inputs, into: tensor, on: workers)
             return tensor
         }
     }

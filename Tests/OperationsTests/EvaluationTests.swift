@@ -38,6 +38,14 @@ import Testing
         for threads in [2, 3] { #expect(try example.output(threads: threads).bits == bits) }
     }
 
+    @Test(arguments: OperationCases.all)
+    func instructionsChangeNothing(example: OperationCase) throws {
+        let bits = try example.output().bits
+        for set in InstructionSet.allCases where set.isAvailable {
+            #expect(try example.output(instructions: set).bits == bits, "\(set)")
+        }
+    }
+
     /// A format's product is near the product of the decoded weights; how near, its activations' precision decides.
     @Test(arguments: Quantized.types)
     func productsOfFormats(type: TensorType) throws {

@@ -32,40 +32,52 @@ enum NonLinear4 {
         return result
     }
 
-    /// The code of the nearest value; half-way the larger one. ggml compares distances to both neighbours, which for
-    /// these values comes to the same as comparing with the point half-way.
-    @inline(__always)
-    static func code(_ x: Float) -> UInt8 {
-        let table = values
-        var code: UInt8 = 0
-        for k in 0..<15 where !(x < Float(Int32(table[k]) + Int32(table[k + 1])) / 2) { code += 1 }
-        return code
-    }
+    /// Where the nearest value becomes the next larger one, four times over, and by how much.
+    ///
+    /// ggml compares distances to both neighbours, which for these values comes to the same as comparing with the point
+    /// half-way; there the larger one is taken.
+    struct Steps {
+        fileprivate var middles = InlineArray<15, Lanes>(repeating: Lanes())
+        fileprivate var gaps = InlineArray<15, Lanes>(repeating: Lanes())
 
-    /// The nearest value itself.
-    @inline(__always)
-    static func nearest(_ x: Lanes) -> Lanes {
-        let table = values
-        var value = Lanes(repeating: Float(table[0]))
-        for k in 0..<15 {
-            let gap = Lanes(repeating: Float(Int32(table[k + 1]) - Int32(table[k])))
-            let middle = Lanes(repeating: Float(Int32(table[k]) + Int32(table[k + 1])) / 2)
-            value += Lanes().replacing(with: gap, where: x .>= middle)
+        @inline(__always)
+        init() {
+            let table = values
+            for k in 0..<15 {
+                middles[k] = Lanes(repeating: Float(Int32(table[k]) + Int32(table[k + 1])) / 2)
+                gaps[k] = Lanes(repeating: Float(Int32(table[k + 1]) - Int32(table[k])))
+            }
         }
-        return value
+
+        /// The codes of the values nearest to `inverse` times 32 weights; that of NaN is the last one.
+        @inline(__always)
+        func codes(_ row: Span<Float>, from start: Int, inverse: Float) -> InlineArray<32, UInt8> {
+            let middles = middles.span
+            var result = InlineArray<32, UInt8>(repeating: 0)
+            for j in stride(from: 0, to: 32, by: Lanes.scalarCount) {
+                let x = inverse * row.lanes(start + j)
+                var codes = Lanes(repeating: 15)
+                for k in 0..<15 { codes -= Lanes().replacing(with: Lanes(repeating: 1), where: x .< middles[k]) }
+                let integers = nearestIntegers(codes)
+                for lane in 0..<Lanes.scalarCount { result[j + lane] = UInt8(truncatingIfNeeded: integers[lane]) }
+            }
+            return result
+        }
     }
 
-    /// The best scale of eight sub-blocks, 0 for those of nothing: fifteen scales, each corrected by least squares.
+    /// The best scale of four sub-blocks, 0 for those of nothing: fifteen scales, each corrected by least squares.
     /// Source: ggml `quantize_row_iq4_nl_impl`.
-    static func scale(_ x: Columns<32>, weights w: Columns<32>) -> Lanes {
+    static func scale(_ x: Columns<32>, weights w: Columns<32>, _ steps: Steps) -> Lanes {
         let (largest, isNothing) = largestMagnitudes(x)
+        // Spans, because the arrays would be copied for each access.
+        let (x, w) = (x.span, w.span)
         let lowest = Float(values[0])
         var scale = Lanes()
         var best = Lanes()
         for turn in -8...7 {
             // The first turn starts from the other side: the largest value becomes the positive end.
             let inverse = turn == -8 ? 1 / (largest * -1 / lowest) : (Float(turn) + lowest) / largest
-            let (sumQX, sumQQ) = sums(x, weights: w, inverse: inverse)
+            let (sumQX, sumQQ) = sums(x, w, steps, inverse: inverse)
             var isBetter = sumQQ .> Lanes()
             if turn > -8 { isBetter = isBetter .& (sumQX * sumQX .> best * sumQQ) }
             scale.replace(with: sumQX / sumQQ, where: isBetter)
@@ -77,11 +89,14 @@ enum NonLinear4 {
     /// The weighted sums of value * x and of value^2, values being the nearest ones of `inverse * x`.
     @inline(__always)
     private static func sums(
-        _ x: Columns<32>, weights w: Columns<32>, inverse: Lanes
+        _ x: Span<Lanes>, _ w: Span<Lanes>, _ steps: Steps, inverse: Lanes
     ) -> (qx: Lanes, qq: Lanes) {
+        let (middles, gaps, lowest) = (steps.middles.span, steps.gaps.span, Float(values[0]))
         var (sumQX, sumQQ) = (Lanes(), Lanes())
         for i in 0..<32 {
-            let value = nearest(inverse * x[i])
+            let scaled = inverse * x[i]
+            var value = Lanes(repeating: lowest)
+            for k in 0..<15 { value += Lanes().replacing(with: gaps[k], where: scaled .>= middles[k]) }
             let weighted = w[i] * value
             sumQX += weighted * x[i]
             sumQQ += weighted * value
@@ -91,10 +106,12 @@ enum NonLinear4 {
 
     /// One try without a search: the largest value becomes the negative end, and the least squares scale for the codes
     /// that this gives. 0 for sub-blocks of nothing.
-    static func singleScale(_ x: Columns<32>, weights w: Columns<32>) -> (scale: Lanes, inverse: Lanes) {
+    static func singleScale(
+        _ x: Columns<32>, weights w: Columns<32>, _ steps: Steps
+    ) -> (scale: Lanes, inverse: Lanes) {
         let (largest, isNothing) = largestMagnitudes(x)
         let inverse = 1 / (largest / Float(values[0]))
-        let (sumQX, sumQQ) = sums(x, weights: w, inverse: inverse)
+        let (sumQX, sumQQ) = sums(x.span, w.span, steps, inverse: inverse)
         let scale = Lanes().replacing(with: sumQX / sumQQ, where: sumQQ .> Lanes())
         let none = Lanes()
         return (scale.replacing(with: none, where: isNothing), inverse.replacing(with: none, where: isNothing))
@@ -152,15 +169,15 @@ extension FormatIQ4_NL: EncodableFormat {
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
         checkSizes(row, importance, output)
+        let steps = NonLinear4.Steps()
         let blocks = row.count / 32
         for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
             let x = Columns<32>(row, from: 32 * first)
             let variances = x.map { $0 * $0 }.sum * (2 / 32)
             let w = NonLinear4.weights(x, importance, from: 32 * first, variances: variances)
-            let scales = NonLinear4.scale(x, weights: w)
+            let scales = NonLinear4.scale(x, weights: w, steps)
             for lane in 0..<min(Lanes.scalarCount, blocks - first) {
-                let scale = scales[lane]
-                store(first + lane, of: row, scale: scale, inverse: inverse(scale), into: &output)
+                store(first + lane, of: row, scales[lane], steps, inverse: inverse(scales[lane]), into: &output)
             }
         }
     }
@@ -178,22 +195,22 @@ extension FormatIQ4_NL {
     ///   - output: exactly the blocks of the row.
     public func encodeReference(_ row: Span<Float>, into output: inout MutableRawSpan) {
         checkSizes(row, nil, output)
-        let blocks = row.count / 32
+        let (steps, blocks) = (NonLinear4.Steps(), row.count / 32)
         for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
             let x = Columns<32>(row, from: 32 * first)
-            let found = NonLinear4.singleScale(x, weights: x.map { $0 * $0 })
+            let found = NonLinear4.singleScale(x, weights: x.map { $0 * $0 }, steps)
             for lane in 0..<min(Lanes.scalarCount, blocks - first) {
-                store(first + lane, of: row, scale: found.scale[lane], inverse: found.inverse[lane], into: &output)
+                store(first + lane, of: row, found.scale[lane], steps, inverse: found.inverse[lane], into: &output)
             }
         }
     }
 
     /// Writes a block with the codes nearest to `inverse * x`.
     private func store(
-        _ block: Int, of row: Span<Float>, scale: Float, inverse: Float, into output: inout MutableRawSpan
+        _ block: Int, of row: Span<Float>, _ scale: Float, _ steps: NonLinear4.Steps, inverse: Float,
+        into output: inout MutableRawSpan
     ) {
-        var codes = InlineArray<32, UInt8>(repeating: 0)
-        for j in 0..<32 { codes[j] = NonLinear4.code(inverse * row[32 * block + j]) }
+        let codes = steps.codes(row, from: 32 * block, inverse: inverse)
         output.storeBytes(
             of: Block(d: PackedHalf(scale), codes: codes.nibbles), toByteOffset: 18 * block, as: Block.self)
     }

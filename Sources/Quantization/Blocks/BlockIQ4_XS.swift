@@ -75,13 +75,16 @@ extension FormatIQ4_XS: EncodableFormat {
     public var importance: ImportanceUse { .optional }
 
     public func encode(_ row: Span<Float>, importance: Span<Float>?, into output: inout MutableRawSpan) {
+        let steps = NonLinear4.Steps()
         writeBlocks(row, importance, into: &output) { start in
-            let x = Columns<32>(row, from: start)
-            let variance = row.squares(start, 256) * (2 / 256)
-            let w = NonLinear4.weights(x, importance, from: start, variances: Lanes(repeating: variance))
-            let found = NonLinear4.scale(x, weights: w)
+            let variances = Lanes(repeating: row.squares(start, 256) * (2 / 256))
             var scales = InlineArray<8, Float>(repeating: 0)
-            for s in 0..<8 { scales[s] = found[s] }
+            for first in stride(from: 0, to: 8, by: Lanes.scalarCount) {
+                let x = Columns<32>(row, from: start + 32 * first)
+                let w = NonLinear4.weights(x, importance, from: start + 32 * first, variances: variances)
+                let found = NonLinear4.scale(x, weights: w, steps)
+                for lane in 0..<Lanes.scalarCount { scales[first + lane] = found[lane] }
+            }
             let d = -scales.largestMagnitude / 32
             let id = inverse(d)
             var block = Block(
@@ -90,9 +93,7 @@ extension FormatIQ4_XS: EncodableFormat {
             var high: UInt16 = 0
             for s in 0..<8 {
                 let scale = max(-32, min(31, nearestInteger(id * scales[s])))
-                let inverseScale = inverse(d * Float(scale))
-                var codes = InlineArray<32, UInt8>(repeating: 0)
-                for j in 0..<32 { codes[j] = NonLinear4.code(inverseScale * row[start + 32 * s + j]) }
+                let codes = steps.codes(row, from: start + 32 * s, inverse: inverse(d * Float(scale)))
                 block.codes[s] = codes.nibbles
                 let bits = UInt16(scale + 32)
                 block.lowScales[s / 2] |= UInt8(bits & 15) << (s % 2 * 4)

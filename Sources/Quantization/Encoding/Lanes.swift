@@ -1,21 +1,28 @@
-// Eight sub-blocks side by side. The sums of a scale search have to be added up in order, one element after the other,
+// Four sub-blocks side by side. The sums of a scale search have to be added up in order, one element after the other,
 // which leaves a processor waiting for each addition. But sub-blocks know nothing of each other: lane k searches for
-// the scale of sub-block k, each in its own order, and eight searches take the time of one.
+// the scale of sub-block k, each in its own order, and four searches take the time of one.
+//
+// Four, because that is a register of every processor. Masks of eight Floats are compiled, for x86-64 without AVX, to
+// long detours through packed words.
 
-typealias Lanes = SIMD8<Float>
-typealias IntegerCodes = SIMD8<Int32>
-typealias LaneMask = SIMDMask<SIMD8<Int32>>
+typealias Lanes = SIMD4<Float>
+typealias IntegerCodes = SIMD4<Int32>
+typealias LaneMask = SIMDMask<SIMD4<Int32>>
 
-/// Elements 0..<length of eight sub-blocks: lane k of `[i]` is element i of sub-block k.
+/// Elements 0..<length of four sub-blocks: lane k of `[i]` is element i of sub-block k.
 typealias Columns<let length: Int> = InlineArray<length, Lanes>
 
 extension InlineArray where Element == Lanes {
-    /// Eight sub-blocks that follow each other from `start` on. Those beyond the end are zeros.
+    /// Four sub-blocks that follow each other from `start` on. Where fewer are left, the last one is repeated.
     @inline(__always)
     init(_ values: Span<Float>, from start: Int) {
         self.init(repeating: Lanes())
-        for lane in 0..<Swift.min(8, (values.count - start) / count) {
-            for i in 0..<count { self[i][lane] = values[start + lane * count + i] }
+        let last = (values.count - start) / count - 1
+        let (second, third, fourth) = (
+            start + Swift.min(1, last) * count, start + Swift.min(2, last) * count, start + Swift.min(3, last) * count
+        )
+        for i in 0..<count {
+            self[i] = Lanes(values[start + i], values[second + i], values[third + i], values[fourth + i])
         }
     }
 
@@ -45,18 +52,28 @@ extension InlineArray where Element == Lanes {
 
     /// Writes lane k to the `count` places from `start + k * count` on.
     @inline(__always)
-    func store<let size: Int>(into codes: inout InlineArray<size, UInt8>, from start: Int, lanes: Int = 8) {
+    func store<let size: Int>(into codes: inout InlineArray<size, UInt8>, from start: Int) {
         for i in 0..<count {
             let column = nearestIntegers(self[i])
-            for lane in 0..<lanes { codes[start + lane * count + i] = UInt8(truncatingIfNeeded: column[lane]) }
+            for lane in 0..<Lanes.scalarCount {
+                codes[start + lane * count + i] = UInt8(truncatingIfNeeded: column[lane])
+            }
         }
     }
 }
 
 /// The integers nearest to `values`, ties to even, within bounds; see `nearestInteger`.
+///
+/// The integer in the low bits of a Float becomes one of its own by putting back the exponent it was rounded with.
 @inline(__always)
-func nearestCodes(_ values: Lanes, _ low: IntegerCodes, _ high: IntegerCodes) -> Lanes {
-    Lanes(pointwiseMin(pointwiseMax(nearestIntegers(values), low), high))
+func nearestCodes(_ values: Lanes, _ low: Lanes, _ high: Lanes) -> Lanes {
+    let rounder = Lanes(repeating: 0x1.8p23)
+    let bits = unsafeBitCast(values + rounder, to: IntegerCodes.self) & IntegerCodes(repeating: 0x007f_ffff)
+    var codes = unsafeBitCast(bits | IntegerCodes(repeating: 0x4b00_0000), to: Lanes.self) - rounder
+    // Compiled to one instruction each; `replacing(with:where:)` sometimes to four, `pointwiseMin` to a call.
+    for lane in 0..<Lanes.scalarCount { codes[lane] = codes[lane] < high[lane] ? codes[lane] : high[lane] }
+    for lane in 0..<Lanes.scalarCount { codes[lane] = codes[lane] > low[lane] ? codes[lane] : low[lane] }
+    return codes
 }
 
 /// The integers nearest to `values`, ties to even; see `nearestInteger`. (The conversion of SIMD types is a slow generic
@@ -67,9 +84,9 @@ func nearestIntegers(_ values: Lanes) -> IntegerCodes {
     return (bits & IntegerCodes(repeating: 0x007f_ffff)) &- IntegerCodes(repeating: 0x0040_0000)
 }
 
-extension SIMD8 where Scalar == Float {
+extension SIMD4 where Scalar == Float {
     @inline(__always)
     var magnitudes: Lanes {
-        unsafeBitCast(unsafeBitCast(self, to: SIMD8<Int32>.self) & SIMD8<Int32>(repeating: Int32.max), to: Lanes.self)
+        unsafeBitCast(unsafeBitCast(self, to: IntegerCodes.self) & IntegerCodes(repeating: Int32.max), to: Lanes.self)
     }
 }

@@ -5,7 +5,8 @@ extension InlineArray<32, UInt8> {
     @inline(__always)
     var nibbles: InlineArray<16, UInt8> {
         var bytes = InlineArray<16, UInt8>(repeating: 0)
-        for j in 0..<16 { bytes[j] = self[j] & 15 | self[j + 16] << 4 }
+        let codes = span
+        for j in 0..<16 { bytes[j] = codes[j] & 15 | codes[j + 16] << 4 }
         return bytes
     }
 
@@ -26,11 +27,12 @@ extension InlineArray<256, UInt8> {
     @inline(__always)
     var pairs: InlineArray<2, InlineArray<32, UInt8>> {
         var parts = InlineArray<2, InlineArray<32, UInt8>>(repeating: .init(repeating: 0))
+        let codes = span
         for n in 0..<2 {
             for l in 0..<32 {
                 let first = 128 * n + l
-                let (low, high) = (self[first] & 3 | (self[first + 32] & 3) << 2, self[first + 64] & 3)
-                parts[n][l] = low | high << 4 | self[first + 96] << 6
+                let (low, high) = (codes[first] & 3 | (codes[first + 32] & 3) << 2, codes[first + 64] & 3)
+                parts[n][l] = low | high << 4 | codes[first + 96] << 6
             }
         }
         return parts
@@ -40,8 +42,9 @@ extension InlineArray<256, UInt8> {
     @inline(__always)
     var nibbles: InlineArray<4, InlineArray<32, UInt8>> {
         var parts = InlineArray<4, InlineArray<32, UInt8>>(repeating: .init(repeating: 0))
+        let codes = span
         for n in 0..<4 {
-            for l in 0..<32 { parts[n][l] = self[64 * n + l] & 15 | self[64 * n + l + 32] << 4 }
+            for l in 0..<32 { parts[n][l] = codes[64 * n + l] & 15 | codes[64 * n + l + 32] << 4 }
         }
         return parts
     }
@@ -50,8 +53,9 @@ extension InlineArray<256, UInt8> {
     @inline(__always)
     func bits(_ bit: UInt8) -> InlineArray<32, UInt8> {
         var bytes = InlineArray<32, UInt8>(repeating: 0)
+        let codes = span
         for k in 0..<8 {
-            for l in 0..<32 { bytes[l] |= (self[32 * k + l] >> bit & 1) << k }
+            for l in 0..<32 { bytes[l] |= (codes[32 * k + l] >> bit & 1) << k }
         }
         return bytes
     }
@@ -64,10 +68,12 @@ extension InlineArray<256, UInt8> {
         codes: ClosedRange<Int32>, offset: Int32 = 0
     ) {
         guard scale != 0 else { return }
-        for i in first..<first + count {
-            let code = nearestInteger((row[start + i] + minimum) / scale)
-            let limited = Swift.max(codes.lowerBound, Swift.min(codes.upperBound, code))
-            self[i] = UInt8(truncatingIfNeeded: limited &+ offset)
+        let (low, high) = (Float(codes.lowerBound), Float(codes.upperBound))
+        for i in stride(from: first, to: first + count, by: Lanes.scalarCount) {
+            let found = nearestCodes(
+                (row.lanes(start + i) + minimum) / scale, Lanes(repeating: low), Lanes(repeating: high))
+            let shifted = nearestIntegers(found + Float(offset))
+            for lane in 0..<Lanes.scalarCount { self[i + lane] = UInt8(truncatingIfNeeded: shifted[lane]) }
         }
     }
 }

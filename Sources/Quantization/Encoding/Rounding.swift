@@ -30,6 +30,12 @@ func inverse(_ value: Float) -> Float {
 }
 
 extension Span where Element == Float {
+    /// The values from `start` on, one a lane.
+    @inline(__always)
+    func lanes(_ start: Int) -> Lanes {
+        bytes.unsafeLoadUnaligned(fromByteOffset: MemoryLayout<Float>.stride * start, as: Lanes.self)
+    }
+
     /// The first value of largest magnitude of `count` from `start` on, with its sign. NaN is passed over.
     @inline(__always)
     func largest(_ start: Int, _ count: Int) -> Float {

@@ -1,4 +1,4 @@
-// The searches for the scale of a sub-block, eight sub-blocks at a time; see `Lanes`.
+// The searches for the scale of a sub-block, four sub-blocks at a time; see `Lanes`.
 //
 // All of them try a handful of scales somewhat smaller and larger than the one that just covers the largest value, make
 // the codes for each, and then ask least squares for the best scale these codes could have. An error counts as much as
@@ -39,18 +39,19 @@ func scaleAndMinimum<let n: Int>(
     let flat = high .== low
     let flatLow = low
 
-    let (zero, top) = (IntegerCodes(), IntegerCodes(repeating: maximum))
+    let (zero, top) = (Lanes(), Lanes(repeating: Float(maximum)))
+    // What the codes of a candidate come from, and those of the best one: `inverse * (x - origin)`.
     var inverse = Float(maximum) / (high - low)
+    var (bestInverse, bestOrigin) = (inverse, low)
     var scale = 1 / inverse
     for i in 0..<n { codes[i] = nearestCodes(inverse * (x[i] - low), zero, top) }
     var best = totalError(x, w, codes, scale, low, absolute: absolute)
-    var candidate = codes
     for k in 0...steps.count {
         inverse = (steps.first + steps.step * Float(k) + Float(maximum)) / (high - low)
         var (sumL, sumLL, sumXL) = (Lanes(), Lanes(), Lanes())
         for i in 0..<n {
             let code = nearestCodes(inverse * (x[i] - low), zero, top)
-            candidate[i] = code
+            codes[i] = code
             let weighted = w[i] * code
             sumL += weighted
             sumLL += weighted * code
@@ -62,20 +63,22 @@ func scaleAndMinimum<let n: Int>(
         let isPositive = newLow .> Lanes()
         newLow.replace(with: Lanes(), where: isPositive)
         newScale.replace(with: sumXL / sumLL, where: isPositive)
-        let error = totalError(x, w, candidate, newScale, newLow, absolute: absolute)
+        let error = totalError(x, w, codes, newScale, newLow, absolute: absolute)
         let isBetter = (determinant .> Lanes()) .& (error .< best)
-        guard any(isBetter) else { continue }
-        for i in 0..<n { codes[i].replace(with: candidate[i], where: isBetter) }
         best.replace(with: error, where: isBetter)
+        bestInverse.replace(with: inverse, where: isBetter)
+        bestOrigin.replace(with: low, where: isBetter)
         scale.replace(with: newScale, where: isBetter)
         low.replace(with: newLow, where: isBetter)
     }
-    if any(flat) {
-        for i in 0..<n { codes[i].replace(with: Lanes(), where: flat) }
-        scale.replace(with: Lanes(), where: flat)
+    for i in 0..<n {
+        let code = nearestCodes(bestInverse * (x[i] - bestOrigin), zero, top)
+        codes[i] = code.replacing(with: Lanes(), where: flat)
     }
     // Times -1, because the minus of SIMD types subtracts from zero and loses the sign of a zero.
-    return (scale, low.replacing(with: flatLow, where: flat) * -1)
+    return (
+        scale.replacing(with: Lanes(), where: flat), low.replacing(with: flatLow, where: flat) * -1
+    )
 }
 
 /// The weighted error of `scale * code + low`.
@@ -84,9 +87,13 @@ private func totalError<let n: Int>(
     _ x: Columns<n>, _ w: Columns<n>, _ codes: Columns<n>, _ scale: Lanes, _ low: Lanes, absolute: Bool
 ) -> Lanes {
     var sum = Lanes()
-    for i in 0..<n {
-        let difference = scale * codes[i] + low - x[i]
-        sum += w[i] * (absolute ? difference.magnitudes : difference * difference)
+    if absolute {
+        for i in 0..<n { sum += w[i] * (scale * codes[i] + low - x[i]).magnitudes }
+    } else {
+        for i in 0..<n {
+            let difference = scale * codes[i] + low - x[i]
+            sum += w[i] * (difference * difference)
+        }
     }
     return sum
 }
@@ -99,40 +106,40 @@ func symmetricScale<let n: Int>(
     _ x: Columns<n>, weights w: Columns<n>, half: Int32, codes: inout Columns<n>
 ) -> Lanes {
     let (largest, isNothing) = largestMagnitudes(x)
-    let (bottom, top) = (IntegerCodes(repeating: -half), IntegerCodes(repeating: half - 1))
-    var sums = (xl: Lanes(), ll: Lanes())
-    var inverse = Float(-half) / largest
-    for i in 0..<n {
-        codes[i] = nearestCodes(inverse * x[i], bottom, top)
-        sums.xl += w[i] * x[i] * codes[i]
-        sums.ll += w[i] * codes[i] * codes[i]
-    }
-    var scale = (sums.xl / sums.ll).replacing(with: Lanes(), where: sums.ll .== Lanes())
-    var best = scale * sums.xl
-    var candidate = codes
-    for k in -9...9 where k != 0 {
-        inverse = -(Float(half) + 0.1 * Float(k)) / largest
-        sums = (Lanes(), Lanes())
+    let (bottom, top) = (Lanes(repeating: Float(-half)), Lanes(repeating: Float(half - 1)))
+    /// The sums of least squares for the codes that come from `inverse`.
+    func sums(_ inverse: Lanes) -> (xl: Lanes, ll: Lanes) {
+        var sums = (xl: Lanes(), ll: Lanes())
         for i in 0..<n {
             let code = nearestCodes(inverse * x[i], bottom, top)
-            candidate[i] = code
             sums.xl += w[i] * x[i] * code
             sums.ll += w[i] * code * code
         }
+        return sums
+    }
+    var bestInverse = Float(-half) / largest
+    let first = sums(bestInverse)
+    var scale = (first.xl / first.ll).replacing(with: Lanes(), where: first.ll .== Lanes())
+    var best = scale * first.xl
+    for k in -9...9 where k != 0 {
+        let inverse = -(Float(half) + 0.1 * Float(k)) / largest
+        let sums = sums(inverse)
         let isBetter = (sums.ll .> Lanes()) .& (sums.xl * sums.xl .> best * sums.ll)
-        guard any(isBetter) else { continue }
-        for i in 0..<n { codes[i].replace(with: candidate[i], where: isBetter) }
+        bestInverse.replace(with: inverse, where: isBetter)
         scale.replace(with: sums.xl / sums.ll, where: isBetter)
         best.replace(with: scale * sums.xl, where: isBetter)
     }
-    for i in 0..<n { codes[i] = (codes[i] + Float(half)).replacing(with: Lanes(), where: isNothing) }
+    for i in 0..<n {
+        let code = nearestCodes(bestInverse * x[i], bottom, top) + Float(half)
+        codes[i] = code.replacing(with: Lanes(), where: isNothing)
+    }
     return scale.replacing(with: Lanes(), where: isNothing)
 }
 
 /// The same, but starting from one scale and moving one code at a time, as long as that helps; weights are x^2.
 func descendedScale<let n: Int>(_ x: Columns<n>, half: Int32, codes: inout Columns<n>) -> Lanes {
     let (largest, isNothing) = largestMagnitudes(x)
-    let (bottom, top) = (IntegerCodes(repeating: -half), IntegerCodes(repeating: half - 1))
+    let (bottom, top) = (Lanes(repeating: Float(-half)), Lanes(repeating: Float(half - 1)))
     let inverse = Float(-half) / largest
     var sums = (xl: Lanes(), ll: Lanes())
     for i in 0..<n {

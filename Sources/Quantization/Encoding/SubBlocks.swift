@@ -9,13 +9,13 @@ struct SubBlocks<let parts: Int> {
 
     /// Scales and minima of the sub-blocks from `start` on, each `length` long.
     ///
-    /// - Parameter weights: what errors weigh, from the elements of eight sub-blocks and the index of their first.
+    /// - Parameter weights: what errors weigh, from the elements of four sub-blocks and the index of their first.
     @inline(__always)
     init<let length: Int>(
         withMinima row: Span<Float>, from start: Int, maximum: Int32, steps: ScaleSteps, absolute: Bool = false,
         weights: (Columns<length>, Int) -> Columns<length>
     ) {
-        for first in stride(from: 0, to: parts, by: 8) {
+        for first in stride(from: 0, to: parts, by: Lanes.scalarCount) {
             let x = Columns<length>(row, from: start + first * length)
             let w = weights(x, start + first * length)
             var codes = x
@@ -27,14 +27,14 @@ struct SubBlocks<let parts: Int> {
 
     /// Scales only, from a search of signed codes.
     ///
-    /// - Parameter search: the scales and the codes of eight sub-blocks, and what their elements weigh; `nil` if that
+    /// - Parameter search: the scales and the codes of four sub-blocks, and what their elements weigh; `nil` if that
     ///   does not matter.
     @inline(__always)
     init<let length: Int>(
         _ row: Span<Float>, from start: Int,
         search: (Columns<length>, Int) -> (scale: Lanes, codes: Columns<length>, weights: Columns<length>?)
     ) {
-        for first in stride(from: 0, to: parts, by: 8) {
+        for first in stride(from: 0, to: parts, by: Lanes.scalarCount) {
             let found = search(Columns<length>(row, from: start + first * length), start + first * length)
             store(first, found.scale, Lanes(), found.weights?.sum ?? Lanes(), found.codes)
         }
@@ -45,7 +45,7 @@ struct SubBlocks<let parts: Int> {
         _ first: Int, _ scale: Lanes, _ minimum: Lanes, _ weight: Lanes, _ columns: Columns<length>
     ) {
         columns.store(into: &codes, from: first * length)
-        for lane in 0..<8 {
+        for lane in 0..<Lanes.scalarCount {
             scales[first + lane] = scale[lane]
             minima[first + lane] = minimum[lane]
             weights[first + lane] = weight[lane]
@@ -68,10 +68,10 @@ extension InlineArray where Element == Float {
 }
 
 extension EncodableFormat {
-    /// Writes a row of blocks of 32 with importance, eight at a time.
+    /// Writes a row of blocks of 32 with importance, four at a time.
     ///
     /// - Parameters:
-    ///   - search: scales, minima and codes of eight blocks, from their elements and what those weigh.
+    ///   - search: scales, minima and codes of four blocks, from their elements and what those weigh.
     ///   - block: one block.
     @inline(__always)
     func writeSearched(
@@ -82,11 +82,11 @@ extension EncodableFormat {
         checkSizes(row, importance, output)
         let variance = row.squares(0, row.count) / Float(row.count)
         let blocks = row.count / 32
-        for first in stride(from: 0, to: blocks, by: 8) {
+        for first in stride(from: 0, to: blocks, by: Lanes.scalarCount) {
             let x = Columns<32>(row, from: 32 * first)
             let w = x.weights(importance: Columns<32>(importance, from: 32 * first), variance: variance)
             let found = search(x, w)
-            for lane in 0..<min(8, blocks - first) {
+            for lane in 0..<min(Lanes.scalarCount, blocks - first) {
                 var codes = InlineArray<32, UInt8>(repeating: 0)
                 for i in 0..<32 { codes[i] = UInt8(truncatingIfNeeded: Int32(found.codes[i][lane])) }
                 let block = block(found.scale[lane], found.minimum[lane], codes)

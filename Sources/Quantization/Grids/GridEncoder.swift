@@ -173,8 +173,11 @@ struct GridEncoder: Sendable {
         let (count, first) = (neighbours.length, cell * neighbours.length)
         let bits = count == 8 ? 2 : 3
         let x = lanes(values.x, cell)
-        let nearest = nearestIntegers(0.5 * (inverse * x - 1))
-        let wanted = pointwiseMin(pointwiseMax(nearest, IntegerCodes()), IntegerCodes(repeating: levels - 1))
+        let codes = 0.5 * (inverse * x - 1)
+        let top = Lanes(repeating: Float(levels - 1))
+        let wanted = SIMD8(
+            lowHalf: nearestIntegers(nearestCodes(codes.lowHalf, Lanes(), top)),
+            highHalf: nearestIntegers(nearestCodes(codes.highHalf, Lanes(), top)))
         var packed: UInt16 = 0
         for i in 0..<count {
             result.codes[first + i] = UInt8(truncatingIfNeeded: wanted[i])
@@ -182,16 +185,16 @@ struct GridEncoder: Sendable {
         }
         result.isMoved[cell] = neighbours.index(packed) == nil
         guard result.isMoved[cell] else { return }
-        let codes = neighbours.codes(
+        let point = neighbours.codes(
             neighbours.nearest(packed, x, weights: lanes(values.roots, cell), scale: scale))
-        for i in 0..<count { result.codes[first + i] = UInt8(truncatingIfNeeded: codes[i]) }
+        for i in 0..<count { result.codes[first + i] = UInt8(truncatingIfNeeded: point[i]) }
     }
 
     /// The elements of one point; zeros where points have four.
     @inline(__always)
-    private func lanes(_ values: InlineArray<32, Float>, _ cell: Int) -> Lanes {
-        if neighbours.length == 8 { return values.load(32 * cell, as: Lanes.self) }
-        return Lanes(lowHalf: values.load(16 * cell, as: SIMD4<Float>.self), highHalf: SIMD4())
+    private func lanes(_ values: InlineArray<32, Float>, _ cell: Int) -> SIMD8<Float> {
+        if neighbours.length == 8 { return values.load(32 * cell, as: SIMD8<Float>.self) }
+        return SIMD8(lowHalf: values.load(16 * cell, as: SIMD4<Float>.self), highHalf: SIMD4())
     }
 
     @inline(__always)

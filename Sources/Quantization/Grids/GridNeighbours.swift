@@ -6,7 +6,7 @@ struct GridNeighbours: Sendable {
     /// The codes of each point, one a lane.
     private let points: [SIMD8<Int8>]
     /// The odd numbers that the codes of each point stand for; 0 where points have four.
-    let odd: [Lanes]
+    let odd: [SIMD8<Float>]
     /// By packed codes: the index of a point, or for codes that are no point the complement of a place in `lists`.
     private let places: [Int32]
     /// Lists of indices, the nearest first, then in order; before each its length.
@@ -32,7 +32,7 @@ struct GridNeighbours: Sendable {
         }
         let points = grid.codes.map { unpacked(Int($0)) }
         odd = points.map { point in
-            var values = Lanes()
+            var values = SIMD8<Float>()
             for i in 0..<length { values[i] = Float(2 * Int32(point[i]) + 1) }
             return values
         }
@@ -83,7 +83,7 @@ struct GridNeighbours: Sendable {
 
     /// The point near to these codes whose values, times `scale`, have the least weighted square distance from `x`.
     /// Source: ggml `iq2_find_best_neighbour`, `iq3_find_best_neighbour`.
-    func nearest(_ packed: UInt16, _ x: Lanes, weights: Lanes, scale: Float) -> Int {
+    func nearest(_ packed: UInt16, _ x: SIMD8<Float>, weights: SIMD8<Float>, scale: Float) -> Int {
         let start = Int(~places[Int(packed)])
         var (best, found) = (Float.greatestFiniteMagnitude, Int(lists[start + 1]))
         for place in start + 1..<start + 1 + Int(lists[start]) {

@@ -5,69 +5,70 @@ import Tensors
 
 /// A GGUF file.
 struct ModelRow: TraceRow {
-    static let table = "model"
-    static let columns = [
-        "id", "path", "name", "architecture", "file_type", "n_layer", "n_embd", "n_head", "n_head_kv", "head_dim",
-        "n_ff",
-        "n_vocab", "n_ctx_train", "n_params", "size_bytes", "bpw", "tied_embeddings",
-    ]
+    static let insertion = Insertion(
+        into: "model",
+        columns: [
+            "id", "path", "name", "architecture", "file_type", "n_layer", "n_embd", "n_head", "n_head_kv", "head_dim",
+            "n_ff",
+            "n_vocab", "n_ctx_train", "n_params", "size_bytes", "bpw", "tied_embeddings",
+        ])
 
     let id: Int
     let card: ModelCard
 
-    var values: StatementArguments {
+    func bind(to row: RowBinder) {
         let c = card.configuration
-        return [
+        row.bind(
             id, card.path, card.name, card.architecture, card.fileType, c.layers, c.embedding, c.heads, c.kvHeads,
             c.headSize, c.feedForward, c.vocabulary, c.trainedContext, card.parameters, card.bytes, card.bitsPerWeight,
-            card.isTied,
-        ]
+            card.isTied)
     }
 }
 
 /// A metadata key of the file.
 struct MetadataRow: TraceRow {
-    static let table = "metadata"
-    static let columns = ["model_id", "key", "type", "value"]
+    static let insertion = Insertion(
+        into: "metadata", columns: ["model_id", "key", "type", "value"])
 
     let modelID: Int
     let entry: ModelCard.Entry
 
-    var values: StatementArguments { [modelID, entry.key, entry.type, entry.value] }
+    func bind(to row: RowBinder) { row.bind(modelID, entry.key, entry.type, entry.value) }
 }
 
 /// A tensor of the file.
 struct WeightRow: TraceRow {
-    static let table = "weight"
-    static let columns = [
-        "id", "model_id", "name", "layer", "role", "type", "ne0", "ne1", "ne2", "ne3", "file_offset", "n_bytes", "bpw",
-        "part",
-    ]
+    static let insertion = Insertion(
+        into: "weight",
+        columns: [
+            "id", "model_id", "name", "layer", "role", "type", "ne0", "ne1", "ne2", "ne3", "file_offset", "n_bytes",
+            "bpw",
+            "part",
+        ])
 
     let id: Int
     let modelID: Int
     let weight: ModelCard.Weight
 
-    var values: StatementArguments {
+    func bind(to row: RowBinder) {
         let shape = weight.shape
-        return [
+        row.bind(
             id, modelID, weight.name, weight.layer, weight.role, weight.type.name, shape.ne0, shape.ne1, shape.ne2,
-            shape.ne3, weight.fileOffset, weight.byteCount, weight.bitsPerWeight, weight.part,
-        ]
+            shape.ne3, weight.fileOffset, weight.byteCount, weight.bitsPerWeight, weight.part)
     }
 }
 
 /// Which KV head a query head reads.
 struct GQAMapRow: TraceRow {
-    static let table = "gqa_map"
-    static let columns = ["model_id", "layer", "head", "kv_head", "group_index"]
+    static let insertion = Insertion(
+        into: "gqa_map", columns: ["model_id", "layer", "head", "kv_head", "group_index"])
 
     let modelID: Int
     let layer: Int
     let head: Int
     let configuration: LlamaConfiguration
 
-    var values: StatementArguments {
-        [modelID, layer, head, configuration.kvHead(ofQueryHead: head), head % configuration.groupSize]
+    func bind(to row: RowBinder) {
+        row.bind(modelID, layer, head, configuration.kvHead(ofQueryHead: head), head % configuration.groupSize)
     }
 }

@@ -3,31 +3,32 @@ import LlamaModel
 
 /// One execution.
 struct RunRow: TraceRow {
-    static let table = "run"
-    static let columns = [
-        "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture", "complete",
-        "sampling",
-    ]
+    static let insertion = Insertion(
+        into: "run",
+        columns: [
+            "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
+            "complete",
+            "sampling",
+        ])
 
     let id: Int
     let modelID: Int
     let createdAt: String
     let description: RunDescription
 
-    var values: StatementArguments {
-        [
+    func bind(to row: RowBinder) {
+        row.bind(
             id, modelID, createdAt, description.engineVersion, description.prompt,
             Int64(bitPattern: description.sampling.seed), description.threads, description.kernels,
-            description.capture.description, false, description.samplingJSON,
-        ]
+            description.capture.description, false, description.samplingJSON)
     }
 }
 
 /// A token of a run. `logprob` and `rank` (0 = most probable) are those the model gave it beforehand; `NULL` where no
 /// logits were computed, as for the prompt.
 struct TokenRow: TraceRow {
-    static let table = "token"
-    static let columns = ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"]
+    static let insertion = Insertion(
+        into: "token", columns: ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"])
 
     let runID: Int
     let position: Int
@@ -37,13 +38,13 @@ struct TokenRow: TraceRow {
     let logProbability: Double?
     let rank: Int?
 
-    var values: StatementArguments { [runID, position, token, piece, source, logProbability, rank] }
+    func bind(to row: RowBinder) { row.bind(runID, position, token, piece, source, logProbability, rank) }
 }
 
 /// One forward evaluation; `wall_ns` follows when it is done.
 struct PassRow: TraceRow {
-    static let table = "pass"
-    static let columns = ["id", "run_id", "step", "kind", "first_position", "n_tokens"]
+    static let insertion = Insertion(
+        into: "pass", columns: ["id", "run_id", "step", "kind", "first_position", "n_tokens"])
 
     let id: Int
     let runID: Int
@@ -52,39 +53,43 @@ struct PassRow: TraceRow {
     let firstPosition: Int
     let tokens: Int
 
-    var values: StatementArguments { [id, runID, step, kind.rawValue, firstPosition, tokens] }
+    func bind(to row: RowBinder) { row.bind(id, runID, step, kind.rawValue, firstPosition, tokens) }
 }
 
 /// The cache of one layer after a pass, and what it would take with a KV head for each query head, or with one.
 struct KVCacheRow: TraceRow {
-    static let table = "kv_cache"
-    static let columns = [
-        "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
-    ]
+    static let insertion = Insertion(
+        into: "kv_cache",
+        columns: [
+            "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
+        ])
 
     let passID: Int
     let layer: Int
     let positions: Int
     let configuration: LlamaConfiguration
 
-    var values: StatementArguments {
+    func bind(to row: RowBinder) {
         let c = configuration
         func bytes(_ heads: Int) -> Int { KVCache.bytes(c, heads: heads, positions: positions) / c.layers }
-        return [passID, layer, c.kvHeads, c.headSize, positions, "f16", bytes(c.kvHeads), bytes(c.heads), bytes(1)]
+        row.bind(passID, layer, c.kvHeads, c.headSize, positions, "f16", bytes(c.kvHeads), bytes(c.heads), bytes(1))
     }
 }
 
 /// A top candidate for the next token.
 struct LogitRow: TraceRow {
-    static let table = "logit"
-    static let columns = ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"]
+    static let insertion = Insertion(
+        into: "logit",
+        columns: ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"])
 
     let passID: Int
     let position: Int
     let rank: Int
     let candidate: Candidate
 
-    var values: StatementArguments {
-        [passID, position, nil, rank, candidate.token, candidate.piece, candidate.logit, candidate.probability]
+    func bind(to row: RowBinder) {
+        row.bind(
+            passID, position, nil as Int?, rank, candidate.token, candidate.piece, candidate.logit,
+            candidate.probability)
     }
 }

@@ -15,9 +15,13 @@ struct QuantizeCommand: AsyncParsableCommand {
         discussion: """
             Types: \(QuantizationMix.available.map(\.fileType.name).joined(separator: ", ")), and COPY.
 
+            Of llama-quantize's options, --prune-layers and --keep-split are not offered: all layers go into one file.
+
             Example:
-              quipu quantize model-f16.gguf model-q4.gguf Q4_K_M
-              quipu quantize model-f16.gguf Q4_K_M --dry-run
+              quipu quantize model.gguf model-q4.gguf Q4_K_M
+
+            Example:
+              quipu quantize model.gguf Q4_K_M --dry-run
             """)
 
     @Argument(help: ArgumentHelp("The model, the file to write, and the file type.", valueName: "in> <out> <type"))
@@ -29,6 +33,11 @@ struct QuantizeCommand: AsyncParsableCommand {
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "Metadata to write in place of the model's; TYPE is int, float, bool or str. May be repeated.",
+            valueName: "key=type:value"))
+    var overrideKv: [String] = []
     private var input: String { arguments[0] }
     private var output: String? { arguments.count == 3 ? arguments[1] : nil }
 
@@ -42,7 +51,9 @@ struct QuantizeCommand: AsyncParsableCommand {
     func run() async throws {
         let start = ContinuousClock.now
         let mix = try fileType()
-        if let output, !dryRun { try Self.check(output, isNeither: [input, types.imatrix].compactMap { $0 }) }
+        if let output, !dryRun {
+            try Self.check(output, isNeither: [input, types.imatrix, types.tensorTypeFile].compactMap { $0 })
+        }
         let file = try ModelArgument.open(input)
         if let output, !dryRun {
             try Self.check(output, isNeither: file.parts.map(\.path))
@@ -50,15 +61,17 @@ struct QuantizeCommand: AsyncParsableCommand {
                 throw InputError("\(output) is there already; write to another path, or give --force to replace it")
             }
         }
-        let importance = try types.imatrix.map { try ImportanceMatrix(path: $0) }
-        let options = try types.options()
+        let importance = try types.importance()
+        var options = try types.options()
+        options.metadata = try overrideKv.map { try MetadataOverride(parsing: $0) }
         let plan =
             try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
             ?? QuantizationPlan(copying: file)
         let progress = WeightProgress(verb: dryRun ? "measuring" : "quantising")
         defer { progress.clear() }
         let quantizer = ModelQuantizer(
-            file: file, plan: plan, importance: importance, workers: Workers(threads: threads.count)
+            file: file, plan: plan, importance: importance, overrides: options.metadata,
+            workers: Workers(threads: threads.count)
         ) { try progress.update(done: $0, total: $1) }
 
         guard let output, !dryRun else {
@@ -105,6 +118,11 @@ struct QuantizeTypeOptions: ParsableArguments {
     var tensorType: [String] = []
     @Option(
         help: ArgumentHelp(
+            "A file of such pairs, between spaces or on lines; they come after those of --tensor-type.",
+            valueName: "file"))
+    var tensorTypeFile: String?
+    @Option(
+        help: ArgumentHelp(
             "The type of output.weight, or of the token embeddings that serve as output.", valueName: "type"))
     var outputTensorType: String?
     @Option(help: ArgumentHelp("The type of the token embeddings.", valueName: "type")) var tokenEmbeddingType: String?
@@ -113,11 +131,42 @@ struct QuantizeTypeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"))
     var imatrix: String?
+    @Option(
+        help: ArgumentHelp(
+            "Use the importance matrix only for tensors in whose name this text is found. May be repeated.",
+            valueName: "text"))
+    var includeWeights: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Do not use the importance matrix for tensors in whose name this text is found. May be repeated.",
+            valueName: "text"))
+    var excludeWeights: [String] = []
+
+    func validate() throws {
+        if imatrix == nil, !(includeWeights + excludeWeights).isEmpty {
+            throw ValidationError("--include-weights and --exclude-weights go with --imatrix")
+        }
+        if !includeWeights.isEmpty, !excludeWeights.isEmpty {
+            throw ValidationError("give --include-weights or --exclude-weights, not both")
+        }
+    }
+
+    /// - Returns: `nil` if none is given, or it is to be used for no tensor.
+    func importance() throws -> ImportanceMatrix? {
+        guard let imatrix else { return nil }
+        let matrix = try ImportanceMatrix(path: imatrix)
+        if !includeWeights.isEmpty { return try matrix.including(includeWeights) }
+        return excludeWeights.isEmpty ? matrix : try matrix.excluding(excludeWeights)
+    }
 
     func options() throws -> QuantizeOptions {
         var options = QuantizeOptions()
         options.isPure = pure
         options.overrides = try tensorType.map { try TypeOverride(parsing: $0) }
+        if let tensorTypeFile {
+            options.overrides += try TypeOverride.list(
+                String(decoding: try InputFile.bytes(tensorTypeFile), as: UTF8.self), from: tensorTypeFile)
+        }
         options.outputType = try outputTensorType.map { try TensorType.writable(named: $0) }
         options.embeddingType = try tokenEmbeddingType.map { try TensorType.writable(named: $0) }
         options.leavesOutput = leaveOutputTensor

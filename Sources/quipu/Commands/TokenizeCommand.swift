@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Presentation
 import Tokenization
 
@@ -37,7 +36,7 @@ struct TokenizeCommand: ParsableCommand {
     func run() throws {
         let model = file != nil ? arguments.first : arguments.count == 2 ? arguments[0] : nil
         let tokenizer = try ModelArgument.tokenizer(model)
-        let bytes = try file.map(Self.read) ?? Array(arguments.last!.utf8)
+        let bytes = try file.map(InputFile.bytes) ?? Array(arguments.last!.utf8)
         if steps {
             let result = tokenizer.encodeWithSteps(
                 bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
@@ -45,20 +44,5 @@ struct TokenizeCommand: ParsableCommand {
         }
         let ids = tokenizer.encode(bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
         try printing.print(TokenizeReport(ids: ids, steps: nil, tokenizer: tokenizer))
-    }
-
-    private static func read(_ path: String) throws -> [UInt8] {
-        if path == "-" { return Array(try FileHandle.standardInput.readToEnd() ?? Data()) }
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw InputError("\(path): found no such file, expected a text to read. Check the path.")
-        }
-        if isDirectory.boolValue {
-            throw InputError("\(path): found a directory, expected a text file. Name a file inside it.")
-        }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw InputError("\(path): the file cannot be read. Check its permissions.")
-        }
-        return Array(data)
     }
 }

@@ -42,6 +42,7 @@ struct TraceCommand: AsyncParsableCommand {
     var maxSize = "2G"
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
     @OptionGroup var threads: ThreadOption
+    @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
@@ -58,7 +59,8 @@ struct TraceCommand: AsyncParsableCommand {
         let capture = Capture(capture, names: only.flatMap { $0.split(separator: ",").map(String.init) })
         let decodes = max(0, generate - 1)
         // The session refuses what is too long, before anything is sized or written.
-        let session = try Session(model, positions: ids.count + decodes, threads: threads.count)
+        let session = try Session(
+            model, positions: ids.count + decodes, threads: threads.count, instructions: kernels.instructions)
         let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
         if estimate {
             return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate))
@@ -71,8 +73,8 @@ struct TraceCommand: AsyncParsableCommand {
         let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
-                prompt: prompt, sampling: sampling.options, threads: threads.count, kernels: "reference",
-                capture: capture, engineVersion: Quipu.version))
+                prompt: prompt, sampling: sampling.options, threads: threads.count,
+                kernels: kernels.instructions.rawValue, capture: capture, engineVersion: Quipu.version))
         var tracing = Tracing(
             session: session, recorder: recorder, sampler: Sampler(sampling.options),
             progress: Progress(total: ids.count + decodes))

@@ -1,0 +1,106 @@
+import ComputeGraph
+import Quantization
+import Tensors
+
+/// One matrix product being computed: by a kernel if there is one, else by the format's own code. Both give the same bits.
+struct Product: Sendable {
+    let kernel: ProductKernel?
+    let format: any BlockFormat
+    /// `[K, R, H/g]`
+    let weights: Tensor
+    /// `[K, T, H]`, in the format's activation type.
+    let activations: Tensor
+    let order: SummationOrder
+    /// `[R, T, H]`
+    let output: Tensor
+    /// What the kernel wants to know of the activations beyond them, for each of their rows; `nil` if nothing.
+    private let prepared: Tensor?
+
+    init(
+        kernel: ProductKernel?, format: any BlockFormat, weights: Tensor, activations: Tensor, order: SummationOrder,
+        output: Tensor, on workers: Workers
+    ) {
+        self.kernel = kernel
+        self.format = format
+        self.weights = weights
+        self.activations = activations
+        self.order = order
+        self.output = output
+        let bytes = kernel?.preparedBytes(count: weights.shape.ne0) ?? 0
+        if let kernel, activations.shape.ne1 > 1, bytes > 0 {
+            prepared = Self.prepare(activations, by: kernel, bytes: bytes, on: workers)
+        } else {
+            prepared = nil
+        }
+    }
+
+    private static func prepare(
+        _ activations: Tensor, by kernel: ProductKernel, bytes: Int, on workers: Workers
+    ) -> Tensor {
+        let shape = activations.shape
+        let result = Tensor.zeros(.f32, Shape(bytes / 4, shape.ne1, shape.ne2, shape.ne3))
+        workers.run(items: shape.rows, grain: rowGrain(elementsPerRow: shape.ne0)) { rows in
+            for number in rows {
+                let (i1, i2, i3) = shape.row(number)
+                let start = activations.offset + activations.layout.rowOffset(i1, i2, i3)
+                activations.source.withBytes(in: start..<start + activations.layout.rowBytes) { row in
+                    result.buffer.withMutableBytes(in: number * bytes..<(number + 1) * bytes) { output in
+                        kernel.prepare(row, count: shape.ne0, into: &output)
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    /// The products of some rows of W with all tokens of one plane.
+    func multiply(rows: Range<Int>, plane: Int) {
+        let (i2, i3) = (plane % output.shape.ne2, plane / output.shape.ne2)
+        let groups = (output.shape.ne2 / weights.shape.ne2, output.shape.ne3 / weights.shape.ne3)
+        let first = weights.offset + weights.layout.rowOffset(rows.lowerBound, i2 / groups.0, i3 / groups.1)
+        let span = (rows.count - 1) * weights.layout.strides.nb1 + weights.layout.rowBytes
+        weights.source.withBytes(in: first..<first + span) { bytes in
+            if let kernel {
+                multiply(bytes, rows, i2, i3, by: kernel)
+            } else {
+                for token in 0..<activations.shape.ne1 { multiply(bytes, rows, token, i2, i3) }
+            }
+        }
+    }
+
+    private func multiply(_ bytes: RawSpan, _ rows: Range<Int>, _ i2: Int, _ i3: Int, by kernel: ProductKernel) {
+        let tokens = activations.shape.ne1
+        let sizes = ProductKernel.Sizes(
+            rows: rows.count, tokens: tokens, count: weights.shape.ne0, weightStride: weights.layout.strides.nb1,
+            activationStride: activations.layout.strides.nb1, outputStride: output.layout.strides.nb1 / 4,
+            order: order)
+        let a = activations.offset + activations.layout.rowOffset(0, i2, i3)
+        let aEnd = a + (tokens - 1) * sizes.activationStride + activations.layout.rowBytes
+        let y = output.offset + output.layout.rowOffset(0, i2, i3) + rows.lowerBound * 4
+        let yEnd = y + ((tokens - 1) * sizes.outputStride + rows.count) * 4
+        activations.source.withBytes(in: a..<aEnd) { activations in
+            withPrepared(i2, i3) { prepared in
+                output.buffer.withMutableElements(of: Float.self, in: y..<yEnd) { output in
+                    kernel.multiply(bytes, activations, prepared: prepared, sizes, into: &output)
+                }
+            }
+        }
+    }
+
+    private func withPrepared(_ i2: Int, _ i3: Int, _ body: (RawSpan) -> Void) {
+        guard let prepared else { return body([UInt8]().span.bytes) }
+        let start = prepared.layout.rowOffset(0, i2, i3)
+        prepared.source.withBytes(in: start..<start + prepared.layout.strides.nb1 * prepared.shape.ne1, body)
+    }
+
+    private func multiply(_ bytes: RawSpan, _ rows: Range<Int>, _ token: Int, _ i2: Int, _ i3: Int) {
+        let a = activations.offset + activations.layout.rowOffset(token, i2, i3)
+        let y = output.offset + output.layout.rowOffset(token, i2, i3) + rows.lowerBound * 4
+        activations.source.withBytes(in: a..<a + activations.layout.rowBytes) { row in
+            output.buffer.withMutableElements(of: Float.self, in: y..<y + rows.count * 4) { out in
+                format.dotRows(
+                    bytes, stride: weights.layout.strides.nb1, row, count: weights.shape.ne0, order: order, into: &out)
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+package import SIMDKernels
+import Tensors
+
+extension InstructionSet {
+    /// Whether this build has kernels for the set and this processor runs them.
+    public var isAvailable: Bool { kernels.map { quipu_can_run($0) } ?? true }
+
+    /// The fastest set that this processor runs. Where there is none of its own, that is the reference: what Swift's
+    /// vectors make of it is faster than plain C.
+    public static let best: InstructionSet = [.avx512, .avx2, .neon].first(where: \.isAvailable) ?? .reference
+
+    /// The set's kernels for rows of floats, for `Operations`; `nil` if it has none.
+    package var rowKernels: quipu_row_kernels? { kernels.flatMap { quipu_row_kernels_of($0)?.pointee } }
+
+    /// The set's name in C; `nil` for the reference.
+    var kernels: quipu_instructions? {
+        switch self {
+        case .reference: nil
+        case .portable: QUIPU_PORTABLE
+        case .avx2: QUIPU_AVX2
+        case .avx512: QUIPU_AVX512
+        case .neon: QUIPU_NEON
+        }
+    }
+}
+
+/// Products of rows of weights with rows of activations, by the C kernels of one instruction set.
+///
+/// Gives the bits of the format's `dotRows`. This is one of the few files that hand memory to C: every size that C
+/// relies on is checked here.
+public struct ProductKernel: @unchecked Sendable {
+    // A constant table of functions: never written, never freed.
+    private let kernel: UnsafePointer<quipu_product_kernel>
+    private let format: any BlockFormat
+
+    /// `nil` if the set is the reference, cannot run here, or has no kernel for the format.
+    public init?(for format: any BlockFormat, on set: InstructionSet) {
+        guard let kernels = set.kernels, set.isAvailable,
+            let kernel = quipu_product_kernel_for(kernels, Int32(bitPattern: format.type.rawValue))
+        else { return nil }
+        self.kernel = kernel
+        self.format = format
+    }
+
+    /// The sizes of a product. Strides are bytes from one row or token to the next, of the output: values.
+    public struct Sizes: Sendable {
+        public var rows: Int
+        public var tokens: Int
+        /// Values in a row: a multiple of the block lengths.
+        public var count: Int
+        public var weightStride: Int
+        public var activationStride: Int
+        public var outputStride: Int
+        /// Matters to F32 and F16 only.
+        public var order: SummationOrder
+
+        public init(
+            rows: Int, tokens: Int, count: Int, weightStride: Int, activationStride: Int, outputStride: Int,
+            order: SummationOrder
+        ) {
+            self.rows = rows
+            self.tokens = tokens
+            self.count = count
+            self.weightStride = weightStride
+            self.activationStride = activationStride
+            self.outputStride = outputStride
+            self.order = order
+        }
+    }
+
+    /// Bytes that `prepare` writes for one token of `count` values; 0 if there is nothing to prepare.
+    public func preparedBytes(count: Int) -> Int { kernel.pointee.prepared_bytes.map { $0(count) } ?? 0 }
+
+    /// Writes what products of several tokens would otherwise compute again for each row.
+    ///
+    /// - Precondition: one token's activations in the type of the format's `activationType`, and `preparedBytes`.
+    public func prepare(_ activations: RawSpan, count: Int, into output: inout MutableRawSpan) {
+        precondition(
+            activations.byteCount == format.activationType.rowBytes(count)
+                && output.byteCount == preparedBytes(count: count),
+            "\(activations.byteCount) and \(output.byteCount) bytes for \(count) values of \(format.activationType)")
+        output.withUnsafeMutableBytes { output in
+            activations.withUnsafeBytes { kernel.pointee.prepare($0.baseAddress, count, output.baseAddress) }
+        }
+    }
+
+    /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
+    ///
+    /// - Parameters:
+    ///   - prepared: what `prepare` wrote for all tokens, one after the other; empty if there is but one token.
+    ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
+    ///     that others may write other rows of the same tokens at the same time.
+    public func multiply(
+        _ weights: RawSpan, _ activations: RawSpan, prepared: RawSpan, _ sizes: Sizes,
+        into output: inout MutableSpan<Float>
+    ) {
+        let preparedStride = preparedBytes(count: sizes.count)
+        check(weights, activations, prepared, sizes, outputs: output.count)
+        weights.withUnsafeBytes { weights in
+            activations.withUnsafeBytes { activations in
+                prepared.withUnsafeBytes { prepared in
+                    output.withUnsafeMutableBufferPointer { output in
+                        var product = quipu_product(
+                            weights: weights.baseAddress, weight_stride: sizes.weightStride,
+                            activations: activations.baseAddress, activation_stride: sizes.activationStride,
+                            prepared: prepared.isEmpty ? nil : prepared.baseAddress, prepared_stride: preparedStride,
+                            output: output.baseAddress, output_stride: sizes.outputStride, rows: sizes.rows,
+                            tokens: sizes.tokens, count: sizes.count, is_tile: sizes.order.isTile,
+                            is_padded: sizes.order.isPadded)
+                        kernel.pointee.multiply(&product)
+                    }
+                }
+            }
+        }
+    }
+
+    private func check(
+        _ weights: RawSpan, _ activations: RawSpan, _ prepared: RawSpan, _ sizes: Sizes, outputs: Int
+    ) {
+        let (row, token) = (format.type.rowBytes(sizes.count), format.activationType.rowBytes(sizes.count))
+        guard let row, let token else {
+            preconditionFailure("\(sizes.count) values are no whole blocks of \(format.type)")
+        }
+        precondition(
+            sizes.rows > 0 && sizes.tokens > 0
+                && weights.byteCount >= (sizes.rows - 1) * sizes.weightStride + row
+                && activations.byteCount >= (sizes.tokens - 1) * sizes.activationStride + token
+                && (sizes.tokens == 1 || prepared.byteCount == sizes.tokens * preparedBytes(count: sizes.count))
+                && outputs >= (sizes.tokens - 1) * sizes.outputStride + sizes.rows,
+            """
+            \(weights.byteCount), \(activations.byteCount), \(prepared.byteCount) bytes and \(outputs) values \
+            for \(sizes)
+            """)
+    }
+}

@@ -1,0 +1,91 @@
+// Kernels for AVX-512 with VNNI: Intel since 2019, AMD since Zen 4.
+//
+// One token (decoding): four rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows are
+// taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
+//
+// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, interleaved like this (lane of
+// the first row a, of the second b):  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
+// so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
+#include "sets.h"
+#if QUIPU_X86
+#include <immintrin.h>
+#include <stddef.h>
+#pragma clang attribute push( \
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+#pragma STDC FP_CONTRACT OFF
+#define HAS_F16C
+#include "unpack.h"
+
+/// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
+enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
+
+ALWAYS_INLINE __m256i load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+/// (high + low), then (0 + 2) + (1 + 3).
+ALWAYS_INLINE float total8(__m256 v) {
+    const __m128 quads = _mm_add_ps(_mm256_extractf128_ps(v, 1), _mm256_castps256_ps128(v));
+    const __m128 pairs = _mm_add_ps(quads, _mm_movehl_ps(quads, quads));
+    return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
+}
+
+#include "avx512_rows.inc"
+#include "avx512_tiles.inc"
+#include "avx512_floats.inc"
+#include "avx512_activations.inc"
+#include "avx512_functions.inc"
+
+#define BLOCK_KERNEL(name) \
+    static void multiply_##name(const quipu_product *p) { \
+        if (p->tokens < TILE_FROM) multiply_rows_of_blocks(p, format_##name); \
+        else multiply_with_block_tiles(p, format_##name); \
+    }
+BLOCK_KERNEL(q4_0)
+BLOCK_KERNEL(q4_1)
+BLOCK_KERNEL(q5_0)
+BLOCK_KERNEL(q5_1)
+BLOCK_KERNEL(q8_0)
+BLOCK_KERNEL(iq4_nl)
+
+#define SUPER_BLOCK_KERNEL(name) \
+    static void multiply_##name(const quipu_product *p) { \
+        if (p->tokens < TILE_FROM) multiply_rows_of_super_blocks(p, format_##name); \
+        else multiply_with_super_block_tiles(p, format_##name); \
+    }
+SUPER_BLOCK_KERNEL(q2_k)
+SUPER_BLOCK_KERNEL(q3_k)
+SUPER_BLOCK_KERNEL(q4_k)
+SUPER_BLOCK_KERNEL(q5_k)
+SUPER_BLOCK_KERNEL(q6_k)
+SUPER_BLOCK_KERNEL(iq4_xs)
+
+const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
+#define KERNEL(type, name, bytes, prepare) \
+    case type: { \
+        static const quipu_product_kernel kernel = {multiply_##name, bytes, prepare}; \
+        return &kernel; \
+    }
+    switch (type) {
+        KERNEL(TYPE_F32, f32, 0, 0)
+        KERNEL(TYPE_F16, f16, f16_prepared_bytes, prepare_f16)
+        KERNEL(TYPE_BF16, bf16, 0, 0)
+        KERNEL(TYPE_Q4_0, q4_0, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q4_1, q4_1, q8_1_prepared_bytes, prepare_q8_1)
+        KERNEL(TYPE_Q5_0, q5_0, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q5_1, q5_1, q8_1_prepared_bytes, prepare_q8_1)
+        KERNEL(TYPE_Q8_0, q8_0, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q2_K, q2_k, 0, 0)
+        KERNEL(TYPE_Q3_K, q3_k, 0, 0)
+        KERNEL(TYPE_Q4_K, q4_k, 0, 0)
+        KERNEL(TYPE_Q5_K, q5_k, 0, 0)
+        KERNEL(TYPE_Q6_K, q6_k, 0, 0)
+        KERNEL(TYPE_IQ4_XS, iq4_xs, 0, 0)
+        default: return 0;
+    }
+#undef KERNEL
+}
+const quipu_row_kernels quipu_avx512_row_kernels = {
+    encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, statistics,
+};
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,43 @@
+// Which instruction sets this processor runs, and the kernels of each.
+#include "sets.h"
+
+bool quipu_can_run(quipu_instructions set) {
+    switch (set) {
+        case QUIPU_PORTABLE: return true;
+#if QUIPU_X86
+        // The compiler's runtime asks the processor, and whether the system saves the registers.
+        case QUIPU_AVX2:
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+        case QUIPU_AVX512:
+            return quipu_can_run(QUIPU_AVX2) && __builtin_cpu_supports("avx512f")
+                && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+                && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#endif
+#if QUIPU_ARM64
+        case QUIPU_NEON: return true;
+#endif
+        default: return false;
+    }
+}
+
+const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int type) {
+    switch (set) {
+        case QUIPU_PORTABLE: return quipu_portable_product_kernel(type);
+#if QUIPU_X86
+        case QUIPU_AVX2: return quipu_avx2_product_kernel(type);
+        case QUIPU_AVX512: return quipu_avx512_product_kernel(type);
+#endif
+#if QUIPU_ARM64
+        case QUIPU_NEON: return quipu_neon_product_kernel(type);
+#endif
+        default: return 0;
+    }
+}
+
+const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set) {
+#if QUIPU_X86
+    if (set == QUIPU_AVX512) return &quipu_avx512_row_kernels;
+#endif
+    (void)set;
+    return 0;
+}

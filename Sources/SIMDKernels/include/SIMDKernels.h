@@ -1,0 +1,87 @@
+#ifndef QUIPU_SIMD_KERNELS_H
+#define QUIPU_SIMD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Instruction sets that the kernels are written for. `portable` is C that any processor runs.
+typedef enum {
+    QUIPU_PORTABLE = 0,
+    QUIPU_AVX2 = 1,
+    QUIPU_AVX512 = 2,
+    QUIPU_NEON = 3,
+} quipu_instructions;
+
+/// Whether this build has kernels for the set and this processor (and its system) can run them.
+bool quipu_can_run(quipu_instructions set);
+
+/// Rows of weights times rows of activations: `y[t, r] = sum over k of w[r, k] * x[t, k]`.
+///
+/// Each y is one sum in one order, whatever the numbers of rows and tokens: the order of the reference in Swift, so that
+/// every set gives its bits.
+typedef struct {
+    /// The first row, and the bytes from one row to the next. Any alignment.
+    const void *weights;
+    size_t weight_stride;
+    /// The first token's activations in the type that weights of this type are multiplied with, and bytes between tokens.
+    const void *activations;
+    size_t activation_stride;
+    /// What `prepare` made of all tokens, or NULL if there was nothing to prepare; bytes between tokens.
+    const void *prepared;
+    size_t prepared_stride;
+    /// The first token's outputs, one for each row, and the floats from one token to the next.
+    float *output;
+    size_t output_stride;
+    size_t rows;
+    size_t tokens;
+    /// Values in a row: a multiple of the block length.
+    size_t count;
+    /// The order of summation of unquantised rows: see `SummationOrder` of the reference.
+    bool is_tile;
+    bool is_padded;
+} quipu_product;
+
+typedef struct {
+    /// Multiplies.
+    void (*multiply)(const quipu_product *product);
+    /// Bytes that `prepare` writes for one token, or 0 if `multiply` needs the activations only.
+    size_t (*prepared_bytes)(size_t count);
+    /// Writes what products of several tokens would otherwise compute again for each row.
+    void (*prepare)(const void *activations, size_t count, void *prepared);
+} quipu_product_kernel;
+
+/// The kernel for weights of a ggml type, or NULL if the set has none.
+const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int ggml_type);
+
+/// A summary of values: eight sums side by side, of every eighth finite value each, from value 0 on.
+typedef struct {
+    double sums[8];
+    double squares[8];
+    /// Of the finite values; infinities the other way round if there is none.
+    float low, high;
+    size_t zeros, nans, infinities;
+} quipu_statistics;
+
+/// Rows of floats. A member is NULL where the set has nothing better than the reference.
+typedef struct {
+    /// Activations to blocks of 32 (Q8_0, Q8_1) or 256 (Q8_K), or to F16; whole blocks.
+    ///
+    /// Returns false, with nothing useful written, if a value is not finite or so small that its scale overflows: the
+    /// reference knows what is due then.
+    bool (*encode_q8_0)(const float *x, size_t count, void *blocks);
+    bool (*encode_q8_1)(const float *x, size_t count, void *blocks);
+    bool (*encode_q8_k)(const float *x, size_t count, void *blocks);
+    bool (*encode_f16)(const float *x, size_t count, void *numbers);
+    /// The first half of a soft max: `y = exp(x - max)` with `x = scores * scale + mask`. Returns the sum of y.
+    double (*exponentials)(const float *scores, const float *mask, float scale, size_t count, float *y);
+    /// `y = gate / (1 + exp(-gate)) * up`; whole groups of sixteen.
+    void (*swiglu)(const float *gate, const float *up, size_t count, float *y);
+    /// Summarises whole groups of eight.
+    void (*statistics)(const float *x, size_t count, quipu_statistics *result);
+} quipu_row_kernels;
+
+/// The row kernels of a set; NULL if it has none.
+const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set);
+
+#endif

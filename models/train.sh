@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Makes the embedded model and its numbers from nothing: models/train.sh [all|train|export|quantised|measure|check]
+# About an hour on one core with bfloat16 instructions; interrupted, it goes on where it was. Everything goes to
+# models/build/ first; `all` then replaces the committed files.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+python=models/.venv/bin/python
+build=models/build
+
+if [ ! -x "$python" ]; then
+    python3 -m venv models/.venv
+    "$python" -m pip install --quiet --requirement models/requirements.txt
+fi
+mkdir -p "$build"
+
+train() { "$python" models/train_micro_world.py --output "$build"; }
+
+export_model() {
+    "$python" models/export.py "$build/checkpoint.pt" "$build/micro-world-f16.gguf"
+    "$python" models/micro_world.py --held-out 400 >"$build/micro-world-held-out.txt"
+}
+
+quantised() {
+    for format in Q4_0 Q2_K F16; do
+        "$python" models/train_micro_world.py --output "$build" --fake-quant "$format" \
+            --from "$build/micro-world-f16.gguf"
+    done
+}
+
+measure() {
+    "$python" models/evaluate.py "$build/micro-world-f16.gguf" --require --output "$build/evaluation.json"
+    "$python" models/heads.py "$build/micro-world-f16.gguf" --output "$build/heads.json"
+    "$python" models/curve.py "$build/curve.csv" "$build/curve.svg"
+}
+
+# llama.cpp is built from source for this, some minutes.
+check() {
+    "$python" -m pip install --quiet llama-cpp-python==0.3.36
+    "$python" models/check_file.py models/micro-world-f16.gguf --quipu .build/release/quipu
+}
+
+case "${1:-all}" in
+train) train ;;
+export) export_model ;;
+quantised) quantised ;;
+measure) measure ;;
+check) check ;;
+all)
+    train
+    export_model
+    measure
+    quantised
+    cp "$build"/*.gguf "$build"/*.json "$build"/curve.* "$build"/*.txt models/
+    ;;
+*)
+    sed -n 2p "$0" >&2
+    exit 64
+    ;;
+esac
