@@ -90,7 +90,7 @@ public struct QuantErrorsReport: Report {
         }
         roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
         types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
-        shown = Self.shown(errors)
+        shown = Self.shown(errors, stored: Set(stored.map(\.name)))
         let isShown = { [shown] (error: TensorError) in shown == nil || error.type == shown }
         count = Set(errors.map(\.name)).count
         let weights = Dictionary(errors.map { ($0.name, $0.statistics.count) }, uniquingKeysWith: max)
@@ -115,16 +115,20 @@ public struct QuantErrorsReport: Report {
     /// Relative rmse by layer and role, without a role of the whole layer.
     private let cells: [Place: Double]
 
-    /// Of several formats, the most exact of those of at most five bits that were tried on the most weights.
-    private static func shown(_ errors: [TensorError]) -> WeightForm? {
+    /// Of several formats, the most exact of those of at most five bits that were tried on the most weights, but not one
+    /// that the weights are in already.
+    ///
+    /// - Parameter stored: the file's types, if the file is its own reference.
+    private static func shown(_ errors: [TensorError], stored: Set<String>) -> WeightForm? {
         guard Set(errors.map(\.name)).count < errors.count else { return nil }
         let forms = Dictionary(grouping: errors, by: \.type).map { form, members in
             let all = members.reduce(into: ErrorStatistics(quantiles: false)) { $0.merge($1.statistics) }
-            return (form: form, isSmall: members.allSatisfy { $0.bitsPerWeight <= 5 }, all: all)
+            let rank = (stored.contains(form.name) ? 0 : 2) + (members.allSatisfy { $0.bitsPerWeight <= 5 } ? 1 : 0)
+            return (form: form, rank: rank, all: all)
         }
         return forms.max {
-            ($0.all.count, $0.isSmall ? 1 : 0, $1.all.relativeRMSE, $1.form.name)
-                < ($1.all.count, $1.isSmall ? 1 : 0, $0.all.relativeRMSE, $0.form.name)
+            ($0.all.count, $0.rank, $1.all.relativeRMSE, $1.form.name)
+                < ($1.all.count, $1.rank, $0.all.relativeRMSE, $0.form.name)
         }?.form
     }
 
