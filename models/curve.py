@@ -4,7 +4,7 @@ import argparse
 import csv
 
 WIDTH, HEIGHT = 720, 360
-LEFT, RIGHT, TOP, BOTTOM = 50, 60, 30, 60
+LEFT, RIGHT, TOP, BOTTOM = 50, 60, 30, 72
 # Distinguishable by the colour-blind, and on white and black.
 LINES = {"loss": "#888888", "retold": "#0072b2", "what has": "#009e73", "who has": "#d55e00", "repeated": "#cc79a7"}
 
@@ -34,7 +34,8 @@ def draw(rows):
         if i + 1 == len(rows) or rows[i + 1]["stage"] != row["stage"]:
             end = int(row["step"])
             out.append(f'<path d="M{x(end):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#cccccc" stroke-dasharray="3 3"/>')
-            out.append(text((x(begun) + x(end)) / 2, HEIGHT - BOTTOM + 30, row["stage"]))
+            for line, word in enumerate(row["stage"].split()):
+                out.append(text((x(begun) + x(end)) / 2, HEIGHT - BOTTOM + 30 + 13 * line, word))
             out.append(text(x(end), HEIGHT - BOTTOM + 15, end))
             begun = end
     for i, (name, colour) in enumerate(LINES.items()):
