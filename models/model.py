@@ -101,8 +101,8 @@ class Llama(nn.Module):
         self.rope = rope_table(shape, 2 * shape.context)
 
     def initialise(self, generator):
-        """Normal with variance 1 / inputs (with the usual 0.02 no induction heads formed). Of a token's embedding one
-        input is not zero, so its variance is 1; with 1/256 induction had not formed after 500 steps either."""
+        """Normal with variance 1 / inputs (in a prototype the usual 0.02 formed no induction heads). Of a token's
+        embedding one input is not zero, so its variance is 1; with 1/256 induction had not formed after 500 steps."""
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 std = 1.0 if name == "token_embd.weight" else parameter.shape[1] ** -0.5
