@@ -4,7 +4,7 @@ SMOLLM2 := downloads/SmolLM2-135M-Instruct.Q4_1.gguf
 QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
 
-.PHONY: demo test build setup model-smollm2 conformance format lint clean
+.PHONY: demo test build setup model-smollm2 model-train conformance format lint clean
 
 demo: build model-smollm2
 	$(QUIPU) trace $(SMOLLM2) --prompt "The capital of France is" --generate 16 --output demo-trace.db --force
@@ -22,6 +22,10 @@ setup:
 
 model-smollm2:
 	python3 scripts/fetch_smollm2.py
+
+# Trains the embedded model again: about an hour.
+model-train:
+	models/train.sh
 
 # Against the real ggml and llama.cpp, from PyPI; WHOLE_PASS=1 builds llama.cpp first, which takes minutes.
 conformance: build model-smollm2
