@@ -25,7 +25,7 @@ import Testing
                     continue
                 }
                 let values = try recorded.store.values(of: operation, in: run)
-                #expect(values.shape == evaluation.node.layout.shape, "\(label)")
+                #expect(values.shape == snapshot.node.layout.shape, "\(label)")
                 let isWholeCache =
                     operation.name.hasPrefix("cache") && (operation.kind == "SET_ROWS" || operation.kind == "RESHAPE")
                 #expect(values.isComplete != isWholeCache, "\(label)")
@@ -48,11 +48,11 @@ import Testing
     /// The blobs themselves, as a notebook would read them: little-endian, `ne0` fastest.
     @Test func blobsAreTheEvaluatedBytes() async throws {
         let recorded = try await Recorded(generate: 2, Capture(.all))
-        for snapshot in recorded.passes[1].nodes where evaluation.node.output.memory == .fresh {
+        for snapshot in recorded.passes[1].nodes where snapshot.node.output.memory == .fresh {
             let rows = try recorded.store.rows(
                 """
                 SELECT dtype, first_element, n_elements, run_length, data FROM tensor JOIN op ON op.id = op_id
-                JOIN pass ON pass.id = pass_id WHERE step = 1 AND seq = \(evaluation.node.index)
+                JOIN pass ON pass.id = pass_id WHERE step = 1 AND seq = \(snapshot.node.index)
                 """)
             #expect(rows.count == 1)
             #expect(rows[0].prefix(4) == [.text("f32"), 0, .integer(Int64(snapshot.values.count)), .null])
@@ -60,7 +60,7 @@ import Testing
             let bits = stride(from: 0, to: data.count, by: 4).map { start in
                 (0..<4).reduce(UInt32(0)) { $0 | UInt32(data[data.startIndex + start + $1]) << (8 * UInt32($1)) }
             }
-            #expect(bits == snapshot.values.map(\.bitPattern), "\(evaluation.node.name)")
+            #expect(bits == snapshot.values.map(\.bitPattern), "\(snapshot.node.name)")
         }
         // Keys and values of the cache stay F16, and only what was written is kept.
         let kvSize = recorded.model.configuration.kvSize
@@ -83,8 +83,8 @@ import Testing
         let recorded = try await Recorded(model, generate: 2, Capture(.last))
         let run = try recorded.store.run()
         for (operation, snapshot) in zip(try recorded.operations(step: 0), recorded.passes[0].nodes)
-        where evaluation.node.output.memory == .fresh {
-            let (shape, dimension) = (operation.shape, evaluation.node.operation.tokenDimension)
+        where snapshot.node.output.memory == .fresh {
+            let (shape, dimension) = (operation.shape, snapshot.node.operation.tokenDimension)
             let values = try recorded.store.values(of: operation, in: run)
             for (place, expected) in zip(shape.indices, snapshot.values) {
                 let isLast = [place.i0, place.i1, place.i2, place.i3][dimension] == shape[dimension] - 1
@@ -202,7 +202,7 @@ import Testing
         let run = try recorded.store.run()
         var count = 0
         for (operation, snapshot) in zip(try recorded.operations(step: 0), recorded.passes[0].nodes)
-        where evaluation.node.output.memory == .fresh {
+        where snapshot.node.output.memory == .fresh {
             let values = try recorded.store.values(of: operation, in: run)
             #expect(values.all.map { $0?.bitPattern } == snapshot.values.map(\.bitPattern))
             count += 1
