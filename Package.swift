@@ -95,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(
-            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel"],
+            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
             path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
         .testTarget(
@@ -113,7 +113,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "AnalysisTests",
-            dependencies: ["Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Tensors", "TestSupport"]),
+            dependencies: [
+                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )
