@@ -24,6 +24,22 @@ public struct OpsReport: Report {
         let zeros: Int
         let nan: Int
         let inf: Int
+
+        init(_ op: RecordedOperation) {
+            seq = op.seq
+            name = op.name
+            kind = op.kind
+            type = op.type.name
+            shape = op.shape.dimensions
+            ns = op.nanoseconds
+            flops = op.flops
+            bytesRead = op.bytesRead
+            bytesWritten = op.bytesWritten
+            n = op.count
+            (zeros, nan, inf) = (op.zeros, op.nans, op.infinities)
+            layer = op.layer
+            (sum, min, max, mean, rms, std) = (op.sum, op.minimum, op.maximum, op.mean, op.rms, op.std)
+        }
     }
 
     let trace: String
@@ -37,13 +53,7 @@ public struct OpsReport: Report {
         self.run = run.id
         self.step = step
         complete = run.isComplete
-        ops = operations.map { op in
-            Line(
-                seq: op.seq, name: op.name, kind: op.kind, layer: op.layer, type: op.type.name,
-                shape: op.shape.dimensions, ns: op.nanoseconds, flops: op.flops, bytesRead: op.bytesRead,
-                bytesWritten: op.bytesWritten, n: op.count, sum: op.sum, min: op.minimum, max: op.maximum,
-                mean: op.mean, rms: op.rms, std: op.std, zeros: op.zeros, nan: op.nans, inf: op.infinities)
-        }
+        ops = operations.map(Line.init)
     }
 
     public func page(_ style: Style) -> String {

@@ -1,0 +1,207 @@
+import Analysis
+import Recording
+import Tensors
+
+/// The operation that the stepper stands at.
+public struct StepPlaceReport: Report {
+    let step: Int
+    let op: OpsReport.Line
+    let meaning: String
+    @OrNull var formula: String?
+    let inputs: [StepInputLine]
+    let users: [StepUserLine]
+    private let card: StepCard
+
+    private enum CodingKeys: CodingKey { case step, op, meaning, formula, inputs, users }
+
+    public init(_ view: StepperView) {
+        card = StepCard(view: view)
+        step = view.operation.step
+        op = OpsReport.Line(view.operation)
+        meaning = OperationGlossary.meaning(of: view.operation)
+        formula = OperationGlossary.formula(kind: view.operation.kind)
+        inputs = view.inputs.map(StepInputLine.init)
+        users = view.users.map(StepUserLine.init)
+    }
+
+    public func page(_ style: Style) -> String { card.lines(style).joined(separator: "\n") }
+}
+
+struct StepInputLine: Encodable {
+    let slot: Int
+    let name: String
+    /// `op`, `weight` or `given`.
+    let origin: String
+    @OrNull var seq: Int?
+    let type: String
+    let shape: [Int]
+    @OrNull var fileOffset: Int?
+    @OrNull var rms: Double?
+
+    init(_ input: StepInput) {
+        slot = input.slot
+        name = input.name
+        shape = input.shape.dimensions
+        switch input.origin {
+        case .operation(let source):
+            (origin, seq, type, rms) = ("op", source.seq, source.type.name, source.rms)
+        case .weight(let weight):
+            (origin, type, fileOffset) = ("weight", weight.type, weight.fileOffset)
+        case .leaf: (origin, type) = ("given", "")
+        }
+    }
+}
+
+struct StepUserLine: Encodable {
+    let number: Int
+    let seq: Int
+    let name: String
+    let kind: String
+    let slot: Int
+
+    init(number: Int, _ user: StepUser) {
+        self.number = number
+        (seq, name, kind, slot) = (user.operation.seq, user.operation.name, user.operation.kind, user.slot)
+    }
+
+    init(_ user: StepUser) { self.init(number: 0, user) }
+}
+
+/// Where an operation's inputs come from.
+public struct StepInputsReport: Report {
+    let inputs: [StepInputLine]
+
+    public init(_ inputs: [StepInput]) { self.inputs = inputs.map(StepInputLine.init) }
+
+    public func page(_ style: Style) -> String {
+        var table = Table([("", .right), ("input", .left), ("from", .left), ("shape", .left), ("rms", .right)])
+        for input in inputs {
+            let from =
+                switch input.origin {
+                case "op": "op \(input.seq ?? 0)"
+                case "weight": "weight, byte \(Numbers.grouped(input.fileOffset ?? 0))"
+                default: "given to the pass"
+                }
+            table.add(
+                "\(input.slot)", input.name, from, "\(input.type) \(Shape(input.shape))",
+                input.rms.map { Numbers.short($0) } ?? "")
+        }
+        return (table.lines(style) + [style.dim("`inputs 0` goes to the operation that made input 0.")])
+            .joined(separator: "\n")
+    }
+}
+
+/// Who reads an operation's output.
+public struct StepUsersReport: Report {
+    let users: [StepUserLine]
+
+    public init(_ users: [StepUser]) { self.users = users.enumerated().map { StepUserLine(number: $0, $1) } }
+
+    public func page(_ style: Style) -> String {
+        guard !users.isEmpty else { return "No later operation of this pass reads this output." }
+        var table = Table([("", .right), ("op", .right), ("reader", .left), ("kind", .left), ("as input", .right)])
+        for user in users { table.add("\(user.number)", "\(user.seq)", user.name, user.kind, "\(user.slot)") }
+        return (table.lines(style) + [style.dim("`users 0` goes to reader 0.")]).joined(separator: "\n")
+    }
+}
+
+/// The stops that are set.
+public struct StepStopsReport: Report {
+    let stops: [String]
+
+    public init(_ stops: [StepperCommand.StopCondition]) { self.stops = stops.map(\.description) }
+
+    public func page(_ style: Style) -> String {
+        if stops.isEmpty { return "No stop is set. `break kq_soft_max-3`, `break layer 3`, `break kind ROPE`, `watch rms > 3`." }
+        var table = Table([("", .right), ("stop", .whole)])
+        for (number, stop) in zip(1..., stops) { table.add("\(number)", stop) }
+        return (table.lines(style) + [style.dim("`delete 1` takes one away, `delete all` all.")]).joined(separator: "\n")
+    }
+}
+
+/// A picture of an operation's output, as large as there is room for.
+public struct StepHeatReport: Report {
+    let name: String
+    let shape: [Int]
+    @OrNull var plane: Int?
+    let rows: Int
+    let columns: Int
+    @OrNull var problem: String?
+    private let view: StepperView
+    private let height: Int
+
+    private enum CodingKeys: CodingKey { case name, shape, plane, rows, columns, problem }
+
+    public init(_ view: StepperView, height: Int = 32) {
+        self.view = view
+        self.height = height
+        name = view.operation.name
+        shape = view.operation.shape.dimensions
+        plane = view.picture?.plane
+        (rows, columns) = (view.picture?.rows ?? 0, view.picture?.columns ?? 0)
+        problem = view.pictureProblem
+    }
+
+    public func page(_ style: Style) -> String {
+        guard let picture = view.picture else { return problem ?? "" }
+        return StepHeatMap(view: view, picture: picture).lines(style, rows: max(2, height)).joined(separator: "\n")
+    }
+}
+
+/// An element's own account of itself: the largest terms with their sources.
+public struct StepWhyReport: Report {
+    struct Term: Encodable {
+        let source: String
+        let value: Float
+        let coefficient: Float
+        let contribution: Float
+    }
+
+    let op: String
+    let index: [Int]
+    @OrNull var recorded: Float?
+    let recomputed: Float
+    let formula: String
+    let nTerms: Int
+    let terms: [Term]
+    private let story: ElementStory
+
+    private enum CodingKeys: CodingKey { case op, index, recorded, recomputed, formula, nTerms, terms }
+
+    public init(_ story: ElementStory, terms limit: Int = 12) {
+        self.story = story
+        op = story.operation.name
+        let element = story.element
+        index = Array([element.i0, element.i1, element.i2, element.i3].prefix(story.operation.shape.significant.count))
+        recorded = story.recorded
+        recomputed = story.explanation.value
+        formula = story.explanation.formula
+        nTerms = story.explanation.terms.count
+        terms = story.explanation.terms.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(limit).map { term in
+            Term(
+                source: (story.sources.indices.contains(term.slot) ? story.sources[term.slot] : "input \(term.slot)")
+                    + "\(term.index)",
+                value: term.value, coefficient: term.coefficient, contribution: term.contribution)
+        }
+    }
+
+    public func page(_ style: Style) -> String {
+        let address = "\(op)[\(index.map(String.init).joined(separator: ","))]"
+        var lines = [
+            style.bold(address) + " = \(Numbers.significant(Double(recomputed)))"
+                + (recorded.map { style.dim("   recorded \(Numbers.significant(Double($0)))") } ?? ""),
+            style.accent(formula),
+        ]
+        let quantities = story.explanation.quantities.map { "\($0.name) = \(Numbers.short($0.value))" }
+        if !quantities.isEmpty { lines.append(quantities.joined(separator: ", ")) }
+        var table = Table([("source", .whole), ("value", .right), ("times", .right), ("gives", .right)])
+        for term in terms {
+            table.add(
+                term.source, Numbers.short(Double(term.value)), Numbers.short(Double(term.coefficient)),
+                Numbers.short(Double(term.contribution)))
+        }
+        lines += [""] + table.lines(style)
+        if terms.count < nTerms { lines.append(style.dim("the largest \(terms.count) of \(nTerms) terms")) }
+        return lines.map { $0.clipped(to: style.width) }.joined(separator: "\n")
+    }
+}
