@@ -36,6 +36,7 @@ struct Quipu: AsyncParsableCommand {
             OpsCommand.self,
             ShowCommand.self,
             SQLCommand.self,
+            StepCommand.self,
             QuantCommand.self,
             ExplainCommand.self,
             QuantizeCommand.self,
@@ -48,7 +49,10 @@ struct Quipu: AsyncParsableCommand {
         Terminal.secureStandardStreams()
         do {
             var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand {
+            if let stepping = command as? StepCommand {
+                // A first Ctrl-C stops what the stepper does, not the stepper.
+                try await stepping.run()
+            } else if var asynchronous = command as? any AsyncParsableCommand {
                 try await Interruption.cancelling { try await asynchronous.run() }
             } else {
                 try command.run()
@@ -66,7 +70,7 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is EmbeddedModelMissing || error is InputError
+            || error is QuantizeProblem || error is EmbeddedModelMissing || error is StepProblem || error is InputError
     }
 }
 

@@ -5,11 +5,16 @@ enum Terminal {
     static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
 
+    static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
     /// Columns of the terminal, 80 where there is none.
-    static var width: Int {
+    static var width: Int { size.columns }
+
+    /// Rows and columns of the terminal, 24 and 80 where there is none.
+    static var size: (rows: Int, columns: Int) {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return Int(size.ws_col)
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return (24, 80) }
+        return (max(1, Int(size.ws_row)), Int(size.ws_col))
     }
 
     /// Makes the standard streams safe to use, once, before any file is opened.
@@ -32,6 +37,11 @@ enum Terminal {
 
     /// Writes progress, hints and errors.
     static func complain(_ text: String) { _ = put(text + "\n", on: STDERR_FILENO) }
+
+    /// Asks for a line, where someone is watching.
+    static func prompt(_ text: String) {
+        if isErrorTerminal { _ = put(text, on: STDERR_FILENO) }
+    }
 
     /// Shows a line that the next one replaces, where someone is watching.
     static func status(_ text: String) {

@@ -98,11 +98,17 @@ public struct StepScreen {
 
     private var footer: [String] {
         if let typed = console.typed {
-            return size.rows > 1 ? [style.dim("Enter runs it, Esc leaves it"), ":" + typed + "█"] : [":" + typed + "█"]
+            // Of a line that is too long, the end is where one types.
+            var shown = typed.onOneLine
+            while shown.displayWidth > max(1, size.columns - 2) { shown.removeFirst() }
+            let line = ":" + shown + "█"
+            return size.rows > 3 ? [style.dim("Enter runs the command, Esc leaves it; help lists all"), line] : [line]
         }
         if let page = console.page { return [pageFooter(page)] }
-        let message = console.isComplaint ? style.warning(console.message.onOneLine) : style.accent(console.message.onOneLine)
-        return size.rows > 3 ? [message, keys] : [message]
+        let paint = console.isComplaint ? style.warning : style.accent
+        let words = console.message.onOneLine.split(separator: " ").map(String.init)
+        let message = words.wrapped(to: max(20, size.columns), indent: "").prefix(max(1, size.rows / 6)).map(paint)
+        return size.rows > 3 ? message + [keys] : Array(message.prefix(1))
     }
 
     private func pageFooter(_ page: StepConsole.Page) -> String {

@@ -39,7 +39,7 @@ struct TraceCommand: AsyncParsableCommand {
     @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
     @Flag(help: "Print how large the trace would be, and run nothing.") var estimate = false
     @Option(help: "Refuse to write a trace larger than this, such as 500M or 2G (powers of 1024).")
-    var maxSize = "2G"
+    var maxSize = Self.usualLimit
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
@@ -107,8 +107,10 @@ struct TraceCommand: AsyncParsableCommand {
         }
     }
 
+    static let usualLimit = "2G"
+
     /// `trace.db`, or the first of `trace-2.db`, `trace-3.db`, … that does not exist.
-    private static func freeName() -> String {
+    static func freeName() -> String {
         let names = ["trace.db"] + (2...100_000).lazy.map { "trace-\($0).db" }
         return names.first { !FileManager.default.fileExists(atPath: $0) } ?? "trace.db"
     }

@@ -6,12 +6,15 @@ import Recording
 enum LastTrace {
     static let help = ArgumentHelp("A trace file. (default: the last one written)")
 
-    private static var note: URL {
+    private static var note: URL { folder.appending(path: "last-trace") }
+
+    /// Where the program keeps what it remembers from one call to the next.
+    static var folder: URL {
         let environment = ProcessInfo.processInfo.environment
         let base =
             environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }.map { URL(fileURLWithPath: $0) }
             ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state")
-        return base.appending(path: "quipu/last-trace")
+        return base.appending(path: "quipu")
     }
 
     /// A convenience only: where it cannot be written, commands ask for the path.

@@ -14,10 +14,13 @@ struct OutputOptions: ParsableArguments {
     @Option(help: "Colours on a terminal (auto), always, or never; auto respects NO_COLOR.")
     var color = Color.auto
 
-    var style: Style {
+    var isColored: Bool {
         let allowed = (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
-        let isColored = color == .always || (color == .auto && Terminal.isOutputTerminal && allowed)
-        return Style(isColored: isColored, width: Terminal.width)
+        return color == .always || (color == .auto && Terminal.isOutputTerminal && allowed)
+    }
+
+    var style: Style {
+        Style(isColored: isColored, width: Terminal.width)
     }
 
     func print(_ report: some Report) throws {
