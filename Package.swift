@@ -97,7 +97,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
             path: "Tests/TestSupport"),
-        .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
+        .testTarget(
+            name: "PresentationTests", dependencies: ["Presentation", "Analysis", "Recording", "TestSupport"],
+            exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),

@@ -91,7 +91,7 @@ extension StepperCommand {
             self = .sql(rest)
         case "help": self = .help(rest.isEmpty ? nil : rest)
         default:
-            throw .unknownCommand(word, suggestions: word.count < 3 ? [] : nearest(to: word, in: Self.names))
+            throw .unknownCommand(word, suggestions: word.count < 4 ? [] : nearest(to: word, in: Self.names))
         }
     }
 

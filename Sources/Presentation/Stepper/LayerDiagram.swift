@@ -89,20 +89,20 @@ struct LayerDiagram {
 
     private static let attention: [[Piece]] = [
         [
-            .wire(" in ┬"), .stage(.attentionNorm, "norm"), .wire("┬"), .stage(.query, "Q"), .wire("─"),
+            .wire("in ┬"), .stage(.attentionNorm, "norm"), .wire("┬"), .stage(.query, "Q"), .wire("─"),
             .stage(.queryRotation, "rope"), .wire("─────────┬"), .stage(.scores, "scores"), .wire("─"),
             .stage(.softmax, "softmax"), .wire("┬"), .stage(.mix, "mix"), .wire("─"), .stage(.attentionOutput, "out"),
             .wire("┬"), .stage(.attentionSum, "+"), .wire("▸ feed-forward"),
         ],
         [
-            .wire("    │      ├"), .stage(.key, "K"), .wire("─"), .stage(.keyRotation, "rope"), .wire("─"),
+            .wire("   │      ├"), .stage(.key, "K"), .wire("─"), .stage(.keyRotation, "rope"), .wire("─"),
             .stage(.keyCache, "cache"), .wire("─┘                  │           │"),
         ],
         [
-            .wire("    │      └"), .stage(.value, "V"), .wire("────────"), .stage(.valueCache, "cache"),
-            .wire("─────────────────────┘           │"),
+            .wire("   │      └"), .stage(.value, "V"), .wire("────────"), .stage(.valueCache, "cache"),
+            .wire("────────────────────┘           │"),
         ],
-        [.wire("    └─────────────────────────────────────────────────────────┘")],
+        [.wire("   └─────────────────────────────────────────────────────────┘")],
     ]
 
     private static func feedForward(next: String) -> [[Piece]] {

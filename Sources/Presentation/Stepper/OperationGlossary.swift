@@ -9,7 +9,7 @@ enum OperationGlossary {
         let words = operation.stem.split(separator: " ")
         if words.count > 1 || operation.kind == "RESHAPE" {
             switch operation.kind {
-            case "SET_ROWS": return "Writes this pass's \(isKey(operation) ? "keys" : "values") into the cache, rounded to F16, for later tokens."
+            case "SET_ROWS": return "Writes this pass's \(isKey(operation) ? "keys" : "values") into the cache, rounded to F16."
             case "VIEW", "RESHAPE", "PERMUTE": return viewMeaning(operation)
             default: break
             }
@@ -17,16 +17,16 @@ enum OperationGlossary {
         switch (words.first.map(String.init) ?? "", operation.kind) {
         case ("embd", _): return "Looks up each token's row in the embedding table: the residual stream begins."
         case ("norm", _): return "Scales each token's column to a root mean square of 1, whatever its size was."
-        case ("attn_norm", _): return "Weights each channel by what was learned: this is what attention reads."
-        case ("ffn_norm", _): return "Weights each channel by what was learned: this is what the feed-forward part reads."
-        case ("result_norm", _): return "Weights each channel by what was learned: this is what the output matrix reads."
+        case ("attn_norm", _): return "Weights each channel by what was learned: what attention reads."
+        case ("ffn_norm", _): return "Weights each channel by what was learned: what the feed-forward part reads."
+        case ("result_norm", _): return "Weights each channel by what was learned: what the output matrix reads."
         case ("Qcur", "ROPE"), ("Kcur", "ROPE"):
-            return "Rotates pairs of channels by an angle that grows with the position, so scores see distance."
+            return "Rotates pairs of channels by the token's position, so that scores see distance."
         case ("Qcur", "MUL_MAT"): return "Queries: what each token looks for, all query heads side by side."
-        case ("Kcur", "MUL_MAT"): return "Keys: what each token can be found by; fewer heads than queries where they are shared."
+        case ("Kcur", "MUL_MAT"): return "Keys: what each token can be found by, all KV heads side by side."
         case ("Vcur", "MUL_MAT"): return "Values: what each token hands over to those that look at it."
         case ("wqkv", _): return "Queries, keys and values of all heads in one product."
-        case ("kq", _): return "Scores: how well each query fits each key, for every head. Later tokens are masked next."
+        case ("kq", _): return "Scores: how well each query fits each key, in every head."
         case ("kq_soft_max", _): return "Attention: each head shares 1 out over the positions a token may look at."
         case ("kqv", _): return "Mixes the values of all positions, weighted by attention."
         case ("kqv_out", _): return "Puts the heads of a token side by side again."
@@ -37,7 +37,7 @@ enum OperationGlossary {
         case ("ffn_swiglu", _): return "Hidden units: the gate, bent by silu, times the content."
         case ("ffn_out", "MUL_MAT"), ("ffn_down", "MUL_MAT"): return "What the feed-forward part adds to the residual stream."
         case ("l_out", _): return "The residual stream after this layer: what the next layer reads."
-        case ("result_output", _): return "Logits: a score for each token of the vocabulary; the softmax of them is the prediction."
+        case ("result_output", _): return "Logits: a score for each token of the vocabulary. The highest is predicted."
         case (_, "GET_ROWS"): return "Keeps the last token's column only: the prediction needs no other."
         case (_, "ADD"): return "Adds the bias that was learned."
         default: return "Operation \(operation.kind)."
@@ -56,7 +56,7 @@ enum OperationGlossary {
         switch operation.kind {
         case "RESHAPE": return what + ", counted in other dimensions. Nothing is computed."
         case "PERMUTE": return what + ", dimensions in another order. Nothing is computed."
-        default: return what + ", seen as the next operation wants them. Nothing is computed."
+        default: return what + ", in another layout. Nothing is computed."
         }
     }
 
@@ -68,7 +68,7 @@ enum OperationGlossary {
         case "MUL": "y[i,t] = x[i,t] · w[i]"
         case "ADD": "y[i] = a[i] + b[i]"
         case "MUL_MAT": "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]"
-        case "ROPE": "(y₁, y₂) = (x₁ cos θ - x₂ sin θ, x₁ sin θ + x₂ cos θ),  θ = position · base^(-2j/n)"
+        case "ROPE": "(x₁ cos θ - x₂ sin θ, x₁ sin θ + x₂ cos θ), θ = pos · base^(-2j/n)"
         case "SOFT_MAX": "y[n] = exp(s·x[n] + mask[n] - M) / Σ_m exp(s·x[m] + mask[m] - M)"
         case "SWIGLU": "y[i] = g[i] / (1 + exp(-g[i])) · u[i]"
         case "SET_ROWS": "cache[index[t]] = f16(x[t])"
@@ -94,7 +94,8 @@ enum OperationGlossary {
     /// What the dimensions count, `ne0` first; `nil` where no short word tells.
     static func dimensions(of operation: RecordedOperation) -> [String]? {
         let stem = operation.stem.split(separator: " ").first.map(String.init) ?? ""
-        let isDeep = operation.shape.ne2 > 1 || operation.shape.significant.count > 2
+        // One token makes a shape of heads look flat.
+        let isDeep = !["MUL_MAT", "ADD"].contains(operation.kind) && words(operation) == 1 || operation.shape.ne2 > 1
         switch stem {
         case "kq", "kq_soft_max": return ["position", "token", "head"]
         case "kqv" where operation.kind == "MUL_MAT": return ["channel", "token", "head"]
@@ -107,6 +108,8 @@ enum OperationGlossary {
         default: return operation.shape.ne0 == 1 ? nil : ["channel", "token"]
         }
     }
+
+    private static func words(_ operation: RecordedOperation) -> Int { operation.stem.split(separator: " ").count }
 
     private static func cacheDimensions(_ operation: RecordedOperation) -> [String]? {
         let isKey = operation.name.hasPrefix("cache_k")

@@ -47,7 +47,7 @@ public struct StepConsole: Sendable {
     /// Which of the earlier lines is shown; their number: none.
     private var recalled = 0
 
-    public static let welcome = "This is one operation of the pass. n goes to the next, p back; ? explains all keys."
+    public static let welcome = "This is one operation of a pass. n: the next, p: back, ?: what all this means."
 
     public init() {}
 

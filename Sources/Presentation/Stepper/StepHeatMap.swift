@@ -24,7 +24,7 @@ struct StepHeatMap {
         let picture = drawn.prefix(shown).enumerated().map { row, line in
             label(height * row / shown, isFolded: isFolded).leftPadded(to: 7) + " " + line.dropFirst(8)
         }
-        return [title(style, isFolded: isFolded)] + picture + [drawn[shown]]
+        return [title(style, isFolded: isFolded, merged: (height + shown - 1) / shown)] + picture + [drawn[shown]]
     }
 
     private func label(_ row: Int, isFolded: Bool) -> String {
@@ -33,7 +33,7 @@ struct StepHeatMap {
         return view.tokens[row].piece.onOneLine.cut(to: 7)
     }
 
-    private func title(_ style: Style, isFolded: Bool) -> String {
+    private func title(_ style: Style, isFolded: Bool, merged: Int) -> String {
         let names = OperationGlossary.dimensions(of: view.operation) ?? []
         func name(_ dimension: Int, _ other: String) -> String {
             names.indices.contains(dimension) && picture.writes == nil ? names[dimension] : other
@@ -41,12 +41,13 @@ struct StepHeatMap {
         var text = isFolded ? "\(name(0, "ne0")) by \(name(0, "ne0")), \(Self.fold) a row" : "\(name(0, "ne0")) right"
         if !isFolded, picture.rows > 1 {
             text += ", \(picture.rowsAreTokens ? "token" : name(1, "ne1")) down"
+            if merged > 1 { text += ", up to \(merged) a line" }
         }
         if picture.planes > 1 {
             let which =
                 picture.planesAreTokens && view.tokens.indices.contains(picture.plane)
                 ? "token ‹\(view.tokens[picture.plane].piece.onOneLine)›" : "\(name(2, "plane")) \(picture.plane)"
-            text += "; \(which), \(picture.plane + 1) of \(picture.planes) (< > for others)"
+            text += "; \(which), \(picture.plane + 1) of \(picture.planes) (< >)"
         }
         if let source = picture.writes { text = "what is written, \(source.onOneLine): " + text }
         return style.dim("output  \(text)")

@@ -10,6 +10,8 @@ struct StepReply {
     var report: (any Report)?
     var title = ""
     var digitCommand: String?
+    /// Whether the place is worth showing where it does not stand on the screen anyway.
+    var isPlace = true
     var isEnd = false
 }
 
@@ -35,7 +37,7 @@ struct StepSession {
     private func reply(to answer: StepperAnswer, height: Int) throws -> StepReply {
         switch answer {
         case .place(let note): return StepReply(note: note?.description)
-        case .note(let note): return StepReply(note: note.description)
+        case .note(let note): return StepReply(note: note.description, isPlace: false)
         case .inputs(let inputs):
             return StepReply(
                 report: StepInputsReport(inputs), title: "What \(try stepper.operation.name) reads",
@@ -208,8 +210,9 @@ extension StepSession {
 
     private func show(_ reply: StepReply, _ problem: String?, _ style: Style) throws {
         if let problem { return Terminal.complain("quipu: \(problem)") }
-        let page = try reply.report.map { $0.page(style) } ?? StepPlaceReport(stepper.view()).page(style)
-        Terminal.write("\n" + (reply.note.map { $0 + "\n" } ?? "") + page + "\n")
+        var page = reply.report?.page(style)
+        if page == nil, reply.isPlace { page = StepPlaceReport(try stepper.view()).page(style) }
+        Terminal.write("\n" + [reply.note, page].compactMap { $0 }.joined(separator: "\n") + "\n")
     }
 }
 
