@@ -102,7 +102,8 @@ let package = Package(
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")],
+            exclude: ["step_on_a_terminal.py"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -53,7 +53,9 @@ import Testing
         #expect(try place(after: "back", &stepper).seq == nodes.first { $0.name == "kq-1" }!.index)
         #expect(try place(after: "]", &stepper).step == 1)
         #expect(try place(after: "goto 7", &stepper) == StepPlace(step: 1, seq: 7))
-        for line in ["goto 9999", "goto kqq-1", "break layer 99", "heat 99", "delete 1", "inputs 9", "why [99999]", "print [:"] {
+        for line in [
+            "goto 9999", "goto kqq-1", "break layer 99", "heat 99", "delete 1", "inputs 9", "why [99999]", "print [:",
+        ] {
             let before = stepper.state
             #expect(throws: (any Error).self, "\(line)") { _ = try place(after: line, &stepper) }
             #expect(stepper.state == before)
@@ -109,7 +111,9 @@ import Testing
         // Forwards by a stop, from the start.
         _ = try place(after: "g", &stepper)
         _ = try place(after: "watch \(expression)", &stepper)
-        for place in expected where place > stepper.state.place { #expect(try self.place(after: "c", &stepper) == place) }
+        for place in expected where place > stepper.state.place {
+            #expect(try self.place(after: "c", &stepper) == place)
+        }
     }
 
     /// The lens after the last layer is the model's own prediction.
@@ -132,7 +136,9 @@ import Testing
     @Test func whatIsMeasuredNowhereIsSaid() async throws {
         let recorded = try await Recorded(generate: 1, Capture(.all))
         var stepper = try stepper(recorded)
-        #expect(throws: StepProblem.notMeasured("nothing[3] > 1")) { _ = try place(after: "rwatch nothing[3] > 1", &stepper) }
+        #expect(throws: StepProblem.notMeasured("nothing[3] > 1")) {
+            _ = try place(after: "rwatch nothing[3] > 1", &stepper)
+        }
         #expect(throws: StepProblem.self) { _ = try place(after: "watch resid[99999] > 1", &stepper) }
         let none = try await Recorded(generate: 1, Capture(.none))
         #expect(throws: StepProblem.nothingRecorded(trace: none.path, "none")) { _ = try self.stepper(none) }

@@ -15,9 +15,11 @@ import Testing
     @Test(arguments: [
         ("resid[1415 > 50", 12, "expected ]"), ("rmss > 3", 1, "did you mean rms?"), ("rms > ", 7, "expected a number"),
         ("rms", 4, "expected a comparison"), ("rms = 3", 5, "equality is =="), ("top1 > 3", 6, "cannot be compared"),
-        ("kind < 'a'", 6, "== and != only"), ("resid > 3", 7, "after resid comes"), ("rms > 3 3", 9, "expected the end"),
+        ("kind < 'a'", 6, "== and != only"), ("resid > 3", 7, "after resid comes"),
+        ("rms > 3 3", 9, "expected the end"),
         ("kind == 'x", 9, "closing ' is missing"), ("ns(resid) > 1", 1, "not about values"), ("", 1, "expected"),
-        ("resid[1.5] > 0", 7, "expected an index"), ("resid[1,2,3,4,5] > 0", 17, "four dimensions"), ("rms > 1..2", 7, "is no number"),
+        ("resid[1.5] > 0", 7, "expected an index"), ("resid[1,2,3,4,5] > 0", 17, "four dimensions"),
+        ("rms > 1..2", 7, "is no number"),
     ])
     func mistakesHaveAPlace(text: String, position: Int, reason: String) {
         do {

@@ -52,7 +52,8 @@ public struct StepPicture: Sendable {
     }
 
     /// Of the last token in the plane in sight, the element of the largest magnitude.
-    static func largestElement(of operation: RecordedOperation, plane: Int?, in walk: TraceWalk) throws -> ElementIndex {
+    static func largestElement(of operation: RecordedOperation, plane: Int?, in walk: TraceWalk) throws -> ElementIndex
+    {
         let values = try walk.values(of: operation)
         let shape = operation.shape
         let plane = min(plane ?? usualPlane(of: operation), shape.ne2 * shape.ne3 - 1)

@@ -25,7 +25,8 @@ extension StepProblem: CustomStringConvertible {
             "\(trace): the run recorded no operations to step through (--capture \(capture)). "
                 + "Trace again with --capture all."
         case .unknownCommand(let text, let suggestions):
-            "'\(text)' is no command." + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
+            "'\(text)' is no command."
+                + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `help` lists them."
         case .badArgument(let command, let found, let expected):
             found.isEmpty ? "\(command): give \(expected)." : "\(command): found '\(found)', expected \(expected)."
@@ -39,11 +40,14 @@ extension StepProblem: CustomStringConvertible {
             "there is no operation \(asked) in this pass; it has 0 to \(operations - 1)."
         case .nothingFits(let text, let suggestions):
             "no operation is called '\(text)'."
-                + (suggestions.isEmpty ? " `find` looks inside names." : " Did you mean \(suggestions.joined(separator: ", "))?")
+                + (suggestions.isEmpty
+                    ? " `find` looks inside names." : " Did you mean \(suggestions.joined(separator: ", "))?")
         case .noInput(let asked, let count):
-            count == 0 ? "no operation made the inputs here." : "there is no input \(asked); inputs are 0 to \(count - 1)."
+            count == 0
+                ? "no operation made the inputs here." : "there is no input \(asked); inputs are 0 to \(count - 1)."
         case .noUser(let asked, let count):
-            count == 0 ? "no later operation reads this output." : "there is no user \(asked); users are 0 to \(count - 1)."
+            count == 0
+                ? "no later operation reads this output." : "there is no user \(asked); users are 0 to \(count - 1)."
         case .noMark(let asked): "there is no stop \(asked); `break` lists them."
         case .noElement(let text, let shape): "'\(text)' is no element of a tensor of shape \(shape)."
         case .notMeasured(let text): "'\(text)' is measured at no operation of this run, so it can never be true."

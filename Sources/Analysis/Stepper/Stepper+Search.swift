@@ -9,7 +9,9 @@ extension Stepper {
         var matches: Int?
         switch condition {
         case .layer(let layer):
-            guard (0..<walk.layers).contains(layer) else { throw StepProblem.noLayer(asked: layer, layers: walk.layers) }
+            guard (0..<walk.layers).contains(layer) else {
+                throw StepProblem.noLayer(asked: layer, layers: walk.layers)
+            }
         case .kind(let kind):
             matches = operations.count { $0.kind == kind }
             if matches == 0 {

@@ -243,7 +243,8 @@ public struct Stepper {
         let planes = shape.ne2 * shape.ne3
         guard (0..<planes).contains(plane) else {
             throw StepProblem.badArgument(
-                command: "heat", found: "\(plane)", expected: planes == 1 ? "nothing: there is one plane" : "a plane from 0 to \(planes - 1)")
+                command: "heat", found: "\(plane)",
+                expected: planes == 1 ? "nothing: there is one plane" : "a plane from 0 to \(planes - 1)")
         }
         state.plane = plane
     }

@@ -83,7 +83,8 @@ extension StepperNote: CustomStringConvertible {
                 + ". `rwatch` again looks further back."
         case .neverBefore(let expression): "\(expression.text) did not come true before this operation. Nothing moved."
         case .set(let number, let stop, let matches):
-            "Stop \(number): \(stop)" + (matches.map { " (\($0) in this pass)" } ?? "") + ". c goes on to it, rc back to it."
+            "Stop \(number): \(stop)" + (matches.map { " (\($0) in this pass)" } ?? "")
+                + ". c goes on to it, rc back to it."
         case .deleted(let count): count == 1 ? "1 stop deleted." : "\(count) stops deleted."
         case .found(let text, let fromStart):
             "Found '\(text)'" + (fromStart ? ", going round past the end" : "") + ". `find` alone looks for the next."

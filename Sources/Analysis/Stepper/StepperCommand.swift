@@ -44,13 +44,16 @@ public enum StepperCommand: Hashable, Sendable {
 extension StepperCommand {
     /// The words that begin a command, and what they stand for.
     static let words = [
-        "next": "n", "prev": "p", "previous": "p", "continue": "c", "reverse-continue": "rc", "list": "show", "where": "show",
-        "in": "inputs", "out": "users", "exit": "quit", "?": "help", "first": "g", "last": "G", "op": "show", "q": "quit",
+        "next": "n", "prev": "p", "previous": "p", "continue": "c", "reverse-continue": "rc", "list": "show",
+        "where": "show",
+        "in": "inputs", "out": "users", "exit": "quit", "?": "help", "first": "g", "last": "G", "op": "show",
+        "q": "quit",
         "i": "inputs", "u": "users", "h": "heat", "w": "why", "b": "back", "x": "print",
     ]
 
     static let names = [
-        "n", "p", "N", "P", "[", "]", "g", "G", "goto", "find", "break", "delete", "c", "rc", "watch", "rwatch", "inputs",
+        "n", "p", "N", "P", "[", "]", "g", "G", "goto", "find", "break", "delete", "c", "rc", "watch", "rwatch",
+        "inputs",
         "users", "back", "show", "print", "heat", "why", "sql", "help", "quit", "<", ">",
     ]
 
@@ -71,7 +74,8 @@ extension StepperCommand {
             self = Self.plain(word)
         case "goto":
             guard !rest.isEmpty else {
-                throw .badArgument(command: word, found: "", expected: "a name, as in kq-3, or a number of an operation")
+                throw .badArgument(
+                    command: word, found: "", expected: "a name, as in kq-3, or a number of an operation")
             }
             self = .goTo(rest)
         case "find": self = .find(rest.isEmpty ? nil : rest)
@@ -137,7 +141,8 @@ extension StepperCommand {
         case ("kind", 2): return .kind(parts[1].uppercased())
         case ("name", 2): return .name(parts[1])
         case ("kind", 1): throw .badArgument(command: "break kind", found: "", expected: "a kind, such as SOFT_MAX")
-        case ("name", 1): throw .badArgument(command: "break name", found: "", expected: "a name, such as kq-3 or ffn_out-*")
+        case ("name", 1):
+            throw .badArgument(command: "break name", found: "", expected: "a name, such as kq-3 or ffn_out-*")
         default: return Int(text).map { .layer($0) } ?? .name(text)
         }
     }

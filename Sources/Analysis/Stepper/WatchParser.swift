@@ -132,7 +132,8 @@ struct WatchParser {
             let names = Statistic.allCases.map(\.rawValue) + ["resid", "top1", "kind", "name", "abs"]
             let near = nearest(to: word, in: names)
             throw fault(
-                "there is no '\(word)'" + (near.isEmpty ? "; there are \(names.joined(separator: " "))" : "; did you mean \(near[0])?"),
+                "there is no '\(word)'"
+                    + (near.isEmpty ? "; there are \(names.joined(separator: " "))" : "; did you mean \(near[0])?"),
                 at: place)
         }
         guard take("(") else { return .statistic(statistic, ofResidual: false) }

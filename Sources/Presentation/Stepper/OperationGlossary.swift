@@ -9,7 +9,8 @@ enum OperationGlossary {
         let words = operation.stem.split(separator: " ")
         if words.count > 1 || operation.kind == "RESHAPE" {
             switch operation.kind {
-            case "SET_ROWS": return "Writes this pass's \(isKey(operation) ? "keys" : "values") into the cache, rounded to F16."
+            case "SET_ROWS":
+                return "Writes this pass's \(isKey(operation) ? "keys" : "values") into the cache, rounded to F16."
             case "VIEW", "RESHAPE", "PERMUTE": return viewMeaning(operation)
             default: break
             }
@@ -35,7 +36,8 @@ enum OperationGlossary {
         case ("ffn_gate", "MUL_MAT"): return "The gate: how far each hidden unit opens."
         case ("ffn_up", "MUL_MAT"): return "The content of each hidden unit, which its gate lets through."
         case ("ffn_swiglu", _): return "Hidden units: the gate, bent by silu, times the content."
-        case ("ffn_out", "MUL_MAT"), ("ffn_down", "MUL_MAT"): return "What the feed-forward part adds to the residual stream."
+        case ("ffn_out", "MUL_MAT"), ("ffn_down", "MUL_MAT"):
+            return "What the feed-forward part adds to the residual stream."
         case ("l_out", _): return "The residual stream after this layer: what the next layer reads."
         case ("result_output", _): return "Logits: a score for each token of the vocabulary. The highest is predicted."
         case (_, "GET_ROWS"): return "Keeps the last token's column only: the prediction needs no other."
@@ -100,7 +102,8 @@ enum OperationGlossary {
         case "kq", "kq_soft_max": return ["position", "token", "head"]
         case "kqv" where operation.kind == "MUL_MAT": return ["channel", "token", "head"]
         case "kqv" where operation.kind == "PERMUTE": return ["channel", "head", "token"]
-        case "Qcur" where isDeep: return operation.kind == "PERMUTE" ? ["channel", "token", "head"] : ["channel", "head", "token"]
+        case "Qcur" where isDeep:
+            return operation.kind == "PERMUTE" ? ["channel", "token", "head"] : ["channel", "head", "token"]
         case "Kcur" where isDeep, "Vcur" where isDeep: return ["channel", "KV head", "token"]
         case "result_output": return ["vocabulary"]
         case "ffn_gate", "ffn_up", "ffn_swiglu": return ["hidden unit", "token"]

@@ -86,8 +86,10 @@ struct StepCard {
         }
         let bytes = Double(operation.bytesRead + operation.bytesWritten)
         return [
-            Numbers.duration(nanoseconds: operation.nanoseconds), Numbers.scaled(operation.flops) + style.dim(" operations"),
-            style.dim("reads ") + "\(ByteSize(operation.bytesRead))", style.dim("writes ") + "\(ByteSize(operation.bytesWritten))",
+            Numbers.duration(nanoseconds: operation.nanoseconds),
+            Numbers.scaled(operation.flops) + style.dim(" operations"),
+            style.dim("reads ") + "\(ByteSize(operation.bytesRead))",
+            style.dim("writes ") + "\(ByteSize(operation.bytesWritten))",
             Numbers.short(bytes / Double(max(1, operation.nanoseconds))) + style.dim(" GB/s"),
         ].joined(separator: "  ")
     }

@@ -88,7 +88,9 @@ public struct StepConsole: Sendable {
             return nil
         }
         if let command = Self.commands[key] { return command == "quit" ? .quit : .command(command) }
-        if case .character(let character) = key { say("'\(character)' is no key here. ? explains the keys.", isComplaint: true) }
+        if case .character(let character) = key {
+            say("'\(character)' is no key here. ? explains the keys.", isComplaint: true)
+        }
         return nil
     }
 
@@ -105,7 +107,9 @@ public struct StepConsole: Sendable {
     ]
 
     /// Keys that begin a command line.
-    private static let begins: [StepKey: String] = [.character(":"): "", .character("/"): "find ", .character("x"): "print "]
+    private static let begins: [StepKey: String] = [
+        .character(":"): "", .character("/"): "find ", .character("x"): "print ",
+    ]
 
     // MARK: a page
 

@@ -61,8 +61,10 @@ public struct StepKeyDecoder: Sendable {
             case (UInt8(ascii: "B"), _): .down
             case (UInt8(ascii: "C"), _): .right
             case (UInt8(ascii: "D"), _): .left
-            case (UInt8(ascii: "H"), _), (UInt8(ascii: "~"), UInt8(ascii: "1")), (UInt8(ascii: "~"), UInt8(ascii: "7")): .home
-            case (UInt8(ascii: "F"), _), (UInt8(ascii: "~"), UInt8(ascii: "4")), (UInt8(ascii: "~"), UInt8(ascii: "8")): .end
+            case (UInt8(ascii: "H"), _), (UInt8(ascii: "~"), UInt8(ascii: "1")), (UInt8(ascii: "~"), UInt8(ascii: "7")):
+                .home
+            case (UInt8(ascii: "F"), _), (UInt8(ascii: "~"), UInt8(ascii: "4")), (UInt8(ascii: "~"), UInt8(ascii: "8")):
+                .end
             case (UInt8(ascii: "~"), UInt8(ascii: "5")): .pageUp
             case (UInt8(ascii: "~"), UInt8(ascii: "6")): .pageDown
             default: .other

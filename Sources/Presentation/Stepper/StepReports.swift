@@ -112,10 +112,13 @@ public struct StepStopsReport: Report {
     public init(_ stops: [StepperCommand.StopCondition]) { self.stops = stops.map(\.description) }
 
     public func page(_ style: Style) -> String {
-        if stops.isEmpty { return "No stop is set. `break kq_soft_max-3`, `break layer 3`, `break kind ROPE`, `watch rms > 3`." }
+        if stops.isEmpty {
+            return "No stop is set. `break kq_soft_max-3`, `break layer 3`, `break kind ROPE`, `watch rms > 3`."
+        }
         var table = Table([("", .right), ("stop", .whole)])
         for (number, stop) in zip(1..., stops) { table.add("\(number)", stop) }
-        return (table.lines(style) + [style.dim("`delete 1` takes one away, `delete all` all.")]).joined(separator: "\n")
+        return (table.lines(style) + [style.dim("`delete 1` takes one away, `delete all` all.")]).joined(
+            separator: "\n")
     }
 }
 
@@ -177,7 +180,8 @@ public struct StepWhyReport: Report {
         recomputed = story.explanation.value
         formula = story.explanation.formula
         nTerms = story.explanation.terms.count
-        terms = story.explanation.terms.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(limit).map { term in
+        terms = story.explanation.terms.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(limit).map {
+            term in
             Term(
                 source: (story.sources.indices.contains(term.slot) ? story.sources[term.slot] : "input \(term.slot)")
                     + "\(term.index)",

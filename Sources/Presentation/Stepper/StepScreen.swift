@@ -114,7 +114,9 @@ public struct StepScreen {
     private func pageFooter(_ page: StepConsole.Page) -> String {
         let height = Self.pageHeight(size)
         let end = min(page.lines.count, page.offset + height)
-        let scroll = page.lines.count > height ? "\(page.offset + 1) to \(end) of \(page.lines.count) lines, arrows and space scroll; " : ""
+        let scroll =
+            page.lines.count > height
+            ? "\(page.offset + 1) to \(end) of \(page.lines.count) lines, arrows and space scroll; " : ""
         let digits = page.digitCommand.map { _ in "a digit goes there; " } ?? ""
         return style.dim(scroll + digits + "Esc or Enter returns")
     }
@@ -122,7 +124,8 @@ public struct StepScreen {
     /// As many keys as fit, the most needed first.
     private var keys: String {
         let all = [
-            ("n p", "op"), ("N P", "layer"), ("?", "help"), ("q", "quit"), (":", "command"), ("i u", "in out"), ("w", "why"),
+            ("n p", "op"), ("N P", "layer"), ("?", "help"), ("q", "quit"), (":", "command"), ("i u", "in out"),
+            ("w", "why"),
             ("/", "find"), ("[ ]", "pass"), ("h", "heat"), ("b", "back"), ("c C", "run"),
         ]
         var (texts, used) = ([String](), 0)

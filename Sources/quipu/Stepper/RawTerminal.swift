@@ -37,7 +37,9 @@ enum RawTerminal {
         // Ctrl-C and Ctrl-Z stay signals: they must work while a long search runs.
         raw.pointee.c_lflag &= ~tcflag_t(ICANON | ECHO | IEXTEN)
         raw.pointee.c_iflag &= ~tcflag_t(IXON)
-        withUnsafeMutableBytes(of: &raw.pointee.c_cc) { $0[Int(VMIN)] = 1; $0[Int(VTIME)] = 0 }
+        withUnsafeMutableBytes(of: &raw.pointee.c_cc) {
+            $0[Int(VMIN)] = 1; $0[Int(VTIME)] = 0
+        }
         install()
         atexit { RawTerminal.leave() }
         take()

@@ -1,0 +1,80 @@
+"""Presses keys in `quipu step` on a pseudo-terminal and says what came of it.
+
+    step_on_a_terminal.py QUIPU TRACE SCENARIO
+
+Scenarios: quit, interrupt, terminate, resize. Prints `ok`, or what was wrong and exits with 1.
+"""
+
+import fcntl, os, pty, select, signal, struct, sys, termios, time
+
+LEAVE = b"\x1b[?1049l"
+
+
+def read(fd, until, seconds=20):
+    """What the program writes until `until` is in it."""
+    text, end = b"", time.time() + seconds
+    while until not in text:
+        if time.time() > end:
+            sys.exit(f"waited for {until!r}, got {text[-600:]!r}")
+        if select.select([fd], [], [], 0.1)[0]:
+            try:
+                more = os.read(fd, 65536)
+            except OSError:
+                more = b""
+            if not more:
+                break
+            text += more
+    if until not in text:
+        sys.exit(f"ended before {until!r}: {text[-600:]!r}")
+    return text
+
+
+def main():
+    quipu, trace, scenario = sys.argv[1:]
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before = termios.tcgetattr(child)
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        fcntl.ioctl(child, termios.TIOCSCTTY, 0)
+        for fd in range(3):
+            os.dup2(child, fd)
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(quipu, [quipu, "step", trace, "--restart"])
+    first = read(parent, b"op 0 of")
+    assert b"\x1b[?1049h" in first, first
+    os.write(parent, b"n")
+    read(parent, b"op 1 of")
+    os.write(parent, b"\x1b[C")
+    read(parent, b"op 2 of")
+    if termios.tcgetattr(child)[3] & termios.ICANON:
+        sys.exit("keys wait for Enter")
+    expected = 0
+    if scenario == "quit":
+        os.write(parent, b":goto kq-0\r")
+        read(parent, b"kq-0")
+        os.write(parent, b"q")
+    elif scenario == "interrupt":
+        os.write(parent, b"\x03")
+        read(parent, b"again or q quits")
+        os.write(parent, b"\x03")
+    elif scenario == "terminate":
+        os.kill(pid, signal.SIGTERM)
+        expected = signal.SIGTERM
+    elif scenario == "resize":
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+        os.kill(pid, signal.SIGWINCH)
+        screen = read(parent, b"\x1b[J")
+        assert screen.count(b"\r\n") == 9, screen
+        os.write(parent, b"q")
+    read(parent, LEAVE)
+    _, status = os.waitpid(pid, 0)
+    if status != expected:
+        sys.exit(f"status {status}, expected {expected}")
+    if termios.tcgetattr(child) != before:
+        sys.exit("the terminal is not as it was")
+    print("ok")
+
+
+main()
