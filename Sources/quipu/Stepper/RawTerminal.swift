@@ -146,7 +146,11 @@ enum RawTerminal {
 
     /// Ends the program as a signal would have.
     static func end(by number: Int32) -> Never {
-        die(of: number)
+        leave()
+        signal(number, SIG_DFL)
+        // To the process: this thread may be one of those that take no signals.
+        kill(getpid(), number)
+        sleep(1)
         exit(128 + number)
     }
 
