@@ -70,9 +70,10 @@ public struct Session {
     /// The pass over `tokens` at the positions that follow. It changes the cache's memory as it is evaluated; call
     /// `advance` when it is done.
     ///
+    /// - Parameter outputs: which of the tokens logits are wanted of, by their place in the pass; `nil`: of the last.
     /// - Throws: `LlamaError` if there are no tokens, no room, or an id outside the vocabulary.
     public func pass(
-        over tokens: [Int], observers: [any ExecutionObserver] = [], keepsValues: Bool = false
+        over tokens: [Int], outputs: [Int]? = nil, observers: [any ExecutionObserver] = [], keepsValues: Bool = false
     ) throws -> Pass {
         guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
         let vocabulary = model.configuration.vocabulary
@@ -83,7 +84,7 @@ public struct Session {
             throw LlamaError.contextExceeded(needed: cache.count + tokens.count, limit: cache.capacity)
         }
         let graph = try LlamaGraph(
-            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache)
+            model.configuration, model.weights, tokens: tokens.map(Int32.init), outputs: outputs, cache: cache)
         return Pass(
             kind: cache.count == 0 ? .prefill : .decode, tokens: tokens, firstPosition: cache.count,
             interpreter: Interpreter(

@@ -38,6 +38,8 @@ struct Quipu: AsyncParsableCommand {
             QuantCommand.self,
             ExplainCommand.self,
             QuantizeCommand.self,
+            LensCommand.self,
+            AttentionCommand.self,
             BenchCommand.self,
         ])
 
