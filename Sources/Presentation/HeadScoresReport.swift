@@ -47,6 +47,8 @@ public struct HeadScoresReport: Report {
 
     /// Heads that a table may list before it gives way to a map.
     private static let mostRows = 64
+    /// Heads of a kind that are named.
+    private static let mostListed = 12
 
     public func page(_ style: Style) -> String {
         var lines = [style.bold("Attention heads of \(source)")]
@@ -58,16 +60,17 @@ public struct HeadScoresReport: Report {
     }
 
     /// The heads of a kind, clearest first.
-    static func list(_ label: HeadScores.Label, of scores: [HeadScores], _ style: Style) -> [String] {
+    private static func list(_ label: HeadScores.Label, of scores: [HeadScores], _ style: Style) -> [String] {
         let found = scores.filter { $0.labels.contains(label) }
             .sorted { ($1.value(label), $0.place) < ($0.value(label), $1.place) }
-        let words = found.map { "\($0.layer).\($0.head) (\(Numbers.fixed($0.value(label))))" }
+        var words = found.prefix(mostListed).map { "\($0.layer).\($0.head) (\(Numbers.fixed($0.value(label))))" }
+        if found.count > words.count { words.append("and \(found.count - words.count) more") }
         let isUnknown = scores.allSatisfy { $0.score(label) == nil }
         let none = isUnknown ? "no token occurred twice" : "none"
         return (["\(label.title):"] + (words.isEmpty ? [none] : words)).wrapped(to: style.width)
     }
 
-    static let columns: [(String, Table.Alignment)] = [
+    private static let columns: [(String, Table.Alignment)] = [
         ("head", .whole), ("kv", .right), ("entropy", .right), ("first", .right), ("previous", .right),
         ("induction", .right), ("is", .whole),
     ]

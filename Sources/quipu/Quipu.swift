@@ -38,6 +38,7 @@ struct Quipu: AsyncParsableCommand {
             QuantCommand.self,
             ExplainCommand.self,
             QuantizeCommand.self,
+            PropagateCommand.self,
             LensCommand.self,
             AttentionCommand.self,
             BenchCommand.self,
@@ -67,7 +68,7 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem
+            || error is QuantizeProblem || error is PropagationProblem
             || error is InputError
     }
 }

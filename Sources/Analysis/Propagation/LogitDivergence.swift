@@ -1,0 +1,31 @@
+import LlamaModel
+import RealModule
+
+/// How far predictions are from reference predictions, position by position.
+public struct LogitDivergence: Sendable {
+    /// KL(reference || other) in nats, of each position.
+    public private(set) var kld: [Double] = []
+    /// Positions at which both find the same token most probable.
+    public private(set) var sameTop = 0
+
+    public init(reference: [Prediction], other: [Prediction]) {
+        for (p, q) in zip(reference, other) {
+            kld.append(Self.kld(p, q))
+            if Sampler.argmax(p.logits) == Sampler.argmax(q.logits) { sameTop += 1 }
+        }
+    }
+
+    /// Mean over positions.
+    public var mean: Double { kld.reduce(0, +) / Double(max(1, kld.count)) }
+    public var maximum: Double { kld.max() ?? 0 }
+    public var last: Double { kld.last ?? 0 }
+    public var sameTopShare: Double { Double(sameTop) / Double(max(1, kld.count)) }
+
+    /// `Σ p (ln p - ln q)` in nats.
+    public static func kld(_ p: Prediction, _ q: Prediction) -> Double {
+        p.logits.indices.reduce(0.0) { sum, token in
+            let logP = p.logProbability(of: token)
+            return logP > -700 ? sum + Double.exp(logP) * (logP - q.logProbability(of: token)) : sum
+        }
+    }
+}
