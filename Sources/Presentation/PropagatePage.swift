@@ -80,14 +80,14 @@ struct PropagatePage {
 
     private var depth: [String] {
         let stream = report.ops.filter { $0.name == "embd" || $0.name.hasPrefix("l_out-") || $0.name == "result_output" }
-        let largest = stream.map(\.accumulated.both.relRmse).filter(\.isFinite).max() ?? 0
+        let largest = stream.compactMap(\.lastPosition).filter(\.isFinite).max() ?? 0
         var table = Table([
             ("after", .whole), ("weights dB", .right), ("activations dB", .right), ("both dB", .right),
-            ("error", .right), ("", .whole),
+            ("last token", .right), ("", .whole),
         ])
         for op in stream {
-            let error = op.accumulated.both.relRmse
-            let bar = largest > 0 ? Bar.horizontal(error / largest, width: max(4, min(24, style.width - 56))) : ""
+            let error = op.lastPosition ?? 0
+            let bar = largest > 0 ? Bar.horizontal(error / largest, width: max(4, min(24, style.width - 67))) : ""
             table.add(
                 op.name, Self.decibels(op.accumulated.weights.sqnrDb), Self.decibels(op.accumulated.activations.sqnrDb),
                 Self.decibels(op.accumulated.both.sqnrDb), Self.relative(error), bar)
@@ -95,8 +95,9 @@ struct PropagatePage {
         return [style.bold("Through depth: accumulated error of the residual stream, and of the logits"), ""]
             + table.lines(style) + [""]
             + paragraph(
-                "dB: signal to error, more is better; error: rms of the error over rms of the values, in the real run.",
-                style.dim)
+                "dB: signal to error over all positions, more is better; a few huge values, as many models have at the "
+                    + "first token, hide the error of the rest. last token: rms of its error over rms of its values, in "
+                    + "the real run.", style.dim)
     }
 
     // MARK: operations
@@ -140,24 +141,18 @@ struct PropagatePage {
 
     private var shares: [String] {
         let shares = report.shares!
-        let whole = report.causes.both.kldMean
-        let largest = shares.map { abs($0.kldShare) }.max() ?? 0
-        var table = Table([
-            ("layer", .whole), ("alone", .right), ("relief", .right), ("share", .right), ("", .whole),
-        ])
+        let largest = shares.map(\.share).max() ?? 0
+        var table = Table([("layer", .whole), ("KL alone", .right), ("share", .right), ("", .whole)])
         for share in shares {
-            let bar = largest > 0 ? Bar.horizontal(share.kldShare / largest, width: max(4, min(30, style.width - 46))) : ""
-            table.add(
-                share.label, Numbers.short(share.kldAlone), Numbers.short(share.kldRelief),
-                whole > 0 ? Numbers.fixed(share.kldShare / whole * 100, 1) + " %" : "-", bar)
+            let bar = largest > 0 ? Bar.horizontal(share.share / largest, width: max(4, min(40, style.width - 32))) : ""
+            table.add(share.label, Numbers.short(share.kld), Numbers.fixed(share.share * 100, 1) + " %", bar)
         }
-        let sum = shares.reduce(0) { $0 + $1.kldShare }
-        return [style.bold("Who does it: each part's share of the divergence of \(Numbers.short(whole)) nats"), ""]
+        let (sum, whole) = (shares.reduce(0) { $0 + $1.kld }, report.causes.both.kldMean)
+        return [style.bold("Who does it: divergence with one part quantised and nothing else"), ""]
             + table.lines(style) + [""]
             + paragraph(
-                "alone: with only this part quantised; relief: how much less the whole diverges without its quantisation, "
-                    + "less than nothing where it makes up for others' errors; share: their mean. All shares together: "
-                    + "\(Numbers.fixed(sum / whole * 100, 1)) %; what is missing from 100 is beyond small errors.", style.dim)
+                "All parts together \(Numbers.short(sum)) nats, the real run \(Numbers.short(whole)): the difference is what "
+                    + "errors of different parts do to one another.", style.dim)
     }
 
     // MARK: numbers

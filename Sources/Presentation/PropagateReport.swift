@@ -49,6 +49,8 @@ public struct PropagateReport: Report {
         let accumulated: Errors
         /// Relative rmse of the worst of its inputs in the real run.
         let worstInput: Double
+        /// Relative rmse of the last position's values in the real run; null where they are no single column.
+        @OrNull var lastPosition: Double?
 
         init(_ operation: OperationError) {
             seq = operation.seq
@@ -56,6 +58,7 @@ public struct PropagateReport: Report {
             kind = operation.kind
             accumulated = Errors(operation.accumulated)
             worstInput = operation.worstInput
+            lastPosition = operation.lastPosition
             layer = operation.layer
             weightType = operation.weightType?.name
             local = operation.local.map(Errors.init)
@@ -86,14 +89,14 @@ public struct PropagateReport: Report {
         /// `embedding`, `layer` or `output`.
         let part: String
         @OrNull var layer: Int?
-        let kldAlone: Double
-        let kldRelief: Double
-        let kldShare: Double
+        /// Mean, in nats, with nothing but this part quantised.
+        let kld: Double
+        /// Of the sum of all.
+        let share: Double
 
         init(_ share: PartShare) {
-            kldAlone = share.alone
-            kldRelief = share.relief
-            kldShare = share.share
+            kld = share.kld
+            self.share = share.share
             switch share.part {
             case .embedding: part = "embedding"
             case .output: part = "output"

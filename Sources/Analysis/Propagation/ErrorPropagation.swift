@@ -25,6 +25,8 @@ public struct OperationError: Sendable {
     public let local: [ErrorCause: ErrorStatistics]?
     /// Of its output in each chain against the reference's.
     public let accumulated: [ErrorCause: ErrorStatistics]
+    /// Of the last position's part of the output in the real run: relative rmse. `nil` where it is no single column.
+    public let lastPosition: Double?
     /// In the real run, of that of its inputs with the most: relative rmse.
     public let worstInput: Double
 
@@ -36,14 +38,9 @@ public struct OperationError: Sendable {
 public struct PartShare: Sendable {
     public let part: ModelPart
     /// Mean KL divergence in nats if nothing else is quantised.
-    public let alone: Double
-    /// By how much less the whole diverges if only this part is not quantised.
-    public let relief: Double
-
-    /// The mean of both. To second order in the error of the logits the divergence is a square, of which `alone` counts
-    /// the part's own, `relief` also twice its products with all others; their mean counts each product once for each of
-    /// the two parts it belongs to, so that the shares of all parts add up to the whole.
-    public var share: Double { (alone + relief) / 2 }
+    public let kld: Double
+    /// Of the sum over all parts.
+    public internal(set) var share = 0.0
 }
 
 /// Error through depth: the graph of a prompt as four chains, one operation after the other.
@@ -80,21 +77,24 @@ public struct ErrorPropagation: Sendable {
         divergence = predictions.chains.mapValues { LogitDivergence(reference: predictions.reference, other: $0) }
     }
 
-    /// Passes that `shares` takes.
-    public var sharePasses: Int { 2 * builder.parts.count }
+    /// Parts of the model, each a pass of `shares`.
+    public var parts: Int { builder.parts.count }
 
-    /// What each part does to the prediction: two more passes a part.
+    /// What each part does to the prediction: a pass with nothing but this part quantised.
+    ///
+    /// Not the other way round, by restoring one part in the real run: there every rounding after the part falls
+    /// otherwise, and what that changes by chance is as large as what is looked for.
     ///
     /// - Parameter progress: called after each pass.
     public func shares(progress: (_ done: Int) throws -> Void = { _ in }) throws -> [PartShare] {
-        let whole = divergence[.both]!.mean
-        return try builder.parts.enumerated().map { number, part in
-            let alone = try kld([part])
-            try progress(2 * number + 1)
-            let without = try kld(Set(builder.parts).subtracting([part]))
-            try progress(2 * number + 2)
-            return PartShare(part: part, alone: alone, relief: whole - without)
+        var shares: [PartShare] = []
+        for part in builder.parts {
+            shares.append(PartShare(part: part, kld: try kld([part])))
+            try progress(shares.count)
         }
+        let sum = shares.reduce(0) { $0 + $1.kld }
+        for index in shares.indices where sum > 0 { shares[index].share = shares[index].kld / sum }
+        return shares
     }
 
     /// Mean divergence if just these parts are quantised.
@@ -161,7 +161,8 @@ private struct Lockstep {
         operations.append(
             OperationError(
                 seq: node.index, name: node.name, kind: node.kind, layer: node.layer, weightType: weightType(evaluations),
-                local: local(exact, values, evaluations), accumulated: accumulated, worstInput: worst))
+                local: local(exact, values, evaluations), accumulated: accumulated,
+                lastPosition: lastPosition(exact, values, evaluations), worstInput: worst))
         return true
     }
 
@@ -178,6 +179,15 @@ private struct Lockstep {
             evaluation.node.operation.evaluate(inputs, into: output, on: workers)
             return Self.statistics(values, output.floats())
         }
+    }
+
+    private func lastPosition(
+        _ exact: Evaluation, _ values: [Float], _ evaluations: [ErrorCause: Evaluation]
+    ) -> Double? {
+        let shape = exact.output.shape
+        guard exact.node.operation.tokenDimension == 1, shape.ne2 == 1, shape.ne3 == 1 else { return nil }
+        let other = evaluations[.both]!.output.floats()
+        return Self.statistics(Array(values.suffix(shape.ne0)), Array(other.suffix(shape.ne0))).relativeRMSE
     }
 
     private func weightType(_ evaluations: [ErrorCause: Evaluation]) -> TensorType? {

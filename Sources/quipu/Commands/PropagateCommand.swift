@@ -26,9 +26,10 @@ struct PropagateCommand: AsyncParsableCommand {
             neither, a file has nothing but itself to be held against: its weights have no error then, and only rounding \
             of activations is seen.
 
-            Divergence is KL(reference || chain) in nats, over all positions of the prompt. A layer's share: "alone", \
-            the divergence with this layer quantised and nothing else; "relief", by how much the whole falls if just this \
-            layer is not; their mean, which sums to the whole as long as errors are small.
+            Divergence is KL(reference || chain) in nats, over all positions of the prompt. A layer's share is the \
+            divergence with this layer quantised, weights and activations, and nothing else, out of the sum over all parts. \
+            The causes need not add up: the real run multiplies in integers and adds block by block, and one rounding \
+            that falls otherwise changes all that follow.
 
             Example:
               quipu propagate model.gguf --prompt "Once upon a time" --as Q4_0
@@ -45,7 +46,7 @@ struct PropagateCommand: AsyncParsableCommand {
         help: ArgumentHelp("Quantise MODEL to this and hold the copy against it. (default: as it is)", valueName: "type"))
     var type: String?
     @Option(help: "Operations to list.") var limit = 10
-    @Flag(help: "Leave out the layers' shares of the divergence, which take two passes a layer.") var noShares = false
+    @Flag(help: "Leave out the layers' shares of the divergence, which take a pass a layer.") var noShares = false
     @Option(
         name: .shortAndLong,
         help: "Record the real run here, with table op_error. (default: nothing is written)")
@@ -86,7 +87,7 @@ struct PropagateCommand: AsyncParsableCommand {
     private func shares(of found: ErrorPropagation) throws -> [PartShare] {
         let progress = WeightProgress(verb: "passes")
         defer { progress.clear() }
-        return try found.shares { try progress.update(done: $0, total: found.sharePasses) }
+        return try found.shares { try progress.update(done: $0, total: found.parts) }
     }
 
     /// A copy in a file that is gone from its folder when it is open.
