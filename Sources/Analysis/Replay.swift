@@ -42,7 +42,7 @@ public struct Replay: Sendable {
     /// - Parameter outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
     /// - Throws: `TraceError.noPass` if the run has no such pass.
     public func pass(
-        _ step: Int, threads: Int, outputs: [Int]? = nil, observers: [any ExecutionObserver] = []
+        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver] = []
     ) throws -> Pass {
         guard tokens.indices.contains(step) else {
             throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)

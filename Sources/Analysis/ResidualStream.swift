@@ -54,7 +54,7 @@ public struct ResidualStream {
         let place = number == layers ? 0 : column
         if !isShort, let values = recorded[number]?.column(place) { return values }
         if isShort {
-            if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: Array(0..<pass.tokens)) }
+            if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
             return replayedAll![number].column(column)
         }
         if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
@@ -74,7 +74,7 @@ public struct ResidualStream {
         }
     }
 
-    private func evaluated(_ step: Int, outputs: [Int]?) throws -> [Tensor] {
+    private func evaluated(_ step: Int, outputs: Range<Int>?) throws -> [Tensor] {
         let interpreter = try replay.pass(step, threads: threads, outputs: outputs).interpreter
         return names.map { name in
             interpreter.value(of: .node(interpreter.graph.nodes.last { $0.name == name }!.index))!

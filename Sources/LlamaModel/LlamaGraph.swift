@@ -5,8 +5,7 @@ import Tensors
 /// The llama graph of one pass, node for node as llama.cpp builds it with flash attention off.
 ///
 /// Symbols: E embedding, H query heads, K KV heads, D head size, F feed-forward, V vocabulary, T tokens of the pass,
-/// O of which logits are wanted (the last one, unless asked otherwise), N positions attended to (exact, where llama.cpp
-/// pads to 256), C cells of the cache.
+/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache, O tokens that get logits.
 /// Source: llama.cpp `src/models/llama.cpp`, `llama-graph.cpp`, `llama-kv-cache.cpp`.
 public struct LlamaGraph: Sendable {
     public let graph: Graph
@@ -15,13 +14,13 @@ public struct LlamaGraph: Sendable {
 
     /// - Parameters:
     ///   - tokens: the tokens of this pass; their positions follow those already in the cache.
-    ///   - outputs: which of them logits are wanted of, by their place in the pass; `nil`: of the last.
+    ///   - outputs: the tokens that get logits, counted from the pass's first. `nil`: the last.
     public init(
-        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], outputs: [Int]? = nil,
-        cache: KVCache
+        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache,
+        outputs: Range<Int>? = nil
     ) throws(GraphError) {
-        var assembly = Assembly(
-            c: configuration, weights: weights, tokens: tokens, outputs: outputs ?? [tokens.count - 1], cache: cache)
+        let outputs = outputs ?? tokens.count - 1..<tokens.count
+        var assembly = Assembly(c: configuration, weights: weights, tokens: tokens, cache: cache, outputs: outputs)
         try assembly.addModel()
         graph = assembly.builder.build()
         let bindings = assembly.bindings
@@ -36,8 +35,8 @@ private struct Assembly {
     let c: LlamaConfiguration
     let weights: LlamaWeights
     let tokens: [Int32]
-    let outputs: [Int]
     let cache: KVCache
+    let outputs: Range<Int>
     var builder = GraphBuilder()
     var bindings: [String: Tensor] = [:]
     private var known: [String: Value] = [:]
@@ -46,12 +45,14 @@ private struct Assembly {
     private var tokenCount: Int { tokens.count }
     private var attended: Int { cache.count + tokens.count }
 
-    init(c: LlamaConfiguration, weights: LlamaWeights, tokens: [Int32], outputs: [Int], cache: KVCache) {
+    init(
+        c: LlamaConfiguration, weights: LlamaWeights, tokens: [Int32], cache: KVCache, outputs: Range<Int>
+    ) {
         self.c = c
         self.weights = weights
         self.tokens = tokens
-        self.outputs = outputs
         self.cache = cache
+        self.outputs = outputs
     }
 
     // MARK: the forward pass, top to bottom
@@ -78,7 +79,7 @@ private struct Assembly {
         let normed = try norm(residual, layer.attentionNorm, name: "attn_norm")  // [E,T]
         var attended = try addAttention(index, layer, normed, positions)  // [E,T]
         if index == c.layers - 1 {
-            // Only columns whose logits are wanted go on: O of them.
+            // Only the tokens whose logits are wanted go on.
             let wanted = self.input("out_ids", outputs.map(Int32.init))
             attended = try builder.apply(GetRows(), attended, wanted)  // [E,O]
             residual = try builder.apply(GetRows(), residual, wanted)

@@ -5,7 +5,7 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
     ]
 
     @Test(arguments: commands)
@@ -46,7 +46,7 @@ import Testing
         let without: Set = [
             "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",
             "--tensor-type-file", "--output-tensor-type", "--token-embedding-type", "--override-kv", "--imatrix",
-            "--include-weights", "--exclude-weights",
+            "--include-weights", "--exclude-weights", "--token",
         ]
         let help = try Workbench().quipu(command + ["--help"]).output
         var entries: [String] = []

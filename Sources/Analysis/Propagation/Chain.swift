@@ -67,26 +67,42 @@ struct ChainBuilder {
     /// Logits are wanted of every token.
     private func graph(_ model: Llama, _ cache: KVCache) throws -> LlamaGraph {
         try LlamaGraph(
-            model.configuration, model.weights, tokens: tokens.map(Int32.init), outputs: Array(tokens.indices),
-            cache: cache)
+            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache,
+            outputs: tokens.indices)
     }
 
     static func part(of node: Node) -> ModelPart {
         node.layer.map(ModelPart.layer) ?? (node.operation is GetRows ? .embedding : .output)
     }
 
-    private func check(_ one: Graph, _ other: Graph) throws {
+    /// Throws unless both are of the same sizes, so that a cache fits both.
+    func checkSizes() throws(PropagationProblem) {
+        let (mine, theirs) = (reference.configuration, quantized.configuration)
+        let sizes: [(String, KeyPath<LlamaConfiguration, Int>)] = [
+            ("n_layer", \.layers), ("n_embd", \.embedding), ("n_head", \.heads), ("n_head_kv", \.kvHeads),
+            ("head_dim", \.headSize), ("n_ff", \.feedForward), ("n_vocab", \.vocabulary),
+        ]
+        for (name, size) in sizes where mine[keyPath: size] != theirs[keyPath: size] {
+            throw problem(name, "\(theirs[keyPath: size])", "\(mine[keyPath: size])")
+        }
+    }
+
+    /// One may have biases, or one matrix for queries, keys and values.
+    private func check(_ one: Graph, _ other: Graph) throws(PropagationProblem) {
         for (mine, theirs) in zip(one.nodes, other.nodes)
         where mine.name != theirs.name || mine.layout.shape != theirs.layout.shape {
-            throw PropagationProblem.otherModel(
-                reference: reference.file.path, quantized: quantized.file.path, what: mine.name,
-                found: "\(theirs.name) \(theirs.layout.shape)", expected: "\(mine.name) \(mine.layout.shape)")
+            throw problem(
+                "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)", "\(mine.name) \(mine.layout.shape)")
         }
         guard one.nodes.count == other.nodes.count else {
-            throw PropagationProblem.otherModel(
-                reference: reference.file.path, quantized: quantized.file.path, what: "the graph",
-                found: "\(other.nodes.count) operations", expected: "\(one.nodes.count)")
+            throw problem("the number of operations", "\(other.nodes.count)", "\(one.nodes.count)")
         }
+    }
+
+    private func problem(_ what: String, _ found: String, _ expected: String) -> PropagationProblem {
+        .otherModel(
+            reference: reference.file.path, quantized: quantized.file.path, what: what, found: found,
+            expected: expected)
     }
 }
 

@@ -68,6 +68,7 @@ public struct ErrorPropagation: Sendable {
         guard tokens.count <= limit else { throw LlamaError.contextExceeded(needed: tokens.count, limit: limit) }
         let workers = Workers(threads: threads, instructions: .best)
         builder = ChainBuilder(reference: reference, quantized: quantized, tokens: tokens, workers: workers)
+        try builder.checkSizes()
         self.tokens = tokens
         var lockstep = try Lockstep(builder)
         while try lockstep.step() { try progress(lockstep.position, lockstep.count) }

@@ -21,11 +21,17 @@ public struct LogitDivergence: Sendable {
     public var last: Double { kld.last ?? 0 }
     public var sameTopShare: Double { Double(sameTop) / Double(max(1, kld.count)) }
 
-    /// `Σ p (ln p - ln q)` in nats.
-    public static func kld(_ p: Prediction, _ q: Prediction) -> Double {
-        p.logits.indices.reduce(0.0) { sum, token in
-            let logP = p.logProbability(of: token)
-            return logP > -700 ? sum + Double.exp(logP) * (logP - q.logProbability(of: token)) : sum
+    /// `Σ p (ln p - ln q)` in nats, all in Double: divergences of 1e-8 are differences of numbers near 10.
+    private static func kld(_ p: Prediction, _ q: Prediction) -> Double {
+        let (pLargest, qLargest) = (Double(p.logits.max()!), Double(q.logits.max()!))
+        var (pSum, qSum, mean) = (0.0, 0.0, 0.0)
+        for token in p.logits.indices {
+            let (x, y) = (Double(p.logits[token]) - pLargest, Double(q.logits[token]) - qLargest)
+            let weight = Double.exp(x)
+            pSum += weight
+            qSum += Double.exp(y)
+            mean += weight * (x - y)
         }
+        return mean / pSum - Double.log(pSum) + Double.log(qSum)
     }
 }

@@ -38,7 +38,9 @@ struct AttentionCommand: ParsableCommand {
     @Option(help: "A layer. (default: all)") var layer: Int?
     @Option(help: "A query head of --layer. (default: all)") var head: Int?
     @Option(help: "A KV head of --layer: all query heads that read it. (default: all)") var group: Int?
-    @Option(help: "Positions to show what they look at, such as -1, 3,5 or 0:8. (default: all, of many the last)")
+    @Option(
+        parsing: .unconditional,
+        help: "Positions to show what they look at, such as -1, 3,5 or 0:8. (default: all, of many the last)")
     var positions: PositionList?
     @Option(
         help: ArgumentHelp(

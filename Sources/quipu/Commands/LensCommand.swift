@@ -25,7 +25,7 @@ struct LensCommand: ParsableCommand {
             """)
 
     @Argument(help: LastTrace.help) var trace: String?
-    @Option(help: "Positions, from 0 or from the end, such as -1, 3,5 or 0:8.") var positions = PositionList.last
+    @Option(parsing: .unconditional, help: "Positions, from 0 or from the end, such as -1, 3,5 or 0:8.") var positions = PositionList.last
     @Flag(help: "All positions.") var all = false
     @Option(help: "Follow this token: its text, such as \" Paris\" (mind the space), or # and its id.")
     var token: String?

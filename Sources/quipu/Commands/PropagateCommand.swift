@@ -32,7 +32,7 @@ struct PropagateCommand: AsyncParsableCommand {
             that falls otherwise changes all that follow.
 
             Example:
-              quipu propagate model.gguf --prompt "Once upon a time" --as Q4_0
+              quipu propagate --prompt "Mia has the red ball." --as Q4_0
             """)
 
     @Argument(help: ModelArgument.help) var model: String?
@@ -52,6 +52,7 @@ struct PropagateCommand: AsyncParsableCommand {
         help: "Record the real run here, with table op_error. (default: nothing is written)")
     var output: String?
     @Flag(help: "Replace the output if it is an earlier trace.") var force = false
+    @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -62,15 +63,18 @@ struct PropagateCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--output records a run of a file that stays; write one with `quipu quantize` and give MODEL as --base")
         }
-        if force, output == nil { throw ValidationError("--force goes with --output") }
+        if force || append, output == nil { throw ValidationError("--force and --append go with --output") }
+        if force, append { throw ValidationError("--force replaces a trace, --append adds to it; give one of them") }
     }
 
     func run() async throws {
         let given = try ModelArgument.llama(model)
         let exact = try base.map { try ModelArgument.llama($0) } ?? given
         let ids = given.tokenizer.encode(prompt)
-        // Before anything long is computed.
-        let store = try output.map { try TraceStore.create(path: $0, force ? .replacing : .new) }
+        // Said before anything long is computed; what is refused later leaves no empty trace behind.
+        if let output, !force, !append, FileManager.default.fileExists(atPath: output) {
+            throw TraceError.exists(path: output)
+        }
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
         let progress = WeightProgress(verb: "operations")
         let found = try ErrorPropagation(
@@ -78,7 +82,7 @@ struct PropagateCommand: AsyncParsableCommand {
             progress: progress.update(done:total:))
         progress.clear()
         let shares = noShares ? nil : try shares(of: found)
-        if let store { try await record(found, of: quantized, in: store) }
+        if let output { try await record(found, of: quantized, in: output) }
         try printing.print(
             PropagateReport(
                 found, model: given, reference: base, type: type?.uppercased(), shares: shares, limit: limit))
@@ -109,12 +113,13 @@ struct PropagateCommand: AsyncParsableCommand {
         defer { try? FileManager.default.removeItem(at: folder) }
         let path = folder.appending(path: "\(mix.fileType.name).gguf").path
         try quantizer.write(to: path, overwrite: false)
-        return try ModelArgument.llama(path)
+        return try Llama(file: try GGUFFile(path: path))
     }
 
     /// The real run with a row for each operation, and the errors beside them.
-    private func record(_ found: ErrorPropagation, of model: Llama, in store: TraceStore) async throws {
+    private func record(_ found: ErrorPropagation, of model: Llama, in path: String) async throws {
         let start = ContinuousClock.now
+        let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
         let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
@@ -128,11 +133,11 @@ struct PropagateCommand: AsyncParsableCommand {
         let elapsed = start.duration(to: .now).nanoseconds
         try recorder.end(pass, prediction: Prediction(logits: pass.logits!), nanoseconds: elapsed)
         try await recorder.finish(nanoseconds: elapsed)
-        let trace = try TraceStore.create(path: store.path, .appending)
+        let trace = try TraceStore.create(path: path, .appending)
         try trace.record(found.records, of: try trace.run(), reference: base ?? "self")
         try trace.close()
-        LastTrace.remember(store.path)
+        LastTrace.remember(path)
         Terminal.complain(
-            "quipu: wrote \(store.path); SELECT name, cause, sqnr_db FROM op_error JOIN op ON op.id = op_id")
+            "quipu: wrote \(path); SELECT name, cause, sqnr_db FROM op_error JOIN op ON op.id = op_id")
     }
 }
