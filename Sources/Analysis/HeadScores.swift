@@ -13,14 +13,14 @@ public struct HeadScores: Sendable {
     public let head: Int
     public let kvHead: Int
     /// Of the weights of a position, from position 1 on; 0 bits: all on one position.
-    public internal(set) var entropyBits: Double?
+    public private(set) var entropyBits: Double?
     /// Attention to the first position, from position 2 on: position 1 has it for its neighbour.
-    public internal(set) var sink: Double?
+    public private(set) var sink: Double?
     /// Attention to the position before, from position 2 on.
-    public internal(set) var previousToken: Double?
+    public private(set) var previousToken: Double?
     /// Attention to what came after an earlier occurrence of the same token, over the positions whose token occurred
     /// before; `nil` if none did.
-    public internal(set) var induction: Double?
+    public private(set) var induction: Double?
 
     /// Half of the attention where it defines the kind.
     public static let threshold = 0.5
@@ -46,6 +46,17 @@ public struct HeadScores: Sendable {
                 let followers = Self.followers(of: position, in: tokens)
                 return followers.isEmpty ? nil : followers.reduce(0) { $0 + Double(pattern[position][$1]) }
             })
+    }
+
+    /// Of one head on several sequences.
+    ///
+    /// - Precondition: at least one.
+    init(meanOf scores: [HeadScores]) {
+        self = scores[0]
+        entropyBits = Self.mean(scores.compactMap(\.entropyBits))
+        sink = Self.mean(scores.compactMap(\.sink))
+        previousToken = Self.mean(scores.compactMap(\.previousToken))
+        induction = Self.mean(scores.compactMap(\.induction))
     }
 
     /// The positions after earlier occurrences of the token at `position`, but not the position itself.
@@ -86,61 +97,28 @@ public struct RepeatedTokens: Sendable {
         self.period = max(2, min(period, (model.configuration.trainedContext - first.count) / 2))
     }
 
-    /// Mean scores of every head; induction over the second half only, entropy and the others over all.
+    /// Mean scores of every head. Induction is over the second half, and tokens that chance repeats in the first.
     ///
     /// - Parameter progress: called after each sequence.
     public func scores(threads: Int, progress: (_ done: Int) throws -> Void = { _ in }) throws -> [HeadScores] {
         let c = model.configuration
         let counts = HeadCounts(layers: c.layers, heads: c.heads, kvHeads: c.kvHeads)
-        var generator = RandomTokens(seed: 7)
-        let ordinary = (0..<c.vocabulary).filter { model.tokenizer.vocabulary.kind($0) == .normal }
-        var sum: [HeadScores] = []
+        var generator = SplitMix64(state: 7)
+        let vocabulary = model.tokenizer.vocabulary
+        let ids = 0..<min(c.vocabulary, vocabulary.count)
+        let ordinary = ids.filter { vocabulary.kind($0) == .normal }
+        let choice = ordinary.isEmpty ? Array(ids) : ordinary
+        var found: [[HeadScores]] = []
         for number in 0..<sequences {
-            let pattern = (0..<period).map { _ in ordinary.randomElement(using: &generator)! }
+            let pattern = (0..<period).map { _ in choice.randomElement(using: &generator)! }
             let tokens = first + pattern + pattern
             let observer = AttentionObserver(layers: 0..<c.layers)
             var pass = try Session(model, capacity: tokens.count, threads: threads).pass(
                 over: tokens, observers: [observer])
             try pass.interpreter.run()
-            let scores = HeadScores.all(observer.patterns, tokens: tokens, counts: counts)
-            sum = sum.isEmpty ? scores : zip(sum, scores).map { $0 + $1 }
+            found.append(HeadScores.all(observer.patterns, tokens: tokens, counts: counts))
             try progress(number + 1)
         }
-        return sum.map { $0 / Double(sequences) }
-    }
-}
-
-extension HeadScores {
-    fileprivate static func + (left: HeadScores, right: HeadScores) -> HeadScores {
-        left.combined { label in label(left).flatMap { a in label(right).map { a + $0 } } }
-    }
-
-    fileprivate static func / (scores: HeadScores, divisor: Double) -> HeadScores {
-        scores.combined { label in label(scores).map { $0 / divisor } }
-    }
-
-    /// The same head with other numbers.
-    private func combined(_ value: ((HeadScores) -> Double?) -> Double?) -> HeadScores {
-        var result = self
-        result.entropyBits = value { $0.entropyBits }
-        result.sink = value { $0.sink }
-        result.previousToken = value { $0.previousToken }
-        result.induction = value { $0.induction }
-        return result
-    }
-}
-
-/// Random numbers that are the same everywhere. Source: SplitMix64 (Steele et al. 2014).
-private struct RandomTokens: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
+        return found[0].indices.map { place in HeadScores(meanOf: found.map { $0[place] }) }
     }
 }

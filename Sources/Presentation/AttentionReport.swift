@@ -144,7 +144,9 @@ public struct AttentionReport: Report {
         var note = "A row looks at the columns before it. \(HeatMap.shareLegend(style))"
         if !sinks.isEmpty { note += " ▼ a sink." }
         if shown < columns { note += " A cell is the largest of up to \((columns + shown - 1) / shown) positions." }
-        if positions == nil, rows.count < tokens.count { note += " The last \(rows.count) rows; --positions shows others." }
+        if positions == nil, rows.count < tokens.count {
+            note += " The last \(rows.count) rows; --positions shows others."
+        }
         return lines + HeadScoresReport.paragraph(note, style).map(style.dim)
     }
 

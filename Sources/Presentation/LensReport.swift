@@ -113,7 +113,8 @@ public struct LensReport: Report {
         guard ranks.last == 0 else { return "\(quoted) is not what the model says in the end." }
         let first = position.layers[(ranks.lastIndex { $0 != 0 } ?? -1) + 1].layer
         return first < 0
-            ? "\(quoted) is on top from the embedding on." : "From layer \(first) on, \(quoted) is on top and stays there."
+            ? "\(quoted) is on top from the embedding on."
+            : "From layer \(first) on, \(quoted) is on top and stays there."
     }
 
     private func percent(_ token: Token) -> String {

@@ -79,7 +79,9 @@ struct PropagatePage {
     // MARK: through depth
 
     private var depth: [String] {
-        let stream = report.ops.filter { $0.name == "embd" || $0.name.hasPrefix("l_out-") || $0.name == "result_output" }
+        let stream = report.ops.filter {
+            $0.name == "embd" || $0.name.hasPrefix("l_out-") || $0.name == "result_output"
+        }
         let largest = stream.compactMap(\.lastPosition).filter(\.isFinite).max() ?? 0
         var table = Table([
             ("after", .whole), ("weights dB", .right), ("activations dB", .right), ("both dB", .right),

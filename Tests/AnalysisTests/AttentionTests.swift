@@ -85,7 +85,10 @@ import Testing
             #expect(abs(try #require(mine.induction) - theirs.induction) < 0.06, "\(place)")
         }
         #expect(found.filter { $0.labels.contains(.previousToken) }.map(\.head) == [0, 1, 3, 4, 5, 7])
-        #expect(found.filter { $0.labels.contains(.sink) }.map { [$0.layer, $0.head] } == [[3, 4], [3, 5], [3, 6], [3, 7]])
+        #expect(
+            found.filter { $0.labels.contains(.sink) }.map { [$0.layer, $0.head] } == [
+                [3, 4], [3, 5], [3, 6], [3, 7],
+            ])
     }
 
     @Test func shortContextsHoldShortSequences() throws {

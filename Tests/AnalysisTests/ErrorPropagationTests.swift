@@ -178,7 +178,8 @@ import Testing
                     var decoded = [Float](repeating: 0, count: width)
                     var span = decoded.mutableSpan
                     w.withBytes {
-                        format.decode($0.extracting(row * w.layout.rowBytes..<(row + 1) * w.layout.rowBytes), into: &span)
+                        format.decode(
+                            $0.extracting(row * w.layout.rowBytes..<(row + 1) * w.layout.rowBytes), into: &span)
                     }
                     let terms = zip(decoded, activations).map { Double($0) * Double($1) }
                     let scale = terms.reduce(0) { $0 + abs($1) }

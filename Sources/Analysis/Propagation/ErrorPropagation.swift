@@ -161,7 +161,8 @@ private struct Lockstep {
         relative.append(accumulated[.both]!.relativeRMSE)
         operations.append(
             OperationError(
-                seq: node.index, name: node.name, kind: node.kind, layer: node.layer, weightType: weightType(evaluations),
+                seq: node.index, name: node.name, kind: node.kind, layer: node.layer,
+                weightType: weightType(evaluations),
                 local: local(exact, values, evaluations), accumulated: accumulated,
                 lastPosition: lastPosition(exact, values, evaluations), worstInput: worst))
         return true

@@ -59,7 +59,9 @@ public struct FloatProduct: Operation {
         workers.run(items: x.shape.rows, grain: max(1, 8192 / x.shape.ne0)) { rows in
             let row = Tensor.zeros(rounding, Shape(x.shape.ne0))
             for number in rows {
-                let place = (number % x.shape.ne1, number / x.shape.ne1 % x.shape.ne2, number / (x.shape.ne1 * x.shape.ne2))
+                let place = (
+                    number % x.shape.ne1, number / x.shape.ne1 % x.shape.ne2, number / (x.shape.ne1 * x.shape.ne2)
+                )
                 row.buffer.withMutableBytes(in: 0..<row.layout.byteCount) { bytes in
                     x.withRow(of: Float.self, place.0, place.1, place.2) { encoder.encode($0, into: &bytes) }
                 }

@@ -99,7 +99,7 @@ struct AttentionCommand: ParsableCommand {
 
     private func runScores(of model: Llama) throws {
         let repeated = RepeatedTokens(model, sequences: sequences)
-        let progress = WeightProgress(verb: "sequences")
+        let progress = WeightProgress(verb: "measuring", unit: "sequences")
         let found = try repeated.scores(threads: threads.count) { try progress.update(done: $0, total: sequences) }
         progress.clear()
         try printing.print(
@@ -115,7 +115,9 @@ struct AttentionCommand: ParsableCommand {
         if let last = arguments.last, let parsed = Self.head(last),
             arguments.count == 2 || !FileManager.default.fileExists(atPath: last)
         {
-            if layer != nil || head != nil { throw ValidationError("give the head once: \(last), or --layer and --head") }
+            if layer != nil || head != nil {
+                throw ValidationError("give the head once: \(last), or --layer and --head")
+            }
             (place.layer, place.head) = parsed
             files.removeLast()
         }

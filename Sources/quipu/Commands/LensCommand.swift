@@ -25,7 +25,8 @@ struct LensCommand: ParsableCommand {
             """)
 
     @Argument(help: LastTrace.help) var trace: String?
-    @Option(parsing: .unconditional, help: "Positions, from 0 or from the end, such as -1, 3,5 or 0:8.") var positions = PositionList.last
+    @Option(parsing: .unconditional, help: "Positions, from 0 or from the end, such as -1, 3,5 or 0:8.") var positions =
+        PositionList.last
     @Flag(help: "All positions.") var all = false
     @Option(help: "Follow this token: its text, such as \" Paris\" (mind the space), or # and its id.")
     var token: String?
@@ -51,7 +52,7 @@ struct LensCommand: ParsableCommand {
         let chosen = try (all ? .all : positions).resolved(in: stream.positions.count, of: store.path)
         let token = try token.map { try TokenName.id($0, in: tokenizer) }
         let lens = try LogitLens(replay.model, threads: threads.count)
-        let progress = WeightProgress(verb: "positions read")
+        let progress = WeightProgress(verb: "reading", unit: "positions")
         let columns = try chosen.enumerated().map { number, position in
             let column = try LensColumn(
                 position: position, step: stream.pass(of: position).step, stream: try stream.columns(at: position),

@@ -43,7 +43,8 @@ struct PropagateCommand: AsyncParsableCommand {
     var base: String?
     @Option(
         name: .customLong("as"),
-        help: ArgumentHelp("Quantise MODEL to this and hold the copy against it. (default: as it is)", valueName: "type"))
+        help: ArgumentHelp(
+            "Quantise MODEL to this and hold the copy against it. (default: as it is)", valueName: "type"))
     var type: String?
     @Option(help: "Operations to list.") var limit = 10
     @Flag(help: "Leave out the layers' shares of the divergence, which take a pass a layer.") var noShares = false
@@ -76,7 +77,7 @@ struct PropagateCommand: AsyncParsableCommand {
             throw TraceError.exists(path: output)
         }
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
-        let progress = WeightProgress(verb: "operations")
+        let progress = WeightProgress(verb: "running", unit: "operations")
         let found = try ErrorPropagation(
             reference: exact, quantized: quantized, tokens: ids, threads: threads.count,
             progress: progress.update(done:total:))
@@ -89,7 +90,7 @@ struct PropagateCommand: AsyncParsableCommand {
     }
 
     private func shares(of found: ErrorPropagation) throws -> [PartShare] {
-        let progress = WeightProgress(verb: "passes")
+        let progress = WeightProgress(verb: "part by part", unit: "passes")
         defer { progress.clear() }
         return try found.shares { try progress.update(done: $0, total: found.parts) }
     }

@@ -3,8 +3,6 @@ import Tokenization
 
 /// One token as users name it: its text, or `#` and its id.
 enum TokenName {
-    static let help = "A token: its text, such as \" Paris\" (mind the space), or # and its id."
-
     /// - Throws: `InputError` with what the text is made of if it is not one token.
     static func id(_ name: String, in tokenizer: Tokenizer) throws -> Int {
         if name.first == "#", let id = Int(name.dropFirst()) {
