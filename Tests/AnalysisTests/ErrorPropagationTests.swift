@@ -140,6 +140,20 @@ import Testing
         #expect(shares[2].part == .layer(1))
     }
 
+    /// A real model: tied embeddings, Q4_1 and Q8_0, a first token whose values dwarf all others'.
+    @Test(.enabled(if: Places.runsSmolLM2, Comment(rawValue: Places.smolLM2Hint)))
+    func realModel() throws {
+        let model = try Llama(file: GGUFFile(path: Places.smolLM2))
+        let tokens = model.tokenizer.encode("The capital of France is")
+        let found = try ErrorPropagation(reference: model, quantized: model, tokens: tokens, threads: 2)
+        #expect(found.operations.allSatisfy { $0.accumulated[.weights]!.mse == 0 })
+        let decoded = try quantized(model, "F32")
+        let expected = kld(try predictions(decoded, tokens), try predictions(model, tokens))
+        // The file's weights as F32, run for real, are the reference.
+        #expect(abs(found.divergence[.both]!.mean - expected) < 1e-12 + 1e-6 * expected)
+        #expect(expected > 0 && found.divergence[.both]!.sameTop == tokens.count)
+    }
+
     @Test func anotherModelIsRefused() throws {
         let (one, other) = (try TinyModel.gqa.load(), try TinyModel.kQuants.load())
         #expect(throws: PropagationProblem.self) {
