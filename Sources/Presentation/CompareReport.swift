@@ -68,7 +68,7 @@ public struct CompareReport: Report {
     // MARK: for people
 
     public func page(_ style: Style) -> String {
-        var table = Table([("", .left), ("", .right), ("±", .right)])
+        var table = Table([("", .left), ("", .right), ("±", .left)])
         func add(_ name: String, _ value: Double, _ uncertainty: Double, _ form: (Double) -> String) {
             table.add(name, form(value), form(uncertainty))
         }
@@ -91,8 +91,10 @@ public struct CompareReport: Report {
         add("Same token on top", sameTop, sameTopUncertainty, percent)
         add("Δp, mean", deltaP.mean, deltaP.meanUncertainty, percent)
         add("Δp, root mean square", deltaP.rms, deltaP.rmsUncertainty, percent)
-        let lines = ["base: \(base)", "other: \(other)"].map { style.bold($0.cut(to: style.width)) }
-        return (lines + text.lines(style) + [""] + table.lines(style) + [""] + Self.legend.map(style.dim))
+        let models = [("base: ", base), ("other: ", other)].map { role, path in
+            role + style.bold(path.cutAtFront(to: style.width - role.count))
+        }
+        return (models + text.lines(style) + [""] + table.lines(style) + [""] + Self.legend.map(style.dim))
             .joined(separator: "\n")
     }
 
@@ -100,10 +102,10 @@ public struct CompareReport: Report {
     private static func percent(_ share: Double) -> String { Numbers.fixed(share * 100, 3) + " %" }
 
     private static let legend = [
-        "KL divergence: by how many nats the other's predictions tell less of what",
-        "follows than the base's, where the base is right. Δp: by how much more probable",
-        "the other held the token that followed. Beside quantiles: where they lie two",
-        "times of three.",
+        "KL divergence: how far the other's probabilities of all tokens are from the",
+        "base's, in nats; 0 where they are the same. Δp: by how much more probable the",
+        "other held the token that followed. Beside quantiles: where they lie two times",
+        "of three.",
     ]
 }
 

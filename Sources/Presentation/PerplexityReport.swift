@@ -36,7 +36,10 @@ public struct PerplexityReport: Report {
 
     public func page(_ style: Style) -> String {
         let figure = "\(Numbers.fixed(perplexity, 4)) ± \(Numbers.fixed(uncertainty, 4))"
-        var lines = [style.bold(model)] + text.lines(style) + ["", "Perplexity: " + style.accent(figure)]
+        var lines =
+            [style.bold(model.cutAtFront(to: style.width))] + text.lines(style) + [
+                "", "Perplexity: " + style.accent(figure),
+            ]
         lines += words(
             "As uncertain, on average, as a choice among \(Numbers.short(perplexity)) tokens that are all as likely: "
                 + "\(Numbers.short(bitsPerToken)) bits a token.", style)
@@ -84,7 +87,7 @@ struct TextFacts: Encodable {
         let use =
             "\(Numbers.grouped(nTokens)) tokens, of which \(Numbers.count(nChunks, "chunk")) of \(chunkSize) were read; "
             + "\(Numbers.grouped(scored)) tokens scored"
-        return ["text: \(name)".cut(to: style.width)]
+        return ["text: " + name.cutAtFront(to: style.width - 6)]
             + use.split(separator: " ").map(String.init).wrapped(to: style.width)
     }
 }

@@ -68,7 +68,8 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is ScoringProblem || error is EmbeddedModelMissing || error is InputError
+            || error is QuantizeProblem || error is ScoringProblem || error is EmbeddedModelMissing
+            || error is InputError
     }
 }
 
