@@ -64,7 +64,8 @@ let package = Package(
         .target(
             name: "Analysis",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"],
-        ["lens"], ["attention"],
+        ["lens"], ["attention"], ["perplexity"], ["compare"],
     ]
 
     @Test(arguments: commands)
@@ -24,6 +25,9 @@ import Testing
     func examplesWorkAsWritten(command: [String]) throws {
         let bench = try Workbench()
         try bench.addTrace()
+        try bench.addText()
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
         let help = try bench.quipu(command + ["--help"])
         let examples = Self.examples(in: help)
         #expect(!examples.isEmpty)
