@@ -14,8 +14,9 @@ public struct TraceEstimate: Sendable, Equatable {
 
     /// Bytes of a row besides its texts and blobs.
     private enum RowBytes {
-        static let operation = 90
-        static let input = 17
+        static let statistics = 57
+        static let operation = 39
+        static let input = 15
         static let tensor = 17
         static let attentionHead = 37
         static let weight = 28
@@ -28,16 +29,16 @@ public struct TraceEstimate: Sendable, Equatable {
 
     /// The B-trees of the file: its tables and indices. The smallest takes a page.
     private enum Tree: CaseIterable {
-        case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
-        case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
-        case logitByPass, quantError
+        case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
+        case operationByName, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap, attentionHead
+        case kvCache, logit, logitByPass, quantError, quantBlock
     }
 
     /// Pages of each tree, the last one by its filled part.
     private typealias Pages = [Tree: Double]
 
     /// Pages that hold the text of the schema.
-    private static let schemaPages = 4.0
+    private static let schemaPages = 1.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -45,17 +46,21 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
+        var pages = Self.modelPages(model)
         func cost(tokens: Int, at position: Int) throws -> PassSize {
             cache.count = position
             let graph = try LlamaGraph(
                 model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
             ).graph
             try Self.checkNames(of: capture, in: graph)
+            if capture.policy != .none, position == 0 || position == promptTokens {
+                pages.merge(Self.shared(by: graph), uniquingKeysWith: +)
+            }
             return Self.cost(of: graph, tokens: tokens, capture)
         }
         let prefill = try cost(tokens: promptTokens, at: 0)
         var values = prefill.values
-        var pages = Self.modelPages(model).merging(prefill.pages, uniquingKeysWith: +)
+        pages.merge(prefill.pages, uniquingKeysWith: +)
         if decodes > 0 {
             // A decode pass grows by the same amount each time, so first and last give the mean.
             for position in [promptTokens, promptTokens + decodes - 1] {
@@ -73,7 +78,7 @@ public struct TraceEstimate: Sendable, Equatable {
         for tree in Tree.allCases {
             let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
             // Several leaves have a root above them; of indices it is part of what was measured.
-            let isTable = [Tree.operation, .tensor, .weight, .logit].contains(tree)
+            let isTable = [Tree.statistics, .tensor, .weight, .logit].contains(tree)
             total += leaves + (isTable && leaves > 1 ? 1 : 0)
         }
         self.values = values
@@ -104,16 +109,8 @@ public struct TraceEstimate: Sendable, Equatable {
     private static func cost(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
         guard capture.policy != .none else { return PassSize() }
         var size = PassSize()
-        var (operations, tensors) = (PageCount(), PageCount())
+        var tensors = PageCount()
         for node in graph.nodes {
-            let name = node.name.utf8.count
-            operations.append(
-                RowBytes.operation + name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count)
-            size.pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
-            for input in node.inputs {
-                size.pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
-            }
-            size.pages[.inputBySource, default: 0] += PageCount.index(node.inputs.count, keyBytes: 7)
             if node.kind == "SOFT_MAX" {
                 size.pages[.attentionHead, default: 0] += PageCount.index(
                     node.layout.shape.rows, keyBytes: RowBytes.attentionHead)
@@ -125,10 +122,25 @@ public struct TraceEstimate: Sendable, Equatable {
                 size.pages[.tensorByOperation, default: 0] += PageCount.index(1, keyBytes: 8)
             }
         }
-        size.pages[.operation] = operations.pages
-        size.pages[.operationByPlace] = PageCount.index(graph.nodes.count, keyBytes: 8)
+        size.pages[.statistics] = PageCount.table(graph.nodes.count, rowBytes: RowBytes.statistics)
         size.pages[.tensor] = tensors.pages
         return size
+    }
+
+    /// Pages of what is written once for all passes with this graph.
+    private static func shared(by graph: Graph) -> Pages {
+        var pages: Pages = [:]
+        for node in graph.nodes {
+            let name = node.name.utf8.count
+            let texts = name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count
+            pages[.operation, default: 0] += PageCount.index(1, keyBytes: RowBytes.operation + texts)
+            pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
+            for input in node.inputs {
+                pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
+            }
+            pages[.inputBySource, default: 0] += PageCount.index(node.inputs.count, keyBytes: 8)
+        }
+        return pages
     }
 
     /// Bytes of an input's name; inputs of the run have it in column `leaf` too.
