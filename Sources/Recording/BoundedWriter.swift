@@ -76,9 +76,7 @@ final class BoundedWriter: @unchecked Sendable {
         guard uncommitted == nil else { return }
         try db.beginTransaction(.immediate)
         uncommitted = 0
-        queue.asyncAfter(deadline: .now() + Self.commitInterval) { [weak self] in
-            self?.attempt { db in try self?.commit(db) }
-        }
+        queue.asyncAfter(deadline: .now() + Self.commitInterval) { [self] in attempt(commit) }
     }
 
     private func commit(_ db: Database) throws {

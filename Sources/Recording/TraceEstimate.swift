@@ -15,8 +15,8 @@ public struct TraceEstimate: Sendable, Equatable {
     /// Bytes of a row besides its texts and blobs.
     private enum RowBytes {
         static let statistics = 57
-        static let operation = 39
-        static let input = 15
+        static let operation = 31
+        static let input = 18
         static let tensor = 17
         static let attentionHead = 37
         static let weight = 28
@@ -39,6 +39,8 @@ public struct TraceEstimate: Sendable, Equatable {
 
     /// Pages that hold the text of the schema.
     private static let schemaPages = 1.0
+    /// Pages of a trace without rows: what migrations leave free is used as tables grow.
+    private static let emptyPages = 29.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -46,29 +48,26 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
-        var pages = Self.modelPages(model)
-        func cost(tokens: Int, at position: Int) throws -> PassSize {
+        func llamaGraph(tokens: Int, at position: Int) throws -> LlamaGraph {
             cache.count = position
-            let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
-            ).graph
-            try Self.checkNames(of: capture, in: graph)
-            if capture.policy != .none, position == 0 || position == promptTokens {
-                pages.merge(Self.shared(by: graph), uniquingKeysWith: +)
-            }
-            return Self.cost(of: graph, tokens: tokens, capture)
+            return try LlamaGraph(
+                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache)
         }
-        let prefill = try cost(tokens: promptTokens, at: 0)
-        var values = prefill.values
-        pages.merge(prefill.pages, uniquingKeysWith: +)
+        let prompt = try llamaGraph(tokens: promptTokens, at: 0).graph
+        try Self.checkNames(of: capture, in: prompt)
+        var size = Self.size(of: prompt, tokens: promptTokens, capture)
+        size.add(Self.shared(by: prompt, capture))
         if decodes > 0 {
+            let decode = try llamaGraph(tokens: 1, at: promptTokens)
+            size.add(Self.shared(by: decode.graph, capture))
             // A decode pass grows by the same amount each time, so first and last give the mean.
-            for position in [promptTokens, promptTokens + decodes - 1] {
-                let pass = try cost(tokens: 1, at: position)
-                values += pass.values * decodes / 2
-                pages.merge(pass.pages.mapValues { $0 * Double(decodes) / 2 }, uniquingKeysWith: +)
+            for graph in [decode.graph, try decode.graph(attended: promptTokens + decodes)] {
+                let pass = Self.size(of: graph, tokens: 1, capture)
+                size.values += pass.values * decodes / 2
+                size.add(pass.pages.mapValues { $0 * Double(decodes) / 2 })
             }
         }
+        var pages = Self.modelPages(model).merging(size.pages, uniquingKeysWith: +)
         let passes = decodes + 1
         pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
         pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
@@ -81,7 +80,8 @@ public struct TraceEstimate: Sendable, Equatable {
             let isTable = [Tree.statistics, .tensor, .weight, .logit].contains(tree)
             total += leaves + (isTable && leaves > 1 ? 1 : 0)
         }
-        self.values = values
+        total = max(total, Self.emptyPages)
+        values = size.values
         rows = Int(total) * PageCount.pageBytes - values
     }
 
@@ -104,9 +104,11 @@ public struct TraceEstimate: Sendable, Equatable {
         /// Bytes of captured values, which the pages contain.
         var values = 0
         var pages: Pages = [:]
+
+        mutating func add(_ more: Pages) { pages.merge(more, uniquingKeysWith: +) }
     }
 
-    private static func cost(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
+    private static func size(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
         guard capture.policy != .none else { return PassSize() }
         var size = PassSize()
         var tensors = PageCount()
@@ -128,7 +130,8 @@ public struct TraceEstimate: Sendable, Equatable {
     }
 
     /// Pages of what is written once for all passes with this graph.
-    private static func shared(by graph: Graph) -> Pages {
+    private static func shared(by graph: Graph, _ capture: Capture) -> Pages {
+        guard capture.policy != .none else { return [:] }
         var pages: Pages = [:]
         for node in graph.nodes {
             let name = node.name.utf8.count

@@ -84,7 +84,9 @@ public final class TraceStore: Sendable {
 
     private static let foreignDatabase = "a database without the tables of a trace"
 
-    private static func isTrace(_ db: Database) throws -> Bool { try db.tableExists("op") && db.tableExists("run") }
+    private static func isTrace(_ db: Database) throws -> Bool {
+        try db.tableExists("run") && (db.viewExists("op") || db.tableExists("op"))
+    }
 
     /// Brings the schema up to date by the migrations that the file has not seen.
     private func migrate() throws {
