@@ -1,8 +1,8 @@
 /// The tables and views of a trace file.
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
-enum Schema {
-    static let migrations = [version1, version2, version3, version4]
+package enum Schema {
+    package static let migrations = [version1, version2, version3, version4]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
