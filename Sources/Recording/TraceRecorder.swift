@@ -67,7 +67,7 @@ public final class TraceRecorder: ExecutionObserver {
         capture = run.capture
         writer = BoundedWriter(store.database, limit: 256 << 20)
         let file = model.file
-        let hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        let hash = Task.detached(priority: .utility) { file.hexDigest() }
         self.hash = hash
 
         let card = ModelCard(model)
