@@ -14,14 +14,14 @@ import Testing
 
     /// A trace as version 3 wrote it, with the rows of a recorded one.
     private static func old(from recorded: Recorded, in folder: TemporaryFolder) async throws -> String {
-        let path = folder.path("old.db")
+        let (path, source) = (folder.path("old.db"), recorded.path)
         let database = try DatabaseQueue(path: path)
         try await database.write { db in
             for sql in Schema.migrations[..<3] { try db.execute(sql: sql) }
             try db.execute(sql: "PRAGMA user_version = 3")
         }
         try await database.writeWithoutTransaction { db in
-            try db.execute(sql: "ATTACH ? AS recorded", arguments: [recorded.path])
+            try db.execute(sql: "ATTACH ? AS recorded", arguments: [source])
             for table in tables {
                 let columns = try db.columns(in: table).map(\.name).joined(separator: ", ")
                 try db.execute(sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM recorded.\(table)")
