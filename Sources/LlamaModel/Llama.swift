@@ -32,6 +32,7 @@ public struct Pass {
     public let kind: Kind
     public let tokens: [Int]
     public let firstPosition: Int
+    public let graph: LlamaGraph
     public var interpreter: Interpreter
 
     /// Logits of the last token, or of the tokens asked for, one after another; `nil` until the pass is done.
@@ -48,6 +49,8 @@ public struct Session {
     public let model: Llama
     public private(set) var cache: KVCache
     public let workers: Workers
+    /// Of the last pass over one token: the next one's differs in little.
+    private var decodeGraph: LlamaGraph?
 
     /// Cells of a cache unless more are needed: the context llama.cpp's perplexity and evaluation tools use.
     public static let defaultContext = 512
@@ -92,13 +95,20 @@ public struct Session {
                 !outputs.isEmpty && outputs.lowerBound >= 0 && outputs.upperBound <= tokens.count,
                 "logits of \(outputs) in a pass of \(tokens.count) tokens")
         }
-        let graph = try LlamaGraph(
-            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache, outputs: outputs)
+        let graph = try graph(over: tokens.map(Int32.init), outputs: outputs)
         return Pass(
-            kind: cache.count == 0 ? .prefill : .decode, tokens: tokens, firstPosition: cache.count,
+            kind: cache.count == 0 ? .prefill : .decode, tokens: tokens, firstPosition: cache.count, graph: graph,
             interpreter: Interpreter(
                 graph: graph.graph, leaves: graph.leaves, workers: workers, observers: observers,
                 keepsValues: keepsValues))
+    }
+
+    private func graph(over tokens: [Int32], outputs: Range<Int>?) throws(GraphError) -> LlamaGraph {
+        // A single token's output is the last whether it is asked for or not.
+        if tokens.count == 1, let decodeGraph {
+            return try LlamaGraph(after: decodeGraph, tokens: tokens, cache: cache)
+        }
+        return try LlamaGraph(model.configuration, model.weights, tokens: tokens, cache: cache, outputs: outputs)
     }
 
     /// Counts a finished pass's positions as written.
@@ -107,5 +117,6 @@ public struct Session {
     public mutating func advance(past pass: Pass) {
         precondition(pass.interpreter.isDone && pass.firstPosition == cache.count, "pass not finished, or not the next")
         cache.count += pass.tokens.count
+        if pass.tokens.count == 1 { decodeGraph = pass.graph }
     }
 }
