@@ -18,6 +18,7 @@ public enum TraceError: Error, Sendable, Equatable {
     case emptyCache(name: String)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
+    case severalElements(address: String, shape: Shape)
     case unwritable(path: String, reason: String)
     case unrecoveredLog(path: String)
     case notReading(path: String)
@@ -69,6 +70,9 @@ extension TraceError: CustomStringConvertible {
         case .outside(let address, let dimension, let shape):
             "'\(address)' lies outside the tensor of shape \(shape): dimension \(dimension) has indices 0 to "
                 + "\(shape[dimension] - 1). A range a:b stops before b."
+        case .severalElements(let address, let shape):
+            "'\(address)' names more than one element of the tensor of shape \(shape). "
+                + "Give an index for each dimension, as in '[0\(String(repeating: ",0", count: shape.significant.count - 1))]'."
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):

@@ -11,7 +11,7 @@ struct ExplainCommand: ParsableCommand {
             Example:
               quipu explain format Q4_K
             """,
-        subcommands: [ExplainWeightCommand.self, ExplainFormatCommand.self])
+        subcommands: [ExplainElementCommand.self, ExplainWeightCommand.self, ExplainFormatCommand.self])
 }
 
 struct ExplainWeightCommand: ParsableCommand {
