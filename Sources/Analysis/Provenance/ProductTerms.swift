@@ -96,48 +96,25 @@ public struct ProductTerms: Sendable {
         activationType = format.activationType
         self.activations = activations
         self.fileOffset = fileOffset
-        let encoded = Self.encode(activations, format.activationType)
-        rounded = Self.decode(encoded, format.activationType, count: activations.count)
+        let converted = RoundedActivations(activations, for: format)
+        rounded = converted.values
         let start = weights.offset + weights.layout.rowOffset(row.0, row.1, row.2)
         let bytes = weights.source.withBytes(in: start..<start + weights.layout.rowBytes) { bytes in
             (0..<bytes.byteCount).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
         }
-        self.weights = Self.decode(bytes, weights.type, count: activations.count)
+        self.weights = bytes.decoded(weights.type, count: activations.count)
         guard weights.type.blockElements > 1 else {
             (codes, blocks) = ([], [])
             return
         }
-        let described = Self.describe(bytes, weights.type)
+        let described = bytes.described(weights.type)
         codes = described.flatMap { $0.elements.map(\.code) }
-        blocks = Self.blocks(described, Self.describe(encoded, format.activationType), fileOffset)
+        blocks = Self.blocks(described, converted.blocks, fileOffset)
     }
 
     /// `Σ a b`, every product exact.
     static func sum(_ a: [Float], _ b: [Float]) -> Double {
         zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-    }
-
-    private static func encode(_ values: [Float], _ type: TensorType) -> [UInt8] {
-        let encoder = ActivationEncoder(BlockFormats.activationFormat(for: type)!, on: .best)
-        var bytes = [UInt8](repeating: 0, count: type.rowBytes(values.count)!)
-        var elements = bytes.mutableSpan
-        var span = elements.mutableBytes
-        encoder.encode(values.span, into: &span)
-        return bytes
-    }
-
-    private static func decode(_ bytes: [UInt8], _ type: TensorType, count: Int) -> [Float] {
-        var values = [Float](repeating: 0, count: count)
-        var span = values.mutableSpan
-        BlockFormats.format(for: type)!.decode(bytes.span.bytes, into: &span)
-        return values
-    }
-
-    private static func describe(_ bytes: [UInt8], _ type: TensorType) -> [BlockDescription] {
-        let format = BlockFormats.describableFormat(for: type)!
-        return stride(from: 0, to: bytes.count, by: type.blockBytes).map {
-            format.describe(bytes.span.bytes.extracting($0..<$0 + type.blockBytes))
-        }
     }
 
     private static func blocks(
@@ -171,11 +148,61 @@ public struct ProductTerms: Sendable {
             products += Double(block.elements[i].factor!) * Double(code)
             codes += code
         }
-        let stored = activations.fields.first { $0.content == .sums && $0.name == "s" }?.bytes
         return ProductBlock.Piece(
             columns: columns, integerSum: products, activationSum: codes, scale: sub.scale!,
             minimum: sub.minimum.map { block.scales.use == .added ? $0 : -$0 },
             activationScale: activations.scales.scale!,
-            storedSum: stored.map { Half.float(f16: UInt16($0[0]) | UInt16($0[1]) << 8) })
+            storedSum: activations.storedSum)
+    }
+}
+
+/// A row of activations in the type that a format is multiplied with.
+struct RoundedActivations {
+    /// What is left of them.
+    let values: [Float]
+    let blocks: [BlockDescription]
+
+    init(_ activations: [Float], for format: any BlockFormat) {
+        let type = format.activationType
+        let encoder = ActivationEncoder(BlockFormats.activationFormat(for: type)!, on: .best)
+        var bytes = [UInt8](repeating: 0, count: type.rowBytes(activations.count)!)
+        var elements = bytes.mutableSpan
+        var span = elements.mutableBytes
+        encoder.encode(activations.span, into: &span)
+        values = bytes.decoded(type, count: activations.count)
+        blocks = type.blockElements > 1 ? bytes.described(type) : []
+    }
+
+    /// How far the sums that Q8_1 stores are from those of the codes; empty for other types.
+    var sumErrors: [Double] {
+        blocks.compactMap { block in
+            block.storedSum.map {
+                Double($0) - Double(block.scales.scale!) * Double(block.elements.reduce(0) { $0 + $1.code })
+            }
+        }
+    }
+}
+
+extension BlockDescription {
+    /// `s` of a block of Q8_1; `nil` for other types.
+    fileprivate var storedSum: Float? {
+        guard type == .q8_1, let bytes = fields.first(where: { $0.name == "s" })?.bytes else { return nil }
+        return Half.float(f16: UInt16(bytes[0]) | UInt16(bytes[1]) << 8)
+    }
+}
+
+extension [UInt8] {
+    fileprivate func decoded(_ type: TensorType, count: Int) -> [Float] {
+        var values = [Float](repeating: 0, count: count)
+        var span = values.mutableSpan
+        BlockFormats.format(for: type)!.decode(self.span.bytes, into: &span)
+        return values
+    }
+
+    fileprivate func described(_ type: TensorType) -> [BlockDescription] {
+        let format = BlockFormats.describableFormat(for: type)!
+        return stride(from: 0, to: count, by: type.blockBytes).map {
+            format.describe(span.bytes.extracting($0..<$0 + type.blockBytes))
+        }
     }
 }
