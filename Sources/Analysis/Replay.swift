@@ -54,6 +54,24 @@ public struct Replay: Sendable {
         try pass.interpreter.run()
         return pass
     }
+
+    /// All passes in order, each evaluated once.
+    ///
+    /// - Parameters:
+    ///   - begin: called before a pass is evaluated.
+    ///   - end: called when it is done.
+    public func evaluate(
+        threads: Int, observers: [any ExecutionObserver], begin: (Pass) throws -> Void, end: (Pass) throws -> Void
+    ) throws {
+        var session = Session(model, capacity: capacity, threads: threads)
+        for tokens in tokens {
+            var pass = try session.pass(over: tokens, observers: observers)
+            try begin(pass)
+            try pass.interpreter.run()
+            try end(pass)
+            session.advance(past: pass)
+        }
+    }
 }
 
 /// A run that cannot be evaluated again.

@@ -16,6 +16,7 @@ public enum TraceError: Error, Sendable, Equatable {
     case notCaptured(name: String, capture: String)
     case noMatch(pattern: String, suggestions: [String])
     case emptyCache(name: String)
+    case damaged(path: String, name: String, bytes: Int, elements: Int)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
     case severalElements(address: String, shape: Shape)
@@ -64,6 +65,9 @@ extension TraceError: CustomStringConvertible {
             "--only '\(pattern)' names no operation, so nothing would be kept for it."
                 + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `quipu graph` lists the names; * stands for anything, as in 'ffn_out-*'."
+        case .damaged(let path, let name, let bytes, let elements):
+            "\(path): the values of '\(name)' are damaged: a blob of \(bytes) bytes for \(elements) elements that are to lie "
+                + "within the tensor. Trace again."
         case .emptyCache(let name):
             "'\(name)' has no values at this step: it is the cache before anything was written to it. "
                 + "A later --step has some."

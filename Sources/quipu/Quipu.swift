@@ -37,6 +37,7 @@ struct Quipu: AsyncParsableCommand {
             SQLCommand.self,
             QuantCommand.self,
             ExplainCommand.self,
+            VerifyCommand.self,
             QuantizeCommand.self,
             BenchCommand.self,
         ])

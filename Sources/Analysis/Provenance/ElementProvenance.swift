@@ -29,6 +29,8 @@ public struct ElementProvenance: Sendable {
     public let address: String
     public let step: Int
     public let recorded: Float
+    /// What the graph gives now, to the bit what was recorded unless trace or program have changed.
+    public let evaluated: Float
     /// Whether `recorded` was in the trace; otherwise it was computed again, to the same bits.
     public let isCaptured: Bool
     public let explanation: Explanation
@@ -43,8 +45,9 @@ public struct ElementProvenance: Sendable {
     /// add up in 8 to 64 lanes, so that n is 30 or so and errors, being of both signs, stay far below.
     public static let tolerance = 1e-6
 
-    /// Whether the explanation gives the recorded value: to the bit where nothing is added up.
+    /// Whether the graph gives the recorded value, and the explanation too: to the bit where nothing is added up.
     public var isReproduced: Bool {
+        guard recorded.bitPattern == evaluated.bitPattern || (recorded.isNaN && evaluated.isNaN) else { return false }
         if recomputed.bitPattern == recorded.bitPattern || (recomputed.isNaN && recorded.isNaN) { return true }
         return explanation.rule == .sum && abs(Double(recomputed) - Double(recorded)) <= Self.tolerance * magnitude
     }
@@ -59,8 +62,8 @@ public struct ElementProvenance: Sendable {
     ) throws {
         (self.node, self.element, self.step) = (node, element, step)
         address = provenance.address(of: .node(node.index), at: element)
-        let value = provenance.tensor(of: .node(node.index))[element]
-        self.recorded = recorded ?? value
+        evaluated = provenance.tensor(of: .node(node.index))[element]
+        self.recorded = recorded ?? evaluated
         isCaptured = recorded != nil
         explanation = provenance.explanation(of: node, at: element)
         product = provenance.product(of: node, at: element)

@@ -64,6 +64,8 @@ public struct ElementReport: Report {
     let recorded: Float
     /// Whether `recorded` is in the trace; otherwise it was computed again.
     let captured: Bool
+    /// What the graph gives now; differs from `recorded` only if the trace was changed.
+    let evaluated: Float
     let recomputed: Float
     let reproduced: Bool
     /// Of `magnitude`, the sum of the terms' magnitudes.
@@ -86,8 +88,8 @@ public struct ElementReport: Report {
     private let piece: String?
 
     private enum CodingKeys: CodingKey {
-        case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, recomputed
-        case reproduced, tolerance, magnitude, formula, steps, quantities, terms, dequantised, residual, base, baseValue
+        case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
+        case recomputed, reproduced, tolerance, magnitude, formula, steps, quantities, terms, dequantised, residual, base, baseValue
         case tree
     }
 
@@ -113,7 +115,8 @@ public struct ElementReport: Report {
         let head = provenance.head(of: node, at: place)
         (self.head, kvHead) = (head, head.map(provenance.model.configuration.kvHead(ofQueryHead:)))
         index = Array([place.i0, place.i1, place.i2, place.i3].prefix(node.layout.shape.significant.count))
-        (recorded, captured, recomputed) = (element.recorded, element.isCaptured, element.recomputed)
+        (recorded, captured, evaluated) = (element.recorded, element.isCaptured, element.evaluated)
+        recomputed = element.recomputed
         reproduced = element.isReproduced
         (tolerance, magnitude) = (ElementProvenance.tolerance, element.magnitude)
         formula = element.explanation.formula
@@ -183,7 +186,9 @@ public struct ElementReport: Report {
             ? (recomputed.bitPattern == recorded.bitPattern
                 ? "equal to the bit"
                 : "within 1e-6 of the terms' magnitudes, \(Numbers.short(magnitude))")
-            : style.warning("not reproduced")
+            : style.warning(
+                evaluated.bitPattern == recorded.bitPattern
+                    ? "not reproduced" : "the graph gives \(evaluated): see quipu verify")
         return [style.bold("\(address) = \(recorded)"), words.joined(separator: ", ")]
             + "recorded    \(recorded)   \(from)".split(separator: "\n").map(String.init)
             + ["recomputed  \(recomputed)   \(check)", "", style.accent(formula)]

@@ -136,10 +136,10 @@ public struct LogitReport: Report {
         let most = all.map(abs).max() ?? 0
         let half = max(6, min(16, (style.width - 30) / 4))
         func bar(_ value: Double) -> String {
-            Numbers.signed(value).leftPadded(to: 9) + " " + Bar.signed(most > 0 ? value / most : 0, half: half)
+            (Numbers.signed(value).leftPadded(to: 10) + " " + Bar.signed(most > 0 ? value / most : 0, half: half))
+                .padded(to: 12 + 2 * half)
         }
-        let width = 10 + 2 * half
-        var lines = [style.dim("layer  " + "attention".padded(to: width + 2) + "feed-forward")]
+        var lines = [style.dim("layer  " + "attention".leftPadded(to: 11).padded(to: 14 + 2 * half) + "feed-forward")]
         lines.append(" embd  " + bar(embedding))
         for layer in layers {
             lines.append("\(layer.layer)".leftPadded(to: 5) + "  " + bar(layer.attention) + "  " + bar(layer.feedForward))
@@ -213,7 +213,7 @@ public struct LogitReport: Report {
             "\(chain.weight.type), row \(chain.weight.row), block \(chain.weight.block) at byte "
                 + "\(chain.weight.blockOffset): code \(chain.weight.code)"
                 + (chain.weight.scale.map { ", scale \($0)" } ?? "") + (chain.weight.min.map { ", min \($0)" } ?? "")
-                + ", code at byte \(chain.weight.byteOffset)",
+                + "; the code is \(chain.weight.bits) \(chain.weight.byteOffset)",
         ]
         for (depth, step) in steps.enumerated() {
             let indent = String(repeating: "  ", count: depth)

@@ -13,12 +13,20 @@ struct WeightLine: Encodable {
     let block: Int
     let blockOffset: Int
     let byteOffset: Int
+    /// `bits 4-7 of byte`: where the lowest bits of the code are in their byte.
+    let bits: String
+
+    private enum CodingKeys: CodingKey {
+        case tensor, type, row, column, value, code, scale, min, block, blockOffset, byteOffset
+    }
 
     init(_ place: WeightPlace) {
         (tensor, type) = (place.block.tensor.name, place.block.tensor.type.name)
         (row, column, value, code) = (place.block.row, place.column, place.element.value, place.element.code)
         (scale, min) = (place.subBlock.scale, place.subBlock.minimum)
         (block, blockOffset, byteOffset) = (place.block.block, place.block.fileOffset, place.byteOffset)
+        let part = place.element.stored.parts[0]
+        bits = part.width == 8 ? "in byte" : "in bits \(part.shift)-\(part.shift + part.width - 1) of byte"
     }
 
     /// `blk.3.ffn_down.weight[563,12] = 0.0017`
