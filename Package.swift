@@ -82,7 +82,11 @@ let package = Package(
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(
-            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
+            name: "TestSupport",
+            dependencies: [
+                "Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
         .testTarget(
@@ -101,7 +105,8 @@ let package = Package(
         .testTarget(
             name: "AnalysisTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
+                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "TestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -19,7 +19,7 @@ public struct ElementProvenance: Sendable {
         public let activations: Double
         /// Sums of activations that Q8_1 rounds to F16, which meet the minima; `nil` where no such sums are used.
         public let blockSums: Double?
-        /// Floats that were added up in some order: the rest.
+        /// Floats rounded on the way, the rest: sums in the kernel's order, and weights that decoding rounds to Float.
         public let order: Double
     }
 
@@ -84,7 +84,7 @@ public struct ElementProvenance: Sendable {
             weights: before.map { product.dequantised - ProductTerms.sum($0, product.activations) },
             activations: product.activationRounding,
             blockSums: product.activationType == .q8_1 ? product.sumRounding : nil,
-            order: Double(self.recorded) - product.exact)
+            order: Double(self.recorded) - product.dequantised - product.activationRounding - product.sumRounding)
     }
 }
 

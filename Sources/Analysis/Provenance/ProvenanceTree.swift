@@ -100,9 +100,10 @@ extension Provenance {
             switch graph.leaves[index].role {
             case .input: return .input
             case .cache:
-                // Keys are a row a position, values a column.
-                let isKeys = graph.leaves[index].layout.shape.ne0 == model.configuration.kvSize
-                return .cache(position: isKeys ? element.i1 : element.i0)
+                // Keys are a row a position. Values are stored transposed, each with its positions side by side.
+                let shape = graph.leaves[index].layout.shape
+                let isKeys = graph.leaves[index].name.hasPrefix("cache_k")
+                return .cache(position: isKeys ? element.i1 : shape.number(of: element) % shape.ne1)
             case .weight:
                 return .weight(
                     try WeightPlace(row: element.i1, column: element.i0, of: weight(source)!, in: model.file))

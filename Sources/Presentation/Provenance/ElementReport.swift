@@ -244,7 +244,7 @@ public struct ElementReport: Report {
         if let sums = residual.blockSums {
             lines.append(line("block sums", sums, "s, the sum a minimum meets, kept in F16"))
         }
-        lines.append(line("order of summation", residual.order, "Floats added up in lanes"))
+        lines.append(line("order of summation", residual.order, "Floats rounded on the way"))
         lines.append(line("recorded", Double(recorded), "the sum of these"))
         if let weights = residual.weights, let baseValue {
             lines += [
@@ -252,7 +252,7 @@ public struct ElementReport: Report {
                 line("base", baseValue, "dequantised less weights: what the base makes of x"),
             ]
         } else if product.weightType.blockElements > 1 {
-            lines.append(line("weights", nil, "what rounding them cost: name a better file with --base"))
+            lines.append(line("weights", nil, "what rounding them cost: --base BETTER.gguf"))
         }
         return lines
     }

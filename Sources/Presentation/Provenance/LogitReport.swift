@@ -61,6 +61,7 @@ public struct LogitReport: Report {
     let chain: Chain
 
     private let before: String
+    private let model: String
     private let attribution: LogitAttribution
 
     private enum CodingKeys: CodingKey {
@@ -68,9 +69,11 @@ public struct LogitReport: Report {
         case scale, parts, layers, kvGroups, chain
     }
 
-    public init(_ attribution: LogitAttribution, in provenance: Provenance, trace: String, step: Int) {
+    /// - Parameters:
+    ///   - trace: its path, as it is typed; so the model's.
+    public init(_ attribution: LogitAttribution, in provenance: Provenance, trace: String, model: String, step: Int) {
         let tokenizer = provenance.model.tokenizer
-        self.attribution = attribution
+        (self.attribution, self.model) = (attribution, model)
         (self.trace, self.step) = (trace, step)
         position = provenance.firstPosition + provenance.tokens.count - 1
         before = tokenizer.decode(provenance.tokens)
@@ -134,7 +137,7 @@ public struct LogitReport: Report {
         let embedding = parts[0].value
         let all = layers.flatMap { [$0.attention, $0.feedForward] } + [embedding]
         let most = all.map(abs).max() ?? 0
-        let half = max(6, min(16, (style.width - 30) / 4))
+        let half = max(4, min(16, (style.width - 34) / 4))
         func bar(_ value: Double) -> String {
             (Numbers.signed(value).leftPadded(to: 10) + " " + Bar.signed(most > 0 ? value / most : 0, half: half))
                 .padded(to: 12 + 2 * half)
@@ -195,7 +198,7 @@ public struct LogitReport: Report {
             line("rounding in attention", total(.attentionRounding), "activations rounded before W_O"),
             line("rounding at the output", total(.outputRounding), "activations rounded before W_out"),
             line("sum", sum), line("logit", Double(logit), "as the graph computed it"),
-            line("residual", residual, "order of Float sums"),
+            line("residual", residual, "Floats rounded on the way"),
         ]
         return lines
     }
@@ -224,8 +227,7 @@ public struct LogitReport: Report {
         return lines + [
             "", "Further:", "  quipu explain element \(trace) '\(chain.source ?? chain.written)'"
                 + (step > 0 ? " --step \(step)" : "") + " --depth 3",
-            "  quipu explain weight \(attribution.chain.weight.block.file) \(chain.weight.tensor) \(chain.weight.row) "
-                + "\(chain.weight.column)",
+            "  quipu explain weight \(model) \(chain.weight.tensor) \(chain.weight.row) \(chain.weight.column)",
         ]
     }
 }

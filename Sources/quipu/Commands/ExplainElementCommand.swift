@@ -55,7 +55,7 @@ struct ExplainElementCommand: ParsableCommand {
         let tree = try depth > 0 ? provenance.tree(of: node, at: element, depth: depth, breadth: breadth) : nil
         try printing.print(
             ElementReport(
-                explained, in: provenance, trace: store.path, largest: largest, base: other?.path, tree: tree))
+                explained, in: provenance, trace: Terminal.pathFromHere(store.path), largest: largest, base: other?.path, tree: tree))
         if !explained.isReproduced { throw ExitCode(2) }
     }
 }

@@ -45,7 +45,10 @@ struct ExplainLogitCommand: ParsableCommand {
         let provenance = Provenance(pass, of: replay.model)
         let attribution = try LogitAttribution(
             of: asked ?? Sampler.argmax(pass.logits!), against: other, in: provenance)
-        try printing.print(LogitReport(attribution, in: provenance, trace: store.path, step: place.step))
+        try printing.print(
+            LogitReport(
+                attribution, in: provenance, trace: Terminal.pathFromHere(store.path),
+                model: Terminal.pathFromHere(replay.model.file.path), step: place.step))
     }
 }
 
