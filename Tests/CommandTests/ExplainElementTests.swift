@@ -15,15 +15,17 @@ import Testing
         let bench = try bench()
         let object = try bench.quipu("explain", "element", "trace.db", "ffn_out-0[5,2]", "--json").object()
         #expect(object["op"] as? String == "ffn_out-0" && object["index"] as? [Int] == [5, 2])
-        #expect(object["kind"] as? String == "MUL_MAT" && object["layer"] as? Int == 0 && object["position"] as? Int == 2)
+        #expect(
+            object["kind"] as? String == "MUL_MAT" && object["layer"] as? Int == 0 && object["position"] as? Int == 2)
         #expect(object["captured"] as? Bool == true && object["reproduced"] as? Bool == true)
         let values = try #require(
             try bench.quipu("show", "trace.db", "ffn_out-0[5,2]", "--json").object()["values"] as? [Double])
         #expect(object["recorded"] as? Double == values[0])
         let terms = try #require(object["terms"] as? [[String: Any]])
         let sum = terms.reduce(0.0) { $0 + ($1["value"] as! Double) }
-        let recomputed = try #require(object["recomputed"] as? Double)
-        #expect(abs(sum - recomputed) <= 1e-6 * (object["magnitude"] as! Double))
+        #expect(object["recomputed"] as? Double == object["recorded"] as? Double)
+        #expect(abs(sum - (object["recorded"] as! Double)) <= 1e-6 * (object["magnitude"] as! Double))
+        #expect(abs(sum - (object["sum"] as! Double)) <= 1e-6 * (object["magnitude"] as! Double))
         #expect(terms[1]["source"] as? String == "ffn_swiglu-0[32:64,2]")
         let block = try #require(terms[1]["block"] as? [String: Any])
         let pieces = try #require(block["sub_blocks"] as? [[String: Any]])
@@ -33,7 +35,8 @@ import Testing
             "quant", "blocks", "model.gguf", "blk.0.ffn_down.weight", "--row", "5", "--block", "1", "--json"
         ).object()
         #expect(block["file_offset"] as? Int == same["file_offset"] as? Int)
-        #expect(block["scale"] as? Double == same["scale"] as? Double && block["min"] as? Double == same["min"] as? Double)
+        #expect(
+            block["scale"] as? Double == same["scale"] as? Double && block["min"] as? Double == same["min"] as? Double)
         let residual = try #require(object["residual"] as? [String: Any])
         #expect(residual["weights"] is NSNull && residual["block_sums"] is Double && residual["order"] is Double)
         #expect(object["dequantised"] is Double && object["tree"] is NSNull)
@@ -77,7 +80,8 @@ import Testing
         let bench = try bench()
         try changeTrace(
             bench.folder.path("trace.db"),
-            "UPDATE tensor SET data = zeroblob(length(data)) WHERE op_id = (SELECT id FROM op WHERE name = 'ffn_out-0')")
+            "UPDATE tensor SET data = zeroblob(length(data)) WHERE op_id = (SELECT id FROM op WHERE name = 'ffn_out-0')"
+        )
         let outcome = try bench.quipu("explain", "element", "trace.db", "ffn_out-0[5,2]")
         #expect(outcome.status == 2 && outcome.output.contains("see quipu verify"))
     }

@@ -14,8 +14,11 @@ import Testing
     func partsAreTheSum(model: TinyModel) throws {
         let bench = try bench(model)
         let object = try bench.quipu("explain", "logit", "trace.db", "--json").object()
-        let best = try bench.row("SELECT token_id, piece, logit FROM logit WHERE rank = 0 AND pass_id = 1", of: "trace.db")
-        #expect(object["token_id"] as? Int == best["token_id"] as? Int && object["piece"] as? String == best["piece"] as? String)
+        let best = try bench.row(
+            "SELECT token_id, piece, logit FROM logit WHERE rank = 0 AND pass_id = 1", of: "trace.db")
+        #expect(
+            object["token_id"] as? Int == best["token_id"] as? Int
+                && object["piece"] as? String == best["piece"] as? String)
         let logit = try #require(object["logit"] as? Double)
         // A Float, printed by its shortest digits here and as a Double there.
         #expect(Float(logit) == Float(try #require(best["logit"] as? Double)))
@@ -31,7 +34,9 @@ import Testing
             "explain", "weight", "model.gguf", weight["tensor"] as! String, "\(weight["row"]!)", "\(weight["column"]!)",
             "--json"
         ).object()
-        #expect(weight["byte_offset"] as? Int == same["byte_offset"] as? Int && weight["code"] as? Int == same["code"] as? Int)
+        #expect(
+            weight["byte_offset"] as? Int == same["byte_offset"] as? Int
+                && weight["code"] as? Int == same["code"] as? Int)
     }
 
     @Test func tokensAreNamedByTextOrId() throws {

@@ -5,7 +5,8 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"], ["explain", "logit"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
+        ["explain", "logit"],
         ["verify"], ["quantize"], ["bench"],
     ]
 

@@ -41,7 +41,8 @@ import Testing
         let outcome = try bench.quipu("verify", "trace.db", "--model", "other.gguf", "--json")
         #expect(outcome.status == 2)
         let failed = try #require(try outcome.object()["failed"] as? [[String: Any]])
-        #expect(failed.count == 1 && failed[0]["table"] as? String == "model" && failed[0]["column"] as? String == "sha256")
+        #expect(
+            failed.count == 1 && failed[0]["table"] as? String == "model" && failed[0]["column"] as? String == "sha256")
         let page = try bench.quipu("verify", "trace.db", "--model", "other.gguf")
         #expect(page.status == 2 && page.output.contains("its bytes have changed"))
     }

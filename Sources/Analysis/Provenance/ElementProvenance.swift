@@ -36,8 +36,10 @@ public struct ElementProvenance: Sendable {
     public let explanation: Explanation
     public let product: ProductTerms?
     public let residual: Residual?
-    /// A product with the same factors by an independent sum in Double; anything else as the formula says.
+    /// This element alone, from the elements it is made of.
     public let recomputed: Float
+    /// Its terms added up in Double; of anything but a sum, `recomputed`.
+    public let sum: Double
     /// Magnitude that a rounding error of the sum is relative to: `Σ |term|`, not the sum itself, which may cancel.
     public let magnitude: Double
 
@@ -45,11 +47,11 @@ public struct ElementProvenance: Sendable {
     /// add up in 8 to 64 lanes, so that n is 30 or so and errors, being of both signs, stay far below.
     public static let tolerance = 1e-6
 
-    /// Whether the graph gives the recorded value, and the explanation too: to the bit where nothing is added up.
+    /// Whether graph and explanation give the recorded value, to the bit, and the terms add up to it.
     public var isReproduced: Bool {
-        guard recorded.bitPattern == evaluated.bitPattern || (recorded.isNaN && evaluated.isNaN) else { return false }
-        if recomputed.bitPattern == recorded.bitPattern || (recomputed.isNaN && recorded.isNaN) { return true }
-        return explanation.rule == .sum && abs(Double(recomputed) - Double(recorded)) <= Self.tolerance * magnitude
+        if recorded.isNaN { return evaluated.isNaN && recomputed.isNaN }
+        return recorded.bitPattern == evaluated.bitPattern && recorded.bitPattern == recomputed.bitPattern
+            && (sum == Double(recorded) || abs(sum - Double(recorded)) <= Self.tolerance * magnitude)
     }
 
     /// - Parameters:
@@ -70,10 +72,12 @@ public struct ElementProvenance: Sendable {
         guard let product else {
             magnitude = explanation.terms.reduce(0) { $0 + abs(Double($1.contribution)) }
             (residual, recomputed) = (nil, explanation.value)
+            let isSum = explanation.rule == .sum
+            sum = isSum ? explanation.terms.reduce(0) { $0 + Double($1.contribution) } : Double(recomputed)
             return
         }
         magnitude = product.magnitude
-        recomputed = Float(product.exact)
+        (recomputed, sum) = (product.value, product.exact)
         let before = try base.flatMap { base in
             try provenance.weight(node.inputs[0]).map { info in
                 try base.row(element.i0, counterpartOf: info, in: provenance.model.file.path)

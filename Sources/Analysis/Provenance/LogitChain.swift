@@ -61,7 +61,9 @@ extension ResidualStream {
         var values = [Float](repeating: 0, count: direction.count)
         var span = values.mutableSpan
         weight.tensor.decodeRow(row, by: BlockFormats.format(for: weight.info.type)!, into: &span)
-        let i = values.indices.max { abs(direction[$0] * Double(values[$0])) < abs(direction[$1] * Double(values[$1])) }!
+        let i = values.indices.max {
+            abs(direction[$0] * Double(values[$0])) < abs(direction[$1] * Double(values[$1]))
+        }!
         return LogitAttribution.Chain(
             part: part, channel: nil, dimension: i, written: address(name, i), direction: direction[i],
             weight: try WeightPlace(row: row, column: i, of: weight.info, in: model.file),

@@ -64,6 +64,8 @@ public struct ProductTerms: Sendable {
     public let rounded: [Float]
     /// Bytes from the start of the file to the row; `nil` where the weights are no tensor of a file.
     public let fileOffset: Int?
+    /// What the format's own code makes of the two rows, in the order of the kernels: the element, to the bit.
+    public let value: Float
     /// Empty where weights are plain numbers.
     public let blocks: [ProductBlock]
 
@@ -87,9 +89,11 @@ public struct ProductTerms: Sendable {
     ///   - weights: `[K, …]` of any format.
     ///   - row: of its rows, the dimensions 1 to 3.
     ///   - activations: K values.
+    ///   - order: of the sum, where it matters.
     ///   - fileOffset: bytes from the start of the file to the row; `nil` if there is none.
     public init(
-        weights: Tensor, row: (Int, Int, Int), activations: [Float], fileOffset: Int? = nil
+        weights: Tensor, row: (Int, Int, Int), activations: [Float], order: SummationOrder,
+        fileOffset: Int? = nil
     ) {
         let format = BlockFormats.format(for: weights.type)!
         weightType = weights.type
@@ -103,6 +107,12 @@ public struct ProductTerms: Sendable {
             (0..<bytes.byteCount).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
         }
         self.weights = bytes.decoded(weights.type, count: activations.count)
+        var value: [Float] = [0]
+        var output = value.mutableSpan
+        format.dotRows(
+            bytes.span.bytes, stride: bytes.count, converted.bytes.span.bytes, count: activations.count, order: order,
+            into: &output)
+        self.value = value[0]
         guard weights.type.blockElements > 1 else {
             (codes, blocks) = ([], [])
             return
@@ -160,6 +170,7 @@ public struct ProductTerms: Sendable {
 struct RoundedActivations {
     /// What is left of them.
     let values: [Float]
+    let bytes: [UInt8]
     let blocks: [BlockDescription]
 
     init(_ activations: [Float], for format: any BlockFormat) {
@@ -169,6 +180,7 @@ struct RoundedActivations {
         var elements = bytes.mutableSpan
         var span = elements.mutableBytes
         encoder.encode(activations.span, into: &span)
+        self.bytes = bytes
         values = bytes.decoded(type, count: activations.count)
         blocks = type.blockElements > 1 ? bytes.described(type) : []
     }

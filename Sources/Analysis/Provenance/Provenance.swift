@@ -57,11 +57,12 @@ public struct Provenance: Sendable {
 
     /// The factors of an element of a product; `nil` for other operations.
     public func product(of node: Node, at element: ElementIndex) -> ProductTerms? {
-        guard node.operation is MatMul else { return nil }
+        guard let operation = node.operation as? MatMul else { return nil }
         let (w, x) = (tensor(of: node.inputs[0]), tensor(of: node.inputs[1]))
         let row = weightRow(of: node, at: element)
         return ProductTerms(
             weights: w, row: row, activations: x.row(element.i1, element.i2, element.i3),
+            order: operation.summationOrder(rows: w.shape.ne1, tokens: x.shape.ne1),
             fileOffset: weight(node.inputs[0]).map { $0.fileOffset + w.layout.rowOffset(row.0, row.1, row.2) })
     }
 

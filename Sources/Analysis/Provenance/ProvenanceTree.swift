@@ -122,7 +122,8 @@ extension Provenance {
             let place = try other.flatMap { source, index in
                 try weight(source).map { try WeightPlace(row: index.i1, column: index.i0, of: $0, in: model.file) }
             }
-            let otherTree = try place == nil
+            let otherTree =
+                try place == nil
                 ? other.map { [try tree($0.0, $0.1, depth: depth - 1, breadth: breadth)] } : nil
             return try tree(
                 node.inputs[term.slot], term.index, depth: depth - 1, breadth: breadth,
@@ -132,10 +133,13 @@ extension Provenance {
         return (children, (left.count, isSum ? left.reduce(0) { $0 + Double($1.contribution) } : 0))
     }
 
-    /// Largest first; of a softmax the element's own score before all others. Masked positions add nothing.
+    /// Largest first, without those that add nothing, such as masked positions; of a softmax the element's own score
+    /// before all others.
     private func largest(_ explanation: Explanation, of element: ElementIndex) -> [Explanation.Term] {
         guard explanation.rule == .function, explanation.terms.count > 2 else {
-            return explanation.terms.enumerated().sorted {
+            let all = explanation.terms
+            let terms = explanation.rule == .sum ? all.filter { $0.contribution != 0 } : all
+            return terms.enumerated().sorted {
                 let (a, b) = (abs($0.element.contribution), abs($1.element.contribution))
                 return a == b ? $0.offset < $1.offset : a > b
             }.map(\.element)

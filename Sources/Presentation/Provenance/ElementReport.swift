@@ -67,6 +67,8 @@ public struct ElementReport: Report {
     /// What the graph gives now; differs from `recorded` only if the trace was changed.
     let evaluated: Float
     let recomputed: Float
+    /// The terms added up in Double.
+    let sum: Double
     let reproduced: Bool
     /// Of `magnitude`, the sum of the terms' magnitudes.
     let tolerance: Double
@@ -89,7 +91,9 @@ public struct ElementReport: Report {
 
     private enum CodingKeys: CodingKey {
         case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
-        case recomputed, reproduced, tolerance, magnitude, formula, steps, quantities, terms, dequantised, residual, base, baseValue
+        case recomputed, sum, reproduced, tolerance, magnitude, formula, steps, quantities, terms, dequantised,
+            residual,
+            base, baseValue
         case tree
     }
 
@@ -108,7 +112,9 @@ public struct ElementReport: Report {
         self.base = base
         step = element.step
         let position = provenance.position(of: node, at: place)
-        piece = position.map { provenance.model.tokenizer.displayPiece(provenance.tokens[$0 - provenance.firstPosition]) }
+        piece = position.map {
+            provenance.model.tokenizer.displayPiece(provenance.tokens[$0 - provenance.firstPosition])
+        }
         self.position = position
         op = provenance.name(of: .node(node.index))
         (kind, layer, address) = (node.kind, node.layer, element.address)
@@ -116,7 +122,7 @@ public struct ElementReport: Report {
         (self.head, kvHead) = (head, head.map(provenance.model.configuration.kvHead(ofQueryHead:)))
         index = Array([place.i0, place.i1, place.i2, place.i3].prefix(node.layout.shape.significant.count))
         (recorded, captured, evaluated) = (element.recorded, element.isCaptured, element.evaluated)
-        recomputed = element.recomputed
+        (recomputed, sum) = (element.recomputed, element.sum)
         reproduced = element.isReproduced
         (tolerance, magnitude) = (ElementProvenance.tolerance, element.magnitude)
         formula = element.explanation.formula
@@ -182,16 +188,15 @@ public struct ElementReport: Report {
         if let position { words.append("position \(position) '\(piece ?? "")'") }
         let from = captured ? "as \(trace) has it" : "computed again; \(trace) did not capture it"
         let check =
-            reproduced
-            ? (recomputed.bitPattern == recorded.bitPattern
-                ? "equal to the bit"
-                : "within 1e-6 of the terms' magnitudes, \(Numbers.short(magnitude))")
-            : style.warning(
-                evaluated.bitPattern == recorded.bitPattern
-                    ? "not reproduced" : "the graph gives \(evaluated): see quipu verify")
-        return [style.bold("\(address) = \(recorded)"), words.joined(separator: ", ")]
-            + "recorded    \(recorded)   \(from)".split(separator: "\n").map(String.init)
-            + ["recomputed  \(recomputed)   \(check)", "", style.accent(formula)]
+            evaluated.bitPattern != recorded.bitPattern
+            ? style.warning("the graph gives \(evaluated): see quipu verify")
+            : recomputed.bitPattern == recorded.bitPattern ? "equal to the bit" : style.warning("not reproduced")
+        let isSum = element.explanation.rule == .sum && terms.count > 2
+        return [
+            style.bold("\(address) = \(recorded)"), words.joined(separator: ", "),
+            "recorded    \(recorded)   \(from)", "recomputed  \(recomputed)   \(check)",
+        ]
+            + (isSum ? ["its terms   \(sum)   added up in Double"] : []) + ["", style.accent(formula)]
             + zip(sources, shapes).enumerated().map { slot, source in
                 "  from \(source.0)  \(source.1)" + (slot == 0 ? rowWords : "")
             }
@@ -205,9 +210,10 @@ public struct ElementReport: Report {
 
     private func termLines(_ style: Style) -> [String] {
         var lines: [String] = []
-        let hidden: Set = ["cos θ", "sin θ", "w[i]", "silu(g)", "scale"]
-        let shown = quantities.filter { !hidden.contains($0.name) && !$0.name.hasPrefix("g (") }
-        if !shown.isEmpty { lines.append(shown.map { "\($0.name) = \(Numbers.significant($0.value))" }.joined(separator: "   ")) }
+        if !quantities.isEmpty {
+            lines += quantities.map { "\($0.name) = \(Numbers.significant($0.value))" }
+                .wrapped(to: style.width, separator: "   ")
+        }
         lines += steps.map { "  " + $0 }
         if !lines.isEmpty { lines.append("") }
         let isFunction = element.explanation.rule == .function
@@ -249,7 +255,7 @@ public struct ElementReport: Report {
         if let weights = residual.weights, let baseValue {
             lines += [
                 line("weights", weights, "weights rounded to \(product.weightType)"),
-                line("base", baseValue, "dequantised less weights: what the base makes of x"),
+                line("base", baseValue, "dequantised, by the base's weights"),
             ]
         } else if product.weightType.blockElements > 1 {
             lines.append(line("weights", nil, "what rounding them cost: --base BETTER.gguf"))

@@ -61,7 +61,7 @@ public struct LogitReport: Report {
     let chain: Chain
 
     private let before: String
-    private let model: String
+    private let model: String?
     private let attribution: LogitAttribution
 
     private enum CodingKeys: CodingKey {
@@ -70,8 +70,9 @@ public struct LogitReport: Report {
     }
 
     /// - Parameters:
-    ///   - trace: its path, as it is typed; so the model's.
-    public init(_ attribution: LogitAttribution, in provenance: Provenance, trace: String, model: String, step: Int) {
+    ///   - trace: its path, as it is typed.
+    ///   - model: its path, as it is typed; `nil` if it need not be.
+    public init(_ attribution: LogitAttribution, in provenance: Provenance, trace: String, model: String?, step: Int) {
         let tokenizer = provenance.model.tokenizer
         (self.attribution, self.model) = (attribution, model)
         (self.trace, self.step) = (trace, step)
@@ -114,7 +115,9 @@ public struct LogitReport: Report {
 
     private func headLines(_ style: Style) -> [String] {
         let what =
-            againstPiece.map { "'\(piece)' over '\($0)': a difference of logits of \(Numbers.significant(Double(logit)))" }
+            againstPiece.map {
+                "'\(piece)' over '\($0)': a difference of logits of \(Numbers.significant(Double(logit)))"
+            }
             ?? "'\(piece)' (token \(tokenId)): logit \(Numbers.significant(Double(logit)))"
         let place = rank == 0 ? "the first choice" : "choice \(rank + 1)"
         let frozen =
@@ -145,7 +148,8 @@ public struct LogitReport: Report {
         var lines = [style.dim("layer  " + "attention".leftPadded(to: 11).padded(to: 14 + 2 * half) + "feed-forward")]
         lines.append(" embd  " + bar(embedding))
         for layer in layers {
-            lines.append("\(layer.layer)".leftPadded(to: 5) + "  " + bar(layer.attention) + "  " + bar(layer.feedForward))
+            lines.append(
+                "\(layer.layer)".leftPadded(to: 5) + "  " + bar(layer.attention) + "  " + bar(layer.feedForward))
         }
         return lines.map(\.withoutTrailingSpaces)
     }
@@ -184,7 +188,7 @@ public struct LogitReport: Report {
             attribution.parts.reduce(0) { $0 + (names.contains($1.kind) ? $1.value : 0) }
         }
         func line(_ name: String, _ value: Double, _ note: String = "") -> String {
-            ("  " + name.padded(to: 22) + Numbers.signed(value).leftPadded(to: 11) + "   " + style.dim(note))
+            ("  " + name.padded(to: 22) + Numbers.signed(value).leftPadded(to: 12) + "   " + style.dim(note))
                 .withoutTrailingSpaces
         }
         let biases = total(.attentionBias, .feedForwardBias)
@@ -203,6 +207,13 @@ public struct LogitReport: Report {
         return lines
     }
 
+    /// What the bytes of the chain's weight are; nothing more is to be said of plain numbers.
+    private var codeWords: String {
+        guard let scale = chain.weight.scale else { return "" }
+        return ": code \(chain.weight.code), scale \(scale)" + (chain.weight.min.map { ", min \($0)" } ?? "")
+            + "; the code is \(chain.weight.bits) \(chain.weight.byteOffset)"
+    }
+
     private func chainLines(_ style: Style) -> [String] {
         var lines = [style.bold("One chain down, at each step the largest"), ""]
         var steps = ["\(chain.part) adds \(Numbers.signed(attribution.chain.part.value)) to the logit"]
@@ -214,9 +225,7 @@ public struct LogitReport: Report {
                 + Numbers.short(chain.direction),
             "\(Numbers.signed(chain.value)) of it by one weight: \(chain.weight.name) = \(chain.weight.value)",
             "\(chain.weight.type), row \(chain.weight.row), block \(chain.weight.block) at byte "
-                + "\(chain.weight.blockOffset): code \(chain.weight.code)"
-                + (chain.weight.scale.map { ", scale \($0)" } ?? "") + (chain.weight.min.map { ", min \($0)" } ?? "")
-                + "; the code is \(chain.weight.bits) \(chain.weight.byteOffset)",
+                + "\(chain.weight.blockOffset)" + codeWords,
         ]
         for (depth, step) in steps.enumerated() {
             let indent = String(repeating: "  ", count: depth)
@@ -225,9 +234,10 @@ public struct LogitReport: Report {
             lines += words.enumerated().map { indent + ($0 == 0 ? (depth == 0 ? "" : "└─ ") : "   ") + $1 }
         }
         return lines + [
-            "", "Further:", "  quipu explain element \(trace) '\(chain.source ?? chain.written)'"
+            "", "Further:",
+            "  quipu explain element \(trace) '\(chain.source ?? chain.written)'"
                 + (step > 0 ? " --step \(step)" : "") + " --depth 3",
-            "  quipu explain weight \(model) \(chain.weight.tensor) \(chain.weight.row) \(chain.weight.column)",
+            "  quipu explain weight \(model.map { $0 + " " } ?? "")\(chain.weight.tensor) \(chain.weight.row) \(chain.weight.column)",
         ]
     }
 }

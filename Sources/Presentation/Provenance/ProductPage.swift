@@ -19,6 +19,12 @@ struct ProductPage {
         return Array(product.blocks.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(largest))
     }
 
+    /// The blocks whose sub-blocks are shown: all if they are few, else the one that adds most.
+    private var detailed: [ProductBlock] {
+        if shown.reduce(0, { $0 + $1.pieces.count }) <= 32 { return shown }
+        return Array(product.blocks.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(1))
+    }
+
     func lines(_ style: Style) -> [String] {
         let length = product.blocks[0].columns.count
         var lines = [
@@ -26,7 +32,7 @@ struct ProductPage {
         ]
         lines += words(rule).wrapped(to: style.width)
         lines += [""] + blockLines(style)
-        if hasSubBlocks, let block = product.blocks.max(by: { abs($0.contribution) < abs($1.contribution) }) {
+        for block in hasSubBlocks ? detailed : [] {
             lines += ["", style.bold("The sub-blocks of block \(block.index)"), ""]
             lines += pieceTable(block.pieces.enumerated().map { ("\($0)", $1) }, "sub-block", style)
         }
@@ -48,16 +54,19 @@ struct ProductPage {
         guard hasSubBlocks else {
             return pieceTable(shown.map { ("\($0.index)", $0.pieces[0]) }, "block", style) + restLines(style)
         }
-        let hasOffset = shown[0].fileOffset != nil
+        let (hasOffset, hasScale) = (shown[0].fileOffset != nil, shown[0].scale != nil)
         var table = Table(
             [("block", .right), ("columns", .right)] + (hasOffset ? [("file offset", .right)] : [])
+                + (hasScale ? [("d", .right)] : []) + (hasMinimum ? [("dmin", .right)] : [])
                 + [("d_x", .right), ("adds", .right), ("", .left)])
         let most = product.blocks.map { abs($0.contribution) }.max() ?? 0
         for block in shown {
-            let bar = Bar.horizontal(most > 0 ? abs(block.contribution) / most : 0, width: 16)
+            let bar = Bar.horizontal(most > 0 ? abs(block.contribution) / most : 0, width: 12)
             table.add(
                 ["\(block.index)", "\(block.columns.lowerBound)-\(block.columns.upperBound - 1)"]
                     + (hasOffset ? ["\(block.fileOffset!)"] : [])
+                    + (hasScale ? [Numbers.short(block.scale.map(Double.init))] : [])
+                    + (hasMinimum ? [Numbers.short(block.minimum.map(Double.init))] : [])
                     + [Numbers.short(Double(block.pieces[0].activationScale)), Numbers.short(block.contribution), bar])
         }
         return table.lines(style) + restLines(style)
@@ -107,7 +116,8 @@ struct ProductPage {
         for term in terms.prefix(5) {
             let k = term.index.i0
             table.add(
-                "\(k)", "\(product.codes[k])", "\(product.weights[k])", Numbers.significant(Double(product.activations[k])),
+                "\(k)", "\(product.codes[k])", "\(product.weights[k])",
+                Numbers.significant(Double(product.activations[k])),
                 Numbers.significant(Double(product.rounded[k])), Numbers.short(Double(term.contribution)))
         }
         return [style.bold("The largest of \(terms.count) single products"), ""] + table.lines(style)

@@ -81,7 +81,9 @@ public struct VerifyReport: Report {
             "  " + Numbers.grouped(count).leftPadded(to: 13) + "  " + name.padded(to: 20) + style.dim(note)
         }
         lines += [
-            line("values", checkedValues, "of \(Numbers.count(operations + notChecked.partial, "operation")), bit by bit"),
+            line(
+                "values", checkedValues, "of \(Numbers.count(operations + notChecked.partial, "operation")), bit by bit"
+            ),
             line("cells of rows", checkedCells, "statistics, logits, tokens, weights, …"),
             line("failed", failed.count, ""),
         ].map(\.withoutTrailingSpaces)
@@ -99,7 +101,8 @@ public struct VerifyReport: Report {
     private func modelLines(_ style: Style) -> [String] {
         [
             style.warning("The model is not the one that was recorded: its bytes have changed."), "",
-            "  SHA-256 recorded  \(failed[0].recorded.prefix(48))…", "  found now         \(failed[0].recomputed.prefix(48))…",
+            "  SHA-256 recorded  \(failed[0].recorded.prefix(48))…",
+            "  found now         \(failed[0].recomputed.prefix(48))…",
             "", "Nothing else was checked. Name the original file with --model, or trace again.",
         ]
     }
@@ -166,7 +169,9 @@ public struct VerifyModelReport: Report {
             "  weights     \(Numbers.grouped(checked)), scales and minima with them",
         ]
         for entry in skipped { lines += wrapped("Not checked: \(entry.what): \(entry.reason).", style) }
-        guard !failed.isEmpty else { return (lines + ["", style.bold("Nothing is wrong with it.")]).joined(separator: "\n") }
+        guard !failed.isEmpty else {
+            return (lines + ["", style.bold("Nothing is wrong with it.")]).joined(separator: "\n")
+        }
         lines += ["", style.bold("What is wrong"), ""]
         for failure in failed.prefix(20) {
             guard let tensor = failure.tensor else {

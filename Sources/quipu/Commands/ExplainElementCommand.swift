@@ -25,7 +25,8 @@ struct ExplainElementCommand: ParsableCommand {
     @Option(help: "Show the N largest terms, largest first. (default: all blocks, in order)") var largest: Int?
     @Option(help: "Follow the largest terms back through N operations.") var depth = 0
     @Option(help: "Terms to follow at each operation.") var breadth = 3
-    @Option(help: "A file of the same model in higher precision, to tell what rounding the weights did. (default: none)")
+    @Option(
+        help: "A file of the same model in higher precision, to tell what rounding the weights did. (default: none)")
     var base: String?
     @OptionGroup var place: PlaceOptions
     @OptionGroup var replaying: ReplayOptions
@@ -55,7 +56,8 @@ struct ExplainElementCommand: ParsableCommand {
         let tree = try depth > 0 ? provenance.tree(of: node, at: element, depth: depth, breadth: breadth) : nil
         try printing.print(
             ElementReport(
-                explained, in: provenance, trace: Terminal.pathFromHere(store.path), largest: largest, base: other?.path, tree: tree))
+                explained, in: provenance, trace: Terminal.pathFromHere(store.path), largest: largest,
+                base: other?.path, tree: tree))
         if !explained.isReproduced { throw ExitCode(2) }
     }
 }

@@ -8,7 +8,8 @@ import Tokenization
 struct ExplainLogitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logit",
-        abstract: "A token's logit as the sum of what each head and layer wrote, and one chain down to a weight's code.",
+        abstract:
+            "A token's logit as the sum of what each head and layer wrote, and one chain down to a weight's code.",
         usage: "quipu explain logit [TRACE] [--token TEXT] [options]",
         discussion: """
             Direct logit attribution at the last position of a pass: embedding, every head, every feed-forward network. \
@@ -37,7 +38,8 @@ struct ExplainLogitCommand: ParsableCommand {
         let replay = try replaying.open(run, in: store)
         let (tokenizer, vocabulary) = (replay.model.tokenizer, replay.model.configuration.vocabulary)
         if let tokenId, !(0..<vocabulary).contains(tokenId) {
-            throw InputError("--token-id \(tokenId): the vocabulary of \(replay.model.file.path) has ids 0 to \(vocabulary - 1)")
+            throw InputError(
+                "--token-id \(tokenId): the vocabulary of \(replay.model.file.path) has ids 0 to \(vocabulary - 1)")
         }
         let asked = try token.map { try tokenizer.single($0) } ?? tokenId
         let other = try against.map { try tokenizer.single($0) }
@@ -48,7 +50,7 @@ struct ExplainLogitCommand: ParsableCommand {
         try printing.print(
             LogitReport(
                 attribution, in: provenance, trace: Terminal.pathFromHere(store.path),
-                model: Terminal.pathFromHere(replay.model.file.path), step: place.step))
+                model: ModelArgument.typed(replay.model.file.path), step: place.step))
     }
 }
 
