@@ -35,6 +35,7 @@ import Testing
         (["sql", "trace.db"], "a statement"),
         (["explain", "element", "trace.db"], "an element"),
         (["explain", "element", "trace.db", "kq-0[0,0,0]", "--depth=-1"], "--depth"),
+        (["explain", "element", "trace.db", "kq-0[0,0,0]", "--depth", "20"], "--breadth 1"),
         (["explain", "element", "trace.db", "kq-0[0,0,0]", "--largest", "0"], "--largest"),
         (["explain", "element", "trace.db", "kq-0[0,0,0]", "--breadth", "0"], "--breadth"),
         (["explain", "logit", "trace.db", "--token", "a", "--token-id", "3"], "--token-id"),

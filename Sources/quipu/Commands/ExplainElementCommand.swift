@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Foundation
 import GGUF
 import Presentation
 import Recording
@@ -38,7 +39,15 @@ struct ExplainElementCommand: ParsableCommand {
         if let largest, largest < 1 { throw ValidationError("--largest takes 1 or more") }
         if depth < 0 || depth > 1000 { throw ValidationError("--depth takes 0 to 1000") }
         if breadth < 1 { throw ValidationError("--breadth takes 1 or more") }
+        // The tree grows by the breadth with every operation followed.
+        if breadth > 1, Double(depth) * log(Double(breadth)) > log(Self.largestTree) + 1e-9 {
+            throw ValidationError(
+                "--depth \(depth) is too large a tree with --breadth \(breadth); --breadth 1 goes all the way")
+        }
     }
+
+    /// Terms at the last level: a few screens, and a second or two.
+    private static let largestTree = 4096.0
 
     func run() throws {
         let asked = try LeadingFile(arguments, file: "trace", rest: "an element")
