@@ -64,7 +64,8 @@ let package = Package(
         .target(
             name: "Analysis",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
@@ -119,7 +120,7 @@ let package = Package(
             name: "AnalysisTests",
             dependencies: [
                 "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
-                "TestSupport",
+                "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
     ],
     swiftLanguageModes: [.v6]

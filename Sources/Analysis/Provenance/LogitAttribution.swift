@@ -67,7 +67,7 @@ public struct LogitAttribution: Sendable {
 
     /// - Precondition: ids of the vocabulary.
     public init(of token: Int, against: Int? = nil, in provenance: Provenance) throws {
-        let stream = ResidualStream(of: token, against: against, in: provenance)
+        let stream = LogitView(of: token, against: against, in: provenance)
         (self.token, self.against) = (token, against)
         (logit, scale) = (stream.logit, stream.scale)
         var (parts, layers) = ([stream.part(.embedding, stream.written(by: "embd"))], [Layer]())
@@ -82,7 +82,7 @@ public struct LogitAttribution: Sendable {
 }
 
 /// The residual stream at the last position of a pass, seen from a logit.
-struct ResidualStream {
+struct LogitView {
     typealias Part = LogitAttribution.Part
 
     let provenance: Provenance

@@ -29,7 +29,7 @@ extension LogitAttribution {
     }
 }
 
-extension ResidualStream {
+extension LogitView {
     /// - Parameter parts: to choose from; roundings are no place to go on from.
     func chain(from parts: [Part]) throws -> LogitAttribution.Chain {
         let part = parts.filter { $0.kind != .attentionRounding && $0.kind != .outputRounding }

@@ -73,7 +73,7 @@ public struct TraceVerification: Sendable {
         let prompt = Array(tokens.prefix { $0.source == "prompt" })
         try recorder.record(tokens: prompt.map(\.id), from: 0, source: "prompt")
         var (next, done) = (prompt.count, 0)
-        try replay.evaluate(threads: threads, observers: [comparison, recorder]) { pass in
+        try replay.evaluateAll(threads: threads, observers: [comparison, recorder]) { pass in
             try comparison.begin(pass, step: done)
             try recorder.begin(pass)
         } end: { pass in
