@@ -96,7 +96,11 @@ let package = Package(
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(
-            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
+            name: "TestSupport",
+            dependencies: [
+                "Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "Tests/TestSupport"),
         .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
         .testTarget(

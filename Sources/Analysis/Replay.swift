@@ -59,11 +59,20 @@ public struct Replay: Sendable {
     }
 
     /// Evaluates all passes in order, keeping nothing but what observers take.
-    public func evaluateAll(threads: Int, observers: [any ExecutionObserver]) throws {
+    ///
+    /// - Parameters:
+    ///   - begin: called before a pass is evaluated.
+    ///   - end: called when it is done.
+    public func evaluateAll(
+        threads: Int, observers: [any ExecutionObserver], begin: (Pass) throws -> Void = { _ in },
+        end: (Pass) throws -> Void = { _ in }
+    ) throws {
         var session = Session(model, capacity: capacity, threads: threads)
         for tokens in tokens {
             var pass = try session.pass(over: tokens, observers: observers)
+            try begin(pass)
             try pass.interpreter.run()
+            try end(pass)
             session.advance(past: pass)
         }
     }

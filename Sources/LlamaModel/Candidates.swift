@@ -36,6 +36,9 @@ public struct Prediction: Sendable {
     /// Natural logarithm of a token's probability.
     public func logProbability(of token: Int) -> Double { Double(logits[token]) - logSumExp }
 
+    /// At temperature 1.
+    public func probability(of token: Int) -> Double { Double.exp(logProbability(of: token)) }
+
     /// How many tokens are more probable.
     public func rank(of token: Int) -> Int {
         logits.reduce(0) { $0 + ($1 > logits[token] ? 1 : 0) }

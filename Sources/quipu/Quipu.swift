@@ -38,6 +38,7 @@ struct Quipu: AsyncParsableCommand {
             SQLCommand.self,
             QuantCommand.self,
             ExplainCommand.self,
+            VerifyCommand.self,
             QuantizeCommand.self,
             PropagateCommand.self,
             LensCommand.self,

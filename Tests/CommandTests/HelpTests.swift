@@ -6,8 +6,9 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"],
-        ["lens"], ["attention"], ["perplexity"], ["compare"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
+        ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
+        ["perplexity"], ["compare"],
     ]
 
     @Test(arguments: commands)
