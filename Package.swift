@@ -64,7 +64,8 @@ let package = Package(
         .target(
             name: "Analysis",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
@@ -95,7 +96,11 @@ let package = Package(
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
         .target(
-            name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
+            name: "TestSupport",
+            dependencies: [
+                "Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "Tests/TestSupport"),
         .testTarget(
             name: "PresentationTests", dependencies: ["Presentation", "Analysis", "Recording", "TestSupport"],
@@ -117,7 +122,8 @@ let package = Package(
         .testTarget(
             name: "AnalysisTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
+                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -39,6 +39,11 @@ public struct Graph: Sendable {
     public let leaves: [Leaf]
     public let nodes: [Node]
 
+    package init(leaves: [Leaf], nodes: [Node]) {
+        self.leaves = leaves
+        self.nodes = nodes
+    }
+
     public func name(of source: Source) -> String {
         switch source {
         case .node(let index): nodes[index].name
@@ -55,5 +60,60 @@ public struct Graph: Sendable {
 
     public func cost(of node: Node) -> Cost {
         node.operation.cost(inputs: node.inputs.map(layout(of:)), output: node.layout)
+    }
+
+    /// The same nodes in the same order, with other operations or other leaves.
+    ///
+    /// - Parameters:
+    ///   - leaves: the leaves of the new graph, which the new inputs refer to.
+    ///   - change: the operation and the inputs of a node. The output's layout must be what it was.
+    public func rebuilt(
+        leaves: [Leaf], _ change: (Node) -> (operation: any Operation, inputs: [Source])
+    ) -> Graph {
+        Graph(
+            leaves: leaves,
+            nodes: nodes.map { node in
+                let (operation, inputs) = change(node)
+                return Node(
+                    index: node.index, name: node.name, layer: node.layer, operation: operation, inputs: inputs,
+                    output: node.output)
+            })
+    }
+
+    /// The same nodes under the same names, with other operations in some places and other layouts of some leaves.
+    /// What follows from these is derived anew; all else is kept, which is quicker than to build a graph.
+    ///
+    /// - Throws: `GraphError` if inputs no longer fit.
+    public func replacing(
+        operations: [Int: any Operation], layouts: [Int: Layout]
+    ) throws(GraphError) -> Graph {
+        var (leaves, nodes) = (leaves, nodes)
+        for (place, layout) in layouts {
+            leaves[place] = Leaf(name: leaves[place].name, layout: layout, role: leaves[place].role)
+        }
+        var hasChanged = [Bool](repeating: false, count: nodes.count)
+        for place in nodes.indices {
+            let operation = operations[place]
+            let isAffected = nodes[place].inputs.contains { source in
+                switch source {
+                case .node(let index): hasChanged[index]
+                case .leaf(let index): layouts[index] != nil
+                }
+            }
+            guard operation != nil || isAffected else { continue }
+            let node = nodes[place]
+            let inputs = node.inputs.map { source in
+                switch source {
+                case .node(let index): nodes[index].layout
+                case .leaf(let index): leaves[index].layout
+                }
+            }
+            let output = try (operation ?? node.operation).output(for: inputs)
+            hasChanged[place] = output.layout != node.layout
+            nodes[place] = Node(
+                index: place, name: node.name, layer: node.layer, operation: operation ?? node.operation,
+                inputs: node.inputs, output: output)
+        }
+        return Graph(leaves: leaves, nodes: nodes)
     }
 }

@@ -44,27 +44,23 @@ public struct Interpreter {
         guard !isDone else { return nil }
         let node = graph.nodes[position]
         let inputs = node.inputs.map { value(of: $0)! }
-        let start = ContinuousClock.now
+        var nanoseconds = 0
         let output: Tensor
         switch node.output.memory {
         case .view(let slot, let byteOffset):
             output = inputs[slot].view(node.layout, at: byteOffset)
         case .inPlace(let slot):
             output = inputs[slot]
-            node.operation.evaluate(inputs, into: output, on: workers)
+            nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
         case .fresh:
             output = .zeros(node.layout.type, node.layout.shape)
-            node.operation.evaluate(inputs, into: output, on: workers)
+            nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
         }
-        let elapsed = ContinuousClock.now - start
         values[position] = output
         position += 1
         releaseDeadValues()
 
-        let evaluation = Evaluation(
-            node: node, inputs: inputs, output: output,
-            nanoseconds: Int(
-                elapsed.components.seconds * 1_000_000_000 + elapsed.components.attoseconds / 1_000_000_000))
+        let evaluation = Evaluation(node: node, inputs: inputs, output: output, nanoseconds: nanoseconds)
         for observer in observers { try observer.didEvaluate(evaluation) }
         return evaluation
     }
@@ -81,6 +77,11 @@ public struct Interpreter {
         case .leaf(let index): leaves[index]
         case .node(let index): values[index]
         }
+    }
+
+    private func timed(_ body: () -> Void) -> Int {
+        let elapsed = ContinuousClock().measure(body).components
+        return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
     }
 
     private mutating func releaseDeadValues() {
@@ -104,7 +105,7 @@ public struct Evaluation: Sendable {
     public let node: Node
     public let inputs: [Tensor]
     public let output: Tensor
-    /// Wall time of the evaluation.
+    /// Wall time of the evaluation; 0 for views, which compute nothing.
     public let nanoseconds: Int
 }
 

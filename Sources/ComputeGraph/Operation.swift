@@ -125,14 +125,18 @@ public struct Explanation: Sendable {
     public var terms: [Term]
     /// Named intermediate numbers, such as a softmax's maximum and sum.
     public var quantities: [(name: String, value: Double)]
+    /// The formula with the numbers filled in, a step a line; empty for products, whose terms are too many.
+    public var steps: [String]
 
     public init(
-        formula: String, rule: Rule, value: Float, terms: [Term], quantities: [(name: String, value: Double)] = []
+        formula: String, rule: Rule, value: Float, terms: [Term], quantities: [(name: String, value: Double)] = [],
+        steps: [String] = []
     ) {
         self.formula = formula
         self.rule = rule
         self.value = value
         self.terms = terms
         self.quantities = quantities
+        self.steps = steps
     }
 }

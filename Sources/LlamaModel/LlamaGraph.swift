@@ -5,22 +5,82 @@ import Tensors
 /// The llama graph of one pass, node for node as llama.cpp builds it with flash attention off.
 ///
 /// Symbols: E embedding, H query heads, K KV heads, D head size, F feed-forward, V vocabulary, T tokens of the pass,
-/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache.
+/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache, O tokens that get logits.
 /// Source: llama.cpp `src/models/llama.cpp`, `llama-graph.cpp`, `llama-kv-cache.cpp`.
 public struct LlamaGraph: Sendable {
     public let graph: Graph
     /// A tensor for each leaf of the graph, in its order; inputs are filled for this pass.
     public let leaves: [Tensor]
+    private let growth: Growth
 
-    /// - Parameter tokens: the tokens of this pass; their positions follow those already in the cache.
+    /// - Parameters:
+    ///   - tokens: the tokens of this pass; their positions follow those already in the cache.
+    ///   - outputs: the tokens that get logits, counted from the pass's first. `nil`: the last.
     public init(
-        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache
+        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache,
+        outputs: Range<Int>? = nil
     ) throws(GraphError) {
-        var assembly = Assembly(c: configuration, weights: weights, tokens: tokens, cache: cache)
+        let inputs = PassInputs(
+            tokens: tokens, outputs: outputs ?? tokens.count - 1..<tokens.count, first: cache.count,
+            capacity: cache.capacity, c: configuration)
+        var assembly = Assembly(c: configuration, weights: weights, inputs: inputs, cache: cache)
         try assembly.addModel()
         graph = assembly.builder.build()
+        growth = assembly.growth
         let bindings = assembly.bindings
         leaves = graph.leaves.map { bindings[$0.name]! }
+    }
+
+    /// The graph of a later pass of the same session over as many tokens as `earlier` was made for. Only the positions
+    /// attended to are more, so the rest of its graph is taken over.
+    ///
+    /// - Precondition: the cache is the one that `earlier` was made for.
+    init(after earlier: LlamaGraph, tokens: [Int32], cache: KVCache) throws(GraphError) {
+        growth = earlier.growth
+        let inputs = PassInputs(
+            tokens: tokens, outputs: tokens.count - 1..<tokens.count, first: cache.count, capacity: cache.capacity,
+            c: growth.c)
+        precondition(tokens.count == growth.tokenCount, "\(tokens.count) tokens, not \(growth.tokenCount)")
+        graph = try growth.graph(from: earlier.graph, attended: inputs.attended)
+        leaves = zip(graph.leaves, earlier.leaves).map { leaf, tensor in
+            PassInputs.Name(rawValue: leaf.name).map(inputs.tensor) ?? tensor
+        }
+    }
+
+    /// The same graph if it attended to `attended` positions.
+    public func graph(attended: Int) throws(GraphError) -> Graph { try growth.graph(from: graph, attended: attended) }
+}
+
+/// What in a graph depends on N itself; all else follows.
+private struct Growth {
+    let c: LlamaConfiguration
+    let capacity: Int
+    let tokenCount: Int
+    /// Places of the views of the caches' filled parts, and of the mask among the leaves.
+    var keyViews: [Int] = []
+    var valueViews: [Int] = []
+    var mask = 0
+
+    func graph(from graph: Graph, attended: Int) throws(GraphError) -> Graph {
+        var operations: [Int: any Operation] = [:]
+        for place in keyViews { operations[place] = keyView(attended) }
+        for place in valueViews { operations[place] = valueView(attended) }
+        return try graph.replacing(
+            operations: operations, layouts: [mask: Layout(.f32, Shape(attended, tokenCount))])
+    }
+
+    /// A row a position. [D,K,N]
+    func keyView(_ attended: Int) -> View {
+        View(
+            Shape(c.headSize, c.kvHeads, attended),
+            strides: .init(2, c.headSize * 2, c.kvSize * 2, c.kvSize * capacity * 2))
+    }
+
+    /// A row a dimension of a head. [N,K,D]
+    func valueView(_ attended: Int) -> View {
+        View(
+            Shape(attended, c.kvHeads, c.headSize),
+            strides: .init(2, capacity * c.headSize * 2, capacity * 2, c.kvSize * capacity * 2))
     }
 }
 
@@ -30,28 +90,44 @@ private struct Assembly {
 
     let c: LlamaConfiguration
     let weights: LlamaWeights
-    let tokens: [Int32]
+    let inputs: PassInputs
     let cache: KVCache
     var builder = GraphBuilder()
     var bindings: [String: Tensor] = [:]
     private var known: [String: Value] = [:]
+    private var keyViews: [Value] = []
+    private var valueViews: [Value] = []
+    private let empty: Growth
 
-    /// T, N and the first position of this pass.
-    private var tokenCount: Int { tokens.count }
-    private var attended: Int { cache.count + tokens.count }
+    /// T and N of this pass.
+    private var tokenCount: Int { inputs.tokens.count }
+    private var attended: Int { inputs.attended }
 
-    init(c: LlamaConfiguration, weights: LlamaWeights, tokens: [Int32], cache: KVCache) {
+    init(c: LlamaConfiguration, weights: LlamaWeights, inputs: PassInputs, cache: KVCache) {
         self.c = c
         self.weights = weights
-        self.tokens = tokens
+        self.inputs = inputs
         self.cache = cache
+        empty = Growth(c: c, capacity: cache.capacity, tokenCount: inputs.tokens.count)
+    }
+
+    /// Known once all is expanded.
+    var growth: Growth {
+        func node(_ value: Value) -> Int? {
+            if case .node(let index)? = builder.place(of: value) { index } else { nil }
+        }
+        var growth = empty
+        growth.keyViews = keyViews.compactMap(node)
+        growth.valueViews = valueViews.compactMap(node)
+        if case .leaf(let index)? = known[PassInputs.Name.mask.rawValue].flatMap(builder.place) { growth.mask = index }
+        return growth
     }
 
     // MARK: the forward pass, top to bottom
 
     mutating func addModel() throws(GraphError) {
-        let ids = input("inp_tokens", tokens)
-        let positions = input("inp_pos", (0..<tokenCount).map { Int32(cache.count + $0) })
+        let ids = input(.tokens)
+        let positions = input(.positions)
         var residual = try builder.apply(GetRows(), weight(weights.tokenEmbedding), ids, name: "embd")  // [E,T]
 
         for index in 0..<c.layers {
@@ -60,8 +136,8 @@ private struct Assembly {
         }
         builder.layer = nil
 
-        let normed = try norm(residual, weights.outputNorm, name: "result_norm")  // [E,1]
-        let logits = try builder.apply(MatMul(), weight(weights.output), normed, name: "result_output")  // [V,1]
+        let normed = try norm(residual, weights.outputNorm, name: "result_norm")  // [E,O]
+        let logits = try builder.apply(MatMul(), weight(weights.output), normed, name: "result_output")  // [V,O]
         builder.expand(logits)
     }
 
@@ -71,10 +147,10 @@ private struct Assembly {
         let normed = try norm(residual, layer.attentionNorm, name: "attn_norm")  // [E,T]
         var attended = try addAttention(index, layer, normed, positions)  // [E,T]
         if index == c.layers - 1 {
-            // Only the last token's logits are wanted, so only its column goes on.
-            let last = self.input("out_ids", [Int32(tokenCount - 1)])
-            attended = try builder.apply(GetRows(), attended, last)  // [E,1]
-            residual = try builder.apply(GetRows(), residual, last)
+            // Only the tokens whose logits are wanted go on.
+            let wanted = self.input(.outputs)
+            attended = try builder.apply(GetRows(), attended, wanted)  // [E,O]
+            residual = try builder.apply(GetRows(), residual, wanted)
         }
         let middle = try builder.apply(Add(), attended, residual, name: "ffn_inp")  // [E,T]
 
@@ -97,22 +173,19 @@ private struct Assembly {
         let (keyCache, valueCache) = try addStores(index, key: key, value: value)
 
         // Keys as [D,N,K], values as [N,D,K]: K heads each, shared by the query heads of a group.
-        let keys = try builder.apply(
-            Permute([0, 2, 1, 3]),
-            builder.apply(View(headsOfCache, strides: .init(2, c.headSize * 2, c.kvSize * 2, wholeCache)), keyCache))
-        let values = try builder.apply(
-            Permute([0, 2, 1, 3]),
-            builder.apply(
-                View(
-                    Shape(attended, c.kvHeads, c.headSize),
-                    strides: .init(2, cache.capacity * c.headSize * 2, cache.capacity * 2, wholeCache)), valueCache))
+        let filledKeys = try builder.apply(empty.keyView(attended), keyCache)
+        let keys = try builder.apply(Permute([0, 2, 1, 3]), filledKeys)
+        let filledValues = try builder.apply(empty.valueView(attended), valueCache)
+        let values = try builder.apply(Permute([0, 2, 1, 3]), filledValues)
+        keyViews.append(filledKeys)
+        valueViews.append(filledValues)
         let queryLayout = builder.layout(of: query)
         let queries = try builder.apply(
             Permute([0, 2, 1, 3]), builder.apply(View(queryLayout.shape, strides: queryLayout.strides), query))
 
         let scores = try builder.apply(MatMul(cachedDimension: 1), keys, queries, name: "kq")  // [N,T,H]
         let shares = try builder.apply(
-            SoftMax(scale: c.scoreScale), scores, mask(), name: "kq_soft_max")  // [N,T,H]
+            SoftMax(scale: c.scoreScale), scores, input(.mask), name: "kq_soft_max")  // [N,T,H]
         let mixed = try builder.apply(MatMul(cachedDimension: 0), values, shares, name: "kqv")  // [D,T,H]
         let joined = try builder.apply(
             Cont(Shape(c.headSize * c.heads, tokenCount)), builder.apply(Permute([0, 2, 1, 3]), mixed),
@@ -164,14 +237,14 @@ private struct Assembly {
                 Shape(c.kvSize, tokenCount),
                 strides: .init(4, c.kvSize * 4, c.kvSize * tokenCount * 4, c.kvSize * tokenCount * 4)),
             key)
-        builder.expand(try builder.apply(SetRows(), keyRows, keyPlaces(), keyCache))
+        builder.expand(try builder.apply(SetRows(), keyRows, input(.keyPlaces), keyCache))
 
         let rows = Shape(c.kvSize, tokenCount)
         let isPacked = builder.layout(of: value).strides.nb2 == c.kvSize * 4
         let valueRows = isPacked ? try builder.apply(Reshape(rows), value) : try builder.apply(Cont(rows), value)
         let valueCells = try builder.apply(Reshape(Shape(1, c.kvSize * cache.capacity)), valueCache)
         let valueElements = try builder.apply(Reshape(Shape(1, c.kvSize * tokenCount)), valueRows)
-        builder.expand(try builder.apply(SetRows(), valueElements, valuePlaces(), valueCells))
+        builder.expand(try builder.apply(SetRows(), valueElements, input(.valuePlaces), valueCells))
         return (keyCache, valueCache)
     }
 
@@ -199,9 +272,6 @@ private struct Assembly {
         return try builder.apply(RoPE(c.rope), x, positions, weight(factors), name: name)
     }
 
-    private var headsOfCache: Shape { Shape(c.headSize, c.kvHeads, attended) }
-    private var wholeCache: Int { c.kvSize * cache.capacity * 2 }
-
     // MARK: leaves
 
     private mutating func weight(_ weight: LlamaWeights.Weight) -> Value {
@@ -210,48 +280,8 @@ private struct Assembly {
 
     private mutating func cacheLeaf(_ name: String, _ tensor: Tensor) -> Value { leaf(name, tensor, .cache) }
 
-    private mutating func input(_ name: String, _ values: [Int32]) -> Value {
-        input(name, Shape(values.count), .i32, values)
-    }
-
-    /// 0 where a token may look, -∞ at later positions. [N,T]
-    private mutating func mask() -> Value {
-        if let known = known["attn_inp_kq_mask"] { return known }
-        var mask = [Float](repeating: 0, count: attended * tokenCount)
-        for token in 0..<tokenCount {
-            for position in 0..<attended where position > cache.count + token {
-                mask[token * attended + position] = -.infinity
-            }
-        }
-        return input("attn_inp_kq_mask", Shape(attended, tokenCount), .f32, mask)
-    }
-
-    /// The cache row of each token. [T]
-    private mutating func keyPlaces() -> Value {
-        if let known = known["attn_inp_k_idxs"] { return known }
-        return input(
-            "attn_inp_k_idxs", Shape(tokenCount), .i64, (0..<tokenCount).map { Int64(cache.count + $0) })
-    }
-
-    /// The cache element of each token's each value, token by token. [T*K*D]
-    private mutating func valuePlaces() -> Value {
-        if let known = known["attn_inp_v_idxs"] { return known }
-        var places: [Int64] = []
-        places.reserveCapacity(tokenCount * c.kvSize)
-        for token in 0..<tokenCount {
-            for j in 0..<c.kvSize { places.append(Int64(j * cache.capacity + cache.count + token)) }
-        }
-        return input("attn_inp_v_idxs", Shape(places.count), .i64, places)
-    }
-
-    private mutating func input<Element: BitwiseCopyable>(
-        _ name: String, _ shape: Shape, _ type: TensorType, _ values: [Element]
-    ) -> Value {
-        let tensor = Tensor.zeros(type, shape)
-        tensor.withMutableElements(of: Element.self) { span in
-            for index in values.indices { span[index] = values[index] }
-        }
-        return leaf(name, tensor, .input)
+    private mutating func input(_ name: PassInputs.Name) -> Value {
+        known[name.rawValue] ?? leaf(name.rawValue, inputs.tensor(name), .input)
     }
 
     private mutating func leaf(_ name: String, _ tensor: Tensor, _ role: Leaf.Role) -> Value {

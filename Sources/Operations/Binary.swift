@@ -60,7 +60,7 @@ public struct Mul: BinaryOperation {
         return Explanation(
             formula: "y[i] = x[i] * w[i]", rule: .sum, value: x * w,
             terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: w, contribution: x * w)],
-            quantities: [("w[i]", Double(w))])
+            quantities: [("w[i]", Double(w))], steps: ["\(x) * \(bracketed(w)) = \(x * w)"])
     }
 }
 
@@ -80,7 +80,9 @@ public struct Add: BinaryOperation {
             let value = inputs[slot][place]
             return Explanation.Term(slot: slot, index: place, value: value, coefficient: 1, contribution: value)
         }
+        let (a, b) = (terms[0].value, terms[1].value)
         return Explanation(
-            formula: "y[i] = a[i] + b[i]", rule: .sum, value: terms[0].value + terms[1].value, terms: terms)
+            formula: "y[i] = a[i] + b[i]", rule: .sum, value: a + b, terms: terms,
+            steps: ["\(a) + \(bracketed(b)) = \(a + b)"])
     }
 }

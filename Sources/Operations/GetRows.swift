@@ -36,7 +36,8 @@ public struct GetRows: Operation {
             terms: [
                 Explanation.Term(
                     slot: 0, index: ElementIndex(element.i0, row), value: value, coefficient: 1, contribution: value)
-            ])
+            ],
+            steps: ["index[\(element.i1)] = \(row)", "W[\(element.i0),\(row)] = \(value)"])
     }
 
     /// Only the picked rows are read.

@@ -38,8 +38,7 @@ public struct MatMul: Operation {
         let format = BlockFormats.format(for: w.type)!
         let activations = converted(inputs[1], for: format, on: workers)
         let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
-        let order = SummationOrder(
-            isTile: tokens > 1 && (cachedDimension == 1 || rowCount % 4 == 0), isPadded: cachedDimension == 0)
+        let order = summationOrder(rows: rowCount, tokens: tokens)
         let product = Product(
             kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
             activations: activations, order: order, output: output, on: workers)
@@ -55,6 +54,12 @@ public struct MatMul: Operation {
                 product.multiply(rows: first..<min(first + chunks.count * chunk, rowCount), plane: plane)
             }
         }
+    }
+
+    /// The order in which an output element of so many rows and tokens is added up.
+    package func summationOrder(rows: Int, tokens: Int) -> SummationOrder {
+        SummationOrder(
+            isTile: tokens > 1 && (cachedDimension == 1 || rows % 4 == 0), isPadded: cachedDimension == 0)
     }
 
     /// The activations in the type that the weights' format is multiplied with: ggml's `vec_dot_type`.
@@ -93,7 +98,7 @@ public struct MatMul: Operation {
         let value = terms.reduce(0.0) { $0 + Double($1.contribution) }
         return Explanation(
             formula: "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]", rule: .sum, value: Float(value), terms: terms,
-            quantities: [("g (query heads per KV head)", Double(groups.0))])
+            quantities: groups.0 > 1 ? [("g (query heads per KV head)", Double(groups.0))] : [])
     }
 
     /// A multiply and an add for each product.

@@ -46,7 +46,10 @@ public struct RMSNorm: Operation {
         return Explanation(
             formula: "y[i] = x[i] / sqrt(mean(x²) + ε)", rule: .sum, value: x * scale,
             terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: scale, contribution: x * scale)],
-            quantities: [("mean(x²)", Double(meanSquare)), ("ε", Double(epsilon)), ("scale", Double(scale))])
+            quantities: [("mean(x²)", Double(meanSquare)), ("ε", Double(epsilon)), ("scale", Double(scale))],
+            steps: [
+                "scale = 1 / sqrt(\(meanSquare) + \(epsilon)) = \(scale)", "\(x) * \(scale) = \(x * scale)",
+            ])
     }
 
     /// Square, add, scale.

@@ -111,14 +111,18 @@ public struct RoPE: Operation {
             return Explanation.Term(
                 slot: 0, index: place, value: x, coefficient: coefficient, contribution: coefficient * x)
         }
+        let products = terms.map { "\($0.value) * \(bracketed($0.coefficient))" }.joined(separator: " + ")
+        let value = fused(
+            terms[0].value, terms[0].coefficient, terms[1].value * terms[1].coefficient)
         return Explanation(
             formula: isFirst
                 ? "y[2j] = x[2j]·cos θ - x[2j+1]·sin θ" : "y[2j+1] = x[2j]·sin θ + x[2j+1]·cos θ",
-            rule: .sum, value: terms[0].contribution + terms[1].contribution, terms: terms,
+            rule: .sum, value: value, terms: terms,
             quantities: [
                 ("position", Double(inputs[1][ElementIndex(element.i2)])), ("pair j", Double(j)),
                 ("cos θ", Double(c)), ("sin θ", Double(s)),
-            ])
+            ],
+            steps: ["\(products) = \(value)"])
     }
 
     /// Four products and two sums a pair.

@@ -52,14 +52,17 @@ public struct SetRows: NamedAfterSource {
             // Not written by this node: the cache's earlier content.
             let value = inputs[2][element]
             let term = Explanation.Term(slot: 2, index: element, value: value, coefficient: 1, contribution: value)
-            return Explanation(formula: formula, rule: .copy, value: value, terms: [term])
+            return Explanation(
+                formula: formula, rule: .copy, value: value, terms: [term],
+                steps: ["row \(element.i1) is not written in this pass: it stays \(value)"])
         }
         let place = ElementIndex(element.i0, j)
         let x = inputs[0][place]
         let value = Half.float(f16: Half.f16(x))
         return Explanation(
             formula: formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)])
+            terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)],
+            steps: ["index[\(j)] = \(element.i1)", "F16(\(x)) = \(value)"])
     }
 
     /// Only the written rows count.

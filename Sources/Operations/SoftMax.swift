@@ -65,10 +65,16 @@ public struct SoftMax: Operation {
             return Explanation.Term(
                 slot: 0, index: place, value: x[place], coefficient: scale, contribution: y[n])
         }
+        let (score, hidden) = (x[element], mask[mask.shape.wrapped(element)])
+        let (share, result) = (y[element.i0], y[element.i0] * Float(1 / sum))
         return Explanation(
             formula: "y[n] = exp(s·x[n] + mask[n] - M) / Σ_m exp(s·x[m] + mask[m] - M)", rule: .function,
-            value: y[element.i0] * Float(1 / sum), terms: terms,
-            quantities: [("s", Double(scale)), ("M", Double(maximum)), ("Σ exp", sum)])
+            value: result, terms: terms,
+            quantities: [("s", Double(scale)), ("M", Double(maximum)), ("Σ exp", sum)],
+            steps: [
+                "exp(\(scale) * \(bracketed(score)) + \(bracketed(hidden)) - \(bracketed(maximum))) = \(share)",
+                "\(share) / \(Float(sum)) = \(result)",
+            ])
     }
 
     /// Scale, mask, maximum, exponential (counted as one), sum, divide.

@@ -45,5 +45,8 @@ extension Shape {
     }
 }
 
+/// A number as a factor or summand: negative ones in parentheses.
+func bracketed(_ value: Float) -> String { value.sign == .minus ? "(\(value))" : "\(value)" }
+
 /// Rows worth handing to a thread: about as many element operations as waking one costs.
 func rowGrain(elementsPerRow: Int) -> Int { max(1, 8192 / max(1, elementsPerRow)) }

@@ -53,7 +53,10 @@ public struct SwiGLU: Operation {
                 Explanation.Term(slot: 0, index: element, value: g, coefficient: silu, contribution: 0),
                 Explanation.Term(slot: 1, index: element, value: u, coefficient: silu, contribution: value),
             ],
-            quantities: [("silu(g)", Double(silu))])
+            quantities: [("silu(g)", Double(silu))],
+            steps: [
+                "silu(g) = \(g) / (1 + exp(\(-g))) = \(silu)", "\(silu) * \(bracketed(u)) = \(value)",
+            ])
     }
 
     /// Negate, exponential (counted as one), add, divide, multiply.

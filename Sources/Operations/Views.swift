@@ -131,12 +131,12 @@ public struct Permute: PureView {
 
 extension Shape {
     /// Row-major number of an element.
-    func number(of element: ElementIndex) -> Int {
+    package func number(of element: ElementIndex) -> Int {
         element.i0 + ne0 * (element.i1 + ne1 * (element.i2 + ne2 * element.i3))
     }
 
     /// The element with a row-major number.
-    func element(at number: Int) -> ElementIndex {
+    package func element(at number: Int) -> ElementIndex {
         ElementIndex(number % ne0, number / ne0 % ne1, number / (ne0 * ne1) % ne2, number / (ne0 * ne1 * ne2))
     }
 }

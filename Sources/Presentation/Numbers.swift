@@ -10,6 +10,12 @@ enum Numbers {
         return String(format: abs(value) >= 1e5 || abs(value) < 1e-3 ? "%.3e" : "%.4g", value)
     }
 
+    /// Four decimals with a sign, or four significant digits where that would show nothing: `+0.1234`, `-1.2e-06`.
+    static func signed(_ value: Double) -> String {
+        let text = abs(value) >= 1e-3 || value == 0 ? String(format: "%.4f", value) : short(value)
+        return value > 0 ? "+" + text : text
+    }
+
     /// Up to eight significant digits, without trailing zeros: for results of queries.
     static func significant(_ value: Double) -> String { String(format: "%.8g", value) }
 
@@ -67,6 +73,16 @@ enum Bar {
         guard share.isFinite else { return "" }
         let parts = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
         return String(repeating: "█", count: parts / 8) + eighths[parts % 8]
+    }
+
+    /// A bar from a middle line, to the left for shares below 0, of `2 * half + 1` columns.
+    static func signed(_ share: Double, half: Int) -> String {
+        let bar = horizontal(abs(share), width: half)
+        guard share < 0 else { return String(repeating: " ", count: half) + "│" + bar }
+        // Blocks fill cells from the left only, so that bars to the left grow by half cells.
+        let halves = Int((min(1, abs(share)) * Double(2 * half)).rounded())
+        let left = (halves % 2 == 1 ? "▐" : "") + String(repeating: "█", count: halves / 2)
+        return left.leftPadded(to: half) + "│"
     }
 
     /// One column a value, each a share of 0 to 1; `?` for NaN.

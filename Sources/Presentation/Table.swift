@@ -60,7 +60,7 @@ struct Table {
 }
 
 extension String {
-    fileprivate var withoutTrailingSpaces: String {
+    var withoutTrailingSpaces: String {
         var text = self[...]
         while text.last == " " { text.removeLast() }
         return String(text)

@@ -4,7 +4,7 @@
 /// page at all goes to overflow pages of its own. Source: sqlite.org/fileformat2.html, sections 1.5 and 1.6.
 struct PageCount {
     /// Bytes of a page, as `TraceStore` creates files.
-    static let pageBytes = 4096
+    static let pageBytes = 16384
 
     /// Bytes of a leaf page after its header.
     private static let leafBytes = pageBytes - 8

@@ -20,14 +20,15 @@ package struct Selection: Sendable {
     package var bytes: Int { elements * type.blockBytes }
 
     /// - Returns: `nil` if nothing of this operation is kept. Views are never kept: their values are their source's.
-    package init?(_ node: Node, inputs: [Layout], tokens: Int, capture: Capture) {
+    package init?(_ node: Node, inputs: @autoclosure () -> [Layout], tokens: Int, capture: Capture) {
         guard !node.output.isPureView, capture.keepsValues(of: node.name) else { return nil }
         let shape = node.layout.shape
         let lastOnly = capture.policy == .last
         type = node.layout.type
         if case .inPlace = node.output.memory {
+            let written = inputs()[0].shape.count
             part = .written(lastTokenOnly: lastOnly)
-            elements = lastOnly ? inputs[0].shape.count / tokens : inputs[0].shape.count
+            elements = lastOnly ? written / tokens : written
         } else if lastOnly {
             part = .lastToken
             elements = shape.count / max(1, shape[node.operation.tokenDimension])
@@ -46,7 +47,22 @@ package struct CapturedRuns: Sendable {
     package let runLength: Int?
     package let runStride: Int?
     package let type: TensorType
-    package let data: Data
+    private let source: any ByteSource
+    /// Where in the source the runs lie, in bytes.
+    private let ranges: [Range<Int>]
+
+    package var data: Data { withBytes { Data($0) } }
+
+    /// Calls `body` with the values; one run is not copied.
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        if ranges.count == 1 { return try source.withBytes(in: ranges[0]) { try $0.withUnsafeBytes(body) } }
+        var gathered: [UInt8] = []
+        gathered.reserveCapacity(ranges.count * ranges[0].count)
+        for range in ranges {
+            source.withBytes(in: range) { $0.withUnsafeBytes { gathered.append(contentsOf: $0) } }
+        }
+        return try gathered.withUnsafeBytes(body)
+    }
 
     /// Bytes of the largest blob: well below SQLite's limit of 1e9 for a row.
     package static let maximumBytes = 1 << 28
@@ -95,9 +111,9 @@ package struct CapturedRuns: Sendable {
         return stride(from: first, to: first + count, by: step).map { start in
             let length = min(step, first + count - start)
             let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
-            let data = tensor.source.withBytes(in: range) { $0.withUnsafeBytes { Data($0) } }
             return CapturedRuns(
-                firstElement: start, count: length, runLength: nil, runStride: nil, type: tensor.type, data: data)
+                firstElement: start, count: length, runLength: nil, runStride: nil, type: tensor.type,
+                source: tensor.source, ranges: [range])
         }
     }
 
@@ -112,14 +128,10 @@ package struct CapturedRuns: Sendable {
         let perBlob = max(1, limit / (length * size))
         return stride(from: 0, to: starts.count, by: perBlob).map { first in
             let runs = starts[first..<min(first + perBlob, starts.count)]
-            var data = Data(capacity: runs.count * length * size)
-            for start in runs {
-                let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
-                tensor.source.withBytes(in: range) { $0.withUnsafeBytes { data.append(contentsOf: $0) } }
-            }
+            let ranges = runs.map { tensor.offset + $0 * size..<tensor.offset + ($0 + length) * size }
             return CapturedRuns(
                 firstElement: runs.first!, count: runs.count * length, runLength: runs.count == 1 ? nil : length,
-                runStride: runs.count == 1 ? nil : step, type: tensor.type, data: data)
+                runStride: runs.count == 1 ? nil : step, type: tensor.type, source: tensor.source, ranges: ranges)
         }
     }
 }

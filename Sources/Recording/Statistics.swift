@@ -90,10 +90,13 @@ public struct AttentionSummary: Sendable, Hashable {
     /// Weight on the first position, where heads park what they do not use.
     public let sinkWeight: Float
 
+    public init(_ weights: [Float]) { self.init(weights.span) }
+
     /// - Precondition: at least one weight.
-    public init(_ weights: some RandomAccessCollection<Float>) {
+    public init(_ weights: Span<Float>) {
         var (bits, top, place) = (0.0, -Float.infinity, 0)
-        for (position, weight) in zip(0..., weights) {
+        for position in 0..<weights.count {
+            let weight = weights[position]
             if weight.isNaN { bits = .nan }
             if weight > 0 { bits -= Double(weight) * Double.log2(Double(weight)) }
             if weight > top { (top, place) = (weight, position) }
@@ -101,6 +104,6 @@ public struct AttentionSummary: Sendable, Hashable {
         entropyBits = bits
         topPosition = place
         topWeight = top == -.infinity ? .nan : top
-        sinkWeight = weights.first!
+        sinkWeight = weights[0]
     }
 }

@@ -16,8 +16,10 @@ public enum TraceError: Error, Sendable, Equatable {
     case notCaptured(name: String, capture: String)
     case noMatch(pattern: String, suggestions: [String])
     case emptyCache(name: String)
+    case damaged(path: String, name: String, bytes: Int, elements: Int)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
+    case severalElements(address: String, shape: Shape)
     case unwritable(path: String, reason: String)
     case unrecoveredLog(path: String)
     case notReading(path: String)
@@ -63,12 +65,18 @@ extension TraceError: CustomStringConvertible {
             "--only '\(pattern)' names no operation, so nothing would be kept for it."
                 + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `quipu graph` lists the names; * stands for anything, as in 'ffn_out-*'."
+        case .damaged(let path, let name, let bytes, let elements):
+            "\(path): the values of '\(name)' are damaged: a blob of \(bytes) bytes for \(elements) elements that are to lie "
+                + "within the tensor. Trace again."
         case .emptyCache(let name):
             "'\(name)' has no values at this step: it is the cache before anything was written to it. "
                 + "A later --step has some."
         case .outside(let address, let dimension, let shape):
             "'\(address)' lies outside the tensor of shape \(shape): dimension \(dimension) has indices 0 to "
                 + "\(shape[dimension] - 1). A range a:b stops before b."
+        case .severalElements(let address, let shape):
+            "'\(address)' names more than one element of the tensor of shape \(shape). "
+                + "Give an index for each dimension, as in '[0\(String(repeating: ",0", count: shape.significant.count - 1))]'."
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):

@@ -14,8 +14,9 @@ public struct TraceEstimate: Sendable, Equatable {
 
     /// Bytes of a row besides its texts and blobs.
     private enum RowBytes {
-        static let operation = 90
-        static let input = 17
+        static let statistics = 57
+        static let operation = 31
+        static let input = 18
         static let tensor = 17
         static let attentionHead = 37
         static let weight = 28
@@ -28,16 +29,18 @@ public struct TraceEstimate: Sendable, Equatable {
 
     /// The B-trees of the file: its tables and indices. The smallest takes a page.
     private enum Tree: CaseIterable {
-        case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
-        case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
-        case logitByPass, quantError
+        case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
+        case operationByName, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap, attentionHead
+        case kvCache, logit, logitByPass, quantError, quantBlock
     }
 
     /// Pages of each tree, the last one by its filled part.
     private typealias Pages = [Tree: Double]
 
     /// Pages that hold the text of the schema.
-    private static let schemaPages = 4.0
+    private static let schemaPages = 1.0
+    /// Pages of a trace without rows: what migrations leave free is used as tables grow.
+    private static let emptyPages = 29.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
@@ -45,25 +48,26 @@ public struct TraceEstimate: Sendable, Equatable {
     /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
-        func cost(tokens: Int, at position: Int) throws -> PassSize {
+        func llamaGraph(tokens: Int, at position: Int) throws -> LlamaGraph {
             cache.count = position
-            let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache
-            ).graph
-            try Self.checkNames(of: capture, in: graph)
-            return Self.cost(of: graph, tokens: tokens, capture)
+            return try LlamaGraph(
+                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache)
         }
-        let prefill = try cost(tokens: promptTokens, at: 0)
-        var values = prefill.values
-        var pages = Self.modelPages(model).merging(prefill.pages, uniquingKeysWith: +)
+        let prompt = try llamaGraph(tokens: promptTokens, at: 0).graph
+        try Self.checkNames(of: capture, in: prompt)
+        var size = Self.size(of: prompt, tokens: promptTokens, capture)
+        size.add(Self.shared(by: prompt, capture))
         if decodes > 0 {
+            let decode = try llamaGraph(tokens: 1, at: promptTokens)
+            size.add(Self.shared(by: decode.graph, capture))
             // A decode pass grows by the same amount each time, so first and last give the mean.
-            for position in [promptTokens, promptTokens + decodes - 1] {
-                let pass = try cost(tokens: 1, at: position)
-                values += pass.values * decodes / 2
-                pages.merge(pass.pages.mapValues { $0 * Double(decodes) / 2 }, uniquingKeysWith: +)
+            for graph in [decode.graph, try decode.graph(attended: promptTokens + decodes)] {
+                let pass = Self.size(of: graph, tokens: 1, capture)
+                size.values += pass.values * decodes / 2
+                size.add(pass.pages.mapValues { $0 * Double(decodes) / 2 })
             }
         }
+        var pages = Self.modelPages(model).merging(size.pages, uniquingKeysWith: +)
         let passes = decodes + 1
         pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
         pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
@@ -73,10 +77,11 @@ public struct TraceEstimate: Sendable, Equatable {
         for tree in Tree.allCases {
             let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
             // Several leaves have a root above them; of indices it is part of what was measured.
-            let isTable = [Tree.operation, .tensor, .weight, .logit].contains(tree)
+            let isTable = [Tree.statistics, .tensor, .weight, .logit].contains(tree)
             total += leaves + (isTable && leaves > 1 ? 1 : 0)
         }
-        self.values = values
+        total = max(total, Self.emptyPages)
+        values = size.values
         rows = Int(total) * PageCount.pageBytes - values
     }
 
@@ -99,21 +104,15 @@ public struct TraceEstimate: Sendable, Equatable {
         /// Bytes of captured values, which the pages contain.
         var values = 0
         var pages: Pages = [:]
+
+        mutating func add(_ more: Pages) { pages.merge(more, uniquingKeysWith: +) }
     }
 
-    private static func cost(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
+    private static func size(of graph: Graph, tokens: Int, _ capture: Capture) -> PassSize {
         guard capture.policy != .none else { return PassSize() }
         var size = PassSize()
-        var (operations, tensors) = (PageCount(), PageCount())
+        var tensors = PageCount()
         for node in graph.nodes {
-            let name = node.name.utf8.count
-            operations.append(
-                RowBytes.operation + name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count)
-            size.pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
-            for input in node.inputs {
-                size.pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
-            }
-            size.pages[.inputBySource, default: 0] += PageCount.index(node.inputs.count, keyBytes: 7)
             if node.kind == "SOFT_MAX" {
                 size.pages[.attentionHead, default: 0] += PageCount.index(
                     node.layout.shape.rows, keyBytes: RowBytes.attentionHead)
@@ -125,10 +124,26 @@ public struct TraceEstimate: Sendable, Equatable {
                 size.pages[.tensorByOperation, default: 0] += PageCount.index(1, keyBytes: 8)
             }
         }
-        size.pages[.operation] = operations.pages
-        size.pages[.operationByPlace] = PageCount.index(graph.nodes.count, keyBytes: 8)
+        size.pages[.statistics] = PageCount.table(graph.nodes.count, rowBytes: RowBytes.statistics)
         size.pages[.tensor] = tensors.pages
         return size
+    }
+
+    /// Pages of what is written once for all passes with this graph.
+    private static func shared(by graph: Graph, _ capture: Capture) -> Pages {
+        guard capture.policy != .none else { return [:] }
+        var pages: Pages = [:]
+        for node in graph.nodes {
+            let name = node.name.utf8.count
+            let texts = name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count
+            pages[.operation, default: 0] += PageCount.index(1, keyBytes: RowBytes.operation + texts)
+            pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
+            for input in node.inputs {
+                pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
+            }
+            pages[.inputBySource, default: 0] += PageCount.index(node.inputs.count, keyBytes: 8)
+        }
+        return pages
     }
 
     /// Bytes of an input's name; inputs of the run have it in column `leaf` too.

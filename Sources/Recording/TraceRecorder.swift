@@ -42,15 +42,19 @@ public final class TraceRecorder: ExecutionObserver {
     private let store: TraceStore
     private let model: Llama
     private let capture: Capture
-    private let writer = BoundedWriter(limit: 256 << 20)
+    private let writer: BoundedWriter
     private let runID: Int
     private let modelID: Int
     private let weightIDs: [String: Int]
     private var nextPassID: Int
     private var nextOperationID: Int
+    private var nextGraphID: Int
     private var step = 0
     private var current: PassRow?
     private var currentGraph: Graph?
+    /// The last one written; the next pass is likely to share it.
+    private var recordedGraph: RecordedGraph?
+    private var statistics = PassStatistics()
     private var batch = OperationBatch()
 
     /// The whole file is hashed meanwhile, on its own thread.
@@ -61,6 +65,7 @@ public final class TraceRecorder: ExecutionObserver {
         self.store = store
         self.model = model
         capture = run.capture
+        writer = BoundedWriter(store.database, limit: 256 << 20)
         let file = model.file
         let hash = Task.detached(priority: .utility) { file.hexDigest() }
         self.hash = hash
@@ -70,12 +75,15 @@ public final class TraceRecorder: ExecutionObserver {
         // A new trace need not wait for the hash; one with models in it must know whether this is one of them.
         let hasModels = try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
         let digest = hasModels ? await hash.value : nil
-        (modelID, runID, nextPassID, nextOperationID) = try await TraceStore.wrapping(store.path) {
+        (modelID, runID, nextPassID, nextGraphID, nextOperationID) = try await TraceStore.wrapping(store.path) {
             try await store.database.write { db in
                 let modelID = try ModelRows.write(card, digest, db)
                 let runID = try ModelRows.nextID("run", db)
                 try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
-                return (modelID, runID, try ModelRows.nextID("pass", db), try ModelRows.nextID("op", db))
+                return (
+                    modelID, runID, try ModelRows.nextID("pass", db), try ModelRows.nextID("graph", db),
+                    try ModelRows.nextID("op_stat", db)
+                )
             }
         }
         weightIDs = try await store.database.read { [modelID] in try ModelRows.weightIDs(modelID, $0) }
@@ -98,24 +106,54 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Call before the pass is evaluated.
     public func begin(_ pass: Pass) throws {
+        let graph = pass.interpreter.graph
+        let keepsOperations = capture.policy != .none
+        if keepsOperations { try share(graph, of: pass) }
         let row = PassRow(
             id: nextPassID, runID: runID, step: step, kind: pass.kind, firstPosition: pass.firstPosition,
-            tokens: pass.tokens.count)
+            tokens: pass.tokens.count, graphID: keepsOperations ? recordedGraph?.id : nil,
+            firstOperationID: keepsOperations ? nextOperationID : nil)
         nextPassID += 1
         step += 1
         current = row
-        currentGraph = pass.interpreter.graph
-        batch = OperationBatch(firstID: nextOperationID, earlier: batch.earlier)
-        nextOperationID += pass.interpreter.graph.nodes.count
+        currentGraph = graph
+        statistics.begin(graph)
+        batch = OperationBatch()
+        nextOperationID += graph.nodes.count
         try write(bytes: 100) { db in try row.insert(db) }
     }
 
+    /// Writes what the graph shares with later passes, unless an earlier pass has.
+    private func share(_ graph: Graph, of pass: Pass) throws {
+        let (attended, tokens) = (pass.firstPosition + pass.tokens.count, pass.tokens.count)
+        if let recordedGraph, recordedGraph.describes(graph, attended: attended, tokens: tokens) { return }
+        // A prompt's graph is its own.
+        let grown = tokens == 1 ? try pass.graph.graph(attended: attended + 1) : graph
+        var recorded = RecordedGraph(
+            id: nextGraphID, graph: graph, grown: grown, attended: attended, tokens: tokens)
+        if !recorded.growsEvenly {
+            recorded = RecordedGraph(id: nextGraphID, graph: graph, grown: graph, attended: attended, tokens: tokens)
+        }
+        nextGraphID += 1
+        recordedGraph = recorded
+        try write(bytes: 200 * graph.nodes.count) { [recorded, weightIDs] db in
+            try recorded.write(weightIDs: weightIDs, db)
+        }
+    }
+
     public func didEvaluate(_ evaluation: Evaluation) throws {
-        guard capture.policy != .none, let current, let currentGraph else { return }
+        guard capture.policy != .none, let current, let currentGraph, let first = current.firstOperationID else {
+            return
+        }
         let node = evaluation.node
-        batch.add(evaluation, graph: currentGraph, capture: capture, tokens: current.tokens)
+        batch.add(
+            OperationStatisticsRow(
+                id: first + node.index, passID: current.id, nanoseconds: evaluation.nanoseconds,
+                statistics: statistics.add(evaluation)), evaluation,
+            Selection(
+                node, inputs: node.inputs.map(currentGraph.layout(of:)), tokens: current.tokens, capture: capture))
         let isLast = node.index == currentGraph.nodes.count - 1
-        if batch.bytes >= OperationBatch.fullSize || isLast { try flush(current, currentGraph) }
+        if batch.bytes >= OperationBatch.fullSize || isLast { try flush(current) }
     }
 
     /// Call when the pass is done, with its logits.
@@ -152,25 +190,21 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.
     public func abandon() throws {
-        if let current, let currentGraph { try flush(current, currentGraph) }
+        if let current { try flush(current) }
         try TraceStore.wrapping(store.path) { try writer.drain() }
         try store.close()
     }
 
     // MARK: pieces
 
-    private func flush(_ pass: PassRow, _ graph: Graph) throws {
+    private func flush(_ pass: PassRow) throws {
         let full = batch
-        batch = OperationBatch(firstID: full.firstID, earlier: full.earlier)
-        let writing = OperationWriting(
-            pass: pass, graph: graph, capture: capture, configuration: model.configuration, weightIDs: weightIDs)
+        batch = OperationBatch()
+        let writing = OperationWriting(pass: pass, configuration: model.configuration)
         try write(bytes: full.bytes) { db in try writing.write(full, db) }
     }
 
     private func write(bytes: Int, _ body: @escaping @Sendable (Database) throws -> Void) throws {
-        let database = store.database
-        try TraceStore.wrapping(store.path) {
-            try writer.enqueue(bytes: bytes) { try database.write(body) }
-        }
+        try TraceStore.wrapping(store.path) { try writer.enqueue(bytes: bytes, body) }
     }
 }

@@ -198,6 +198,10 @@ extension TraceStore {
             first = try statements.next()
         } catch let error as DatabaseError {
             let message = error.message ?? "\(error)"
+            // What SQLite says of views before it says that nothing may be written.
+            if message.hasPrefix("cannot modify") || message.hasPrefix("use DROP") {
+                throw TraceError.notReading(path: path)
+            }
             throw TraceError.database(path: path, message: message + (try Self.hint(for: message, db)))
         }
         guard let statement = first else {
@@ -221,7 +225,7 @@ extension TraceStore {
             let columns = try String.fetchAll(
                 db,
                 sql:
-                    "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type, 1"
+                    "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type DESC, 1"
             )
             let bare = nearest(to: String(name), in: columns.map { String($0.split(separator: ".")[1]) })
             let holders = columns.filter { column in bare.contains { column.hasSuffix("." + $0) } }

@@ -43,6 +43,17 @@ extension TraceStore {
         return RecordedValues(shape: operation.shape, values: values)
     }
 
+    /// What the trace holds for this operation itself: of a cache only what this operation wrote, of a view nothing.
+    ///
+    /// - Returns: `nil` if it holds nothing.
+    /// - Throws: `TraceError.damaged` if a blob does not fit its row.
+    public func ownValues(of operation: RecordedOperation) throws -> RecordedValues? {
+        let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
+        guard !chunks.isEmpty else { return nil }
+        let tensor = try assembled(chunks, operation.shape, operation.name)
+        return RecordedValues(shape: operation.shape, values: tensor.floats())
+    }
+
     /// The output as an F32 tensor; `nil` if nothing of it was captured.
     private func tensor(of operation: RecordedOperation, in run: RecordedRun) throws -> Tensor? {
         switch operation.kind {
@@ -55,7 +66,7 @@ extension TraceStore {
             return try cache(named: leafName(destination), shape: operation.shape, upTo: operation, in: run)
         default:
             let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
-            return chunks.isEmpty ? nil : Self.assembled(chunks, operation.shape)
+            return chunks.isEmpty ? nil : try assembled(chunks, operation.shape, operation.name)
         }
     }
 
@@ -92,11 +103,13 @@ extension TraceStore {
             ORDER BY pass.step, tensor.chunk
             """, [leaf, leaf, run.id, operation.step, operation.step, operation.seq]
         ) { $0 }
-        return chunks.isEmpty ? nil : Self.assembled(chunks, shape)
+        return chunks.isEmpty ? nil : try assembled(chunks, shape, leaf)
     }
 
     /// F32 values in the places that the chunks name, `missing` elsewhere.
-    private static func assembled(_ chunks: [Row], _ shape: Shape) -> Tensor {
+    ///
+    /// - Throws: `TraceError.damaged` if a blob is of another size than its row says, or reaches outside the tensor.
+    private func assembled(_ chunks: [Row], _ shape: Shape, _ name: String) throws -> Tensor {
         var values = [Float](repeating: RecordedValues.missing, count: shape.count)
         for chunk in chunks {
             let data: Data = chunk["data"]
@@ -105,6 +118,10 @@ extension TraceStore {
             let length: Int = chunk["run_length"] ?? count
             let step: Int = chunk["run_stride"] ?? 0
             let type: TensorType = chunk["dtype"] == "f16" ? .f16 : .f32
+            let last = first + (count - 1) / max(1, length) * step + (count - 1) % max(1, length)
+            guard count > 0, length > 0, data.count == count * type.blockBytes, first >= 0, step >= 0,
+                last < values.count
+            else { throw TraceError.damaged(path: path, name: name, bytes: data.count, elements: count) }
             let decoded = Tensor(Layout(type, Shape(count)), in: Buffer(data)).floats()
             for i in 0..<count { values[first + i / length * step + i % length] = decoded[i] }
         }

@@ -37,17 +37,27 @@ public final class TraceStore: Sendable {
         default: try checkFolder(of: path)
         }
         do {
-            return try make(path: path)
+            return try make(path: path, isNew: creation != .appending || !exists)
         } catch TraceError.database(_, let message) where !exists {
             throw TraceError.unwritable(path: path, reason: message)
         }
     }
 
-    private static func make(path: String) throws -> TraceStore {
+    private static func make(path: String, isNew: Bool) throws -> TraceStore {
         try wrapping(path) {
             var configuration = Configuration()
+            // The recorder makes its own references. To look each of them up would take longer than to write it.
+            configuration.foreignKeysEnabled = false
+            configuration.allowsUnsafeTransactions = true
             configuration.prepareDatabase { db in
-                try db.execute(sql: "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                // A short log stays in the processor's cache. Waiting for the disk guards against power failures only,
+                // and matters where there are earlier runs to lose.
+                try db.execute(
+                    sql: """
+                        PRAGMA page_size = \(PageCount.pageBytes); PRAGMA journal_mode = WAL;
+                        PRAGMA wal_autocheckpoint = \((4 << 20) / PageCount.pageBytes);
+                        PRAGMA synchronous = \(isNew ? "OFF" : "NORMAL")
+                        """)
                 TraceFunctions.register(in: db)
             }
             let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
@@ -74,7 +84,9 @@ public final class TraceStore: Sendable {
 
     private static let foreignDatabase = "a database without the tables of a trace"
 
-    private static func isTrace(_ db: Database) throws -> Bool { try db.tableExists("op") && db.tableExists("run") }
+    private static func isTrace(_ db: Database) throws -> Bool {
+        try db.tableExists("run") && (db.viewExists("op") || db.tableExists("op"))
+    }
 
     /// Brings the schema up to date by the migrations that the file has not seen.
     private func migrate() throws {

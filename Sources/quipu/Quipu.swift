@@ -39,8 +39,14 @@ struct Quipu: AsyncParsableCommand {
             StepCommand.self,
             QuantCommand.self,
             ExplainCommand.self,
+            VerifyCommand.self,
             QuantizeCommand.self,
+            PropagateCommand.self,
+            LensCommand.self,
+            AttentionCommand.self,
             BenchCommand.self,
+            PerplexityCommand.self,
+            CompareCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -70,7 +76,8 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is EmbeddedModelMissing || error is StepProblem || error is InputError
+            || error is QuantizeProblem || error is PropagationProblem || error is ScoringProblem
+            || error is EmbeddedModelMissing || error is StepProblem || error is InputError
     }
 }
 

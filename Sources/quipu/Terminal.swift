@@ -17,6 +17,12 @@ enum Terminal {
         return (max(1, Int(size.ws_row)), Int(size.ws_col))
     }
 
+    /// A path without what leads to the working directory, so that it is short to read and to type.
+    static func pathFromHere(_ path: String) -> String {
+        let here = FileManager.default.currentDirectoryPath + "/"
+        return path.hasPrefix(here) ? String(path.dropFirst(here.count)) : path
+    }
+
     /// Makes the standard streams safe to use, once, before any file is opened.
     ///
     /// A closed stream goes nowhere: otherwise the next file opened, such as the trace, would get its number and what

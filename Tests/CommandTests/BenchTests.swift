@@ -100,8 +100,8 @@ import Testing
         let memory = try #require(object["memory_bandwidth"] as? Double)
         for line in try #require(object["ops"] as? [Object]) {
             let (ns, bytes, ops) = (line["ns"] as! Double, line["bytes"] as! Double, line["ops"] as! Double)
-            #expect(isClose(line["bytes_per_second"] as? Double, bytes / ns * 1e9), "\(line)")
-            #expect(isClose(line["ops_per_second"] as? Double, ops / ns * 1e9), "\(line)")
+            #expect(isClose(line["bytes_per_second"] as? Double, ns > 0 ? bytes / ns * 1e9 : 0), "\(line)")
+            #expect(isClose(line["ops_per_second"] as? Double, ns > 0 ? ops / ns * 1e9 : 0), "\(line)")
             #expect(isClose(line["intensity"] as? Double, bytes > 0 ? ops / bytes : nil), "\(line)")
             #expect((line["peak_ops_per_second"] as? Double != nil) == (ops > 0), "\(line)")
             let balance = line["balance"] as? Double

@@ -20,7 +20,7 @@ import Testing
             "complete", "wall_ns", "sampling",
         ],
         "token": ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"],
-        "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns"],
+        "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns", "graph_id", "first_op_id"],
         "op": ["id", "pass_id", "seq", "name", "kind", "layer", "type"] + shape + [
             "params", "ns", "flops", "bytes_read", "bytes_written", "n", "sum", "min", "max", "mean", "rms", "std",
             "zeros", "nan", "inf",
@@ -45,7 +45,20 @@ import Testing
             "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse",
             "max_abs", "zero_exact", "saturated", "codes_used",
         ],
+        "op_error": [
+            "op_id", "mode", "cause", "reference", "n", "mse", "rmse", "max_abs", "sqnr_db", "cosine",
+        ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
+    ]
+
+    /// What `op` and `op_input` are made of.
+    static let parts: [String: [String]] = [
+        "graph": ["id", "n_ops"],
+        "graph_op": ["graph_id", "seq", "name", "kind", "layer", "type"] + shape + [
+            "params", "flops", "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each",
+        ],
+        "graph_input": ["graph_id", "seq", "slot", "source_seq", "weight_id", "leaf", "name"] + shape,
+        "op_stat": ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"],
     ]
 
     @Test func tablesAndColumnsAreTheContracts() throws {
@@ -53,8 +66,11 @@ import Testing
         try TraceStore.create(path: folder.path("empty.db")).close()
         let store = try TraceStore.open(path: folder.path("empty.db"))
         let tables = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'table'").compactMap(\.self)
-        #expect(Set(tables) == Set(Self.columns.keys))
-        for (table, columns) in Self.columns {
+        let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view'").compactMap(\.self)
+        let forPeople = ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"]
+        #expect(Set(views) == Set(["op", "op_input"] + forPeople))
+        #expect(Set(tables + ["op", "op_input"]) == Set(Self.columns.keys).union(Self.parts.keys))
+        for (table, columns) in Self.columns.merging(Self.parts, uniquingKeysWith: +) {
             let found = try store.texts("SELECT name FROM pragma_table_info('\(table)')").compactMap(\.self)
             #expect(found.sorted() == columns.sorted(), "\(table)")
         }
@@ -62,10 +78,8 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
-        #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [3])
-        #expect(try store.integers("PRAGMA page_size") == [4096])
+        #expect(try store.integers("PRAGMA user_version") == [5])
+        #expect(try store.integers("PRAGMA page_size") == [16384])
     }
 
     @Test(arguments: [TinyModel.gqa, .biases])
@@ -74,7 +88,10 @@ import Testing
         #expect(try store.rows("PRAGMA foreign_key_check").isEmpty)
         #expect(try store.texts("PRAGMA integrity_check") == ["ok"])
         // Foreign keys are declared, so that the check above checks something.
-        #expect(try store.integers("SELECT count(*) FROM pragma_foreign_key_list('op_input')") == [3])
+        #expect(try store.integers("SELECT count(*) FROM pragma_foreign_key_list('graph_input')") == [2])
+        for table in ["tensor", "attention_head"] {
+            #expect(try store.texts("SELECT \"table\" FROM pragma_foreign_key_list('\(table)')") == ["op_stat"])
+        }
     }
 
     @Test func viewsForPeopleAddUp() async throws {

@@ -4,39 +4,37 @@ import GRDB
 import LlamaModel
 import Tensors
 
-/// An evaluated node.
-struct OperationRow: TraceRow {
+/// A node of a graph, in what passes share.
+struct GraphOperationRow: TraceRow {
     static let insertion = Insertion(
-        into: "op",
+        into: "graph_op",
         columns: [
-            "id", "pass_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "ns",
-            "flops",
-            "bytes_read", "bytes_written", "n", "sum", "min", "max", "mean", "rms", "std", "zeros", "nan", "inf",
+            "graph_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "flops",
+            "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each",
         ])
 
-    let id: Int
-    let passID: Int
+    let graphID: Int
     let node: Node
-    let nanoseconds: Int
-    let cost: Cost
-    let statistics: Statistics
+    /// `nil` where it is the number of positions.
+    let extents: [Int?]
+    /// What does not grow with the positions, and what each of them adds.
+    let fixed: Cost
+    let each: Cost
 
     func bind(to row: RowBinder) {
-        let (shape, s) = (node.layout.shape, statistics)
         row.bind(
-            id, passID, node.index, node.name, node.kind, node.layer, node.layout.type.name, shape.ne0, shape.ne1,
-            shape.ne2, shape.ne3, node.operation.parametersJSON, nanoseconds, cost.operations, cost.bytesRead,
-            cost.bytesWritten, s.count, s.minimum == nil ? nil : s.sum, s.minimum.map { Double($0) },
-            s.maximum.map { Double($0) }, s.mean, s.rms, s.std, s.zeros, s.nans, s.infinities)
+            graphID, node.index, node.name, node.kind, node.layer, node.layout.type.name, extents[0], extents[1],
+            extents[2], extents[3], node.operation.parametersJSON, fixed.operations, fixed.bytesRead,
+            fixed.bytesWritten, each.operations, each.bytesRead, each.bytesWritten)
     }
 }
 
-/// An edge of the graph: exactly one of another operation, a weight, and an input of the run.
-struct InputRow: TraceRow {
+/// An edge of a graph: exactly one of another operation, a weight, and an input of the run.
+struct GraphInputRow: TraceRow {
     static let insertion = Insertion(
-        into: "op_input",
+        into: "graph_input",
         columns: [
-            "op_id", "slot", "source_op_id", "weight_id", "leaf", "name", "ne0", "ne1", "ne2", "ne3",
+            "graph_id", "seq", "slot", "source_seq", "weight_id", "leaf", "name", "ne0", "ne1", "ne2", "ne3",
         ])
 
     enum Origin: Sendable {
@@ -45,20 +43,51 @@ struct InputRow: TraceRow {
         case leaf
     }
 
-    let operationID: Int
+    let graphID: Int
+    let seq: Int
     let slot: Int
     let origin: Origin
     let name: String
-    let shape: Shape
+    /// `nil` where it is the number of positions.
+    let extents: [Int?]
 
     func bind(to row: RowBinder) {
         var (source, weight, leaf): (Int?, Int?, String?) = (nil, nil, nil)
         switch origin {
-        case .operation(let id): source = id
+        case .operation(let seq): source = seq
         case .weight(let id): weight = id
         case .leaf: leaf = name
         }
-        row.bind(operationID, slot, source, weight, leaf, name, shape.ne0, shape.ne1, shape.ne2, shape.ne3)
+        row.bind(
+            graphID, seq, slot, source, weight, leaf, name, extents[0], extents[1], extents[2], extents[3])
+    }
+}
+
+/// What the evaluation of a node gave.
+struct OperationStatisticsRow: TraceRow {
+    static let insertion = Insertion(
+        into: "op_stat",
+        columns: ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"])
+
+    let id: Int
+    let passID: Int
+    let nanoseconds: Int
+    let statistics: Statistics
+
+    func bind(to row: RowBinder) {
+        let s = statistics
+        row.set(1, id)
+        row.set(2, passID)
+        row.set(3, nanoseconds)
+        row.set(4, s.count)
+        row.set(5, s.minimum == nil ? nil : s.sum)
+        row.set(6, s.minimum.map { Double($0) })
+        row.set(7, s.maximum.map { Double($0) })
+        row.set(8, s.rms)
+        row.set(9, s.std)
+        row.set(10, s.zeros)
+        row.set(11, s.nans)
+        row.set(12, s.infinities)
     }
 }
 
@@ -76,11 +105,22 @@ struct TensorRow: TraceRow {
     let operationID: Int
     let chunk: Int
     let captured: CapturedRuns
+    /// The captured bytes; valid while the row is inserted.
+    let bytes: UnsafeRawBufferPointer
 
     func bind(to row: RowBinder) {
-        row.bind(
-            operationID, chunk, captured.firstElement, captured.count, captured.runLength, captured.runStride,
-            captured.type.name.lowercased(), captured.data)
+        row.set(1, operationID)
+        row.set(2, chunk)
+        row.set(3, captured.firstElement)
+        row.set(4, captured.count)
+        row.set(5, captured.runLength)
+        row.set(6, captured.runStride)
+        switch captured.type {
+        case .f16: row.set(7, "f16")
+        case .i32: row.set(7, "i32")
+        default: row.set(7, "f32")
+        }
+        row.set(8, bytes)
     }
 }
 
@@ -101,8 +141,14 @@ struct AttentionHeadRow: TraceRow {
     let summary: AttentionSummary
 
     func bind(to row: RowBinder) {
-        row.bind(
-            operationID, layer, head, kvHead, position, summary.entropyBits, summary.topPosition,
-            Double(summary.topWeight), Double(summary.sinkWeight))
+        row.set(1, operationID)
+        row.set(2, layer)
+        row.set(3, head)
+        row.set(4, kvHead)
+        row.set(5, position)
+        row.set(6, summary.entropyBits)
+        row.set(7, summary.topPosition)
+        row.set(8, Double(summary.topWeight))
+        row.set(9, Double(summary.sinkWeight))
     }
 }

@@ -44,7 +44,8 @@ struct TokenRow: TraceRow {
 /// One forward evaluation; `wall_ns` follows when it is done.
 struct PassRow: TraceRow {
     static let insertion = Insertion(
-        into: "pass", columns: ["id", "run_id", "step", "kind", "first_position", "n_tokens"])
+        into: "pass",
+        columns: ["id", "run_id", "step", "kind", "first_position", "n_tokens", "graph_id", "first_op_id"])
 
     let id: Int
     let runID: Int
@@ -52,8 +53,13 @@ struct PassRow: TraceRow {
     let kind: Pass.Kind
     let firstPosition: Int
     let tokens: Int
+    /// `nil` where operations are not recorded.
+    let graphID: Int?
+    let firstOperationID: Int?
 
-    func bind(to row: RowBinder) { row.bind(id, runID, step, kind.rawValue, firstPosition, tokens) }
+    func bind(to row: RowBinder) {
+        row.bind(id, runID, step, kind.rawValue, firstPosition, tokens, graphID, firstOperationID)
+    }
 }
 
 /// The cache of one layer after a pass, and what it would take with a KV head for each query head, or with one.
@@ -84,12 +90,14 @@ struct LogitRow: TraceRow {
 
     let passID: Int
     let position: Int
+    /// `nil`: the real output.
+    var lensLayer: Int?
     let rank: Int
     let candidate: Candidate
 
     func bind(to row: RowBinder) {
         row.bind(
-            passID, position, nil as Int?, rank, candidate.token, candidate.piece, candidate.logit,
+            passID, position, lensLayer, rank, candidate.token, candidate.piece, candidate.logit,
             candidate.probability)
     }
 }

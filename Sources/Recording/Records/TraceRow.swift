@@ -3,7 +3,7 @@ import GRDB
 import GRDBSQLite
 
 /// A row of one table.
-protocol TraceRow: Sendable {
+protocol TraceRow {
     static var insertion: Insertion { get }
 
     /// Binds a value for each column of the insertion, in order.
@@ -24,18 +24,33 @@ struct Insertion: Sendable {
 
 extension TraceRow {
     /// Inserts the row by a statement that the connection prepares once.
-    ///
-    /// Values are bound by SQLite's own functions: a pass makes thousands of rows, and GRDB's arguments would take
-    /// longer than SQLite itself.
-    func insert(_ db: Database) throws {
-        let statement = try db.cachedStatement(sql: Self.insertion.sql).sqliteStatement
-        bind(to: RowBinder(statement: statement, columnCount: Self.insertion.columnCount))
-        let result = sqlite3_step(statement)
-        sqlite3_reset(statement)
+    func insert(_ db: Database) throws { try Self.inserter(db).insert(self) }
+
+    /// What inserts many rows.
+    static func inserter(_ db: Database) throws -> Inserter<Self> {
+        Inserter(
+            row: RowBinder(
+                statement: try db.cachedStatement(sql: insertion.sql).sqliteStatement,
+                columnCount: insertion.columnCount), db: db)
+    }
+}
+
+/// The prepared statement of a table.
+///
+/// Values are bound by SQLite's own functions: a pass makes thousands of rows, and GRDB's arguments would take longer
+/// than SQLite itself.
+struct Inserter<Row: TraceRow> {
+    fileprivate let row: RowBinder
+    fileprivate let db: Database
+
+    func insert(_ row: Row) throws {
+        row.bind(to: self.row)
+        let result = sqlite3_step(self.row.statement)
+        sqlite3_reset(self.row.statement)
         guard result == SQLITE_DONE else {
             throw DatabaseError(
                 resultCode: ResultCode(rawValue: result),
-                message: String(cString: sqlite3_errmsg(db.sqliteConnection)), sql: Self.insertion.sql)
+                message: String(cString: sqlite3_errmsg(db.sqliteConnection)), sql: Row.insertion.sql)
         }
     }
 }
@@ -54,6 +69,31 @@ struct RowBinder {
         }
         precondition(column == columnCount, "\(column) values for \(columnCount) columns")
     }
+}
+
+/// For tables with a row for each operation: without the generic code, which costs as much as SQLite does.
+extension RowBinder {
+    func set(_ column: Int32, _ value: Int) { sqlite3_bind_int64(statement, column, Int64(value)) }
+
+    func set(_ column: Int32, _ value: Int?) {
+        if let value { set(column, value) } else { sqlite3_bind_null(statement, column) }
+    }
+
+    func set(_ column: Int32, _ value: Double?) {
+        if let value { sqlite3_bind_double(statement, column, value) } else { sqlite3_bind_null(statement, column) }
+    }
+
+    /// Text that stays where it is for good.
+    func set(_ column: Int32, _ value: StaticString) {
+        value.withUTF8Buffer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) {
+                _ = sqlite3_bind_text(statement, column, $0.baseAddress, Int32($0.count), nil)
+            }
+        }
+    }
+
+    /// - Precondition: the bytes stay valid until the row is inserted.
+    func set(_ column: Int32, _ value: UnsafeRawBufferPointer) { value.bind(to: statement, column, nil) }
 }
 
 /// A value that SQLite stores.
@@ -90,13 +130,17 @@ extension String: Bindable {
 
 extension Data: Bindable {
     func bind(to statement: SQLiteStatement, _ column: Int32) {
-        withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else {
-                sqlite3_bind_zeroblob(statement, column, 0)
-                return
-            }
-            sqlite3_bind_blob64(statement, column, start, UInt64(bytes.count), copied)
+        withUnsafeBytes { $0.bind(to: statement, column, copied) }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    func bind(to statement: SQLiteStatement, _ column: Int32, _ ownership: sqlite3_destructor_type?) {
+        guard let baseAddress else {
+            sqlite3_bind_zeroblob(statement, column, 0)
+            return
         }
+        sqlite3_bind_blob64(statement, column, baseAddress, UInt64(count), ownership)
     }
 }
 

@@ -11,7 +11,9 @@ struct ExplainCommand: ParsableCommand {
             Example:
               quipu explain format Q4_K
             """,
-        subcommands: [ExplainWeightCommand.self, ExplainFormatCommand.self])
+        subcommands: [
+            ExplainLogitCommand.self, ExplainElementCommand.self, ExplainWeightCommand.self, ExplainFormatCommand.self,
+        ])
 }
 
 struct ExplainWeightCommand: ParsableCommand {

@@ -26,6 +26,12 @@ enum ModelArgument {
         return file
     }
 
+    /// How a model is named on the command line; `nil` if it is the one taken when none is named.
+    static func typed(_ path: String) -> String? {
+        let fallback = preferred ?? (try? EmbeddedModel.path())
+        return path == fallback ? nil : Terminal.pathFromHere(path)
+    }
+
     /// The model, ready to run. What is odd about its vocabulary is said on standard error.
     static func llama(_ path: String?) throws -> Llama {
         let file = try open(path)

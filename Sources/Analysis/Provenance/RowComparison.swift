@@ -1,0 +1,169 @@
+import Recording
+
+/// Compares the rows of two runs cell by cell, all but what differs from run to run: ids, times, paths.
+struct RowComparison {
+    private struct Table: Sendable {
+        let name: String
+        /// Columns that say which row it is; the statement begins with them.
+        let keys: [String]
+        let sql: @Sendable (RecordedRun) -> String
+        let ignored: Set<String>
+        /// Whether it is written only if operations are.
+        var isOfOperations = false
+    }
+
+    let recorded: TraceStore
+    let recordedRun: RecordedRun
+    let recomputed: TraceStore
+    let recomputedRun: RecordedRun
+    /// Of the operations, by step and seq.
+    let names: [[String]]
+
+    init(
+        recorded: TraceStore, _ recordedRun: RecordedRun, recomputed: TraceStore, _ recomputedRun: RecordedRun,
+        names: [[String]]
+    ) {
+        (self.recorded, self.recordedRun) = (recorded, recordedRun)
+        (self.recomputed, self.recomputedRun) = (recomputed, recomputedRun)
+        self.names = names
+    }
+
+    private static let tables = [
+        Table(
+            name: "model", keys: [], sql: { "SELECT * FROM model WHERE id = \($0.modelID)" },
+            ignored: ["id", "path", "sha256"]),
+        Table(
+            name: "metadata", keys: ["key"], sql: { "SELECT key, * FROM metadata WHERE model_id = \($0.modelID)" },
+            ignored: ["model_id"]),
+        Table(
+            name: "weight", keys: ["name"], sql: { "SELECT name, * FROM weight WHERE model_id = \($0.modelID)" },
+            ignored: ["id", "model_id"]),
+        Table(
+            name: "gqa_map", keys: ["layer", "head"],
+            sql: { "SELECT layer, head, * FROM gqa_map WHERE model_id = \($0.modelID)" }, ignored: ["model_id"]),
+        Table(
+            name: "token", keys: ["position"], sql: { "SELECT position, * FROM token WHERE run_id = \($0.id)" },
+            ignored: ["run_id"]),
+        Table(
+            name: "pass", keys: ["step"], sql: { "SELECT step, * FROM pass WHERE run_id = \($0.id)" },
+            ignored: ["id", "run_id", "wall_ns"]),
+        Table(
+            name: "op", keys: ["step", "seq"],
+            sql: { "SELECT step, seq, op.* FROM op JOIN pass ON pass.id = pass_id WHERE run_id = \($0.id)" },
+            ignored: ["id", "pass_id", "ns"], isOfOperations: true),
+        Table(
+            name: "op_input", keys: ["step", "seq", "slot"],
+            sql: {
+                """
+                SELECT step, op.seq, slot, source.seq AS source, weight.name AS weight, leaf, i.name, i.ne0, i.ne1, i.ne2,
+                    i.ne3
+                FROM op_input AS i JOIN op ON op.id = op_id JOIN pass ON pass.id = op.pass_id
+                    LEFT JOIN op AS source ON source.id = source_op_id LEFT JOIN weight ON weight.id = weight_id
+                WHERE run_id = \($0.id)
+                """
+            }, ignored: [], isOfOperations: true),
+        Table(
+            name: "attention_head", keys: ["step", "seq", "head", "position"],
+            sql: {
+                """
+                SELECT step, seq, head, position, a.* FROM attention_head AS a JOIN op ON op.id = op_id
+                    JOIN pass ON pass.id = pass_id WHERE run_id = \($0.id)
+                """
+            }, ignored: ["op_id"], isOfOperations: true),
+        Table(
+            name: "kv_cache", keys: ["step", "layer"],
+            sql: {
+                "SELECT step, layer, k.* FROM kv_cache AS k JOIN pass ON pass.id = pass_id WHERE run_id = \($0.id)"
+            }, ignored: ["pass_id"]),
+        // The logit lens writes rows of layers, on request.
+        Table(
+            name: "logit", keys: ["step", "position", "rank"],
+            sql: {
+                """
+                SELECT step, position, rank, l.* FROM logit AS l JOIN pass ON pass.id = pass_id
+                WHERE run_id = \($0.id) AND lens_layer IS NULL
+                """
+            }, ignored: ["pass_id", "lens_layer"]),
+    ]
+
+    func run(_ verification: inout TraceVerification) throws {
+        let hasOperations = !recordedRun.capture.hasPrefix(Capture.Policy.none.rawValue)
+        for table in Self.tables where hasOperations || !table.isOfOperations {
+            let (expected, found) = (
+                try rows(of: table, in: recomputed, recomputedRun), try rows(of: table, in: recorded, recordedRun)
+            )
+            for (key, row) in expected.sorted(by: { $0.key.isBefore($1.key) }) {
+                guard let other = found[key] else {
+                    // The last rows of a run that was cut off were never written.
+                    if recordedRun.isComplete {
+                        verification.failures.append(failure(table, key, nil, "no such row", "a row"))
+                    }
+                    continue
+                }
+                for (column, value) in row.sorted(by: { $0.key < $1.key }) {
+                    // Columns may have been added since.
+                    guard let recorded = other[column] else { continue }
+                    verification.cells += 1
+                    if recorded != value {
+                        verification.failures.append(failure(table, key, column, recorded.words, value.words))
+                    }
+                }
+            }
+            for key in found.keys.filter({ expected[$0] == nil }).sorted(by: { $0.isBefore($1) }) {
+                verification.failures.append(failure(table, key, nil, "a row", "no such row"))
+            }
+        }
+    }
+
+    private func rows(
+        of table: Table, in store: TraceStore, _ run: RecordedRun
+    ) throws -> [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]] {
+        var (columns, rows): ([String], [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]]) = ([], [:])
+        try store.query(table.sql(run), columns: { columns = $0 }) { row in
+            let cells = zip(columns, row).dropFirst(table.keys.count).filter { !table.ignored.contains($0.0) }
+            rows[Array(row.prefix(table.keys.count))] = Dictionary(cells, uniquingKeysWith: { $1 })
+        }
+        return rows
+    }
+
+    private func failure(
+        _ table: Table, _ key: [TraceStore.SQLValue], _ column: String?, _ recorded: String, _ recomputed: String
+    ) -> TraceVerification.Failure {
+        let parts = Dictionary(uniqueKeysWithValues: zip(table.keys, key))
+        let (step, seq) = (parts["step"]?.number, parts["seq"]?.number)
+        var operation: String?
+        if let step, let seq, names.indices.contains(step), names[step].indices.contains(seq) {
+            operation = names[step][seq]
+        }
+        let rest = zip(table.keys, key).filter { $0.0 != "step" && ($0.0 != "seq" || operation == nil) }
+        return .init(
+            table: table.name, step: step, operation: operation, index: nil,
+            row: rest.isEmpty ? nil : rest.map { "\($0.0) \($0.1.words)" }.joined(separator: ", "), column: column,
+            recorded: recorded, recomputed: recomputed, count: 1)
+    }
+}
+
+extension TraceStore.SQLValue {
+    fileprivate var number: Int? { if case .integer(let value) = self { Int(value) } else { nil } }
+
+    fileprivate var words: String {
+        switch self {
+        case .null: "NULL"
+        case .integer(let value): "\(value)"
+        case .real(let value): "\(value)"
+        case .text(let value): value
+        case .blob(let value): "\(value.count) bytes"
+        }
+    }
+}
+
+extension [TraceStore.SQLValue] {
+    /// Numbers by value, everything else as text.
+    fileprivate func isBefore(_ other: Self) -> Bool {
+        for (a, b) in zip(self, other) where a != b {
+            if let a = a.number, let b = b.number { return a < b }
+            return a.words < b.words
+        }
+        return false
+    }
+}

@@ -1,0 +1,61 @@
+import Tensors
+
+/// What differs from pass to pass: tokens, positions, places in the cache, the mask.
+struct PassInputs {
+    /// llama.cpp's names.
+    enum Name: String {
+        case tokens = "inp_tokens"
+        case positions = "inp_pos"
+        case mask = "attn_inp_kq_mask"
+        case keyPlaces = "attn_inp_k_idxs"
+        case valuePlaces = "attn_inp_v_idxs"
+        case outputs = "out_ids"
+    }
+
+    let tokens: [Int32]
+    /// The tokens that get logits, counted from the pass's first.
+    let outputs: Range<Int>
+    /// Position of the first token.
+    let first: Int
+    /// C: cells of the cache.
+    let capacity: Int
+    let c: LlamaConfiguration
+
+    /// N: positions attended to.
+    var attended: Int { first + tokens.count }
+
+    func tensor(_ name: Name) -> Tensor {
+        switch name {
+        case .tokens: filled(.i32, Shape(tokens.count), tokens)
+        case .positions: filled(.i32, Shape(tokens.count), tokens.indices.map { Int32(first + $0) })
+        case .mask: filled(.f32, Shape(attended, tokens.count), mask)
+        case .keyPlaces: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
+        case .valuePlaces: filled(.i64, Shape(tokens.count * c.kvSize), valuePlaces)
+        case .outputs: filled(.i32, Shape(outputs.count), outputs.map(Int32.init))
+        }
+    }
+
+    /// 0 where a token may look, -∞ at later positions. [N,T]
+    private var mask: [Float] {
+        var mask = [Float](repeating: 0, count: attended * tokens.count)
+        for token in tokens.indices {
+            for position in first + token + 1..<attended { mask[token * attended + position] = -.infinity }
+        }
+        return mask
+    }
+
+    /// The cache element of each token's each value, token by token. [T*K*D]
+    private var valuePlaces: [Int64] {
+        tokens.indices.flatMap { token in (0..<c.kvSize).map { Int64($0 * capacity + first + token) } }
+    }
+
+    private func filled<Element: BitwiseCopyable>(
+        _ type: TensorType, _ shape: Shape, _ values: [Element]
+    ) -> Tensor {
+        let tensor = Tensor.zeros(type, shape)
+        tensor.withMutableElements(of: Element.self) { span in
+            for index in values.indices { span[index] = values[index] }
+        }
+        return tensor
+    }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct VerifyTests {
+    private func bench() throws -> Workbench {
+        let bench = try Workbench()
+        try bench.addTrace()
+        return bench
+    }
+
+    @Test func aTraceReproduces() throws {
+        let bench = try bench()
+        let object = try bench.quipu("verify", "trace.db", "--model", "model.gguf", "--json").object()
+        #expect((object["failed"] as? [Any])?.isEmpty == true)
+        #expect(object["checked"] as? Int == (object["checked_values"] as! Int) + (object["checked_cells"] as! Int))
+        #expect(object["checked_values"] as! Int > 10_000)
+        let page = try bench.quipu("verify", "trace.db", "--model", "model.gguf")
+        #expect(page.status == 0 && page.output.contains("Everything reproduces."))
+    }
+
+    @Test func whatDoesNotReproduceIsNamed() throws {
+        let bench = try bench()
+        try changeTrace(bench.folder.path("trace.db"), "UPDATE op SET rms = 0 WHERE name = 'ffn_out-2' AND pass_id = 2")
+        let outcome = try bench.quipu("verify", "trace.db", "--model", "model.gguf", "--json")
+        #expect(outcome.status == 2)
+        let failed = try #require(try outcome.object()["failed"] as? [[String: Any]])
+        #expect(failed.count == 1 && failed[0]["op"] as? String == "ffn_out-2" && failed[0]["step"] as? Int == 1)
+        #expect(failed[0]["table"] as? String == "op" && failed[0]["column"] as? String == "rms")
+        let page = try bench.quipu("verify", "trace.db", "--model", "model.gguf")
+        #expect(page.status == 2 && page.output.contains("ffn_out-2, step 1\n  op.rms: recorded 0.0, recomputed "))
+        for line in page.lines { #expect(line.count <= 80, "\(line)") }
+    }
+
+    /// One bit of one weight, far from anything that a header tells.
+    @Test func aChangedModelIsToldByItsHash() throws {
+        let bench = try bench()
+        var data = try Data(contentsOf: URL(filePath: TinyModel.stories.path))
+        data[data.count - 100] ^= 1
+        try data.write(to: URL(filePath: bench.folder.path("other.gguf")))
+        let outcome = try bench.quipu("verify", "trace.db", "--model", "other.gguf", "--json")
+        #expect(outcome.status == 2)
+        let failed = try #require(try outcome.object()["failed"] as? [[String: Any]])
+        #expect(
+            failed.count == 1 && failed[0]["table"] as? String == "model" && failed[0]["column"] as? String == "sha256")
+        let page = try bench.quipu("verify", "trace.db", "--model", "other.gguf")
+        #expect(page.status == 2 && page.output.contains("its bytes have changed"))
+    }
+
+    @Test func whatWasNotCapturedIsSaid() throws {
+        let bench = try Workbench()
+        try bench.quipu("trace", "model.gguf", "-p", "Once upon", "--generate", "2", "--capture", "last")
+        let object = try bench.quipu("verify", "--json").object()
+        let missing = try #require(object["not_checked"] as? [String: Int])
+        #expect(missing["partial"]! > 0 && missing["not_captured"] == 0)
+        #expect(try bench.quipu("verify").output.contains("Not checked: "))
+    }
+
+    @Test func aModelIsHeldAgainstItsChecks() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        let sound = try bench.quipu("verify", "model.gguf", "--json")
+        let none = try sound.object()["failed"] as? [Any]
+        #expect(sound.status == 0 && none?.isEmpty == true)
+        #expect(try sound.object()["checked"] as! Int > 10_000)
+        var data = try bench.bytes("model.gguf")
+        let offset = try #require(
+            try bench.quipu("quant", "blocks", "model.gguf", "blk.0.attn_q.weight", "--row", "9", "--json").object()[
+                "file_offset"] as? Int)
+        data.replaceSubrange(offset..<offset + 2, with: [0, 0x7e])
+        try data.write(to: URL(filePath: bench.folder.path("odd.gguf")))
+        let odd = try bench.quipu("verify", "odd.gguf", "--json")
+        let failed = try #require(try odd.object()["failed"] as? [[String: Any]])
+        #expect(odd.status == 2 && failed.count == 1 && failed[0]["file_offset"] as? Int == offset)
+        #expect(failed[0]["reason"] as? String == "the scale is nan" && failed[0]["row"] as? Int == 9)
+        let page = try bench.quipu("verify", "odd.gguf")
+        #expect(page.status == 2 && page.output.contains("blk.0.attn_q.weight\n  32 values not finite"))
+    }
+
+    @Test func whatIsWrongIsSaid() throws {
+        let bench = try bench()
+        expectComplaint(try bench.quipu("verify", "none.db"), "no such trace")
+        expectComplaint(try bench.quipu("verify", "none.gguf"), "none.gguf: found no such file")
+        expectComplaint(try bench.quipu("verify", "trace.db", "--run", "9"), "no run 9")
+        expectComplaint(try bench.quipu("verify", "trace.db", "--model", "none.gguf"), "none.gguf")
+        try bench.folder.write("GGUF\u{3}", to: "short.gguf")
+        expectComplaint(try bench.quipu("verify", "short.gguf"), "short.gguf")
+        expectComplaint(try Workbench().quipu("verify"), "no trace was named")
+    }
+}
