@@ -75,7 +75,7 @@ extension [String] {
 }
 
 extension Character {
-    fileprivate var displayWidth: Int {
+    var displayWidth: Int {
         guard let scalar = unicodeScalars.first else { return 0 }
         if scalar.properties.isEmojiPresentation || unicodeScalars.contains("\u{FE0F}") { return 2 }
         switch scalar.value {

@@ -18,7 +18,7 @@ import Testing
         ("kind < 'a'", 6, "== and != only"), ("resid > 3", 7, "after resid comes"),
         ("rms > 3 3", 9, "expected the end"),
         ("kind == 'x", 9, "closing ' is missing"), ("ns(resid) > 1", 1, "not about values"), ("", 1, "expected"),
-        ("resid[1.5] > 0", 7, "expected an index"), ("resid[1,2,3,4,5] > 0", 17, "four dimensions"),
+        ("resid[1.5] > 0", 7, "expected an index"), ("resid[1,2,3,4,5] > 0", 15, "four dimensions"),
         ("rms > 1..2", 7, "is no number"),
     ])
     func mistakesHaveAPlace(text: String, position: Int, reason: String) {

@@ -156,11 +156,11 @@ struct WatchParser {
             let isNegative = take("-")
             guard next < tokens.count, case .number(let number) = tokens[next].token, let index = Int(exactly: number)
             else { throw fault("expected an index, a whole number from 0") }
+            if indices.count == 4 { throw fault("a tensor has four dimensions at most") }
             next += 1
             indices.append(isNegative ? -index : index)
         } while take(",")
         try expect("]")
-        if indices.count > 4 { throw fault("a tensor has four dimensions at most") }
         return indices
     }
 

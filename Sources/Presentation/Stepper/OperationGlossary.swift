@@ -41,6 +41,8 @@ enum OperationGlossary {
         case ("l_out", _): return "The residual stream after this layer: what the next layer reads."
         case ("result_output", _): return "Logits: a score for each token of the vocabulary. The highest is predicted."
         case (_, "GET_ROWS"): return "Keeps the last token's column only: the prediction needs no other."
+        case (let stem, "MUL_MAT") where stem.hasPrefix("node_"):
+            return "What attention adds to the residual stream, before its bias."
         case (_, "ADD"): return "Adds the bias that was learned."
         default: return "Operation \(operation.kind)."
         }
@@ -70,8 +72,8 @@ enum OperationGlossary {
         case "MUL": "y[i,t] = x[i,t] · w[i]"
         case "ADD": "y[i] = a[i] + b[i]"
         case "MUL_MAT": "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]"
-        case "ROPE": "(x₁ cos θ - x₂ sin θ, x₁ sin θ + x₂ cos θ), θ = pos · base^(-2j/n)"
-        case "SOFT_MAX": "y[n] = exp(s·x[n] + mask[n] - M) / Σ_m exp(s·x[m] + mask[m] - M)"
+        case "ROPE": "(x₁ + i x₂) · (cos θ + i sin θ), θ = pos·base^(-2j/n)"
+        case "SOFT_MAX": "y[n] = exp(z[n]) / Σ_m exp(z[m]), z = s·x + mask - max"
         case "SWIGLU": "y[i] = g[i] / (1 + exp(-g[i])) · u[i]"
         case "SET_ROWS": "cache[index[t]] = f16(x[t])"
         case "CONT": "y = x, copied in order"

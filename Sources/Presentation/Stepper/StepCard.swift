@@ -5,7 +5,7 @@ import Recording
 struct StepCard {
     let view: StepperView
 
-    /// Where one is: `pass 0 of 0-3 (prompt, 28 tokens)   layer 3 of 0-29   operation 132 of 0-1085`.
+    /// Where one is: `pass 0 of 4: the prompt, 28 tokens · layer 3 of 30 · op 132 of 1086`.
     func place(_ style: Style) -> String {
         let pass = view.pass
         let what =
@@ -117,6 +117,7 @@ extension String {
     /// At most `width` columns of text with colours in it; what was on is off at the end of a cut one.
     func clipped(to width: Int) -> String {
         guard width > 0 else { return "" }
+        guard shownWidth > width else { return self }
         let pieces = split(separator: "\u{1B}", omittingEmptySubsequences: false)
         guard pieces.count > 1 else { return cut(to: width) }
         var (text, used) = ("", 0)
@@ -127,12 +128,11 @@ extension String {
                 text += "\u{1B}" + piece[...end]
                 visible = piece[piece.index(after: end)...]
             }
-            let columns = String(visible).displayWidth
-            if used + columns > width {
-                return text + String(visible).cut(to: max(0, width - used)) + "\u{1B}[0m"
+            for character in visible {
+                guard used + character.displayWidth < width else { return text + "…\u{1B}[0m" }
+                text.append(character)
+                used += character.displayWidth
             }
-            text += visible
-            used += columns
         }
         return text
     }

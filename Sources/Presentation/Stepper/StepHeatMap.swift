@@ -38,7 +38,7 @@ struct StepHeatMap {
         func name(_ dimension: Int, _ other: String) -> String {
             names.indices.contains(dimension) && picture.writes == nil ? names[dimension] : other
         }
-        var text = isFolded ? "\(name(0, "ne0")) by \(name(0, "ne0")), \(Self.fold) a row" : "\(name(0, "ne0")) right"
+        var text = isFolded ? "\(name(0, "ne0")) right, \(Self.fold) a row" : "\(name(0, "ne0")) right"
         if !isFolded, picture.rows > 1 {
             text += ", \(picture.rowsAreTokens ? "token" : name(1, "ne1")) down"
             if merged > 1 { text += ", up to \(merged) a line" }

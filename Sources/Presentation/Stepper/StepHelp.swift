@@ -30,10 +30,10 @@ public struct StepHelp: Report {
           [ ]          the same operation one pass back, one on
           g G          the first, the last operation of the run
           b            back to where you were before the last jump (back)
-          i u          inputs, users: a digit then goes there; in line: inputs 0, users 0
+          i u          inputs, users: a digit then goes there, as do inputs 0, users 0
           h  < >       heat: the picture alone; another plane (head, token); heat 3
           v            the numbers: print, print [0:8,4], print kq-3[:,:,0]
-          w            why: how the largest number came about; why [12,4] (needs the model)
+          w            why: how the largest number came about; why [12,4]; needs model
           / f          find TEXT in names, kinds and inputs; find alone: the next
           c C          run on, or back (rc), to the next stop
           :            type a command; up and down bring earlier ones
@@ -51,18 +51,18 @@ public struct StepHelp: Report {
 
     private static let watch = """
         Conditions for watch and rwatch
-          resid[1415] > 50           channel 1415 of the residual stream, at the last token
+          resid[1415] > 50           channel 1415 of the residual stream, last token
           resid[1415,3] > 50         the same at token 3 of the pass
           rms > 3, max(abs) > 100    of any operation's output, as recorded
           rms(resid) > 3             of the residual stream only; max(abs(resid)) too
-          ffn_out[12,0] < -2         an element, in any layer; ffn_out-3[12,0] in layer 3
+          ffn_out[12,0] < -2         an element, in any layer; ffn_out-3[12,0] in 3
           top1                       the most probable token changed (logit lens: the
                                      residual stream read as if the network ended here)
           top1 == " Paris"           it is that token; both need the model
           name == "kq-3", kind == "MUL_MAT"
           also: rms min max mean std sum zeros nan inf n ns flops bytes layer seq pass
           and or not ( )  > < >= <= == !=  + - * /  abs(x)
-          Where an operation lacks what is asked, the condition is neither true nor false.
+          Where an operation lacks what is asked, a condition is neither true nor false.
           A condition that holds for a stretch comes true at the first operation of it.
         """
 }

@@ -42,7 +42,9 @@ public struct StepKeyDecoder: Sendable {
     }
 
     private func character(_ byte: UInt8) -> (StepKey, Int)? {
-        let length = byte < 0x80 ? 1 : byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+        // What cannot begin a character is no reason to wait for the rest of one.
+        let length = byte < 0xC2 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : byte < 0xF5 ? 4 : 1
+        guard bytes[1...].prefix(length - 1).allSatisfy({ $0 & 0xC0 == 0x80 }) else { return (.other, 1) }
         guard bytes.count >= length else { return nil }
         guard let text = String(validating: bytes[..<length], as: UTF8.self), let character = text.first else {
             return (.other, 1)
