@@ -39,6 +39,7 @@ struct Quipu: AsyncParsableCommand {
             ExplainCommand.self,
             QuantizeCommand.self,
             BenchCommand.self,
+            ReportCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
