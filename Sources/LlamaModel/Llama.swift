@@ -56,8 +56,14 @@ public struct Session {
     ) throws(LlamaError) {
         let limit = model.configuration.trainedContext
         guard positions <= limit else { throw .contextExceeded(needed: positions, limit: limit) }
+        self.init(
+            model, capacity: max(positions, Self.defaultContext), threads: threads, instructions: instructions)
+    }
+
+    /// - Parameter capacity: cells of the cache, exactly.
+    public init(_ model: Llama, capacity: Int, threads: Int, instructions: InstructionSet = .best) {
         self.model = model
-        cache = KVCache(model.configuration, capacity: max(positions, Self.defaultContext))
+        cache = KVCache(model.configuration, capacity: capacity)
         workers = Workers(threads: threads, instructions: instructions)
     }
 

@@ -43,11 +43,11 @@ enum ModelRows {
     }
 }
 
-extension [MappedFile] {
+extension GGUFFile {
     /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
-    func hexDigest() -> String {
+    public func hexDigest() -> String {
         var hasher = SHA256()
-        for part in self {
+        for part in parts {
             part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
         }
         return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

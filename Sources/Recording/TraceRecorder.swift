@@ -62,7 +62,7 @@ public final class TraceRecorder: ExecutionObserver {
         self.model = model
         capture = run.capture
         let file = model.file
-        let hash = Task.detached(priority: .utility) { file.parts.hexDigest() }
+        let hash = Task.detached(priority: .utility) { file.hexDigest() }
         self.hash = hash
 
         let card = ModelCard(model)

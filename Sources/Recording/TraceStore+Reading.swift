@@ -4,12 +4,34 @@ import Tensors
 
 /// A run as a reader sees it.
 public struct RecordedRun: Sendable {
+    /// The file it is in.
+    public let trace: String
     public let id: Int
     public let prompt: String
     public let capture: String
     public let isComplete: Bool
+    public let modelID: Int
     public let modelPath: String
+    /// SHA-256 of the model's bytes, lower-case hexadecimal; `nil` if the run was cut off before it was known.
+    public let modelDigest: String?
     public let steps: Int
+}
+
+/// A token of a run as a reader sees it.
+public struct RecordedToken: Sendable {
+    public let position: Int
+    public let id: Int
+    public let piece: String
+    /// `prompt` or `generated`.
+    public let source: String
+}
+
+/// A forward evaluation as a reader sees it.
+public struct RecordedPass: Sendable {
+    public let id: Int
+    public let step: Int
+    public let firstPosition: Int
+    public let tokens: Int
 }
 
 /// An operation as a reader sees it.
@@ -55,15 +77,41 @@ extension TraceStore {
     public func runs() throws -> [RecordedRun] {
         try fetch(
             """
-            SELECT run.id, prompt, capture, complete, path,
+            SELECT run.id, prompt, capture, complete, model_id, path, sha256,
                 (SELECT count(*) FROM pass WHERE run_id = run.id) AS steps
             FROM run JOIN model ON model.id = run.model_id ORDER BY run.id
             """
         ) { row in
             RecordedRun(
-                id: row["id"], prompt: row["prompt"], capture: row["capture"], isComplete: row["complete"],
-                modelPath: row["path"], steps: row["steps"])
+                trace: path, id: row["id"], prompt: row["prompt"], capture: row["capture"],
+                isComplete: row["complete"], modelID: row["model_id"], modelPath: row["path"],
+                modelDigest: row["sha256"], steps: row["steps"])
         }
+    }
+
+    /// The tokens of a run, by position.
+    public func tokens(of run: RecordedRun) throws -> [RecordedToken] {
+        try fetch("SELECT * FROM token WHERE run_id = ? ORDER BY position", [run.id]) { row in
+            RecordedToken(position: row["position"], id: row["token_id"], piece: row["piece"], source: row["source"])
+        }
+    }
+
+    /// The passes of a run, by step.
+    public func passes(of run: RecordedRun) throws -> [RecordedPass] {
+        try fetch("SELECT * FROM pass WHERE run_id = ? ORDER BY step", [run.id]) { row in
+            RecordedPass(
+                id: row["id"], step: row["step"], firstPosition: row["first_position"], tokens: row["n_tokens"])
+        }
+    }
+
+    /// Positions the run's cache had room for: rows of what keys are written to. `nil` if no operation was recorded.
+    public func cacheCells(of run: RecordedRun) throws -> Int? {
+        try fetch(
+            """
+            SELECT op.ne1 FROM op JOIN pass ON pass.id = op.pass_id
+            WHERE pass.run_id = ? AND op.kind = 'SET_ROWS' AND op.name LIKE 'cache_k_%' LIMIT 1
+            """, [run.id]
+        ) { row -> Int in row["ne1"] }.first
     }
 
     /// The run with this id, or the newest.

@@ -8,7 +8,7 @@ struct ImportRules {
         ["Quantization", "Tokenization"],
         ["Operations"],
         ["LlamaModel"],
-        ["Recording"],
+        ["EmbeddedModel", "Recording"],
         ["Analysis"],
         ["Presentation", "Lessons", "ReportPage"],
         ["quipu"],

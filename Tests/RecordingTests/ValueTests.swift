@@ -154,21 +154,19 @@ import Testing
         let photographer = Recorded.Photographer()
         var pass = try Session(TinyModel.gqa.load(), positions: 8, threads: 1).pass(
             over: tokens, observers: [photographer])
-        photographer.graph = pass.interpreter.graph
         try pass.interpreter.run()
         var chunked = 0
-        for snapshot in photographer.nodes {
-            let evaluation = snapshot.evaluation
+        for (evaluation, _) in photographer.nodes {
             guard
                 let selection = Selection(
-                    snapshot.node, inputs: evaluation.inputs.map(\.layout), tokens: tokens.count,
+                    evaluation.node, inputs: evaluation.inputs.map(\.layout), tokens: tokens.count,
                     capture: Capture(policy))
             else { continue }
             let chunks = CapturedRuns.read(selection, evaluation, tokens: tokens.count, limit: limit)
             let whole = CapturedRuns.read(selection, evaluation, tokens: tokens.count)
             #expect(whole.count == 1 && chunks.reduce(Data()) { $0 + $1.data } == whole[0].data)
             #expect(chunks.map(\.count).reduce(0, +) * whole[0].type.blockBytes == selection.bytes)
-            #expect(places(chunks) == places(whole), "\(snapshot.node.name)")
+            #expect(places(chunks) == places(whole), "\(evaluation.node.name)")
             // A run is never cut, however long.
             for chunk in chunks where chunk.runLength != nil || whole[0].runLength == nil {
                 #expect(chunk.data.count <= limit)

@@ -3,42 +3,46 @@ import Foundation
 import LlamaModel
 import Recording
 import Tensors
-import TestSupport
-import Testing
 
 /// A recorded run beside what the recorder was shown.
-struct Recorded {
+public struct Recorded {
     /// A node as it was evaluated; its values are copied then, for later nodes change the cache.
-    struct Snapshot {
-        let evaluation: Evaluation
-        let values: [Float]
-        let sources: [String]
-        var node: Node { evaluation.node }
+    public struct Snapshot: Sendable {
+        public let evaluation: Evaluation
+        public let values: [Float]
+        public let sources: [String]
+        public var node: Node { evaluation.node }
     }
 
-    final class Photographer: ExecutionObserver {
-        var graph: Graph?
-        private(set) var nodes: [Snapshot] = []
+    public final class Photographer: ExecutionObserver {
+        public private(set) var nodes: [(evaluation: Evaluation, values: [Float])] = []
 
-        func didEvaluate(_ evaluation: Evaluation) {
-            nodes.append(
+        public init() {}
+
+        public func didEvaluate(_ evaluation: Evaluation) {
+            nodes.append((evaluation, evaluation.output.floats()))
+        }
+
+        /// With the names of the sources, which only the graph knows.
+        func snapshots(of graph: Graph) -> [Snapshot] {
+            nodes.map { evaluation, values in
                 Snapshot(
-                    evaluation: evaluation, values: evaluation.output.floats(),
-                    sources: evaluation.node.inputs.map(graph!.name(of:))))
+                    evaluation: evaluation, values: values, sources: evaluation.node.inputs.map(graph.name(of:)))
+            }
         }
     }
 
-    let path: String
-    let model: Llama
-    let tokens: [Int]
-    let promptTokens: Int
+    public let path: String
+    public let model: Llama
+    public let tokens: [Int]
+    public let promptTokens: Int
     /// Snapshots and prediction of each pass.
-    let passes: [(nodes: [Snapshot], prediction: Prediction)]
-    let store: TraceStore
+    public let passes: [(nodes: [Snapshot], prediction: Prediction)]
+    public let store: TraceStore
     private let folder: TemporaryFolder
 
     /// Runs a prompt and records it, as the command does.
-    init(
+    public init(
         _ model: TinyModel = .gqa, prompt: String = "Once upon a time", generate: Int = 4, _ capture: Capture,
         in folder: TemporaryFolder? = nil, _ creation: TraceStore.Creation = .new
     ) async throws {
@@ -46,7 +50,7 @@ struct Recorded {
             try model.load(), prompt: prompt, generate: generate, capture, in: folder ?? TemporaryFolder(), creation)
     }
 
-    init(
+    public init(
         _ model: Llama, prompt: String, generate: Int, _ capture: Capture, in folder: TemporaryFolder,
         _ creation: TraceStore.Creation = .new
     ) async throws {
@@ -62,13 +66,12 @@ struct Recorded {
         while true {
             let photographer = Photographer()
             var pass = try session.pass(over: next, observers: [photographer, recorder])
-            photographer.graph = pass.interpreter.graph
             try recorder.begin(pass)
             try pass.interpreter.run()
             let prediction = Prediction(logits: pass.logits!)
             try recorder.end(pass, prediction: prediction, nanoseconds: 1000 + passes.count)
             session.advance(past: pass)
-            passes.append((photographer.nodes, prediction))
+            passes.append((photographer.snapshots(of: pass.interpreter.graph), prediction))
             if all.count == ids.count + generate { break }
             next = [Sampler.argmax(prediction.logits)]
             try recorder.record(tokens: next, from: all.count, source: "generated", prediction: prediction)
@@ -80,7 +83,7 @@ struct Recorded {
         store = try TraceStore.open(path: path)
     }
 
-    static func recorder(
+    public static func recorder(
         _ store: TraceStore, _ model: Llama, prompt: String = "Once", capture: Capture = Capture(.all)
     ) async throws -> TraceRecorder {
         var sampling = Sampler.Options()
@@ -92,28 +95,30 @@ struct Recorded {
                 engineVersion: "test"))
     }
 
-    var byteCount: Int {
+    public var byteCount: Int {
         get throws { try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0 }
     }
 
-    func operations(step: Int) throws -> [RecordedOperation] { try store.operations(of: store.run(), step: step) }
+    public func operations(step: Int) throws -> [RecordedOperation] {
+        try store.operations(of: store.run(), step: step)
+    }
 }
 
 extension TraceStore {
     /// All rows of a query.
-    func rows(_ sql: String) throws -> [[SQLValue]] {
+    public func rows(_ sql: String) throws -> [[SQLValue]] {
         var rows: [[SQLValue]] = []
         try query(sql, columns: { _ in }, row: { rows.append($0) })
         return rows
     }
 
-    func integers(_ sql: String) throws -> [Int?] { try rows(sql).map { $0[0].integer } }
-    func texts(_ sql: String) throws -> [String?] { try rows(sql).map { $0[0].text } }
+    public func integers(_ sql: String) throws -> [Int?] { try rows(sql).map { $0[0].integer } }
+    public func texts(_ sql: String) throws -> [String?] { try rows(sql).map { $0[0].text } }
 }
 
 extension TraceStore.SQLValue {
-    var integer: Int? { if case .integer(let value) = self { Int(value) } else { nil } }
-    var real: Double? { if case .real(let value) = self { value } else { nil } }
-    var text: String? { if case .text(let value) = self { value } else { nil } }
-    var blob: Data? { if case .blob(let value) = self { value } else { nil } }
+    public var integer: Int? { if case .integer(let value) = self { Int(value) } else { nil } }
+    public var real: Double? { if case .real(let value) = self { value } else { nil } }
+    public var text: String? { if case .text(let value) = self { value } else { nil } }
+    public var blob: Data? { if case .blob(let value) = self { value } else { nil } }
 }

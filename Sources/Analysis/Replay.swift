@@ -1,0 +1,76 @@
+import ComputeGraph
+import GGUF
+import LlamaModel
+import Recording
+import Tensors
+
+/// A recorded run together with its model, from which every pass can be evaluated again.
+///
+/// The graph is built by the code that built it for the recording, and all kernels give the same bits: node `i` of pass
+/// `step` is the operation recorded with `seq` i, and its values are the recorded ones, whatever was captured of them.
+public struct Replay: Sendable {
+    public let run: RecordedRun
+    public let model: Llama
+    /// Tokens of each pass, by step.
+    public let tokens: [[Int]]
+    /// Positions the run's cache had room for; views of the cache depend on it.
+    private let capacity: Int
+
+    /// - Parameter model: the model of the run, or what is believed to be it.
+    /// - Throws: `ReplayProblem.otherModel` if the file's bytes are not those that the trace was made from.
+    public init(_ run: RecordedRun, in store: TraceStore, model: Llama) throws {
+        let digest = model.file.hexDigest()
+        // A run that was cut off has no hash yet.
+        if let recorded = run.modelDigest, recorded != digest {
+            throw ReplayProblem.otherModel(
+                trace: store.path, model: model.file.path, recorded: recorded, found: digest)
+        }
+        self.run = run
+        self.model = model
+        let all = try store.tokens(of: run).map(\.id)
+        let passes = try store.passes(of: run)
+        guard passes.allSatisfy({ $0.firstPosition + $0.tokens <= all.count }) else {
+            throw ReplayProblem.noTokens(trace: store.path, run: run.id)
+        }
+        tokens = passes.map { Array(all[$0.firstPosition..<$0.firstPosition + $0.tokens]) }
+        let evaluated = tokens.reduce(0) { $0 + $1.count }
+        capacity = try store.cacheCells(of: run) ?? max(evaluated, Session.defaultContext)
+    }
+
+    /// Pass `step`, evaluated after those before it, with the values of all its nodes kept.
+    ///
+    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    public func pass(_ step: Int, threads: Int, observers: [any ExecutionObserver] = []) throws -> Pass {
+        guard tokens.indices.contains(step) else {
+            throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)
+        }
+        var session = Session(model, capacity: capacity, threads: threads)
+        for earlier in tokens[..<step] {
+            var pass = try session.pass(over: earlier)
+            try pass.interpreter.run()
+            session.advance(past: pass)
+        }
+        var pass = try session.pass(over: tokens[step], observers: observers, keepsValues: true)
+        try pass.interpreter.run()
+        return pass
+    }
+}
+
+/// A run that cannot be evaluated again.
+public enum ReplayProblem: Error, Sendable, Equatable {
+    case otherModel(trace: String, model: String, recorded: String, found: String)
+    case noTokens(trace: String, run: Int)
+}
+
+extension ReplayProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .otherModel(let trace, let model, let recorded, let found):
+            "\(model): its bytes are not those that \(trace) was recorded from (SHA-256 \(found.prefix(12))…, recorded "
+                + "\(recorded.prefix(12))…). Name the original file with --model, or trace again."
+        case .noTokens(let trace, let run):
+            "\(trace): run \(run) lacks tokens that its passes evaluated; it cannot be evaluated again. "
+                + "Trace again."
+        }
+    }
+}
