@@ -3,8 +3,9 @@
 SMOLLM2 := downloads/SmolLM2-135M-Instruct.Q4_1.gguf
 QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
+BROWSER := Tests/Browser/.venv
 
-.PHONY: demo test build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test build setup model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -15,6 +16,17 @@ demo: build
 test: setup
 	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
+	$(MAKE) --no-print-directory report-test
+
+# The report in a headless browser, with mouse and keyboard.
+report-test: build $(BROWSER)/ready
+	@scripts/setup.sh browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider Tests/Browser
+
+$(BROWSER)/ready: Tests/Browser/requirements.txt
+	python3 -m venv $(BROWSER)
+	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 build: setup
 	swift build -c release --product quipu
@@ -45,4 +57,4 @@ lint:
 	swift format lint --strict --recursive Package.swift Sources Tests models
 
 clean:
-	rm -rf .build Tests/Conformance/.venv demo-trace.db
+	rm -rf .build Tests/Conformance/.venv $(BROWSER) demo-trace.db

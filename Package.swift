@@ -105,7 +105,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Tensors", "ComputeGraph", "GGUF", "LlamaModel", "Recording"],
             path: "Tests/TestSupport"),
-        .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
+        .testTarget(
+            name: "PresentationTests", dependencies: ["Presentation", "ReportPage", "Operations", "TestSupport"]),
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),

@@ -73,7 +73,9 @@ public struct AttentionDigest: Encodable, Sendable {
             WHERE run_id = \(run.id) AND a.position >= \(kept[0])
             """)
         for row in rows {
-            guard let layer = row[0].int, let head = row[1].int, let position = row[2].int, head < heads else { continue }
+            guard let layer = row[0].int, let head = row[1].int, let position = row[2].int, head < heads else {
+                continue
+            }
             let place = (layer * heads + head) * kept.count + position - kept[0]
             entropyBits[place] = row[3].double?.digits(6)
             topPosition[place] = row[4].int

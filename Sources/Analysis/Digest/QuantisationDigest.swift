@@ -49,7 +49,9 @@ public struct QuantisationDigest: Encodable, Sendable {
                 let measured = try QuantErrors(workers: workers) { try progress(Double($0) / Double(max(1, $1))) }
                     .errors(of: file, as: formats)
                 let places = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
-                records = measured.compactMap { error in places[error.name].map { ($0, error.record(reference: "self")) } }
+                records = measured.compactMap { error in
+                    places[error.name].map { ($0, error.record(reference: "self")) }
+                }
             }
             tensors = try BlocksDigest.all(of: file, weights, formats)
             if !tensors.isEmpty {
@@ -75,7 +77,8 @@ public struct QuantisationDigest: Encodable, Sendable {
         return rows.compactMap { row in
             guard let place = weights.place(ofID: row[0].int) else { return nil }
             let record = QuantErrorRecord(
-                weight: row[12].text ?? "", type: row[1].text ?? "", reference: row[2].text ?? "", count: row[3].int ?? 0,
+                weight: row[12].text ?? "", type: row[1].text ?? "", reference: row[2].text ?? "",
+                count: row[3].int ?? 0,
                 mse: row[4].double ?? .nan, maximum: row[5].double ?? .nan, meanAbsolute: row[6].double ?? .nan,
                 p95: row[7].double, relativeRMSE: row[8].double ?? .nan, sqnr: row[9].double ?? .nan,
                 cosine: row[10].double ?? .nan, referenceMeanSquare: row[11].double ?? .nan)

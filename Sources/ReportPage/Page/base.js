@@ -112,6 +112,7 @@ const tip = document.getElementById("tip");
 function showTip(text, x, y) {
   if (!text) { tip.hidden = true; return; }
   tip.textContent = text;
+  tipScroll = scrollY;
   tip.hidden = false;
   const box = tip.getBoundingClientRect(), gap = 14;
   const left = x + gap + box.width > innerWidth - 4 ? x - gap - box.width : x + gap;
@@ -119,6 +120,7 @@ function showTip(text, x, y) {
   tip.style.top = (y + gap + box.height > innerHeight - 4 ? Math.max(4, y - gap - box.height) : y + gap) + "px";
 }
 
+let tipScroll = 0;
 const hideTip = () => { tip.hidden = true; };
 
 /** Shows `text(event)` while the pointer is over an element or it has the focus. */

@@ -63,6 +63,7 @@ function heatMap(options) {
   const canvas = el("canvas", {
     class: "heat", tabindex: options.tip ? 0 : null, role: "img", "aria-label": options.title,
     width: labels + columns * cellWidth + 1 + longest * 3, height: top + rows * cellHeight + 1,
+    "data-cells": JSON.stringify({left: labels, top, width: cellWidth, height: cellHeight, rows, columns}),
   });
   const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.width, height = canvas.height;
   canvas.width = width * ratio; canvas.height = height * ratio;

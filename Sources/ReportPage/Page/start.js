@@ -58,7 +58,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => rend
 let resized = 0;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => { if (!isPrinting) render(); }, 150); });
 addEventListener("popstate", () => { readPlace(); render(true); });
-addEventListener("scroll", hideTip, {passive: true});
+// Not by the scrolling that brought the element under the pointer.
+addEventListener("scroll", () => { if (Math.abs(scrollY - tipScroll) > 4) hideTip(); }, {passive: true});
 place.position = Math.max(0, TOKENS.source.indexOf("generated"));
 if (place.position === 0) place.position = Math.max(0, TOKENS.piece.length - 1);
 place.layer = Math.floor(MODEL.n_layer / 2);

@@ -43,7 +43,8 @@ struct ReportCommand: AsyncParsableCommand {
             try Task.checkCancellation()
             Terminal.status("reading the trace: \(Int(share * 100)) %")
         }
-        let page = Data(try ReportPage.html(title: "Quipu: \(recorded.prompt.prefix(60))", data: try digest.json()).utf8)
+        let page = Data(
+            try ReportPage.html(title: "Quipu: \(recorded.prompt.prefix(60))", data: try digest.json()).utf8)
         Terminal.status("")
         do {
             try page.write(to: URL(fileURLWithPath: output), options: force ? [.atomic] : [.withoutOverwriting])
@@ -62,7 +63,8 @@ struct ReportCommand: AsyncParsableCommand {
             }
             let start = try? FileHandle(forReadingFrom: URL(fileURLWithPath: output)).read(upToCount: 15)
             guard start == Data("<!DOCTYPE html>".utf8) else {
-                throw InputError("\(output): found something else than a report, expected one to replace. Nothing was changed.")
+                throw InputError(
+                    "\(output): found something else than a report, expected one to replace. Nothing was changed.")
             }
         }
         let folder = URL(fileURLWithPath: output).deletingLastPathComponent().path
