@@ -19,6 +19,7 @@ public enum TraceError: Error, Sendable, Equatable {
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
     case unwritable(path: String, reason: String)
+    case sameTrace(path: String)
     case unrecoveredLog(path: String)
     case notReading(path: String)
     case severalStatements(path: String)
@@ -69,6 +70,8 @@ extension TraceError: CustomStringConvertible {
         case .outside(let address, let dimension, let shape):
             "'\(address)' lies outside the tensor of shape \(shape): dimension \(dimension) has indices 0 to "
                 + "\(shape[dimension] - 1). A range a:b stops before b."
+        case .sameTrace(let path):
+            "\(path) is the output itself; name the traces to add to it."
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):
