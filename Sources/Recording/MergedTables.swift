@@ -80,3 +80,12 @@ struct MergedTable {
         return sql
     }
 }
+
+/// What tests hold against the schema.
+package enum MergedTables {
+    package static var names: Set<String> { Set(MergedTable.all.map(\.name)) }
+
+    package static func references(of table: String) -> Set<String> {
+        Set(MergedTable.all.first { $0.name == table }?.references.map(\.column) ?? [])
+    }
+}

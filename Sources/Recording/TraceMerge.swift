@@ -122,12 +122,14 @@ private struct Merge {
 
     // MARK: who is who
 
-    /// What tells a run apart from all others: its uuid, or of an early version's runs everything that stays the same.
+    /// What tells a run apart from all others: its uuid, or of an early version's runs everything that
+    /// stays the same, and the nanoseconds of its first pass.
     private func identity(_ database: String) -> String {
         """
         coalesce(\(hasUUID ? "run.uuid" : "NULL"), run.created_at || char(0) || run.engine_version || char(0) || run.prompt || char(0) || run.seed
             || char(0) || run.capture || char(0) || run.sampling || char(0) || run.threads || char(0) || coalesce(
-                (SELECT wall_ns FROM \(database).pass WHERE run_id = run.id ORDER BY step LIMIT 1), ''))
+                (SELECT sum(ns) FROM \(database).op JOIN \(database).pass ON pass.id = pass_id
+                    WHERE pass.run_id = run.id AND step = 0), ''))
         """
     }
 
