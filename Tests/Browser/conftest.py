@@ -68,6 +68,19 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def propagated(tmp_path_factory):
+    """A report of a run whose errors against the model's own F16 weights are recorded."""
+    folder = tmp_path_factory.mktemp("propagated")
+    made = Made.__new__(Made)
+    made.model, made.trace, made.report = folder / "q4_0.gguf", folder / "errors.db", folder / "errors.html"
+    quipu("quantize", MODEL, made.model, "Q4_0")
+    quipu("propagate", made.model, "--base", MODEL, "--prompt", PROMPT, "--output", made.trace)
+    quipu("report", made.trace, "--output", made.report)
+    made.db = sqlite3.connect(made.trace)
+    return made
+
+
+@pytest.fixture(scope="session")
 def real(tmp_path_factory):
     if not SMOLLM2.exists():
         assert os.environ.get("QUIPU_REQUIRE_SMOLLM2") != "1", f"{SMOLLM2} is missing; make model-smollm2 fetches it"

@@ -383,3 +383,36 @@ def test_paper(show, made):
         "Overview", "The pass", "Attention", "Quantisation", "Errors and lens", "Roofline"]
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("main .view").count() == 1
+
+
+def test_the_lens_is_that_of_the_command(show, made):
+    page = show(made.report, "#depth")
+    prompt = made.one("SELECT n_tokens FROM pass WHERE step = 0")
+    told = json.loads(quipu("lens", made.trace, "--positions", prompt - 1, "--top", 5, "--json").stdout)
+    readings = told["positions"][0]["layers"]
+    rows = page.locator(".lens tbody tr")
+    assert rows.count() == len(readings) == 5
+    for row, reading in enumerate(readings):
+        guesses = rows.nth(row).locator(".guess")
+        assert guesses.all_inner_texts() == [f"‹{candidate['piece']}›" for candidate in reading["top"]]
+        guesses.nth(0).hover()
+        found = re.search(r"probability (\S+ %), logit (\S+)", tip(page))
+        probability, logit = reading["top"][0]["probability"], reading["top"][0]["logit"]
+        assert shows(found[1], probability, 3 if probability >= 0.1 else 2) and shows(found[2], logit)
+
+
+def test_error_propagation_is_the_recorded_one(show, propagated):
+    page = show(propagated.report, "#depth")
+    panel = page.locator(".panel", has_text="Error propagation")
+    dots = panel.locator(".dot")
+    assert dots.count() == 12
+    for number, (cause, layer) in enumerate((cause, layer) for cause in ("both", "weights", "activations") for layer in range(4)):
+        dot = dots.nth(number)
+        sqnr, rmse = propagated.one(
+            "SELECT sqnr_db, e.rmse FROM op_error AS e JOIN op ON op.id = op_id WHERE mode = 'accumulated' AND cause = ? "
+            "AND op.name = ?", cause, f"l_out-{layer}")
+        dot.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        found = re.search(r"l_out-(\d), (\w+), accumulated: (\S+) dB\nrmse ([^,]+),", tip(page))
+        assert found[1] == str(layer) and found[2] == cause and shows(found[3], sqnr) and shows(found[4], rmse)

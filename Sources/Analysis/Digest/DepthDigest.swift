@@ -35,33 +35,3 @@ public struct PropagationDigest: Encodable, Sendable {
         cosine = rows.map { $0[9].double?.digits(6) }
     }
 }
-
-/// What each layer would predict if it were the last; an item a row.
-public struct LensDigest: Encodable, Sendable {
-    let layer: [Int]
-    let position: [Int]
-    let rank: [Int]
-    let tokenId: [Int]
-    let piece: [String]
-    let logit: [Double?]
-    let probability: [Double?]
-
-    /// `nil` if the run has none.
-    init?(of run: RecordedRun, _ table: DigestQuery) throws {
-        let rows = try table.rows(
-            """
-            SELECT lens_layer, position, rank, token_id, piece, logit, probability
-            FROM logit JOIN pass ON pass.id = logit.pass_id
-            WHERE run_id = \(run.id) AND step = 0 AND lens_layer IS NOT NULL AND rank < 5
-            ORDER BY lens_layer, position, rank
-            """)
-        guard !rows.isEmpty else { return nil }
-        layer = rows.map { $0[0].int ?? 0 }
-        position = rows.map { $0[1].int ?? 0 }
-        rank = rows.map { $0[2].int ?? 0 }
-        tokenId = rows.map { $0[3].int ?? 0 }
-        piece = rows.map { $0[4].text ?? "" }
-        logit = rows.map { $0[5].double?.digits(6) }
-        probability = rows.map { $0[6].double?.digits(6) }
-    }
-}

@@ -58,7 +58,7 @@ public struct RunDigest: Encodable, Sendable {
             of: run, table, weights, model: model, formats: formats, workers: workers, &notes
         ) { try progress(0.6 + $0 * 0.4) }
         propagation = try PropagationDigest(of: run, table)
-        lens = try LensDigest(of: run, table)
+        lens = try LensDigest(of: run, in: store, table, model: model, threads: workers.count)
         self.notes = notes
     }
 

@@ -40,10 +40,11 @@ function niceTicks(low, high) {
 const CAUSES = [["both", 0, null], ["weights", 1, "7 4"], ["activations", 2, "2 4"]];
 
 function propagationPanel() {
-  const p = DATA.propagation, traceName = DATA.source.trace.split("/").pop();
+  const p = DATA.propagation;
   if (!p) {
     return panel("Error propagation", note("How far each operation is from the same model in F32, and whether weights or activations are to blame. "
-      + "The trace has no such rows yet; add them and write this page again:"), code(`quipu propagate MODEL --output ${traceName}`));
+      + "This run has no such numbers: it needs the model in higher precision, and runs the prompt again, into a trace of its own: "
+      + `\`quipu propagate MODEL --base F16-MODEL --prompt "…" --output errors.db\`, then \`quipu report errors.db\`.`));
   }
   const series = mode => CAUSES.map(([cause, color, dash]) => ({
     name: cause === "both" ? "weights and activations" : `only ${cause}`, color: GROUPS[color], dash,
@@ -61,19 +62,19 @@ function propagationPanel() {
 function lensPanel() {
   const l = DATA.lens;
   if (!l) {
-    return panel("Logit lens", note("What the model would say if it stopped after each layer. It needs rows of table logit with a lens_layer; see "),
-      code("quipu lens --help"));
+    return panel("Logit lens", note("What the model would say if it stopped after each layer. The trace has no such rows and the model's file is not at hand; "
+      + `\`quipu lens ${DATA.source.trace.split("/").pop()} --model MODEL --record\` adds them.`));
   }
   const last = Math.max(...l.position), rows = range(l.layer.length).filter(i => l.position[i] === last);
   const layers = [...new Set(rows.map(i => l.layer[i]))], scale = sizes(0, 1), ranks = Math.min(5, 1 + Math.max(...rows.map(i => l.rank[i])));
   return panel(`Logit lens after ${pieceAt(last)}`, table(["layer", ...range(ranks).map(r => r ? `${r + 1}.` : "best guess")], layers.map(layer => [
-    link({view: "pass", step: 0, seq: Math.max(0, (detailed[0] ? DATA.graphs[0].name : []).indexOf(`l_out-${layer}`))}, String(layer)),
+    link({view: "pass", step: 0, seq: Math.max(0, (detailed[0] ? DATA.graphs[0].name : []).indexOf(`l_out-${layer}`))}, layer < 0 ? "embedding" : String(layer)),
     ...range(ranks).map(rank => {
       const i = rows.find(row => l.layer[row] === layer && l.rank[row] === rank);
       if (i === undefined) return "";
       const color = scale.color(l.probability[i]);
       return hover(el("span", {class: "guess", style: `background:${cssColor(color)};color:${inkOn(color)}`}, quoted(l.piece[i])),
-        () => `layer ${layer}, rank ${rank}: token ${l.token_id[i]} ${quoted(l.piece[i])}\nprobability ${percent(l.probability[i])}, logit ${number(l.logit[i])}`);
+        () => `${layer < 0 ? "embedding" : `layer ${layer}`}, rank ${rank}: token ${l.token_id[i]} ${quoted(l.piece[i])}\nprobability ${percent(l.probability[i])}, logit ${number(l.logit[i])}`);
     })]), {class: "lens"}), legend(scale, "probability"));
 }
 
