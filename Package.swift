@@ -14,6 +14,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
     ],
     targets: [
         // row 0
@@ -76,12 +77,19 @@ let package = Package(
                 "Analysis",
                 "Rainbow",
             ]),
+        // Its files are compiled in: the page is found wherever the program lies.
+        .target(
+            name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
+            resources: [
+                "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
+                "quantisation.js", "depth.js", "roofline.js", "start.js",
+            ].map { .embedInCode("Page/\($0)") }),
         // row 8
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Presentation",
+                "EmbeddedModel", "Recording", "Analysis", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -102,7 +110,8 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/TestSupport"),
-        .testTarget(name: "PresentationTests", dependencies: ["Presentation", "TestSupport"]),
+        .testTarget(
+            name: "PresentationTests", dependencies: ["Presentation", "ReportPage", "Operations", "TestSupport"]),
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),

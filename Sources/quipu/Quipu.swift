@@ -46,6 +46,8 @@ struct Quipu: AsyncParsableCommand {
             BenchCommand.self,
             PerplexityCommand.self,
             CompareCommand.self,
+            ReportCommand.self,
+            MergeCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

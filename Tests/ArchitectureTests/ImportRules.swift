@@ -10,7 +10,7 @@ struct ImportRules {
         ["LlamaModel"],
         ["EmbeddedModel", "Recording"],
         ["Analysis"],
-        ["Presentation", "Lessons"],
+        ["Presentation", "Lessons", "ReportPage"],
         ["quipu"],
     ]
 
@@ -23,6 +23,7 @@ struct ImportRules {
         "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
+        "Mustache": ["ReportPage"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.

@@ -8,7 +8,7 @@ import Testing
         ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
-        ["perplexity"], ["compare"],
+        ["perplexity"], ["compare"], ["report"], ["merge"],
     ]
 
     @Test(arguments: commands)
