@@ -14,6 +14,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
         // row 0
@@ -56,18 +57,23 @@ let package = Package(
             ]),
         // row 7
         .target(
+            name: "Lessons",
+            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
+            resources: [.copy("../../lessons")]),
+        // row 8
+        .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis",
+                "Analysis", "Lessons",
                 "Rainbow",
             ]),
-        // row 8
+        // row 9
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording", "Analysis", "Presentation",
+                "Recording", "Analysis", "Lessons", "Presentation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
