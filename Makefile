@@ -6,8 +6,10 @@ CONFORMANCE := Tests/Conformance/.venv/bin
 
 .PHONY: demo test build setup model-smollm2 model-train conformance format lint clean
 
-demo: build model-smollm2
-	$(QUIPU) trace $(SMOLLM2) --prompt "The capital of France is" --generate 16 --output demo-trace.db --force
+# The embedded model looks an answer up in a story.
+demo: build
+	$(QUIPU) trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 16 \
+		--output demo-trace.db --force
 
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
 test: setup
@@ -20,6 +22,7 @@ build: setup
 setup:
 	@scripts/setup.sh
 
+# A real model, 98 MB.
 model-smollm2:
 	python3 scripts/fetch_smollm2.py
 
@@ -36,10 +39,10 @@ conformance: build model-smollm2
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)
 
 format:
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Tests models
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests models
 
 clean:
 	rm -rf .build Tests/Conformance/.venv demo-trace.db

@@ -42,6 +42,19 @@ let package = Package(
             ]),
         // row 5
         .target(
+            name: "EmbeddedModel", path: "models",
+            exclude: [
+                "README.md", "micro-world-qat-q2_k.gguf", "micro-world-qat-q4_0.gguf",
+                // the recipe
+                "batches.py", "check_file.py", "curve.py", "evaluate.py", "export.py", "fake_quant.py", "gguf_file.py",
+                "heads.py", "micro_world.py", "model.py", "outliers.py", "requirements.txt", "train.sh",
+                "train_micro_world.py",
+                // what was measured
+                "curve.csv", "curve.svg", "evaluation.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
+                "quantised-q4_0.json",
+            ],
+            resources: [.copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt")]),
+        .target(
             name: "Recording",
             dependencies: [
                 "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
@@ -73,7 +86,7 @@ let package = Package(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording", "Analysis", "Lessons", "Presentation",
+                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

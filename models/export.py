@@ -1,4 +1,4 @@
-"""Writes the GGUF of a checkpoint: python3 models/export.py models/build/checkpoint.pt models/micro-world-f16.gguf"""
+"""Writes the GGUF of a checkpoint: python3 models/export.py models/.build/checkpoint.pt models/micro-world-f16.gguf"""
 
 import argparse
 

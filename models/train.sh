@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes the embedded model and its numbers from nothing: models/train.sh [all|train|export|quantised|measure|check]
 # About an hour on one core with bfloat16 instructions; training, interrupted, it goes on where it was. Everything goes to
-# models/build/ first; `all` then replaces the committed files.
+# models/.build/ first; `all` then replaces the committed files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 python=models/.venv/bin/python
-build=models/build
+build=models/.build
 
 if [ ! -x "$python" ]; then
     python3 -m venv models/.venv

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import ComputeGraph
+import EmbeddedModel
 import Foundation
 import GGUF
 import LlamaModel
@@ -21,10 +22,10 @@ struct Quipu: AsyncParsableCommand {
         commandName: "quipu",
         abstract: "Step through a llama-family GGUF model: every operation, weight and bit, recorded and explained.",
         discussion: """
-            MODEL is a path to a .gguf file. TRACE is a file that `trace` wrote; without one, the last is used.
+            MODEL is a path to a .gguf file; without one, a small embedded model is used. TRACE is a file that `trace` wrote; without one, the last is used.
 
             Example:
-              quipu trace model.gguf --prompt "The capital of France is"
+              quipu trace --prompt "Mia has the ball. Who has the ball?"
             """,
         version: version,
         subcommands: [
@@ -65,8 +66,7 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem
-            || error is InputError
+            || error is QuantizeProblem || error is EmbeddedModelMissing || error is InputError
     }
 }
 

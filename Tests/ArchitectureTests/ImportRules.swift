@@ -8,9 +8,10 @@ struct ImportRules {
         ["Quantization", "Tokenization"],
         ["Operations"],
         ["LlamaModel"],
-        ["Recording"],
+        ["EmbeddedModel", "Recording"],
         ["Analysis"],
-        ["Presentation", "Lessons"],
+        ["Lessons"],
+        ["Presentation"],
         ["quipu"],
     ]
 
@@ -23,6 +24,7 @@ struct ImportRules {
         "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
+        "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.

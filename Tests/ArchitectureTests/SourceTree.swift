@@ -7,22 +7,26 @@ enum SourceTree {
     struct File: Sendable, CustomTestStringConvertible {
         /// From the package's folder on.
         let path: String
-        /// The folder under `Sources` that it is in.
+        /// The folder under `Sources` that it is in; for `models`, the target.
         let module: String
         let text: String
         var testDescription: String { path }
     }
 
-    /// Every Swift file under `Sources`.
-    static let files: [File] = {
-        let sources = Places.package.appending(path: "Sources")
-        let paths = FileManager.default.enumerator(atPath: sources.path)!.compactMap { $0 as? String }
+    /// Every Swift file of the program.
+    static let files =
+        swiftFiles(in: "Sources") { String($0.prefix { $0 != "/" }) }
+        + swiftFiles(in: "models") { _ in "EmbeddedModel" }
+
+    private static func swiftFiles(in folder: String, module: (String) -> String) -> [File] {
+        let url = Places.package.appending(path: folder)
+        let paths = FileManager.default.enumerator(atPath: url.path)!.compactMap { $0 as? String }
         return paths.filter { $0.hasSuffix(".swift") }.sorted().map { path in
             File(
-                path: "Sources/" + path, module: String(path.prefix { $0 != "/" }),
-                text: try! String(contentsOf: sources.appending(path: path), encoding: .utf8))
+                path: "\(folder)/\(path)", module: module(path),
+                text: try! String(contentsOf: url.appending(path: path), encoding: .utf8))
         }
-    }()
+    }
 
     /// What git tracks; `nil` outside a checkout.
     static let tracked: [String]? = {

@@ -157,7 +157,7 @@ import Testing
         ] {
             expectComplaint(try bench.quipu(arguments), "none.gguf: found no such file", "Check the path.")
         }
-        expectComplaint(try bench.quipu("explain", "weight", tensor, "0", "0"), "no model was named", "QUIPU_MODEL")
+        expectComplaint(try bench.quipu("quant", "blocks", "model.gguf"), "after the model", "a tensor", status: 64)
         expectComplaint(try bench.quipu("explain", "format"), "Usage: ", status: 64)
         expectComplaint(try bench.quipu("explain", "format", "Q4_2"), "no format 'Q4_2'", "Q4_1")
         expectComplaint(try bench.quipu("explain", "format", "i32"), "I32", "cannot be taken apart")

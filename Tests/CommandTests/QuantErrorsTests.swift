@@ -128,7 +128,6 @@ import Testing
         expectComplaint(try bench.quipu(errors + ["--reference", "none.gguf"]), "none.gguf: found no such file")
         expectComplaint(try bench.quipu(errors + ["--reference", TinyModel.gqa.path]), "same model")
         expectComplaint(try bench.quipu("quant", "errors", "none.gguf"), "none.gguf: found no such file")
-        expectComplaint(try bench.quipu("quant", "errors"), "no model was named")
         try bench.writeModel(leavingOut: "blk.2.ffn_up.weight") { $1 }
         expectComplaint(try bench.quipu(errors + ["--reference", "bad.gguf"]), "bad.gguf", "'blk.2.ffn_up.weight'")
         // What cannot be recorded is told before the work.
@@ -157,7 +156,7 @@ import Testing
         expectComplaint(try bench.quipu(compare + [Self.tensor, "--as", "Q4_2"]), "'Q4_2' is no format", "Q4_1")
         expectComplaint(try bench.quipu(compare + [Self.tensor, "--as", "Q4_K"]), "model.gguf", "64 values")
         expectComplaint(try bench.quipu("quant", "compare", "none.gguf", Self.tensor), "none.gguf: found no such file")
-        expectComplaint(try bench.quipu("quant", "compare", Self.tensor), "no model was named")
+        expectComplaint(try bench.quipu("quant", "compare", "model.gguf"), "after the model", "a tensor", status: 64)
         expectComplaint(try bench.quipu("quant", "compare"), "Usage: ", status: 64)
         expectComplaint(try bench.quipu(compare + [Self.tensor, "Q4_0"]), "Usage: ", status: 64)
         let fallback = try bench.quipu(

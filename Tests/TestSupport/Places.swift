@@ -8,7 +8,7 @@ public enum Places {
 
     public static func fixture(_ name: String) -> String { package.appending(path: "Tests/Fixtures/\(name)").path }
 
-    /// The real model that is too large to be committed: `$QUIPU_SMOLLM2`, or what `make demo` fetches.
+    /// The real model that is too large to be committed: `$QUIPU_SMOLLM2`, or what `make model-smollm2` fetches.
     public static let smolLM2 =
         environment["QUIPU_SMOLLM2"] ?? package.appending(path: "downloads/SmolLM2-135M-Instruct.Q4_1.gguf").path
 
@@ -16,7 +16,7 @@ public enum Places {
     public static let runsSmolLM2 =
         environment["QUIPU_REQUIRE_SMOLLM2"] == "1" || FileManager.default.fileExists(atPath: smolLM2)
 
-    public static let smolLM2Hint = "needs downloads/SmolLM2-135M-Instruct.Q4_1.gguf; `make demo` fetches it"
+    public static let smolLM2Hint = "needs downloads/SmolLM2-135M-Instruct.Q4_1.gguf; `make model-smollm2` fetches it"
 
     private static let environment = ProcessInfo.processInfo.environment
 }

@@ -26,7 +26,7 @@ struct ExplainWeightCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The model (or $QUIPU_MODEL), the tensor, and row and column from 0.",
+            "The model (default: $QUIPU_MODEL, or the embedded model), the tensor, and row and column from 0.",
             valueName: "model> <tensor> <row> <column"))
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -43,7 +43,7 @@ struct ExplainWeightCommand: ParsableCommand {
 
     private func place() throws -> (row: Int, column: Int) {
         guard (3...4).contains(arguments.count) else {
-            throw ValidationError("give a model, a tensor, a row and a column")
+            throw ValidationError("give a tensor, a row and a column; before them, perhaps, a model")
         }
         let numbers = arguments.suffix(2).map { Int($0) }
         guard let row = numbers[0], let column = numbers[1], row >= 0, column >= 0 else {
@@ -80,7 +80,7 @@ struct ExplainFormatCommand: ParsableCommand {
     }
 
     func run() throws {
-        let path = arguments.count == 2 ? arguments[0] : ModelArgument.fallback
+        let path = arguments.count == 2 ? arguments[0] : ModelArgument.preferred
         let weights = try path.map { try SampleWeights(from: try ModelArgument.open($0)) } ?? .madeUp
         if let scheme = TeachingSchemes.named(arguments.last!) {
             return try printing.print(SchemeReport(SchemeExplanation(scheme, on: weights)))

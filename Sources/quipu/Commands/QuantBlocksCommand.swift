@@ -20,7 +20,8 @@ struct QuantBlocksCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
+        help: ArgumentHelp(
+            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"))
     var arguments: [String] = []
     @Option(help: "Row of the tensor, from 0; counted through all dimensions but the first.") var row = 0
     @Option(help: "Block of the row, from 0.") var block = 0
@@ -35,9 +36,7 @@ struct QuantBlocksCommand: AsyncParsableCommand {
     func validate() throws {
         if audit, output != nil { throw ValidationError("--output takes single blocks, not --audit") }
         if audit, arguments.count > 1 { throw ValidationError("--audit takes a model and no tensor") }
-        if !audit, !(1...2).contains(arguments.count) {
-            throw ValidationError("give a model and a tensor, or a tensor")
-        }
+        if !audit { _ = try LeadingFile(arguments, file: "model", rest: "a tensor") }
         if row < 0 { throw ValidationError("--row takes 0 or more") }
         if block < 0 { throw ValidationError("--block takes 0 or more") }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
@@ -46,8 +45,9 @@ struct QuantBlocksCommand: AsyncParsableCommand {
     func run() async throws {
         let other = try reference.map { try GGUFFile(path: $0) }
         if audit { return try runAudit(against: other) }
-        let file = try ModelArgument.open(arguments.count == 2 ? arguments[0] : nil)
-        let info = try ModelArgument.tensor(arguments.last!, in: file)
+        let named = try LeadingFile(arguments, file: "model", rest: "a tensor")
+        let file = try ModelArgument.open(named.file)
+        let info = try ModelArgument.tensor(named.rest, in: file)
         let found = try WeightBlock(row: row, block: block, of: info, in: file)
         let before = try other.map { (path: $0.path, values: try found.values(in: $0)) }
         if let output {

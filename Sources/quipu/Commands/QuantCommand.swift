@@ -99,7 +99,8 @@ struct QuantCompareCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The model and the tensor, or the tensor with $QUIPU_MODEL.", valueName: "model> <tensor"))
+        help: ArgumentHelp(
+            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"))
     var arguments: [String]
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?
@@ -108,12 +109,13 @@ struct QuantCompareCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if !(1...2).contains(arguments.count) { throw ValidationError("give a model and a tensor, or a tensor") }
+        _ = try LeadingFile(arguments, file: "model", rest: "a tensor")
     }
 
     func run() async throws {
-        let file = try ModelArgument.open(arguments.count == 2 ? arguments[0] : nil)
-        let info = try ModelArgument.tensor(arguments.last!, in: file)
+        let named = try LeadingFile(arguments, file: "model", rest: "a tensor")
+        let file = try ModelArgument.open(named.file)
+        let info = try ModelArgument.tensor(named.rest, in: file)
         let importance = try imatrix.map { try ImportanceMatrix(path: $0) }
         let columns = try importance?.values(for: info)
         let chosen = try QuantFormats(formats, importance: importance, besides: TeachingSchemes.all)

@@ -11,7 +11,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
         abstract: "Write a model in another format, with llama.cpp's mixes and fallbacks, byte for byte.",
-        usage: "quipu quantize <in> <out> <type> [options]\nquipu quantize <in> <type> --dry-run [options]",
+        usage: "quipu quantize <in> <out> <type> [options]\nquipu quantize [<in>] <type> --dry-run [options]",
         discussion: """
             Types: \(QuantizationMix.available.map(\.fileType.name).joined(separator: ", ")), and COPY.
 
@@ -26,7 +26,7 @@ struct QuantizeCommand: AsyncParsableCommand {
 
     @Argument(help: ArgumentHelp("The model, the file to write, and the file type.", valueName: "in> <out> <type"))
     var arguments: [String]
-    @Flag(help: "Write nothing: list sizes, bits per weight and the error of each tensor. OUT may be left out.")
+    @Flag(help: "Write nothing: list sizes, bits per weight and the error of each tensor. OUT and IN may be left out.")
     var dryRun = false
     @Flag(help: "Replace the file if it is there.") var force = false
     @OptionGroup(title: "Types") var types: QuantizeTypeOptions
@@ -38,13 +38,16 @@ struct QuantizeCommand: AsyncParsableCommand {
             "Metadata to write in place of the model's; TYPE is int, float, bool or str. May be repeated.",
             valueName: "key=type:value"))
     var overrideKv: [String] = []
-    private var input: String { arguments[0] }
+    /// `nil` for the model that is used when none is named.
+    private var input: String? { arguments.count == 1 ? nil : arguments[0] }
     private var output: String? { arguments.count == 3 ? arguments[1] : nil }
 
     func validate() throws {
-        if arguments.count != 3, !(dryRun && arguments.count == 2) {
-            throw ValidationError(
-                "give the model, the file to write, and the file type; with --dry-run the model and the type")
+        // Writing, all three are named: one left out could make the model the file to write.
+        if dryRun, arguments.count < 3 {
+            _ = try LeadingFile(arguments, file: "model", rest: "a file type")
+        } else if arguments.count != 3 {
+            throw ValidationError("give the model, the file to write, and the file type")
         }
     }
 

@@ -16,7 +16,8 @@ struct TokenizeCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The model and the text; or one of them, with --file or $QUIPU_MODEL.", valueName: "model> <text"))
+            "The model (default: $QUIPU_MODEL, or the embedded model) and, without --file, the text.",
+            valueName: "model> <text"))
     var arguments: [String] = []
     @Option(help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path")) var file: String?
     @Flag(help: "Show how each piece was merged.") var steps = false
@@ -25,18 +26,13 @@ struct TokenizeCommand: ParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if arguments.count > 2 { throw ValidationError("give a model and one text; quote a text of several words") }
+        if file == nil { _ = try LeadingFile(arguments, file: "model", rest: "a text") }
         if file != nil, arguments.count > 1 { throw ValidationError("give the text or --file, not both") }
-        if file == nil, arguments.isEmpty { throw ValidationError("give a model and a text, or --file") }
-        if file == nil, arguments.count == 1, ModelArgument.fallback == nil {
-            throw ValidationError("give a model and a text; the model may be left out if QUIPU_MODEL names one")
-        }
     }
 
     func run() throws {
-        let model = file != nil ? arguments.first : arguments.count == 2 ? arguments[0] : nil
+        let (model, bytes) = try input()
         let tokenizer = try ModelArgument.tokenizer(model)
-        let bytes = try file.map(InputFile.bytes) ?? Array(arguments.last!.utf8)
         if steps {
             let result = tokenizer.encodeWithSteps(
                 bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
@@ -44,5 +40,11 @@ struct TokenizeCommand: ParsableCommand {
         }
         let ids = tokenizer.encode(bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
         try printing.print(TokenizeReport(ids: ids, steps: nil, tokenizer: tokenizer))
+    }
+
+    private func input() throws -> (model: String?, bytes: [UInt8]) {
+        if let file { return (arguments.first, try InputFile.bytes(file)) }
+        let named = try LeadingFile(arguments, file: "model", rest: "a text")
+        return (named.file, Array(named.rest.utf8))
     }
 }

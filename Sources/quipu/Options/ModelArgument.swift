@@ -1,4 +1,5 @@
 import ArgumentParser
+import EmbeddedModel
 import Foundation
 import GGUF
 import Recording
@@ -7,19 +8,22 @@ import Tokenization
 
 /// Which model a command works on.
 enum ModelArgument {
-    static let help = ArgumentHelp("A .gguf file; of a split model, its first part. (default: $QUIPU_MODEL)")
+    static let help = ArgumentHelp(
+        "A .gguf file; of a split model, its first part. (default: $QUIPU_MODEL, or the embedded model)")
 
-    /// The model that commands use when none is named.
-    static var fallback: String? {
+    /// The model that the user prefers when none is named.
+    static var preferred: String? {
         ProcessInfo.processInfo.environment["QUIPU_MODEL"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// - Throws: `InputError` if none was named, `GGUFError` if it cannot be read.
+    /// The file; without a path the preferred one, or the embedded one, which is then said on standard error.
+    ///
+    /// - Throws: `GGUFError` if it cannot be read, `EmbeddedModelMissing`.
     static func open(_ path: String?) throws -> GGUFFile {
-        guard let path = path ?? fallback else {
-            throw InputError("no model was named; give a path to a .gguf file, or set QUIPU_MODEL to one")
-        }
-        return try GGUFFile(path: path)
+        if let path = path ?? preferred { return try GGUFFile(path: path) }
+        let file = try GGUFFile(path: try EmbeddedModel.path())
+        Terminal.complain("quipu: note: no model was named; this is the embedded one, \(EmbeddedModel.model)")
+        return file
     }
 
     /// The model, ready to run. What is odd about its vocabulary is said on standard error.
