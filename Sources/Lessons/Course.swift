@@ -82,3 +82,16 @@ public struct Course: Sendable {
         return found
     }
 }
+
+extension Course {
+    private init(lessons: [Lesson], of course: Course) {
+        (self.lessons, prompt, generate) = (lessons, course.prompt, course.generate)
+    }
+
+    /// Only these lessons, by number or id.
+    public func keeping(_ names: [String]) throws(LessonError) -> Course {
+        var kept: [Lesson] = []
+        for name in names { kept.append(try lesson(name)) }
+        return Course(lessons: kept, of: self)
+    }
+}

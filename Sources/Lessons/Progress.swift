@@ -105,3 +105,19 @@ public struct Progress: Codable, Sendable, Equatable {
         }
     }
 }
+
+extension Progress {
+    /// Adds other progress: what is solved in either stays solved.
+    public mutating func merge(_ other: Progress) {
+        for (key, note) in other.questions {
+            var merged = questions[key] ?? note
+            merged.solved = merged.solved || note.solved
+            merged.due = (merged.due || note.due) && !merged.solved
+            merged.attempts = max(merged.attempts, note.attempts)
+            merged.hints = max(merged.hints, note.hints)
+            (merged.model, merged.at) = (merged.model ?? note.model, merged.at ?? note.at)
+            questions[key] = merged
+        }
+        if lesson == nil { (lesson, step) = (other.lesson, other.step) }
+    }
+}
