@@ -69,7 +69,8 @@ public enum Value: Sendable, Equatable {
     }
 }
 
-/// Operators. Those of numbers work element by element on lists, and of a list with a number.
+/// Operators. Those of numbers work element by element on lists, and of a list with a number; a comparison of lists
+/// gives ones and zeros.
 enum ValueArithmetic {
     static func unary(_ sign: String, _ value: Value) throws(QueryProblem) -> Value {
         if sign == "not" { return .truth(!(try value.truth(for: sign))) }
@@ -81,10 +82,10 @@ enum ValueArithmetic {
         switch sign {
         case "==": return .truth(a == b)
         case "!=": return .truth(a != b)
-        case "<": return .truth(try a.number(for: sign) < b.number(for: sign))
-        case "<=": return .truth(try a.number(for: sign) <= b.number(for: sign))
-        case ">": return .truth(try a.number(for: sign) > b.number(for: sign))
-        case ">=": return .truth(try a.number(for: sign) >= b.number(for: sign))
+        case "<", "<=", ">", ">=":
+            let result = try elementwise(sign, a, b)
+            if case .number(let number) = result { return .truth(number == 1) }
+            return result
         default: return try elementwise(sign, a, b)
         }
     }
@@ -109,6 +110,10 @@ enum ValueArithmetic {
         case "/": return { $0 / $1 }
         case "%": return { $0 - $1 * ($0 / $1).rounded(.down) }
         case "^": return { pow($0, $1) }
+        case "<": return { $0 < $1 ? 1 : 0 }
+        case "<=": return { $0 <= $1 ? 1 : 0 }
+        case ">": return { $0 > $1 ? 1 : 0 }
+        case ">=": return { $0 >= $1 ? 1 : 0 }
         default: preconditionFailure("no operator \(sign)")
         }
     }
