@@ -1,4 +1,4 @@
-/// The Markdown of lessons on a page: paragraphs, lists, fences, **bold** and `code`.
+/// The Markdown of lessons on a page: paragraphs, lists, fences, **bold** or *bold*, and `code`.
 struct LessonProse {
     let text: String
     /// Columns that every line begins with.
@@ -67,6 +67,10 @@ struct LessonProse {
                 paint()
                 isBold.toggle()
                 rest.removeFirst(2)
+            } else if !isCode, first == "*", isBold || rest.dropFirst().first?.isLetter == true {
+                paint()
+                isBold.toggle()
+                rest.removeFirst()
             } else {
                 plain.append(first)
                 rest.removeFirst()
