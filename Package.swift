@@ -107,7 +107,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
-        .testTarget(name: "LessonsTests", dependencies: ["Lessons", "TestSupport"]),
+        .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -4,9 +4,9 @@ import Foundation
 public struct Tutor: Sendable {
     public let course: Course
     public let subject: Subject
-    public var progress: Progress
+    public var progress: LessonProgress
 
-    public init(course: Course, subject: Subject, progress: Progress) {
+    public init(course: Course, subject: Subject, progress: LessonProgress) {
         (self.course, self.subject, self.progress) = (course, subject, progress)
         self.progress.adopt(course)
     }
@@ -60,7 +60,7 @@ public struct Tutor: Sendable {
         return (question, "\(lesson.id)/\(question.id)")
     }
 
-    public func note(_ lesson: Lesson, _ question: Question) -> Progress.Question {
+    public func note(_ lesson: Lesson, _ question: Question) -> LessonProgress.Question {
         progress.questions["\(lesson.id)/\(question.id)"] ?? .init()
     }
 

@@ -112,7 +112,7 @@ public struct LessonListReport: Report {
 
     private enum CodingKeys: CodingKey { case lessons, current, model, prompt, trace, file }
 
-    public init(_ course: Course, _ progress: Progress, file: String, isDetailed: Bool) {
+    public init(_ course: Course, _ progress: LessonProgress, file: String, isDetailed: Bool) {
         lessons = course.lessons.map { lesson in
             let notes = lesson.questions.map { progress.questions["\(lesson.id)/\($0.id)"] ?? .init() }
             return Row(

@@ -1,18 +1,21 @@
 import Foundation
 import Lessons
+import Recording
 import TestSupport
 
 /// What the tests of lessons are about.
 enum Samples {
     struct Traced: Sendable {
-        let recorded: Recorded
+        /// Kept, so that the trace is.
+        let folder: TemporaryFolder
         let subject: Subject
     }
 
     /// stories260K on a few words, recorded once.
     static let stories = Task {
-        let recorded = try await Recorded(TinyModel.stories.load(), prompt: "Once upon a time")
-        return Traced(recorded: recorded, subject: try Subject(trace: recorded.path, model: TinyModel.stories.path))
+        let folder = try TemporaryFolder()
+        let path = try await Recorded(.stories, Capture(.all), in: folder).path
+        return Traced(folder: folder, subject: try Subject(trace: path, model: TinyModel.stories.path))
     }
 
     /// A lesson with a question of each kind, on which grading is tried.

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct TutorTests {
-    private func tutor(_ progress: Progress = Progress()) async throws -> Tutor {
+    private func tutor(_ progress: LessonProgress = LessonProgress()) async throws -> Tutor {
         Tutor(
             course: try Samples.course(Samples.text, Samples.text.replacing("sample", with: "other").replacing("older", with: "o2")),
             subject: try await Samples.stories.value.subject, progress: progress)
@@ -59,7 +59,7 @@ import Testing
 
     /// Lessons and questions may be renamed; what this version does not know is kept.
     @Test func renamedLessonsKeepTheirProgress() async throws {
-        var old = Progress()
+        var old = LessonProgress()
         old.lesson = "older"
         old.questions["older/length"] = .init()
         old.questions["older/length"]?.solved = true
@@ -73,24 +73,24 @@ import Testing
 
     @Test func progressFilesGoThereAndBack() throws {
         let folder = try TemporaryFolder()
-        var progress = Progress()
+        var progress = LessonProgress()
         progress.lesson = "sample"
         progress.model = .init(path: "m", sha256: "ab", size: 3, modified: 4, prompt: "it's: \"x\"\n", trace: "t")
         progress.questions["sample/size"] = .init()
         progress.questions["sample/size"]?.attempts = 3
         try progress.write(folder.path("deep/progress.yml"))
-        #expect(try Progress.read(folder.path("deep/progress.yml")) == progress)
-        #expect(try Progress.read(folder.path("none.yml")) == Progress())
+        #expect(try LessonProgress.read(folder.path("deep/progress.yml")) == progress)
+        #expect(try LessonProgress.read(folder.path("none.yml")) == LessonProgress())
         try folder.write("version: 99\nstep: 0\nquestions: {}\n", to: "new.yml")
-        #expect { try Progress.read(folder.path("new.yml")) } throws: { "\($0)".contains("found version 99") }
+        #expect { try LessonProgress.read(folder.path("new.yml")) } throws: { "\($0)".contains("found version 99") }
         for text in ["no: progress", "[1", "\u{0}"] {
             try folder.write(text, to: "bad.yml")
-            #expect { try Progress.read(folder.path("bad.yml")) } throws: { "\($0)".contains("no progress of lessons") }
+            #expect { try LessonProgress.read(folder.path("bad.yml")) } throws: { "\($0)".contains("no progress of lessons") }
         }
     }
 
     @Test func mergingNeverForgets() {
-        var (a, b) = (Progress(), Progress())
+        var (a, b) = (LessonProgress(), LessonProgress())
         a.questions["x"] = .init()
         a.questions["x"]?.solved = true
         b.questions["x"] = .init()

@@ -47,7 +47,7 @@ extension LessonListReport {
     /// Needs no model.
     fileprivate static func current(isDetailed: Bool) throws -> LessonListReport {
         let course = try Course(folder: LessonFolder.path)
-        var progress = try Lessons.Progress.read(Classroom.progressPath)
+        var progress = try LessonProgress.read(Classroom.progressPath)
         progress.adopt(course)
         return LessonListReport(course, progress, file: Classroom.progressPath, isDetailed: isDetailed)
     }
@@ -195,7 +195,7 @@ struct ExportProgress: ParsableCommand {
         guard force || !FileManager.default.fileExists(atPath: file) else {
             throw InputError("\(file): there is a file of this name. Choose another, or give --force to replace it.")
         }
-        try Lessons.Progress.read(Classroom.progressPath).write(file)
+        try LessonProgress.read(Classroom.progressPath).write(file)
         try printing.print(LessonNoteReport("Written: \(file)", file: file))
     }
 }
@@ -211,8 +211,8 @@ struct ImportProgress: ParsableCommand {
         guard FileManager.default.fileExists(atPath: file) else {
             throw InputError("\(file): found no such file, expected what `quipu lesson export` wrote. Check the path.")
         }
-        var progress = try Lessons.Progress.read(Classroom.progressPath)
-        progress.merge(try Lessons.Progress.read(file))
+        var progress = try LessonProgress.read(Classroom.progressPath)
+        progress.merge(try LessonProgress.read(file))
         try progress.write(Classroom.progressPath)
         let solved = progress.questions.values.count(where: \.solved)
         try printing.print(

@@ -30,11 +30,11 @@ struct LintLessons: ParsableCommand {
         let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-lint-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
+        var made = 0
         for model in models {
             Terminal.complain("quipu: \(model)")
             let recording = try LessonRecording.prepared(
                 for: nil, model: model, prompt: nil, course: course, folder: folder)
-            var made = 0
             lint.check(
                 try Subject(trace: recording.trace, model: recording.path),
                 run: { line, out in try Self.fault(line, recording, out: out) },
@@ -52,7 +52,7 @@ struct LintLessons: ParsableCommand {
     ///
     /// - Returns: what is wrong with it.
     private static func fault(
-        _ line: String, _ recording: Lessons.Progress.Model, out: String?
+        _ line: String, _ recording: LessonProgress.Model, out: String?
     ) throws -> String? {
         let filled = line.replacing("MODEL", with: "'\(recording.path)'").replacing("TRACE", with: "'\(recording.trace)'")
             .replacing("OUT", with: "'\(out ?? "OUT")'")

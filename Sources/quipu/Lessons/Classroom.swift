@@ -19,7 +19,7 @@ struct Classroom {
     ///   - prompt: likewise a prompt.
     init(model: String? = nil, prompt: String? = nil, style: Style, isLoop: Bool = false) throws {
         let course = try Course(folder: LessonFolder.path)
-        var progress = try Lessons.Progress.read(Self.progressPath)
+        var progress = try LessonProgress.read(Self.progressPath)
         let recording = try LessonRecording.prepared(
             for: progress.model, model: model, prompt: prompt, course: course, folder: Self.folder)
         progress.model = recording
@@ -102,7 +102,7 @@ struct Classroom {
             .replacing(model.trace, with: URL(filePath: model.trace).lastPathComponent)
     }
 
-    private var model: Lessons.Progress.Model { tutor.progress.model! }
+    private var model: LessonProgress.Model { tutor.progress.model! }
 }
 
 extension LessonError {

@@ -12,8 +12,8 @@ enum LessonRecording {
     ///   - prompt: a prompt to change to.
     ///   - folder: where the trace is kept.
     static func prepared(
-        for earlier: Lessons.Progress.Model?, model: String?, prompt: String?, course: Course, folder: URL
-    ) throws -> Lessons.Progress.Model {
+        for earlier: LessonProgress.Model?, model: String?, prompt: String?, course: Course, folder: URL
+    ) throws -> LessonProgress.Model {
         let present = try present(earlier?.path)
         let path = absolute(try model ?? present ?? ModelArgument.preferred ?? EmbeddedModel.path())
         let prompt = prompt ?? earlier?.prompt ?? course.prompt

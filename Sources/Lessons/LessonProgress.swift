@@ -4,7 +4,7 @@ import Yams
 /// What a learner has done: one file that people can read, and edit.
 ///
 /// Lessons and questions are kept by id; those that this version does not know are kept too.
-public struct Progress: Codable, Sendable, Equatable {
+public struct LessonProgress: Codable, Sendable, Equatable {
     /// The model that questions are about, and the trace of it.
     public struct Model: Codable, Sendable, Equatable {
         public var path: String
@@ -38,7 +38,7 @@ public struct Progress: Codable, Sendable, Equatable {
 
     static let newest = 1
 
-    public var version = Progress.newest
+    public var version = LessonProgress.newest
     public var model: Model?
     public var lesson: String?
     /// From 0.
@@ -51,11 +51,11 @@ public struct Progress: Codable, Sendable, Equatable {
     /// The progress in a file; none if there is no file.
     ///
     /// - Throws: `LessonError` if it is something else.
-    public static func read(_ path: String) throws(LessonError) -> Progress {
-        guard FileManager.default.fileExists(atPath: path) else { return Progress() }
-        let progress: Progress
+    public static func read(_ path: String) throws(LessonError) -> LessonProgress {
+        guard FileManager.default.fileExists(atPath: path) else { return LessonProgress() }
+        let progress: LessonProgress
         do {
-            progress = try YAMLDecoder().decode(Progress.self, from: try String(contentsOfFile: path, encoding: .utf8))
+            progress = try YAMLDecoder().decode(LessonProgress.self, from: try String(contentsOfFile: path, encoding: .utf8))
         } catch {
             throw .badProgress(path: path, reason: Self.words(error))
         }
@@ -106,9 +106,9 @@ public struct Progress: Codable, Sendable, Equatable {
     }
 }
 
-extension Progress {
+extension LessonProgress {
     /// Adds other progress: what is solved in either stays solved.
-    public mutating func merge(_ other: Progress) {
+    public mutating func merge(_ other: LessonProgress) {
         for (key, note) in other.questions {
             var merged = questions[key] ?? note
             merged.solved = merged.solved || note.solved
