@@ -65,7 +65,8 @@ let package = Package(
         .target(
             name: "Analysis",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
@@ -121,7 +122,8 @@ let package = Package(
         .testTarget(
             name: "AnalysisTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
+                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -39,8 +39,11 @@ public struct Replay: Sendable {
 
     /// Pass `step`, evaluated after those before it, with the values of all its nodes kept.
     ///
+    /// - Parameter outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
     /// - Throws: `TraceError.noPass` if the run has no such pass.
-    public func pass(_ step: Int, threads: Int, observers: [any ExecutionObserver] = []) throws -> Pass {
+    public func pass(
+        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver] = []
+    ) throws -> Pass {
         guard tokens.indices.contains(step) else {
             throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)
         }
@@ -50,9 +53,19 @@ public struct Replay: Sendable {
             try pass.interpreter.run()
             session.advance(past: pass)
         }
-        var pass = try session.pass(over: tokens[step], observers: observers, keepsValues: true)
+        var pass = try session.pass(over: tokens[step], outputs: outputs, observers: observers, keepsValues: true)
         try pass.interpreter.run()
         return pass
+    }
+
+    /// Evaluates all passes in order, keeping nothing but what observers take.
+    public func evaluateAll(threads: Int, observers: [any ExecutionObserver]) throws {
+        var session = Session(model, capacity: capacity, threads: threads)
+        for tokens in tokens {
+            var pass = try session.pass(over: tokens, observers: observers)
+            try pass.interpreter.run()
+            session.advance(past: pass)
+        }
     }
 }
 

@@ -56,4 +56,22 @@ public struct Graph: Sendable {
     public func cost(of node: Node) -> Cost {
         node.operation.cost(inputs: node.inputs.map(layout(of:)), output: node.layout)
     }
+
+    /// The same nodes in the same order, with other operations or other leaves.
+    ///
+    /// - Parameters:
+    ///   - leaves: the leaves of the new graph, which the new inputs refer to.
+    ///   - change: the operation and the inputs of a node. The output's layout must be what it was.
+    public func rebuilt(
+        leaves: [Leaf], _ change: (Node) -> (operation: any Operation, inputs: [Source])
+    ) -> Graph {
+        Graph(
+            leaves: leaves,
+            nodes: nodes.map { node in
+                let (operation, inputs) = change(node)
+                return Node(
+                    index: node.index, name: node.name, layer: node.layer, operation: operation, inputs: inputs,
+                    output: node.output)
+            })
+    }
 }

@@ -23,11 +23,14 @@ public struct Prediction: Sendable {
 
     /// The most probable tokens, best first.
     public func top(_ count: Int, _ tokenizer: Tokenizer) -> [Candidate] {
-        Sampler.ranked(logits, limit: min(count, logits.count)).map {
-            Candidate(
-                token: $0.token, piece: tokenizer.displayPiece($0.token), logit: Double($0.logit),
-                probability: Double.exp(Double($0.logit) - logSumExp))
-        }
+        Sampler.ranked(logits, limit: min(count, logits.count)).map { candidate($0.token, tokenizer) }
+    }
+
+    /// What is said about one token.
+    public func candidate(_ token: Int, _ tokenizer: Tokenizer) -> Candidate {
+        Candidate(
+            token: token, piece: tokenizer.displayPiece(token), logit: Double(logits[token]),
+            probability: Double.exp(logProbability(of: token)))
     }
 
     /// Natural logarithm of a token's probability.
@@ -36,5 +39,15 @@ public struct Prediction: Sendable {
     /// How many tokens are more probable.
     public func rank(of token: Int) -> Int {
         logits.reduce(0) { $0 + ($1 > logits[token] ? 1 : 0) }
+    }
+
+    /// Shannon entropy of the distribution, in bits.
+    public var entropyBits: Double {
+        let nats = logits.reduce(0.0) { sum, logit in
+            // What is less probable than a Double can say adds nothing.
+            let logP = Double(logit) - logSumExp
+            return logP > -700 ? sum - Double.exp(logP) * logP : sum
+        }
+        return nats / Double.log(2)
     }
 }

@@ -34,9 +34,12 @@ public struct Pass {
     public let firstPosition: Int
     public var interpreter: Interpreter
 
-    /// Logits of the last token; `nil` until the pass is done.
-    public var logits: [Float]? {
-        interpreter.isDone ? interpreter.value(of: .node(interpreter.graph.nodes.count - 1))?.floats() : nil
+    /// Logits of the last token, or of the tokens asked for, one after another; `nil` until the pass is done.
+    public var logits: [Float]? { logitRows?.floats() }
+
+    /// The same as a tensor `[V, O]`: a row for each token that gets logits.
+    public var logitRows: Tensor? {
+        interpreter.isDone ? interpreter.value(of: .node(interpreter.graph.nodes.count - 1)) : nil
     }
 }
 
@@ -44,7 +47,7 @@ public struct Pass {
 public struct Session {
     public let model: Llama
     public private(set) var cache: KVCache
-    private let workers: Workers
+    public let workers: Workers
 
     /// Cells of a cache unless more are needed: the context llama.cpp's perplexity and evaluation tools use.
     public static let defaultContext = 512
@@ -70,9 +73,11 @@ public struct Session {
     /// The pass over `tokens` at the positions that follow. It changes the cache's memory as it is evaluated; call
     /// `advance` when it is done.
     ///
+    /// - Parameter outputs: the tokens that get logits, counted from the first of `tokens`. `nil`: the last.
     /// - Throws: `LlamaError` if there are no tokens, no room, or an id outside the vocabulary.
     public func pass(
-        over tokens: [Int], observers: [any ExecutionObserver] = [], keepsValues: Bool = false
+        over tokens: [Int], outputs: Range<Int>? = nil, observers: [any ExecutionObserver] = [],
+        keepsValues: Bool = false
     ) throws -> Pass {
         guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
         let vocabulary = model.configuration.vocabulary
@@ -82,8 +87,13 @@ public struct Session {
         guard cache.count + tokens.count <= cache.capacity else {
             throw LlamaError.contextExceeded(needed: cache.count + tokens.count, limit: cache.capacity)
         }
+        if let outputs {
+            precondition(
+                !outputs.isEmpty && outputs.lowerBound >= 0 && outputs.upperBound <= tokens.count,
+                "logits of \(outputs) in a pass of \(tokens.count) tokens")
+        }
         let graph = try LlamaGraph(
-            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache)
+            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache, outputs: outputs)
         return Pass(
             kind: cache.count == 0 ? .prefill : .decode, tokens: tokens, firstPosition: cache.count,
             interpreter: Interpreter(

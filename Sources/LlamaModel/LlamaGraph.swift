@@ -5,18 +5,22 @@ import Tensors
 /// The llama graph of one pass, node for node as llama.cpp builds it with flash attention off.
 ///
 /// Symbols: E embedding, H query heads, K KV heads, D head size, F feed-forward, V vocabulary, T tokens of the pass,
-/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache.
+/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache, O tokens that get logits.
 /// Source: llama.cpp `src/models/llama.cpp`, `llama-graph.cpp`, `llama-kv-cache.cpp`.
 public struct LlamaGraph: Sendable {
     public let graph: Graph
     /// A tensor for each leaf of the graph, in its order; inputs are filled for this pass.
     public let leaves: [Tensor]
 
-    /// - Parameter tokens: the tokens of this pass; their positions follow those already in the cache.
+    /// - Parameters:
+    ///   - tokens: the tokens of this pass; their positions follow those already in the cache.
+    ///   - outputs: the tokens that get logits, counted from the pass's first. `nil`: the last.
     public init(
-        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache
+        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache,
+        outputs: Range<Int>? = nil
     ) throws(GraphError) {
-        var assembly = Assembly(c: configuration, weights: weights, tokens: tokens, cache: cache)
+        let outputs = outputs ?? tokens.count - 1..<tokens.count
+        var assembly = Assembly(c: configuration, weights: weights, tokens: tokens, cache: cache, outputs: outputs)
         try assembly.addModel()
         graph = assembly.builder.build()
         let bindings = assembly.bindings
@@ -32,6 +36,7 @@ private struct Assembly {
     let weights: LlamaWeights
     let tokens: [Int32]
     let cache: KVCache
+    let outputs: Range<Int>
     var builder = GraphBuilder()
     var bindings: [String: Tensor] = [:]
     private var known: [String: Value] = [:]
@@ -40,11 +45,14 @@ private struct Assembly {
     private var tokenCount: Int { tokens.count }
     private var attended: Int { cache.count + tokens.count }
 
-    init(c: LlamaConfiguration, weights: LlamaWeights, tokens: [Int32], cache: KVCache) {
+    init(
+        c: LlamaConfiguration, weights: LlamaWeights, tokens: [Int32], cache: KVCache, outputs: Range<Int>
+    ) {
         self.c = c
         self.weights = weights
         self.tokens = tokens
         self.cache = cache
+        self.outputs = outputs
     }
 
     // MARK: the forward pass, top to bottom
@@ -60,8 +68,8 @@ private struct Assembly {
         }
         builder.layer = nil
 
-        let normed = try norm(residual, weights.outputNorm, name: "result_norm")  // [E,1]
-        let logits = try builder.apply(MatMul(), weight(weights.output), normed, name: "result_output")  // [V,1]
+        let normed = try norm(residual, weights.outputNorm, name: "result_norm")  // [E,O]
+        let logits = try builder.apply(MatMul(), weight(weights.output), normed, name: "result_output")  // [V,O]
         builder.expand(logits)
     }
 
@@ -71,10 +79,10 @@ private struct Assembly {
         let normed = try norm(residual, layer.attentionNorm, name: "attn_norm")  // [E,T]
         var attended = try addAttention(index, layer, normed, positions)  // [E,T]
         if index == c.layers - 1 {
-            // Only the last token's logits are wanted, so only its column goes on.
-            let last = self.input("out_ids", [Int32(tokenCount - 1)])
-            attended = try builder.apply(GetRows(), attended, last)  // [E,1]
-            residual = try builder.apply(GetRows(), residual, last)
+            // Only the tokens whose logits are wanted go on.
+            let wanted = self.input("out_ids", outputs.map(Int32.init))
+            attended = try builder.apply(GetRows(), attended, wanted)  // [E,O]
+            residual = try builder.apply(GetRows(), residual, wanted)
         }
         let middle = try builder.apply(Add(), attended, residual, name: "ffn_inp")  // [E,T]
 

@@ -99,10 +99,12 @@ public struct Sampler: Sendable {
 }
 
 /// Steele, Lea and Flood's SplitMix64: small, and the same on every machine.
-private struct SplitMix64: Sendable {
+package struct SplitMix64: RandomNumberGenerator, Sendable {
     var state: UInt64
 
-    mutating func next() -> UInt64 {
+    package init(state: UInt64) { self.state = state }
+
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9

@@ -63,6 +63,18 @@ struct HeatMap {
         return width == 2 ? (share < 0 && shade != " " ? "-" : " ") + String(shade) : String(shade)
     }
 
+    /// A cell for a share of 0 to 1.
+    static func mark(_ share: Double, width: Int, _ style: Style) -> String {
+        if style.isColored { return style.onBackground(String(repeating: " ", count: width), color(rooted(share))) }
+        guard share.isFinite else { return "?".leftPadded(to: width) }
+        return String(shades[Int((rooted(share) * Double(shades.count - 1)).rounded())]).leftPadded(to: width)
+    }
+
+    /// What the cells of `mark` stand for.
+    static func shareLegend(_ style: Style) -> String {
+        style.isColored ? "The darker, the more." : "0 '\(String(shades))' 1, root scale."
+    }
+
     /// Text on the colour of a share of -1 to 1, dark on light.
     static func cell(_ text: String, share: Double, _ style: Style) -> String {
         style.onBackground(style.isColored ? text.black : text, color(rooted(share)))

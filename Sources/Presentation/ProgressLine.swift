@@ -18,9 +18,9 @@ public struct ProgressLine: Sendable {
         return "tracing  " + bar(beside: "tracing    " + facts) + "  " + facts
     }
 
-    /// The same for work counted in weights, of which there are too many to name each: a share instead.
-    public func text(of verb: String) -> String {
-        let facts = "\(Int(share * 100)) %  \(Numbers.scaled(Int(rate))) weights/s  \(Self.time(left)) left"
+    /// The same for other work; of weights there are too many to name each: a share instead.
+    public func text(of verb: String, in unit: String = "weights") -> String {
+        let facts = "\(Int(share * 100)) %  \(Numbers.scaled(Int(rate))) \(unit)/s  \(Self.time(left)) left"
         return "\(verb)  " + bar(beside: "\(verb)    " + facts) + "  " + facts
     }
 

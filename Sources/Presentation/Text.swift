@@ -15,6 +15,9 @@ extension String {
         return text + "…"
     }
 
+    /// The same from the other end: of a path, the name is what matters.
+    func cutAtFront(to width: Int) -> String { String(String(reversed()).cut(to: width).reversed()) }
+
     func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - displayWidth)) }
 
     func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }

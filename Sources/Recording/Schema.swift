@@ -2,7 +2,7 @@
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 enum Schema {
-    static let migrations = [version1, version2, version3]
+    static let migrations = [version1, version2, version3, version4]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
@@ -139,5 +139,28 @@ enum Schema {
             saturated INTEGER NOT NULL, codes_used INTEGER NOT NULL,
             PRIMARY KEY (weight_id, row, block) ON CONFLICT REPLACE
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// Errors of operations, which `v_layer` shows where they were measured. Measuring again replaces a row.
+    private static let version4 = """
+        CREATE TABLE op_error (
+            op_id INTEGER NOT NULL REFERENCES op(id), mode TEXT NOT NULL CHECK (mode IN ('local', 'accumulated')),
+            cause TEXT NOT NULL CHECK (cause IN ('weights', 'activations', 'both')), reference TEXT NOT NULL,
+            n INTEGER NOT NULL, mse REAL, rmse REAL, max_abs REAL, sqnr_db REAL, cosine REAL,
+            PRIMARY KEY (op_id, mode, cause) ON CONFLICT REPLACE
+        ) STRICT, WITHOUT ROWID;
+        DROP VIEW v_layer;
+        CREATE VIEW v_layer AS
+            SELECT pass.run_id, pass.step, op.layer, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
+                sum(op.bytes_read) AS bytes_read, sum(op.bytes_written) AS bytes_written,
+                max(CASE WHEN op.name = 'l_out-' || op.layer THEN op.rms END) AS rms_out,
+                max(CASE WHEN op.name = 'ffn_inp-' || op.layer THEN op.rms END) AS rms_mid,
+                (SELECT before.rms FROM op AS before WHERE before.pass_id = op.pass_id
+                    AND before.name = CASE op.layer WHEN 0 THEN 'embd' ELSE 'l_out-' || (op.layer - 1) END) AS rms_in,
+                max(CASE WHEN op.name = 'l_out-' || op.layer THEN e.sqnr_db END) AS sqnr_db_out,
+                max(CASE WHEN op.name = 'l_out-' || op.layer THEN e.rmse END) AS rmse_out
+            FROM op JOIN pass ON pass.id = op.pass_id
+                LEFT JOIN op_error AS e ON e.op_id = op.id AND e.mode = 'accumulated' AND e.cause = 'both'
+            WHERE op.layer IS NOT NULL GROUP BY op.pass_id, op.layer;
         """
 }

@@ -112,6 +112,11 @@ public struct Vocabulary: Sendable {
 
     /// The token with exactly this text, bytes compared.
     public func id(of text: String) -> Int? { texts.id(of: Array(text.utf8).span) }
+
+    /// The first id, of those that both have, whose token the other spells otherwise, bytes compared.
+    public func firstDifference(from other: Vocabulary) -> Int? {
+        (0..<min(count, other.count)).first { texts[$0] != other.texts[$0] }
+    }
 }
 
 extension Vocabulary {

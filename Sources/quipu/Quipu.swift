@@ -40,7 +40,12 @@ struct Quipu: AsyncParsableCommand {
             QuantCommand.self,
             ExplainCommand.self,
             QuantizeCommand.self,
+            PropagateCommand.self,
+            LensCommand.self,
+            AttentionCommand.self,
             BenchCommand.self,
+            PerplexityCommand.self,
+            CompareCommand.self,
             LessonCommand.self,
         ])
 
@@ -68,7 +73,8 @@ struct Quipu: AsyncParsableCommand {
     static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is EmbeddedModelMissing || error is LessonError || error is InputError
+            || error is QuantizeProblem || error is PropagationProblem || error is ScoringProblem
+            || error is EmbeddedModelMissing || error is LessonError || error is InputError
     }
 }
 

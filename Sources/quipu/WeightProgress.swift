@@ -2,14 +2,20 @@ import LlamaModel
 import Presentation
 import Synchronization
 
-/// Shows on standard error how far work on weights is, once it has taken a second; and lets Ctrl-C stop it.
+/// Shows on standard error how far work on weights or tokens is, once it has taken a second; and lets Ctrl-C stop it.
 final class WeightProgress: Sendable {
     private let verb: String
+    private let unit: String
     private let start = ContinuousClock.now
     private let lastShown = Mutex<ContinuousClock.Instant?>(nil)
 
-    /// - Parameter verb: what is being done, in a word.
-    init(verb: String) { self.verb = verb }
+    /// - Parameters:
+    ///   - verb: what is being done, in a word.
+    ///   - unit: what the work is counted in.
+    init(verb: String, unit: String = "weights") {
+        self.verb = verb
+        self.unit = unit
+    }
 
     /// - Throws: `CancellationError` after Ctrl-C.
     func update(done: Int, total: Int) throws {
@@ -20,7 +26,7 @@ final class WeightProgress: Sendable {
             guard now - (lastShown ?? start) > .milliseconds(100) else { return }
             lastShown = now
             let seconds = Double(start.duration(to: now).nanoseconds) / 1e9
-            Terminal.status(ProgressLine(done: Double(done), total: total, seconds: seconds).text(of: verb))
+            Terminal.status(ProgressLine(done: Double(done), total: total, seconds: seconds).text(of: verb, in: unit))
         }
     }
 

@@ -16,7 +16,7 @@ import Testing
         (["graph"], ["--layer", "0"]), (["quant", "errors"], ["--as", "Q4_K,Q8_0"]),
         (["quant", "compare"], ["blk.0.attn_k.weight", "--as", "Q4_0"]),
         (["quant", "blocks"], ["output.weight", "--row", "3"]), (["explain", "weight"], ["output.weight", "3", "40"]),
-        (["quantize"], ["Q4_K_M", "--dry-run"]),
+        (["quantize"], ["Q4_K_M", "--dry-run"]), (["perplexity"], ["--chunks", "2"]),
     ]
 
     @Test(arguments: commands)

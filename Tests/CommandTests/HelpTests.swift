@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -5,7 +6,8 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"],
+        ["lens"], ["attention"], ["perplexity"], ["compare"],
     ]
 
     @Test(arguments: commands)
@@ -23,6 +25,9 @@ import Testing
     func examplesWorkAsWritten(command: [String]) throws {
         let bench = try Workbench()
         try bench.addTrace()
+        try bench.addText()
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
         let help = try bench.quipu(command + ["--help"])
         let examples = Self.examples(in: help)
         #expect(!examples.isEmpty)
@@ -46,7 +51,7 @@ import Testing
         let without: Set = [
             "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",
             "--tensor-type-file", "--output-tensor-type", "--token-embedding-type", "--override-kv", "--imatrix",
-            "--include-weights", "--exclude-weights",
+            "--include-weights", "--exclude-weights", "--token",
         ]
         let help = try Workbench().quipu(command + ["--help"]).output
         var entries: [String] = []

@@ -38,6 +38,13 @@ import Testing
         (["bench", "model.gguf", "-r", "0"], "--repetitions"),
         (["bench", "model.gguf", "-p", "1000001"], "--prompt-tokens"),
         (["bench", "model.gguf", "--threads", "0"], "--threads"),
+        (["perplexity", "model.gguf", "text.txt"], "text.txt"),
+        (["perplexity", "model.gguf", "--chunk", "7"], "--chunk"),
+        (["perplexity", "model.gguf", "--chunks", "0"], "--chunks"),
+        (["compare"], "Missing"),
+        (["compare", "a.gguf", "b.gguf", "c.gguf"], "two models"),
+        (["compare", "a.gguf", "b.gguf", "--max-kld=-1"], "--max-kld"),
+        (["compare", "a.gguf", "b.gguf", "--max-kld", "nan"], "--max-kld"),
     ])
     func isExplained(arguments: [String], part: String) throws {
         let bench = try Workbench()

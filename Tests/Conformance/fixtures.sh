@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes Tests/Fixtures/tiny-*.gguf and, from the real llama.cpp, Tests/Fixtures/golden/tiny-*.tsv
-# and golden/quantize.json.
+# golden/quantize.json and golden/perplexity.json.
 # Needs a Python with requirements.txt and requirements-whole-pass.txt installed:  PYTHON=.../bin/python fixtures.sh
 set -eu
 cd "$(dirname "$0")"
@@ -12,3 +12,4 @@ for model in "$fixtures"/tiny-*.gguf; do
     "$python" oracle.py "$model" --prompt "Once upon a time the dog" --tsv "$fixtures/golden/$(basename "$model" .gguf).tsv"
 done
 "$python" quant_golden.py
+"$python" perplexity_golden.py

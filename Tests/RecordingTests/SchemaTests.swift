@@ -45,6 +45,9 @@ import Testing
             "weight_id", "row", "block", "file_offset", "scale", "min", "sub_scales", "sub_mins", "codes", "mse",
             "max_abs", "zero_exact", "saturated", "codes_used",
         ],
+        "op_error": [
+            "op_id", "mode", "cause", "reference", "n", "mse", "rmse", "max_abs", "sqnr_db", "cosine",
+        ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
 
@@ -64,7 +67,7 @@ import Testing
             ) == [0])
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
         #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [3])
+        #expect(try store.integers("PRAGMA user_version") == [4])
         #expect(try store.integers("PRAGMA page_size") == [4096])
     }
 

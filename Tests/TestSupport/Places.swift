@@ -8,6 +8,9 @@ public enum Places {
 
     public static func fixture(_ name: String) -> String { package.appending(path: "Tests/Fixtures/\(name)").path }
 
+    /// The model that comes with the program.
+    public static let microWorld = package.appending(path: "models/micro-world-f16.gguf").path
+
     /// The real model that is too large to be committed: `$QUIPU_SMOLLM2`, or what `make model-smollm2` fetches.
     public static let smolLM2 =
         environment["QUIPU_SMOLLM2"] ?? package.appending(path: "downloads/SmolLM2-135M-Instruct.Q4_1.gguf").path

@@ -84,12 +84,14 @@ struct LogitRow: TraceRow {
 
     let passID: Int
     let position: Int
+    /// `nil`: the real output.
+    var lensLayer: Int?
     let rank: Int
     let candidate: Candidate
 
     func bind(to row: RowBinder) {
         row.bind(
-            passID, position, nil as Int?, rank, candidate.token, candidate.piece, candidate.logit,
+            passID, position, lensLayer, rank, candidate.token, candidate.piece, candidate.logit,
             candidate.probability)
     }
 }

@@ -1,0 +1,78 @@
+import ComputeGraph
+import LlamaModel
+import Recording
+import Tensors
+
+/// What every head of a run pays attention to: the softmaxed scores, `kq_soft_max`.
+public struct AttentionPatterns: Sendable {
+    /// Weights of one head: row q holds what position q gives to positions 0 to q; they sum to 1.
+    public typealias Pattern = [[Float]]
+
+    /// By layer, of those that were asked for, and head.
+    private var patterns: [Int: [Pattern]] = [:]
+
+    init() {}
+
+    /// - Precondition: the layer was asked for.
+    public subscript(layer: Int, head: Int) -> Pattern { patterns[layer]![head] }
+
+    public var layers: [Int] { patterns.keys.sorted() }
+
+    /// Adds the rows of a pass: softmax values `[N, T, H]`, of which the query at `first + t` may see `first + t + 1`.
+    mutating func add(_ values: [Float], _ shape: Shape, layer: Int, first: Int) {
+        var heads = patterns[layer] ?? Array(repeating: [], count: shape.ne2)
+        for head in 0..<shape.ne2 {
+            for token in 0..<shape.ne1 {
+                let start = (head * shape.ne1 + token) * shape.ne0
+                heads[head].append(Array(values[start..<start + first + token + 1]))
+            }
+        }
+        patterns[layer] = heads
+    }
+
+    /// As recorded.
+    ///
+    /// - Returns: `nil` if not all of it was captured.
+    public static func recorded(
+        _ run: RecordedRun, in store: TraceStore, layers: Range<Int>
+    ) throws -> AttentionPatterns? {
+        var result = AttentionPatterns()
+        for pass in try store.passes(of: run) {
+            let operations = try store.operations(of: run, step: pass.step)
+            for layer in layers {
+                guard let operation = operations.last(where: { $0.name == "kq_soft_max-\(layer)" }) else { return nil }
+                do {
+                    let values = try store.values(of: operation, in: run).all.compactMap { $0 }
+                    guard values.count == operation.shape.count else { return nil }
+                    result.add(values, operation.shape, layer: layer, first: pass.firstPosition)
+                } catch TraceError.notCaptured {
+                    return nil
+                }
+            }
+        }
+        return result
+    }
+
+    /// Evaluated again.
+    public static func replayed(_ replay: Replay, layers: Range<Int>, threads: Int) throws -> AttentionPatterns {
+        let observer = AttentionObserver(layers: layers)
+        try replay.evaluateAll(threads: threads, observers: [observer])
+        return observer.patterns
+    }
+}
+
+/// Collects the patterns of passes as they are evaluated.
+final class AttentionObserver: ExecutionObserver {
+    private(set) var patterns = AttentionPatterns()
+    private let layers: Range<Int>
+
+    init(layers: Range<Int>) { self.layers = layers }
+
+    func didEvaluate(_ evaluation: Evaluation) {
+        guard evaluation.node.kind == "SOFT_MAX", let layer = evaluation.node.layer, layers.contains(layer) else {
+            return
+        }
+        let shape = evaluation.output.shape
+        patterns.add(evaluation.output.floats(), shape, layer: layer, first: shape.ne0 - shape.ne1)
+    }
+}

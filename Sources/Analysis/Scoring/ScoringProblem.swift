@@ -1,0 +1,26 @@
+/// A text that a model cannot be scored on, or models that cannot be compared.
+public enum ScoringProblem: Error, Sendable, Equatable {
+    case tooShort(text: String, tokens: Int, chunk: Int)
+    case chunkTooLong(file: String, chunk: Int, trained: Int)
+    case otherVocabulary(base: String, other: String, difference: VocabularyDifference)
+    case notFinite(file: String, text: String, chunk: Int)
+}
+
+extension ScoringProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .tooShort(let text, let tokens, let chunk):
+            "\(text): found \(tokens) tokens, expected at least the \(chunk) of one chunk. "
+                + "Give a longer text with --file, or make chunks shorter with --chunk."
+        case .chunkTooLong(let file, let chunk, let trained):
+            "\(file): the model was trained for \(trained) positions, a chunk of \(chunk) tokens needs more. "
+                + "Make chunks shorter with --chunk."
+        case .otherVocabulary(let base, let other, let difference):
+            "\(base) and \(other) have different vocabularies: \(difference). "
+                + "Probabilities of different tokens cannot be compared; name two versions of one model."
+        case .notFinite(let file, let text, let chunk):
+            "\(file): the logits for chunk \(chunk + 1) of \(text) are not finite, so there is nothing to score. "
+                + "Its weights may be damaged: `quipu quant blocks --audit` looks."
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Recording
+
+/// Positions as users write them: `-1`, `3,5`, `0:8`.
+struct PositionList: ExpressibleByArgument {
+    static let all = PositionList(slices: [.range(nil, nil)], text: ":")
+    static let last = PositionList(slices: [.index(-1)], text: "-1")
+
+    private let slices: [TensorAddress.Slice]
+    private let text: String
+
+    private init(slices: [TensorAddress.Slice], text: String) { (self.slices, self.text) = (slices, text) }
+
+    init?(argument: String) {
+        var slices: [TensorAddress.Slice] = []
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let address = try? TensorAddress("x[\(part)]"), address.slices.count == 1 else { return nil }
+            slices += address.slices
+        }
+        (self.slices, text) = (slices, argument)
+    }
+
+    var defaultValueDescription: String { text }
+
+    /// The positions in order, each once.
+    ///
+    /// - Throws: `InputError` if one lies outside.
+    func resolved(in count: Int, of trace: String) throws -> [Int] {
+        var positions: Set<Int> = []
+        for slice in slices {
+            guard let range = slice.resolved(in: count) else {
+                throw InputError(
+                    "\(trace): --positions \(text): the run evaluated positions 0 to \(count - 1); negative ones count "
+                        + "from the end")
+            }
+            positions.formUnion(range)
+        }
+        return positions.sorted()
+    }
+}

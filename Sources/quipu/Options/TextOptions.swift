@@ -1,0 +1,50 @@
+import Analysis
+import ArgumentParser
+import EmbeddedModel
+import GGUF
+import LlamaModel
+import Tokenization
+
+/// The text that models are scored on.
+struct TextOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The text; - is standard input. (default: held-out stories, for the embedded model and versions of it)",
+            valueName: "path"))
+    var file: String?
+    @Option(
+        help: """
+            Tokens of a chunk, which is evaluated on its own. (default: \(ScoredText.defaultChunk), or what the model was \
+            trained for if that is less)
+            """)
+    var chunk: Int?
+    @Option(help: "Chunks to use, the first ones. (default: all)") var chunks: Int?
+
+    func validate() throws {
+        let least = ScoredText.shortestChunk
+        if let chunk, chunk < least { throw ValidationError("--chunk takes \(least) or more") }
+        if let chunks, chunks < 1 { throw ValidationError("--chunks takes 1 or more") }
+    }
+
+    /// - Throws: `InputError` if no text is named and none comes with the model, `ScoringProblem` if the text or the models
+    ///   do not fit.
+    func text(for model: Llama, and other: Llama? = nil) throws -> ScoredText {
+        let path = try file ?? Self.heldOut(for: model)
+        return try ScoredText(
+            try InputFile.bytes(path), name: path == "-" ? "standard input" : path, for: model, and: other,
+            chunkSize: chunk, limit: chunks)
+    }
+
+    /// The text that comes with the embedded model, for models of the same vocabulary.
+    private static func heldOut(for model: Llama) throws -> String {
+        if let file = try? GGUFFile(path: EmbeddedModel.path()), let embedded = try? Tokenizer(metadata: file.metadata),
+            embedded.vocabulary.count == model.tokenizer.vocabulary.count,
+            embedded.vocabulary.firstDifference(from: model.tokenizer.vocabulary) == nil
+        {
+            return try EmbeddedModel.path(of: EmbeddedModel.heldOutText)
+        }
+        throw InputError(
+            "\(model.file.path): no text comes with this model; name one with --file, as long as you can wait for. "
+                + "Figures can be compared only if they are of the same text.")
+    }
+}
