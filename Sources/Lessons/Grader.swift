@@ -142,7 +142,8 @@ public struct Grader {
         let letters = choices.indices.map { String(UnicodeScalar(UInt8(97 + $0))) }
         let byLetter = letters.firstIndex(of: word.lowercased().trimmingCharacters(in: .punctuationCharacters))
         let byText = choices.firstIndex {
-            AnswerReader.bare($0.text).lowercased() == AnswerReader.bare(question.then == nil ? text : word).lowercased()
+            AnswerReader.bare($0.text).lowercased()
+                == AnswerReader.bare(question.then == nil ? text : word).lowercased()
         }
         guard let place = byText ?? byLetter else {
             return .unreadable("Expected one of the letters \(letters.joined(separator: ", ")).")

@@ -55,7 +55,8 @@ public struct LessonProgress: Codable, Sendable, Equatable {
         guard FileManager.default.fileExists(atPath: path) else { return LessonProgress() }
         let progress: LessonProgress
         do {
-            progress = try YAMLDecoder().decode(LessonProgress.self, from: try String(contentsOfFile: path, encoding: .utf8))
+            progress = try YAMLDecoder().decode(
+                LessonProgress.self, from: try String(contentsOfFile: path, encoding: .utf8))
         } catch {
             throw .badProgress(path: path, reason: Self.words(error))
         }

@@ -34,7 +34,9 @@ struct QuestionLint {
 
     private func checkTexts() throws {
         let evaluator = evaluator
-        for text in question.hints + [question.ask, question.derivation, question.why] { _ = try text.filled(evaluator) }
+        for text in question.hints + [question.ask, question.derivation, question.why] {
+            _ = try text.filled(evaluator)
+        }
         for mistake in question.allMistakes { _ = try mistake.says.filled(evaluator) }
     }
 
@@ -68,7 +70,9 @@ struct QuestionLint {
     private mutating func checkAnswers() throws {
         try expect("", .wrong, "a blank answer")
         let (evaluator, grader) = (evaluator, Grader(evaluator, seed: "lint"))
-        let follow = try question.then.map { " " + Self.digits(try evaluator.value($0.number.answer).number(for: "answer")) } ?? ""
+        let follow =
+            try question.then.map { " " + Self.digits(try evaluator.value($0.number.answer).number(for: "answer")) }
+            ?? ""
         switch question.kind {
         case .number(let number):
             try checkNumber(number, prefix: "", from: 0)

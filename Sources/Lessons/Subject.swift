@@ -50,6 +50,7 @@ public struct Subject: Sendable {
         let near = nearest(to: name, in: file.tensors.map(\.name))
         throw .source(
             call: file.path,
-            message: "there is no tensor `\(name)`" + (near.isEmpty ? "" : "; near are \(near.joined(separator: ", "))"))
+            message: "there is no tensor `\(name)`" + (near.isEmpty ? "" : "; near are \(near.joined(separator: ", "))")
+        )
     }
 }

@@ -40,7 +40,8 @@ public struct Template: Sendable, Equatable {
         while let open = rest.firstRange(of: "{{") {
             if open.lowerBound > rest.startIndex { parts.append(.plain(String(rest[..<open.lowerBound]))) }
             guard let close = rest[open.upperBound...].firstRange(of: "}}") else {
-                throw .syntax(text: String(rest[open.lowerBound...].prefix(60)), at: 0, expected: "}} somewhere after it")
+                throw .syntax(
+                    text: String(rest[open.lowerBound...].prefix(60)), at: 0, expected: "}} somewhere after it")
             }
             parts.append(try Self.part(String(rest[open.upperBound..<close.lowerBound])))
             rest = rest[close.upperBound...]

@@ -128,7 +128,9 @@ public struct Tutor: Sendable {
         return Hint(text: try filled(question.derivation, lesson, question), rung: nil, rungs: question.hints.count)
     }
 
-    public func filled(_ template: Template, _ lesson: Lesson, _ question: Question? = nil) throws(LessonError) -> String {
+    public func filled(_ template: Template, _ lesson: Lesson, _ question: Question? = nil) throws(LessonError)
+        -> String
+    {
         try querying(lesson, question) { () throws(QueryProblem) in try template.filled(evaluator(lesson)) }
     }
 

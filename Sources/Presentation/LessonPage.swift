@@ -121,10 +121,12 @@ struct LessonFooter {
 
     func lines(_ style: Style) -> [String] {
         let prefix = isLoop ? "" : "quipu lesson "
-        let others = "next  back  hint  skip  why  redo  play" + (isLoop ? "  list  quit" : "")
+        let others = "next  back  hint  skip  why  redo" + (isLoop ? "  list  quit" : "")
         guard let question, !question.isSolved else {
             let done = question?.isSolved == true ? "Solved. " : ""
-            return [style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  redo  play" + (isLoop ? "  quit" : ""))]
+            return [
+                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  redo" + (isLoop ? "  quit" : ""))
+            ]
         }
         return [
             style.dim("Answer: " + question.example(prefix + (isLoop ? "" : "check "))),

@@ -21,7 +21,8 @@ import Testing
         #expect(right.output.hasPrefix("Right.") && right.output.contains("Why it matters."))
         #expect(right.output.contains("quipu inspect --tensors"))
 
-        let progress = try #require(try bench.quipu("lesson", "progress", "--json").object()["lessons"] as? [[String: Any]])
+        let progress = try #require(
+            try bench.quipu("lesson", "progress", "--json").object()["lessons"] as? [[String: Any]])
         #expect(progress[0]["solved"] as? Int == 1 && progress[0]["attempts"] as? Int == 2)
         #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect --tensors"))
         #expect(try bench.quipu("lesson", "why").output.contains("The whole way."))
@@ -85,6 +86,8 @@ import Testing
         expectComplaint(try bench.quipu("lesson", "import", "none.yml"), "no such file")
         expectComplaint(try bench.quipu("lesson", "import", "model.gguf"), "no progress of lessons")
         expectComplaint(try bench.quipu("lesson", "start", "--model", "kept.yml"), "kept.yml")
+        let shallow = try bench.quipu("lesson", "start", "--model", TinyModel.kQuants.path)
+        expectComplaint(shallow, "found 1 layers", "two layers or more")
     }
 
     /// Killed at any moment, the progress is the one before or the one after.

@@ -27,7 +27,8 @@ import Testing
         ("512", "in bits"), ("0.0625", "KiB"), ("32", "Half of it"), ("10", "too small"), ("200", "too large"),
     ])
     func mistakesAreNamed(answer: String, says: String) async throws {
-        let yaml = Self.width + "\nunit: bytes\nmistakes: [{says: Half of it., answer: sql('SELECT n_embd / 2 FROM model')}]"
+        let yaml =
+            Self.width + "\nunit: bytes\nmistakes: [{says: Half of it., answer: sql('SELECT n_embd / 2 FROM model')}]"
         let found = try await verdict(answer, yaml)
         #expect(found.outcome == .wrong && found.says?.contains(says) == true, "\(found)")
         #expect(found.isKnownMistake == !says.hasPrefix("too"))
@@ -46,12 +47,13 @@ import Testing
         ("false 64", .wrong), ("true 60", .wrong), ("false 60", .wrong),
     ])
     func truthNeedsItsNumber(answer: String, outcome: Verdict.Outcome) async throws {
-        let yaml = "kind: truth\nanswer: sql('SELECT n_embd > 1 FROM model') == 1\nthen: {ask: n, \(Self.width.replacing("\n", with: ", "))}"
+        let yaml =
+            "kind: truth\nanswer: sql('SELECT n_embd > 1 FROM model') == 1\nthen: {ask: n, \(Self.width.replacing("\n", with: ", "))}"
         #expect(try await verdict(answer, yaml).outcome == outcome)
     }
 
     @Test func exactlyOneChoiceIsRight() async throws {
-        let yaml = "kind: choice\nanswer: sql('SELECT n_embd FROM model')\namong: [1, 2, 3, 4, 5]"
+        let yaml = "kind: choice\nanswer: sql('SELECT n_embd FROM model')\namong: \"[1, 2, 3, 4, 5]\""
         let question = try Samples.question(yaml)
         let grader = Grader(Evaluator(try await Samples.stories.value.subject), seed: "test")
         #expect(try grader.choices(question).count == 4)

@@ -6,7 +6,9 @@ import Testing
 @Suite struct LintTests {
     private func problems(_ text: String) async throws -> [String] {
         var lint = LessonLint(try Samples.course(text))
-        lint.check(try await Samples.stories.value.subject, run: { line, _ in line.contains("fail") ? "fails" : nil }, out: { "out" })
+        lint.check(
+            try await Samples.stories.value.subject, run: { line, _ in line.contains("fail") ? "fails" : nil },
+            out: { "out" })
         lint.finish()
         return lint.problems.map(\.says)
     }
@@ -32,7 +34,8 @@ import Testing
     }
 
     @Test func answersInTheTextAreFound() async throws {
-        let text = Samples.text.replacing("answer: rms(x)", with: "answer: count(x)").replacing("How large?", with: "How many of 64 ?")
+        let text = Samples.text.replacing("answer: rms(x)", with: "answer: count(x)").replacing(
+            "How large?", with: "How many of 64 ?")
         #expect(try await problems(text).contains { $0.contains("'64', is accepted") })
     }
 }

@@ -11,7 +11,8 @@ import Testing
 
     @Test(arguments: [
         ("1 + 2 * 3", 7), ("(1 + 2) * 3", 9), ("-2 ^ 2", -4), ("2 ^ -1", 0.5), ("7 % 4", 3), ("-1 % 4", 3),
-        ("10 - 4 - 3", 3), ("8 / 4 / 2", 1), ("0x1f", 31), ("1.5e1", 15), ("[1, 2, 3][-1]", 3), ("sum([1, 2, 3][1:])", 5),
+        ("10 - 4 - 3", 3), ("8 / 4 / 2", 1), ("0x1f", 31), ("1.5e1", 15), ("[1, 2, 3][-1]", 3),
+        ("sum([1, 2, 3][1:])", 5),
         ("rms([3, 4])", 12.5.squareRoot()), ("argmax([1, 5, 2])", 1), ("count([1, 2])", 2), ("max(1, [4, 2])", 4),
         ("sum([1, 2] * [3, 4])", 11), ("choose(1 < 2, 10, 20)", 10), ("sum([1, 5, 3] > 2)", 2), ("round(-2.5)", -3),
         ("trunc(-2.5)", -2), ("log2(8)", 3), ("softmax([0, 0])[0]", 0.5), ("distinct([1, 1, 2])", 2),
@@ -27,7 +28,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("1 +", "expected a value"), ("(1", "expected )"), ("[1, 2", "expected , or ]"), ("1 2", "an operator or the end"),
+        ("1 +", "expected a value"), ("(1", "expected )"), ("[1, 2", "expected , or ]"),
+        ("1 2", "an operator or the end"),
         ("'a", "the closing '"), ("x[", "expected a value"), ("made.x", "expected ("),
     ])
     func syntaxIsNamed(text: String, message: String) {
@@ -36,10 +38,13 @@ import Testing
 
     @Test(arguments: [
         ("x", "nothing is called `x`"), ("sine(1)", "no function `sine`"), ("[1, 2] + [1, 2, 3]", "2 and 3 numbers"),
-        ("[1][3]", "element 3 is asked of 1"), ("1 and 2", "`and` is not for a number"), ("trace('embd[0,99]')", "outside"),
-        ("trace('embt')", "embd"), ("sql('SELECT 1 WHERE 0')", "no rows"), ("sql('SELECT * FROM nothing')", "no such table"),
+        ("[1][3]", "element 3 is asked of 1"), ("1 and 2", "`and` is not for a number"),
+        ("trace('embd[0,99]')", "outside"),
+        ("trace('embt')", "embd"), ("sql('SELECT 1 WHERE 0')", "no rows"),
+        ("sql('SELECT * FROM nowhere')", "no such table"),
         ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
-        ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"), ("sqrt()", "one value"),
+        ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
+        ("sqrt()", "one value"),
         ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
     ])
     func problemsAreNamed(text: String, message: String) async {
@@ -52,10 +57,13 @@ import Testing
 
     /// Recorded values, against those that SQL reads from the same blobs.
     @Test func recordedValues() async throws {
-        let sql = "SELECT f32(data, 3 + 64 * 2) FROM tensor JOIN op ON op.id = op_id WHERE name = 'embd' AND pass_id = 1"
+        let sql =
+            "SELECT f32(data, 3 + 64 * 2) FROM tensor JOIN op ON op.id = op_id WHERE name = 'embd' AND pass_id = 1"
         #expect(try await value("trace('embd[3,2]')") == value("sql(\"\(sql)\")"))
         #expect(try await value("count(trace('embd[:,0]'))") == .number(64))
-        #expect(try await value("row('token_embd.weight', sql('SELECT token_id FROM token WHERE position = 2'))") == value("trace('embd[:,2]')"))
+        #expect(
+            try await value("row('token_embd.weight', sql('SELECT token_id FROM token WHERE position = 2'))")
+                == value("trace('embd[:,2]')"))
         #expect(try await value("weights('token_embd.weight', 60, 8)[4]") == value("row('token_embd.weight', 1)[0]"))
     }
 

@@ -62,13 +62,16 @@ enum Samples {
 
     static func question(_ yaml: String) throws -> Question {
         let hints = "hints: [a, b, c]\nderivation: d\nwhy: w\nyours: quipu inspect MODEL\n"
-        return try course("---\nid: q\ntitle: t\nidea: i\nminutes: 5\n---\n## S\n```question\nid: q\nask: a\n\(hints)\(yaml)\n```\n")
-            .lessons[0].questions[0]
+        return try course(
+            "---\nid: q\ntitle: t\nidea: i\nminutes: 5\n---\n## S\n```question\nid: q\nask: a\n\(hints)\(yaml)\n```\n"
+        )
+        .lessons[0].questions[0]
     }
 
     static func course(_ lessons: String...) throws -> Course {
         let folder = try TemporaryFolder()
-        try folder.write("prompt: Once\ngenerate: 2\nlet:\n  shared: sql(\"SELECT n_embd FROM model\")\n", to: "course.yml")
+        try folder.write(
+            "prompt: Once\ngenerate: 2\nlet:\n  shared: sql(\"SELECT n_embd FROM model\")\n", to: "course.yml")
         for (number, text) in zip(1..., lessons) { try folder.write(text, to: "0\(number)-x.md") }
         return try Course(folder: folder.url.path)
     }

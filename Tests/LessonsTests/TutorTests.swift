@@ -6,7 +6,8 @@ import Testing
 @Suite struct TutorTests {
     private func tutor(_ progress: LessonProgress = LessonProgress()) async throws -> Tutor {
         Tutor(
-            course: try Samples.course(Samples.text, Samples.text.replacing("sample", with: "other").replacing("older", with: "o2")),
+            course: try Samples.course(
+                Samples.text, Samples.text.replacing("sample", with: "other").replacing("older", with: "o2")),
             subject: try await Samples.stories.value.subject, progress: progress)
     }
 
@@ -85,7 +86,9 @@ import Testing
         #expect { try LessonProgress.read(folder.path("new.yml")) } throws: { "\($0)".contains("found version 99") }
         for text in ["no: progress", "[1", "\u{0}"] {
             try folder.write(text, to: "bad.yml")
-            #expect { try LessonProgress.read(folder.path("bad.yml")) } throws: { "\($0)".contains("no progress of lessons") }
+            #expect { try LessonProgress.read(folder.path("bad.yml")) } throws: {
+                "\($0)".contains("no progress of lessons")
+            }
         }
     }
 

@@ -21,7 +21,8 @@ enum QueryFunction: String, CaseIterable {
         case .trunc: try each(arguments) { $0.rounded(.towardZero) }
         case .sum: .number(try list(arguments).reduce(0, +))
         case .mean: .number(try list(arguments).reduce(0, +) / Double(try list(arguments).count))
-        case .rms: .number((try list(arguments).reduce(0) { $0 + $1 * $1 } / Double(try list(arguments).count)).squareRoot())
+        case .rms:
+            .number((try list(arguments).reduce(0) { $0 + $1 * $1 } / Double(try list(arguments).count)).squareRoot())
         case .count: .number(Double(try counted(arguments)))
         case .argmax: .number(Double(try place(arguments, >)))
         case .argmin: .number(Double(try place(arguments, <)))

@@ -32,7 +32,9 @@ public struct Query: Sendable, Equatable {
     }
 
     /// Whether it asks a model or a trace, so that no lesson holds its answer.
-    var asksTheModel: Bool { root.contains { if case .call(let name, _, _) = $0 { QuerySource(rawValue: name) != nil } else { false } } }
+    var asksTheModel: Bool {
+        root.contains { if case .call(let name, _, _) = $0 { QuerySource(rawValue: name) != nil } else { false } }
+    }
 
     /// The names it uses.
     var names: Set<String> {

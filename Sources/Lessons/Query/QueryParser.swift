@@ -125,7 +125,9 @@ struct QueryParser {
         if characters[place...].starts(with: "0x") {
             place += 2
             while place < characters.count, characters[place].isHexDigit { place += 1 }
-            guard let value = Int(String(characters[(start + 2)..<place]), radix: 16) else { throw expected("hex digits") }
+            guard let value = Int(String(characters[(start + 2)..<place]), radix: 16) else {
+                throw expected("hex digits")
+            }
             return .number(Double(value))
         }
         while place < characters.count {

@@ -45,8 +45,10 @@ enum QuerySource: String, CaseIterable {
             try take(arguments, 3...3, "a tensor, a row and a block")
             let tensor = try subject.tensor(try arguments[0].text(for: rawValue))
             let (row, number) = (try arguments[1].integer(for: rawValue), try arguments[2].integer(for: rawValue))
-            return try attempt { try EncodedNumbers(WeightBlock(row: row, block: number, of: tensor, in: subject.file)) }
-                .record
+            return try attempt {
+                try EncodedNumbers(WeightBlock(row: row, block: number, of: tensor, in: subject.file))
+            }
+            .record
         case .encode:
             try take(arguments, 2...2, "a format and numbers")
             return try EncodedNumbers(
@@ -55,7 +57,8 @@ enum QuerySource: String, CaseIterable {
         case .tokens:
             try take(arguments, 1...1, "a text")
             let text = try arguments[0].text(for: rawValue)
-            return .numbers(try attempt { try Tokenizer(metadata: subject.file.metadata) }.encode(text).map(Double.init))
+            return .numbers(
+                try attempt { try Tokenizer(metadata: subject.file.metadata) }.encode(text).map(Double.init))
         case .piece:
             try take(arguments, 1...1, "a token's id")
             return try piece(try arguments[0].integer(for: rawValue), subject)

@@ -17,7 +17,7 @@ struct LessonCommand: ParsableCommand {
             """,
         subcommands: [
             ListLessons.self, StartLesson.self, NextStep.self, PreviousStep.self, CheckAnswer.self, HintCommand.self,
-            WhyCommand.self, PlayCommand.self, RedoLesson.self, SkipQuestion.self, ResetLessons.self,
+            WhyCommand.self, RedoLesson.self, SkipQuestion.self, ResetLessons.self,
             ShowProgress.self, ExportProgress.self, ImportProgress.self, Cheatsheet.self, LintLessons.self,
         ], defaultSubcommand: ListLessons.self)
 
@@ -80,14 +80,18 @@ struct NextStep: ParsableCommand {
     static let configuration = LessonCommand.configuration("next", "The next step.", example: "next")
     @OptionGroup(title: "Output") var printing: OutputOptions
 
-    func run() throws { try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in try tutor.next() } }
+    func run() throws {
+        try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in try tutor.next() }
+    }
 }
 
 struct PreviousStep: ParsableCommand {
     static let configuration = LessonCommand.configuration("back", "The step before.", example: "back")
     @OptionGroup(title: "Output") var printing: OutputOptions
 
-    func run() throws { try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in try tutor.back() } }
+    func run() throws {
+        try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in try tutor.back() }
+    }
 }
 
 struct CheckAnswer: ParsableCommand {
@@ -140,14 +144,6 @@ struct WhyCommand: ParsableCommand {
     }
 }
 
-struct PlayCommand: ParsableCommand {
-    static let configuration = LessonCommand.configuration(
-        "play", "Step through the lesson's trace by yourself.", example: "play")
-    @OptionGroup(title: "Output") var printing: OutputOptions
-
-    func run() throws { try LessonActions.play(try Classroom(style: printing.style), printing) }
-}
-
 struct RedoLesson: ParsableCommand {
     static let configuration = LessonCommand.configuration(
         "redo", "Ask again what was skipped, or do a lesson again. What is solved stays solved.", example: "redo")
@@ -157,7 +153,8 @@ struct RedoLesson: ParsableCommand {
     func run() throws {
         var room = try Classroom(style: printing.style)
         guard try room.tutor.redo(lesson) else {
-            return try printing.print(LessonNoteReport("Nothing was skipped. `quipu lesson redo 1` does a lesson again."))
+            return try printing.print(
+                LessonNoteReport("Nothing was skipped. `quipu lesson redo 1` does a lesson again."))
         }
         try room.save()
         try printing.print(try room.stepReport())

@@ -54,8 +54,10 @@ struct LintLessons: ParsableCommand {
     private static func fault(
         _ line: String, _ recording: LessonProgress.Model, out: String?
     ) throws -> String? {
-        let filled = line.replacing("MODEL", with: "'\(recording.path)'").replacing("TRACE", with: "'\(recording.trace)'")
-            .replacing("OUT", with: "'\(out ?? "OUT")'")
+        let filled = line.replacing("MODEL", with: "'\(recording.path)'").replacing(
+            "TRACE", with: "'\(recording.trace)'"
+        )
+        .replacing("OUT", with: "'\(out ?? "OUT")'")
         guard let words = OwnProgram.words(filled) else { return "a quote is not closed" }
         let outcome = try OwnProgram.run(words)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }

@@ -27,7 +27,8 @@ enum LessonActions {
             question: key, verdict: verdict, attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
             after: isRight ? try room.after() : [],
             why: isRight ? try room.tutor.filled(question.why, lesson, question) : nil,
-            yours: isRight ? room.typed(try room.tutor.filled(question.yours, lesson, question)) : nil, isLoop: room.isLoop)
+            yours: isRight ? room.typed(try room.tutor.filled(question.yours, lesson, question)) : nil,
+            isLoop: room.isLoop)
     }
 
     /// What a learner made: a trace or a model; without a name, the last trace.
@@ -84,10 +85,5 @@ enum LessonActions {
                 return .init(lesson: lesson.id, title: "\(lesson.number) \(lesson.title)", command: room.typed(command))
             }
         }
-    }
-
-    static func play(_ room: Classroom, _ printing: OutputOptions) throws {
-        let trace = room.tutor.progress.model!.trace
-        try printing.print(LessonNoteReport("quipu step \(trace.quotedIfNeeded)", file: trace))
     }
 }

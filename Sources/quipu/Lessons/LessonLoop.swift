@@ -10,7 +10,7 @@ struct LessonLoop {
 
     private static let help = """
         An answer is checked. Other words: next, back (a step on, or back), hint, skip (shows the whole way, asks again \
-        later), why, redo, play, list, quit. A line that begins with `quipu` is run, as in a shell.
+        later), why, redo, list, quit. A line that begins with `quipu` is run, as in a shell.
         """
 
     mutating func run() throws {
@@ -43,7 +43,6 @@ struct LessonLoop {
             let report = LessonListReport(
                 room.tutor.course, room.tutor.progress, file: Classroom.progressPath, isDetailed: text == "progress")
             try show(report)
-        case "play": try play()
         case "redo":
             guard try room.tutor.redo(nil) else { return Terminal.write("Nothing was skipped.\n") }
             try move { (_: inout Tutor) throws(LessonError) in }
@@ -72,14 +71,12 @@ struct LessonLoop {
     }
 
     private mutating func move(
-        _ body: (inout Tutor) throws(LessonError) -> Void) throws {
+        _ body: (inout Tutor) throws(LessonError) -> Void
+    ) throws {
         try body(&room.tutor)
         try room.save()
         try show(try room.stepReport())
     }
-
-    /// The explorer takes over the terminal and gives it back.
-    private func play() throws { try LessonPlay.run(room) }
 
     private func show(_ report: some Report) throws { Terminal.write("\n" + report.page(room.style) + "\n") }
 }

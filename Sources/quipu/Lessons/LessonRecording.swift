@@ -2,6 +2,7 @@ import EmbeddedModel
 import Foundation
 import GGUF
 import Lessons
+import LlamaModel
 import Recording
 
 /// The trace that lessons are about: made once, and again when the model or the prompt is another.
@@ -27,6 +28,7 @@ enum LessonRecording {
         if let earlier, earlier.sha256 != digest, model == nil {
             Terminal.complain("quipu: note: \(path) is not the model it was; answers are computed on the new one")
         }
+        try checkFits(path)
         let trace = folder.appending(path: name(digest, prompt)).path
         if !FileManager.default.fileExists(atPath: trace) || !isFinished(trace) {
             try record(path, prompt, generate: course.generate, to: trace)
@@ -40,9 +42,20 @@ enum LessonRecording {
         if FileManager.default.fileExists(atPath: path) { return path }
         guard URL(filePath: path).lastPathComponent == EmbeddedModel.model else {
             throw InputError(
-                "\(path): the model of your lessons is no longer there. Say where it is: quipu lesson start --model FILE")
+                "\(path): the model of your lessons is no longer there. Say where it is: quipu lesson start --model FILE"
+            )
         }
         return nil
+    }
+
+    /// The questions look at the first of several layers, whose operations have all tokens, and at blocks of 32.
+    private static func checkFits(_ path: String) throws {
+        let found = try ModelArgument.llama(path).configuration
+        guard found.layers >= 2, found.embedding % 32 == 0 else {
+            throw InputError(
+                "\(path): found \(found.layers) layers of width \(found.embedding), expected two layers or more and a "
+                    + "width of a multiple of 32. Choose another model for the lessons.")
+        }
     }
 
     private static func absolute(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
