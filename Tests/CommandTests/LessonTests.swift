@@ -19,12 +19,12 @@ import Testing
         #expect((mistaken["says"] as? String)?.contains("counts bytes") == true)
         let right = try bench.quipu("lesson", "check", "\(bytes * 8 / weights)")
         #expect(right.output.hasPrefix("Right.") && right.output.contains("Why it matters."))
-        #expect(right.output.contains("quipu inspect --tensors"))
+        #expect(right.output.contains("quipu inspect my.gguf --tensors"))
 
         let progress = try #require(
             try bench.quipu("lesson", "progress", "--json").object()["lessons"] as? [[String: Any]])
         #expect(progress[0]["solved"] as? Int == 1 && progress[0]["attempts"] as? Int == 2)
-        #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect --tensors"))
+        #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect my.gguf --tensors"))
         #expect(try bench.quipu("lesson", "why").output.contains("The whole way."))
     }
 

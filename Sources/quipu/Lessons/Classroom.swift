@@ -96,6 +96,11 @@ struct Classroom {
             .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
     }
 
+    /// For files of the learner's own.
+    static func own(_ line: String) -> String {
+        line.replacing("MODEL", with: "my.gguf").replacing("TRACE", with: "my.db")
+    }
+
     /// Files by their names: a path is wider than the page.
     private func shortened(_ output: String) -> String {
         output.replacing(model.path, with: URL(filePath: model.path).lastPathComponent)

@@ -27,7 +27,7 @@ enum LessonActions {
             question: key, verdict: verdict, attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
             after: isRight ? try room.after() : [],
             why: isRight ? try room.tutor.filled(question.why, lesson, question) : nil,
-            yours: isRight ? room.typed(try room.tutor.filled(question.yours, lesson, question)) : nil,
+            yours: isRight ? Classroom.own(try room.tutor.filled(question.yours, lesson, question)) : nil,
             isLoop: room.isLoop)
     }
 
@@ -82,7 +82,8 @@ enum LessonActions {
                 question -> LessonCheatsheetReport.Row? in
                 let command = try room.tutor.filled(question.yours, lesson, question)
                 guard seen.insert(command).inserted else { return nil }
-                return .init(lesson: lesson.id, title: "\(lesson.number) \(lesson.title)", command: room.typed(command))
+                return .init(
+                    lesson: lesson.id, title: "\(lesson.number) \(lesson.title)", command: Classroom.own(command))
             }
         }
     }

@@ -82,7 +82,7 @@ enum LessonRecording {
     private static func record(_ model: String, _ prompt: String, generate: Int, to path: String) throws {
         try FileManager.default.createDirectory(
             at: URL(filePath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
-        Terminal.complain("quipu: recording a trace for the lessons, once: \"\(prompt)\"")
+        Terminal.complain("quipu: recording a trace for the lessons, once")
         // A trace that was cut off is made again.
         for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
         let outcome = try OwnProgram.run([
