@@ -210,6 +210,14 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
+# Fourteen: heads, KV heads and numbers a head, from the metadata and the shapes.
+def shape14(f):
+    def key(name): return int(f.reader.fields[name].contents())
+    heads = key("llama.attention.head_count")
+    size = int(f.tensors["blk.0.attn_q.weight"].shape[1]) // heads
+    return heads, int(f.tensors["blk.0.attn_k.weight"].shape[1]) // size, size
+
+
 def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
 def embd1(f): return f.values("embd")[1]
 def eps(f): return json.loads(f.one("SELECT params FROM op WHERE kind = 'RMS_NORM' LIMIT 1"))["eps"]
@@ -259,6 +267,11 @@ ANSWERS = {
     "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
     "k-quants/value": value10,
     "k-quants/better": lambda f: db(gain10(f)),
+    "grouped-query-attention/which-kv-head": lambda f: (shape14(f)[0] - 1) // (shape14(f)[0] // shape14(f)[1]),
+    "grouped-query-attention/cache-bytes": lambda f: 2 * shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)),
+    "grouped-query-attention/saving": lambda f: shape14(f)[0],
+    "grouped-query-attention/claims": lambda f: (
+        "GQA groups query heads", int(f.tensors["blk.0.attn_k.weight"].n_elements)),
     "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
 }
 
@@ -281,6 +294,9 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
+    "grouped-query-attention/cache-bytes": (
+        lambda f: shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)), "Keys or values alone"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
     "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
     "k-quants/bits": (lambda f: 4, "Codes alone"),
