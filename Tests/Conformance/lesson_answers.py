@@ -210,6 +210,13 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
+# Thirteen: softmax of the recorded scores of head zero.
+def shares13(f):
+    scores = f.values("kq-0")[0][4][:5] / math.sqrt(shape14(f)[2])
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum()
+
+
 # Fourteen: heads, KV heads and numbers a head, from the metadata and the shapes.
 def shape14(f):
     def key(name): return int(f.reader.fields[name].contents())
@@ -267,6 +274,10 @@ ANSWERS = {
     "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
     "k-quants/value": value10,
     "k-quants/better": lambda f: db(gain10(f)),
+    "attention/scale": lambda f: 1 / math.sqrt(shape14(f)[2]),
+    "attention/softmax": lambda f: shares13(f).max(),
+    "attention/mask": lambda f: len(prompt_ids(f)) * (len(prompt_ids(f)) + 1) // 2,
+    "attention/first-token": lambda f: f"true {shares13(f)[:4].sum()}",
     "grouped-query-attention/which-kv-head": lambda f: (shape14(f)[0] - 1) // (shape14(f)[0] // shape14(f)[1]),
     "grouped-query-attention/cache-bytes": lambda f: 2 * shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)),
     "grouped-query-attention/saving": lambda f: shape14(f)[0],
@@ -294,6 +305,8 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "attention/scale": (lambda f: math.sqrt(shape14(f)[2]), "That is the root"),
+    "attention/mask": (lambda f: len(prompt_ids(f)) ** 2, "all pairs"),
     "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
     "grouped-query-attention/cache-bytes": (
         lambda f: shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)), "Keys or values alone"),
