@@ -15,6 +15,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
         // row 0
@@ -71,10 +72,15 @@ let package = Package(
             ]),
         // row 7
         .target(
+            name: "Lessons",
+            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
+            resources: [.copy("../../lessons")]),
+        // row 8
+        .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis",
+                "Analysis", "Lessons",
                 "Rainbow",
             ]),
         // Its files are compiled in: the page is found wherever the program lies.
@@ -84,12 +90,12 @@ let package = Package(
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
             ].map { .embedInCode("Page/\($0)") }),
-        // row 8
+        // row 9
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Presentation", "ReportPage",
+                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -115,6 +121,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+        .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -4,6 +4,7 @@ import ComputeGraph
 import EmbeddedModel
 import Foundation
 import GGUF
+import Lessons
 import LlamaModel
 import Recording
 import Tokenization
@@ -48,6 +49,7 @@ struct Quipu: AsyncParsableCommand {
             CompareCommand.self,
             ReportCommand.self,
             MergeCommand.self,
+            LessonCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -71,12 +73,11 @@ struct Quipu: AsyncParsableCommand {
         }
     }
 
-    private static func isInputError(_ error: any Error) -> Bool {
+    static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
             || error is QuantizeProblem || error is PropagationProblem || error is ScoringProblem
-            || error is EmbeddedModelMissing
-            || error is InputError
+            || error is EmbeddedModelMissing || error is LessonError || error is InputError
     }
 }
 

@@ -10,7 +10,8 @@ struct ImportRules {
         ["LlamaModel"],
         ["EmbeddedModel", "Recording"],
         ["Analysis"],
-        ["Presentation", "Lessons", "ReportPage"],
+        ["Lessons"],
+        ["Presentation", "ReportPage"],
         ["quipu"],
     ]
 
@@ -24,6 +25,7 @@ struct ImportRules {
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "Mustache": ["ReportPage"],
+        "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.
