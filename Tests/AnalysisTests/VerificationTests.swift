@@ -66,7 +66,10 @@ import Testing
 
     /// One cell of one row at a time: exactly that is named.
     @Test(arguments: [
-        ("UPDATE op_stat SET rms = rms * 1.0000001 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op", "rms"),
+        (
+            "UPDATE op_stat SET rms = rms * 1.0000001 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op",
+            "rms"
+        ),
         ("UPDATE op_stat SET zeros = 3 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op", "zeros"),
         (
             "UPDATE graph_op SET params = '{}' WHERE name = 'kq_soft_max-1' AND graph_id = 1", "op", "params"
@@ -134,7 +137,8 @@ import Testing
             """)
         let found = try await verify(recorded)
         #expect(found.failures == [] && found.notCaptured > 10)
-        try changeTrace(recorded.path, "UPDATE op_stat SET rms = 0 WHERE id = (SELECT id FROM op WHERE pass_id = 3 AND seq = 3)")
+        try changeTrace(
+            recorded.path, "UPDATE op_stat SET rms = 0 WHERE id = (SELECT id FROM op WHERE pass_id = 3 AND seq = 3)")
         #expect(try await verify(recorded).failures.map(\.column) == ["rms"])
         try changeTrace(recorded.path, "UPDATE run SET complete = 1")
         #expect(try await verify(recorded).failures.count > 20)

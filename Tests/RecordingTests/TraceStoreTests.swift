@@ -116,7 +116,8 @@ import Testing
         let error = TraceError.newerSchema(path: path, found: 99, supported: Schema.migrations.count)
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
-        #expect(error.description.contains("version 99") && error.description.contains("up to \(Schema.migrations.count)"))
+        #expect(
+            error.description.contains("version 99") && error.description.contains("up to \(Schema.migrations.count)"))
     }
 
     @Test func aDamagedTraceIsRefusedInWords() async throws {
