@@ -16,7 +16,10 @@ struct QuantCommand: AsyncParsableCommand {
             Example:
               quipu quant errors model.gguf --as Q4_0,Q4_K
             """,
-        subcommands: [QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self])
+        subcommands: [
+            QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self, QuantTableCommand.self,
+            QuantSensitivityCommand.self,
+        ])
 }
 
 struct QuantErrorsCommand: AsyncParsableCommand {
