@@ -6,7 +6,8 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["quant", "table"], ["quant", "sensitivity"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"],
+        ["quant", "blocks"], ["quant", "table"], ["quant", "sensitivity"],
+        ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["propagate"],
         ["lens"], ["attention"], ["perplexity"], ["compare"],
     ]
 
