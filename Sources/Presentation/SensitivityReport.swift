@@ -62,7 +62,9 @@ public struct SensitivityReport: Report {
 
     public func page(_ style: Style) -> String {
         var lines = [style.bold(model.cutAtFront(to: style.width))] + text.lines(style)
-        lines += words("One \(by) at a time in \(type), the rest as it is; KLD from the model as it is.", style)
+        lines += words(
+            "One \(by) at a time in \(type), the rest as it is; KLD from the model as it is. same: how often, in "
+                + "percent, both hold the same token most probable. Last: bits per weight that \(mix) adds.", style)
         lines += [""] + tableLines(style)
         if tensors.count > limit { lines.append(style.dim("… and \(tensors.count - limit) more; --limit shows them")) }
         return (lines + [""] + verdict(style)).joined(separator: "\n")
@@ -71,15 +73,15 @@ public struct SensitivityReport: Report {
     private func tableLines(_ style: Style) -> [String] {
         let most = max(tensors[0].kld, .leastNonzeroMagnitude)
         var table = Table([
-            ("", .right), (by, .whole), ("weights", .right), ("KLD", .right), ("±", .left), ("same %", .right),
+            ("", .right), (by, .whole), ("weights", .right), ("KLD", .right), ("±", .left), ("same", .right),
             ("", .left), (mix, .left),
         ])
         for (place, line) in tensors.prefix(limit).enumerated() {
             table.add(
-                "\(place + 1)", line.name, Numbers.scaled(line.n), Numbers.short(line.kld),
-                Numbers.short(line.kldUncertainty), Numbers.fixed(line.sameTop * 100, 1),
+                "\(place + 1)", line.name, Numbers.scaled(line.n), QuantTableReport.small(line.kld),
+                QuantTableReport.small(line.kldUncertainty), Numbers.fixed(line.sameTop * 100, 1),
                 Bar.horizontal(line.kld / most, width: 8),
-                line.moreBits ? "+\(Numbers.fixed(line.mixBpw - line.bpw)) bpw" : "")
+                line.moreBits ? "+\(Numbers.fixed(line.mixBpw - line.bpw))" : "")
         }
         return table.lines(style)
     }
@@ -92,7 +94,8 @@ public struct SensitivityReport: Report {
         let top = tensors.prefix(count)
         var lines = words(
             "\(mix) gives more bits to \(count) of \(Numbers.count(tensors.count, by)); of the \(count) most sensitive, "
-                + "\(agreement.nShared) get them (by chance: \(Numbers.fixed(agreement.nExpected, 1)))."
+                + "\(agreement.nShared) \(agreement.nShared == 1 ? "gets" : "get") them "
+                + "(by chance: \(Numbers.fixed(agreement.nExpected, 1)))."
                 + (agreement.rankCorrelation.map { " Rank correlation: \(Numbers.fixed($0))." } ?? ""), style)
         let missed = top.filter { !$0.moreBits }.map(\.name)
         let spared = tensors.dropFirst(count).filter(\.moreBits).map(\.name)
@@ -101,8 +104,8 @@ public struct SensitivityReport: Report {
             lines += words("Get more and are less sensitive: " + spared.joined(separator: ", ") + ".", style)
         }
         let note = "Small tensors cost little: a high place with few weights is where bits are best spent."
-        return lines + note.split(separator: " ").map(String.init).wrapped(
-            to: style.width, indent: "", paint: style.dim)
+        let noteWords = note.split(separator: " ").map(String.init)
+        return lines + noteWords.wrapped(to: style.width, indent: "", paint: style.dim)
     }
 
     private func words(_ text: String, _ style: Style) -> [String] {

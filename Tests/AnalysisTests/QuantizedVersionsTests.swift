@@ -68,7 +68,7 @@ import Testing
         let mix = try versions.plan(try #require(QuantizationMix.named("Q3_K_M")))
         let found = try Sensitivity(versions, plan: plan, against: mix, by: unit)
         let changed = plan.entries.filter { !$0.isCopied }
-        let expected = [Sensitivity.Unit.tensor: 29, .layer: 5, .role: 8][unit]!
+        let expected = [Sensitivity.Unit.tensor: 30, .layer: 6, .role: 9][unit]!
         #expect(found.parts.count == expected && Set(found.parts.map(\.name)).count == expected)
         #expect(found.parts.reduce(0) { $0 + $1.weights } == changed.reduce(0) { $0 + $1.tensor.shape.count })
         let divergences = found.parts.map(\.divergence.meanDivergence.value)

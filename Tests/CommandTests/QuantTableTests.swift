@@ -72,9 +72,9 @@ import Testing
         let bench = try Workbench()
         let object = try bench.quipu("quant", "sensitivity", "--chunk", "32", "--chunks", "2", "--json").object()
         let tensors = try #require(object["tensors"] as? [Object])
-        #expect(tensors.count == 29 && object["mix"] as? String == "Q4_K_M" && object["type"] as? String == "Q4_K")
+        #expect(tensors.count == 30 && object["mix"] as? String == "Q4_K_M" && object["type"] as? String == "Q4_K")
         let divergences = tensors.compactMap { $0["kld"] as? Double }
-        #expect(divergences.count == 29 && divergences == divergences.sorted(by: >))
+        #expect(divergences.count == 30 && divergences == divergences.sorted(by: >))
         for key in ["name", "layer", "role"] { #expect(tensors.allSatisfy { $0[key] != nil }) }
         let agreement = try #require(object["agreement"] as? Object)
         let favoured = tensors.count { $0["more_bits"] as? Bool == true }
@@ -89,7 +89,9 @@ import Testing
     @Test func whatIsWrongIsSaid() throws {
         let bench = try Workbench()
         expectComplaint(try bench.quipu("quant", "table", "--types", "Q4_X"), "'Q4_X'", "Q4_K_M")
-        expectComplaint(try bench.quipu("quant", "table", "--types", "IQ2_XXS", "--chunks", "1"), "imatrix")
+        let micro = ScoringTests.micro
+        expectComplaint(
+            try bench.quipu("quant", "table", micro, "--types", "IQ2_XXS", "--chunks", "1"), "importance matrix", "--imatrix")
         expectComplaint(try bench.quipu("quant", "sensitivity", "--type", "Q4_X"), "'Q4_X'", "Q4_K")
         for command in ["table", "sensitivity"] {
             expectComplaint(try bench.quipu("quant", command, "none.gguf"), "none.gguf")
