@@ -91,7 +91,8 @@ import Testing
         expectComplaint(try bench.quipu("quant", "table", "--types", "Q4_X"), "'Q4_X'", "Q4_K_M")
         let micro = ScoringTests.micro
         expectComplaint(
-            try bench.quipu("quant", "table", micro, "--types", "IQ2_XXS", "--chunks", "1"), "importance matrix", "--imatrix")
+            try bench.quipu("quant", "table", micro, "--types", "IQ2_XXS", "--chunks", "1"), "importance matrix",
+            "--imatrix")
         expectComplaint(try bench.quipu("quant", "sensitivity", "--type", "Q4_X"), "'Q4_X'", "Q4_K")
         for command in ["table", "sensitivity"] {
             expectComplaint(try bench.quipu("quant", command, "none.gguf"), "none.gguf")
