@@ -3,8 +3,10 @@
 SMOLLM2 := downloads/SmolLM2-135M-Instruct.Q4_1.gguf
 QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
+BROWSER := Tests/Browser/.venv
+NOTEBOOKS := notebooks/.venv
 
-.PHONY: demo test build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test notebooks notebooks-open build setup model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -15,6 +17,31 @@ demo: build
 test: setup
 	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
+	$(MAKE) --no-print-directory report-test
+
+# The report in a headless browser, with mouse and keyboard.
+report-test: build $(BROWSER)/ready
+	@scripts/setup.sh browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider Tests/Browser
+
+$(BROWSER)/ready: Tests/Browser/requirements.txt
+	python3 -m venv $(BROWSER)
+	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Executes the notebooks and checks what they claim.
+notebooks: build $(NOTEBOOKS)/ready
+	$(NOTEBOOKS)/bin/python notebooks/run.py
+	$(NOTEBOOKS)/bin/python -m pytest -q -p no:cacheprovider notebooks
+
+notebooks-open: build $(NOTEBOOKS)/ready
+	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check jupyterlab
+	cd notebooks && $(CURDIR)/$(NOTEBOOKS)/bin/jupyter lab
+
+$(NOTEBOOKS)/ready: notebooks/requirements.txt
+	python3 -m venv $(NOTEBOOKS)
+	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 build: setup
 	swift build -c release --product quipu
@@ -33,6 +60,7 @@ model-train:
 # Against the real ggml and llama.cpp, from PyPI; WHOLE_PASS=1 builds llama.cpp first, which takes minutes.
 conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
+	$(CONFORMANCE)/python Tests/Conformance/lesson_conformance.py --quipu $(QUIPU) models/micro-world-f16.gguf $(SMOLLM2)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
@@ -45,4 +73,4 @@ lint:
 	swift format lint --strict --recursive Package.swift Sources Tests models
 
 clean:
-	rm -rf .build Tests/Conformance/.venv demo-trace.db
+	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) notebooks/.work notebooks/.executed demo-trace.db

@@ -14,6 +14,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
         // row 0
@@ -24,7 +26,7 @@ let package = Package(
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
-        .target(name: "Tokenization", dependencies: ["GGUF"]),
+        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF"]),
         // row 3
         .target(
             name: "Operations",
@@ -41,7 +43,7 @@ let package = Package(
             ]),
         // row 5
         .target(
-            name: "EmbeddedModel", path: "models",
+            name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
             exclude: [
                 "README.md", "micro-world-qat-q2_k.gguf", "micro-world-qat-q4_0.gguf",
                 // the recipe
@@ -70,18 +72,30 @@ let package = Package(
             ]),
         // row 7
         .target(
+            name: "Lessons",
+            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
+            resources: [.copy("../../lessons")]),
+        // row 8
+        .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis",
+                "Analysis", "Lessons",
                 "Rainbow",
             ]),
-        // row 8
+        // Its files are compiled in: the page is found wherever the program lies.
+        .target(
+            name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
+            resources: [
+                "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
+                "quantisation.js", "depth.js", "roofline.js", "start.js",
+            ].map { .embedInCode("Page/\($0)") }),
+        // row 9
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Presentation",
+                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -103,12 +117,14 @@ let package = Package(
             ],
             path: "Tests/TestSupport"),
         .testTarget(
-            name: "PresentationTests", dependencies: ["Presentation", "Analysis", "Recording", "TestSupport"],
+            name: "PresentationTests",
+            dependencies: ["Presentation", "ReportPage", "Operations", "Analysis", "Recording", "TestSupport"],
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
             dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")],
             exclude: ["step_on_a_terminal.py"]),
+        .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
         .testTarget(

@@ -1,6 +1,35 @@
 #!/usr/bin/env bash
 # Installs what building needs and the machine lacks: SQLite's header. Asks for root rights only if something is missing.
+#
+#     scripts/setup.sh            # for building and testing
+#     scripts/setup.sh browser    # Chromium, for the tests of the report's page
 set -euo pipefail
+
+# install WHAT PACKAGES…: by apt, with a word on what to do where that cannot be.
+install() {
+    local what=$1 as_root=""
+    shift
+    if ! command -v apt-get >/dev/null; then
+        echo "$what is missing, and there is no apt-get here; install it with your package manager." >&2
+        exit 1
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+            echo "$what is missing, and installing it needs root rights: apt-get install $*" >&2
+            exit 1
+        fi
+        as_root=sudo
+    fi
+    echo "Installing $*" >&2
+    $as_root apt-get update -qq
+    $as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if [ "${1:-}" = browser ]; then
+    command -v "${CHROMIUM:-chromium}" >/dev/null || command -v chromium-browser >/dev/null \
+        || command -v google-chrome >/dev/null || install "Chromium" chromium fonts-dejavu-core
+    exit 0
+fi
 
 if ! command -v swift >/dev/null; then
     echo "Swift 6.2 or newer is needed and 'swift' is not on the PATH; see swift.org/install." >&2
@@ -14,12 +43,4 @@ if [ "$(uname)" != Linux ] || echo '#include <sqlite3.h>' | cc -E - >/dev/null 2
     || echo '#include <sqlite3.h>' | clang -E - >/dev/null 2>&1; then
     exit 0
 fi
-if ! command -v apt-get >/dev/null; then
-    echo "SQLite's development files (sqlite3.h) are missing; install them with your package manager." >&2
-    exit 1
-fi
-as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo"
-echo "Installing libsqlite3-dev" >&2
-$as_root apt-get update -qq
-$as_root apt-get install -y -qq --no-install-recommends libsqlite3-dev
+install "SQLite's header (sqlite3.h)" libsqlite3-dev

@@ -75,6 +75,23 @@ public struct ModelQuantizer: Sendable {
         try GGUFWriter(metadata: metadata, tensors: tensors).write(to: path, overwrite: overwrite)
     }
 
+    /// The tensors that the plan changes, in memory, by name: `Llama.replacing` runs the model with them.
+    ///
+    /// - Parameter isMeant: which of them.
+    /// - Throws: `QuantizeProblem` if weights are not finite, and what `progress` throws.
+    public func changedTensors(
+        where isMeant: (QuantizationPlan.Entry) -> Bool = { _ in true }
+    ) throws -> [String: Tensor] {
+        let changed = plan.entries.filter { !$0.isCopied && isMeant($0) }
+        let total = changed.reduce(0) { $0 + $1.tensor.shape.count }
+        var (done, tensors) = (0, [String: Tensor]())
+        for entry in changed {
+            tensors[entry.tensor.name] = try values(of: entry) { try progress(done + $0, total) }
+            done += entry.tensor.shape.count
+        }
+        return tensors
+    }
+
     /// The error that the plan makes of each tensor, in its order; `nil` for tensors that are copied, and for those that
     /// cannot be written without importances.
     ///

@@ -41,7 +41,7 @@ public struct TensorError: Sendable {
 }
 
 /// Why weights cannot be compared.
-public enum QuantErrorProblem: Error, Sendable, Equatable {
+public enum QuantErrorProblem: InputProblem, Sendable, Equatable {
     case notDecodable(file: String, tensor: String, type: TensorType)
     case notEncodable(type: String, known: [String])
     case needsImportance(type: TensorType)
@@ -75,14 +75,19 @@ extension QuantErrorProblem: CustomStringConvertible {
 /// Compares weights with what a format makes of them, tensor by tensor.
 public struct QuantErrors: Sendable {
     private let workers: Workers
+    private let part: Int?
     /// Called after each tensor with the weights done and to do; what it throws ends the work.
     private let progress: @Sendable (Int, Int) throws -> Void
 
     /// Parts of a tensor that are gathered on their own and merged in order, whatever the number of threads.
     private static let parts = 32
 
-    public init(workers: Workers, progress: @escaping @Sendable (Int, Int) throws -> Void = { _, _ in }) {
+    /// - Parameter part: only tensors of this file of a split model, from 0; `nil` for all.
+    public init(
+        workers: Workers, part: Int? = nil, progress: @escaping @Sendable (Int, Int) throws -> Void = { _, _ in }
+    ) {
         self.workers = workers
+        self.part = part
         self.progress = progress
     }
 
@@ -90,7 +95,7 @@ public struct QuantErrors: Sendable {
     ///
     /// - Throws: `QuantErrorProblem` if the files do not belong together.
     public func errors(of file: GGUFFile, against reference: GGUFFile) throws -> [TensorError] {
-        let tensors = file.tensors.filter { $0.shape.rows > 1 || $0.type != .f32 }
+        let tensors = file.tensors.filter { ($0.shape.rows > 1 || $0.type != .f32) && $0.part == part ?? $0.part }
         let total = tensors.reduce(0) { $0 + $1.shape.count }
         var done = 0
         return try tensors.map { info in
@@ -121,7 +126,7 @@ public struct QuantErrors: Sendable {
         of file: GGUFFile, as formats: [any EncodableFormat], schemes: [any TeachingScheme] = [],
         importance: ImportanceMatrix? = nil
     ) throws -> [TensorError] {
-        let tensors = file.tensors.filter { $0.shape.rows > 1 }
+        let tensors = file.tensors.filter { $0.shape.rows > 1 && $0.part == part ?? $0.part }
         let total = tensors.reduce(0) { $0 + $1.shape.count }
         var done = 0
         return try tensors.flatMap { info in

@@ -279,7 +279,7 @@ public struct QuantErrorsReport: Report {
 /// A format that was asked for and not tried.
 public struct FormatNotTried: Encodable, Sendable {
     let type: String
-    let reason: String
+    public let reason: String
 
     public init(type: String, reason: String) { (self.type, self.reason) = (type, reason) }
 

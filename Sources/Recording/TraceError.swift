@@ -1,7 +1,7 @@
 import Tensors
 
 /// A trace that cannot be written or read.
-public enum TraceError: Error, Sendable, Equatable {
+public enum TraceError: InputProblem, Sendable, Equatable {
     case exists(path: String)
     case missing(path: String)
     case notATrace(path: String, found: String)
@@ -21,6 +21,7 @@ public enum TraceError: Error, Sendable, Equatable {
     case outside(address: String, dimension: Int, shape: Shape)
     case severalElements(address: String, shape: Shape)
     case unwritable(path: String, reason: String)
+    case sameTrace(path: String)
     case unrecoveredLog(path: String)
     case notReading(path: String)
     case severalStatements(path: String)
@@ -77,6 +78,8 @@ extension TraceError: CustomStringConvertible {
         case .severalElements(let address, let shape):
             "'\(address)' names more than one element of the tensor of shape \(shape). "
                 + "Give an index for each dimension, as in '[0\(String(repeating: ",0", count: shape.significant.count - 1))]'."
+        case .sameTrace(let path):
+            "\(path) is the output itself; name the traces to add to it."
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):

@@ -1,12 +1,6 @@
-import Analysis
 import ArgumentParser
-import ComputeGraph
-import EmbeddedModel
 import Foundation
-import GGUF
-import LlamaModel
-import Recording
-import Tokenization
+import Tensors
 
 @main
 struct Quipu: AsyncParsableCommand {
@@ -47,6 +41,9 @@ struct Quipu: AsyncParsableCommand {
             BenchCommand.self,
             PerplexityCommand.self,
             CompareCommand.self,
+            ReportCommand.self,
+            MergeCommand.self,
+            LessonCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -65,24 +62,17 @@ struct Quipu: AsyncParsableCommand {
             }
         } catch is CancellationError {
             exit(withError: ExitCode(130))
-        } catch let error where isInputError(error) {
+        } catch let error as any InputProblem {
             Terminal.complain("quipu: \(error)")
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)
         }
     }
-
-    private static func isInputError(_ error: any Error) -> Bool {
-        error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
-            || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is PropagationProblem || error is ScoringProblem
-            || error is EmbeddedModelMissing || error is StepProblem || error is InputError
-    }
 }
 
 /// Input that a command cannot use, in words.
-struct InputError: Error, CustomStringConvertible {
+struct InputError: InputProblem {
     let description: String
 
     init(_ description: String) { self.description = description }

@@ -66,11 +66,13 @@ import Testing
 
     /// One cell of one row at a time: exactly that is named.
     @Test(arguments: [
-        ("UPDATE op SET rms = rms * 1.0000001 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op", "rms"),
-        ("UPDATE op SET zeros = 3 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op", "zeros"),
         (
-            "UPDATE op SET params = '{}' WHERE id = (SELECT max(id) FROM op WHERE name = 'kq_soft_max-1')", "op",
-            "params"
+            "UPDATE op_stat SET rms = rms * 1.0000001 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op",
+            "rms"
+        ),
+        ("UPDATE op_stat SET zeros = 3 WHERE id = (SELECT max(id) FROM op WHERE name = 'kq-1')", "op", "zeros"),
+        (
+            "UPDATE graph_op SET params = '{}' WHERE name = 'kq_soft_max-1' AND graph_id = 1", "op", "params"
         ),
         ("UPDATE logit SET logit = logit + 0.5 WHERE rank = 3 AND pass_id = 2", "logit", "logit"),
         ("UPDATE logit SET token_id = 1 WHERE rank = 3 AND pass_id = 2", "logit", "token_id"),
@@ -86,8 +88,8 @@ import Testing
         ("UPDATE metadata SET value = '1' WHERE key = 'llama.block_count'", "metadata", "value"),
         ("UPDATE gqa_map SET kv_head = 0 WHERE layer = 0 AND head = 3", "gqa_map", "kv_head"),
         (
-            "UPDATE op_input SET slot = 9 WHERE slot = 2 AND op_id = (SELECT op_id FROM op_input WHERE slot = 2 LIMIT 1)",
-            "op_input", nil
+            "UPDATE graph_input SET slot = 9 WHERE slot = 2 AND (graph_id, seq) = "
+                + "(SELECT graph_id, seq FROM graph_input WHERE slot = 2 AND graph_id = 1 LIMIT 1)", "op_input", nil
         ),
         ("UPDATE model SET n_ff = 1", "model", "n_ff"),
     ])
@@ -128,15 +130,15 @@ import Testing
             """
             UPDATE run SET complete = 0;
             DELETE FROM tensor WHERE op_id IN \(lost);
-            DELETE FROM op_input WHERE op_id IN \(lost);
             DELETE FROM attention_head WHERE op_id IN \(lost);
-            DELETE FROM op WHERE id IN \(lost);
+            DELETE FROM op_stat WHERE id IN \(lost);
             DELETE FROM logit WHERE pass_id = 3;
             DELETE FROM kv_cache WHERE pass_id = 3;
             """)
         let found = try await verify(recorded)
         #expect(found.failures == [] && found.notCaptured > 10)
-        try changeTrace(recorded.path, "UPDATE op SET rms = 0 WHERE pass_id = 3 AND seq = 3")
+        try changeTrace(
+            recorded.path, "UPDATE op_stat SET rms = 0 WHERE id = (SELECT id FROM op WHERE pass_id = 3 AND seq = 3)")
         #expect(try await verify(recorded).failures.map(\.column) == ["rms"])
         try changeTrace(recorded.path, "UPDATE run SET complete = 1")
         #expect(try await verify(recorded).failures.count > 20)

@@ -10,7 +10,8 @@ struct ImportRules {
         ["LlamaModel"],
         ["EmbeddedModel", "Recording"],
         ["Analysis"],
-        ["Presentation", "Lessons"],
+        ["Lessons"],
+        ["Presentation", "ReportPage"],
         ["quipu"],
     ]
 
@@ -23,6 +24,8 @@ struct ImportRules {
         "GRDBSQLite": ["Recording"],
         "Crypto": ["Recording"],
         "Rainbow": ["Presentation"],
+        "Mustache": ["ReportPage"],
+        "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, and asking whether the output is a terminal.

@@ -8,7 +8,7 @@ import Testing
         ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
-        ["perplexity"], ["compare"], ["step"],
+        ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
     ]
 
     @Test(arguments: commands)

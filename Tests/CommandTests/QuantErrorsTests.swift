@@ -200,4 +200,18 @@ extension Workbench {
         }
         try data.write(to: URL(filePath: folder.path("bad.gguf")))
     }
+
+    /// Notebook 08 holds the parts of a split model against the whole.
+    @Test func partsOfASplitModel() throws {
+        let bench = try Workbench()
+        let whole = try bench.quipu("quant", "errors", "model.gguf", "--as", "Q8_0", "--json")
+        #expect(
+            try bench.quipu("quant", "errors", "model.gguf", "--as", "Q8_0", "--part", "0", "--json").output
+                == whole.output)
+        for part in ["1", "-1"] {
+            expectComplaint(
+                try bench.quipu(["quant", "errors", "model.gguf", "--as", "Q8_0", "--part=\(part)"]),
+                "model.gguf has parts 0 to 0, and no part \(part)")
+        }
+    }
 }

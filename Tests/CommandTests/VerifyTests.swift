@@ -21,7 +21,9 @@ import Testing
 
     @Test func whatDoesNotReproduceIsNamed() throws {
         let bench = try bench()
-        try changeTrace(bench.folder.path("trace.db"), "UPDATE op SET rms = 0 WHERE name = 'ffn_out-2' AND pass_id = 2")
+        try changeTrace(
+            bench.folder.path("trace.db"),
+            "UPDATE op_stat SET rms = 0 WHERE id = (SELECT id FROM op WHERE name = 'ffn_out-2' AND pass_id = 2)")
         let outcome = try bench.quipu("verify", "trace.db", "--model", "model.gguf", "--json")
         #expect(outcome.status == 2)
         let failed = try #require(try outcome.object()["failed"] as? [[String: Any]])

@@ -152,6 +152,8 @@ FIXTURES = [
         "tiny-kquants", "Q2_K", layers=1, embedding=256, kv_heads=1, head_size=64, feed_forward=256,
         formats=(("attn_q", "Q4_K"), ("attn_k", "Q6_K"), ("attn_v", "Q5_K"), ("attn_output", "Q3_K"),
                  ("ffn_up", "Q3_K"), ("ffn_down", "Q4_K"))),
+    # Multi-head attention, for the lessons.
+    Recipe("lesson-mha-q8_0", "Q8_0", kv_heads=4, vocabulary="byte_pair"),
 ]
 
 SMALL_BLOCKS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]

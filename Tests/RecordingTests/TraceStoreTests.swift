@@ -117,8 +117,7 @@ import Testing
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
         #expect(
-            error.description.contains("version 99")
-                && error.description.contains("up to \(Schema.migrations.count)"))
+            error.description.contains("version 99") && error.description.contains("up to \(Schema.migrations.count)"))
     }
 
     @Test func aDamagedTraceIsRefusedInWords() async throws {

@@ -46,7 +46,7 @@ struct RowComparison {
             ignored: ["run_id"]),
         Table(
             name: "pass", keys: ["step"], sql: { "SELECT step, * FROM pass WHERE run_id = \($0.id)" },
-            ignored: ["id", "run_id", "wall_ns"]),
+            ignored: ["id", "run_id", "wall_ns", "graph_id", "first_op_id"]),
         Table(
             name: "op", keys: ["step", "seq"],
             sql: { "SELECT step, seq, op.* FROM op JOIN pass ON pass.id = pass_id WHERE run_id = \($0.id)" },

@@ -1,5 +1,7 @@
+import Tensors
+
 /// What the stepper cannot do, with the facts.
-public enum StepProblem: Error, Sendable, Equatable {
+public enum StepProblem: InputProblem, Equatable {
     case nothingRecorded(trace: String, String)
     case unknownCommand(String, suggestions: [String])
     case badArgument(command: String, found: String, expected: String)
@@ -18,7 +20,7 @@ public enum StepProblem: Error, Sendable, Equatable {
     case cancelled
 }
 
-extension StepProblem: CustomStringConvertible {
+extension StepProblem {
     public var description: String {
         switch self {
         case .nothingRecorded(let trace, let capture):

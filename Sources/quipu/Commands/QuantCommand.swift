@@ -16,7 +16,10 @@ struct QuantCommand: AsyncParsableCommand {
             Example:
               quipu quant errors model.gguf --as Q4_0,Q4_K
             """,
-        subcommands: [QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self])
+        subcommands: [
+            QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self, QuantTableCommand.self,
+            QuantSensitivityCommand.self,
+        ])
 }
 
 struct QuantErrorsCommand: AsyncParsableCommand {
@@ -38,6 +41,7 @@ struct QuantErrorsCommand: AsyncParsableCommand {
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?
     @Option(help: ImportanceOption.help) var imatrix: String?
+    @Option(help: "Of a split model only the tensors of this file, from 0. (default: all)") var part: Int?
     @Option(help: "Tensors to list.") var limit = 20
     @Option(name: .shortAndLong, help: "Add the errors to a trace, or to a new file: table quant_error.")
     var output: String?
@@ -54,7 +58,12 @@ struct QuantErrorsCommand: AsyncParsableCommand {
         let file = try ModelArgument.open(model)
         let progress = WeightProgress(verb: "measuring")
         defer { progress.clear() }
-        let quant = QuantErrors(workers: Workers(threads: threads.count)) { try progress.update(done: $0, total: $1) }
+        let quant = QuantErrors(workers: Workers(threads: threads.count), part: part) {
+            try progress.update(done: $0, total: $1)
+        }
+        if let part, !file.parts.indices.contains(part) {
+            throw InputError("\(file.path) has parts 0 to \(file.parts.count - 1), and no part \(part)")
+        }
         let importance = try imatrix.map { try ImportanceMatrix(path: $0) }
         let chosen = try QuantFormats(formats, importance: importance)
         // Before the work: a model that cannot be recorded is told at once.

@@ -6,16 +6,19 @@ import Recording
 enum LastTrace {
     static let help = ArgumentHelp("A trace file. (default: the last one written)")
 
-    private static var note: URL { folder.appending(path: "last-trace") }
-
-    /// Where the program keeps what it remembers from one call to the next.
-    static var folder: URL {
+    /// Where the program keeps what it remembers: `$XDG_STATE_HOME/quipu`.
+    static var stateFolder: URL {
         let environment = ProcessInfo.processInfo.environment
         let base =
             environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }.map { URL(fileURLWithPath: $0) }
             ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state")
         return base.appending(path: "quipu")
     }
+
+    private static var note: URL { stateFolder.appending(path: "last-trace") }
+
+    /// The trace that commands read when none is named, if it is there.
+    static var path: String? { try? remembered() }
 
     /// A convenience only: where it cannot be written, commands ask for the path.
     static func remember(_ path: String) {

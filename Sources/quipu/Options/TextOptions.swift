@@ -18,7 +18,12 @@ struct TextOptions: ParsableArguments {
             trained for if that is less)
             """)
     var chunk: Int?
-    @Option(help: "Chunks to use, the first ones. (default: all)") var chunks: Int?
+    @Option(
+        help: """
+            Chunks to use, the first ones. (default: all; where many versions of a model are measured, fewer the larger it \
+            is)
+            """)
+    var chunks: Int?
 
     func validate() throws {
         let least = ScoredText.shortestChunk
@@ -26,13 +31,14 @@ struct TextOptions: ParsableArguments {
         if let chunks, chunks < 1 { throw ValidationError("--chunks takes 1 or more") }
     }
 
+    /// - Parameter defaultChunks: chunks to use if the user does not say. `nil`: all.
     /// - Throws: `InputError` if no text is named and none comes with the model, `ScoringProblem` if the text or the models
     ///   do not fit.
-    func text(for model: Llama, and other: Llama? = nil) throws -> ScoredText {
+    func text(for model: Llama, and other: Llama? = nil, defaultChunks: Int? = nil) throws -> ScoredText {
         let path = try file ?? Self.heldOut(for: model)
         return try ScoredText(
             try InputFile.bytes(path), name: path == "-" ? "standard input" : path, for: model, and: other,
-            chunkSize: chunk, limit: chunks)
+            chunkSize: chunk, limit: chunks ?? defaultChunks)
     }
 
     /// The text that comes with the embedded model, for models of the same vocabulary.

@@ -19,7 +19,7 @@ struct StepMemory {
         // A trace that was replaced is another one: its run was made at another time, of which the digest and the
         // prompt are what the reader knows.
         key = "\(path)#\(run.id)#\(run.modelDigest?.prefix(12) ?? "")#\(run.prompt)"
-        file = LastTrace.folder.appending(path: "step.json")
+        file = LastTrace.stateFolder.appending(path: "step.json")
     }
 
     /// The state to go on from; `nil` if the run was not walked through before.

@@ -1,0 +1,117 @@
+import Recording
+import Tensors
+
+/// Where each head looked from each position of the run.
+public struct AttentionDigest: Encodable, Sendable {
+    let layers: Int
+    let heads: Int
+    /// Which KV head a query head reads.
+    let kvHead: [Int]
+    /// Positions of the run that were evaluated.
+    let positions: Int
+    /// Rows and columns of a pattern; less than `positions` if cells stand for several and show the largest weight.
+    let size: Int
+    /// By layer, head, row and, up to the diagonal, column: weight times 65,534 as 16 bits in base64, 65,535 where it was
+    /// not captured. Empty if no values were.
+    var patterns: [[String]]
+    /// The rows of table `attention_head`, by column: each a list over layer, head and the positions kept.
+    let kept: [Int]
+    var entropyBits: [Double?]
+    var topPosition: [Int?]
+    var topWeight: [Double?]
+    var sinkWeight: [Double?]
+
+    /// Bytes of the patterns of all heads together.
+    private static let budget = 900_000
+    /// Positions whose summaries are kept.
+    private static let summaries = 64
+
+    /// `nil` if the run recorded nothing about attention.
+    init?(of run: RecordedRun, in store: TraceStore, _ table: DigestQuery, _ notes: inout [String]) throws {
+        let map = try table.rows(
+            """
+            SELECT kv_head FROM gqa_map WHERE model_id = (SELECT model_id FROM run WHERE id = \(run.id)) AND layer = 0
+            ORDER BY head
+            """)
+        let extent = try table.rows(
+            """
+            SELECT max(a.layer) + 1, max(a.position) + 1 FROM attention_head AS a JOIN op ON op.id = a.op_id
+            JOIN pass ON pass.id = op.pass_id WHERE run_id = \(run.id)
+            """)
+        guard let layers = extent.first?[0].int, let positions = extent.first?[1].int, !map.isEmpty else { return nil }
+        (self.layers, self.positions, heads) = (layers, positions, map.count)
+        kvHead = map.map { $0[0].int ?? 0 }
+        let all = layers * map.count
+        // Half a square of 16-bit words, of which base64 makes 4/3 of the bytes.
+        let fitting = Int((Double(Self.budget) / Double(all) * 0.75).squareRoot())
+        size = min(positions, max(8, fitting))
+        kept = Array((0..<positions).suffix(Self.summaries))
+        let count = all * kept.count
+        (entropyBits, topWeight, sinkWeight) = ([], [], [])
+        (topPosition, patterns) = ([], [])
+        try readSummaries(of: run, table, count: count)
+        try readPatterns(of: run, in: store)
+        if size < positions {
+            notes.append(
+                "Attention patterns of \(positions) positions are shown as \(size) by \(size) cells: the largest weight "
+                    + "of those a cell stands for.")
+        }
+        if kept.count < positions {
+            notes.append("Summaries of heads are kept of the last \(kept.count) of \(positions) positions.")
+        }
+    }
+
+    private mutating func readSummaries(of run: RecordedRun, _ table: DigestQuery, count: Int) throws {
+        entropyBits = Array(repeating: nil, count: count)
+        topPosition = Array(repeating: nil, count: count)
+        topWeight = Array(repeating: nil, count: count)
+        sinkWeight = Array(repeating: nil, count: count)
+        let rows = try table.rows(
+            """
+            SELECT a.layer, a.head, a.position, entropy_bits, top_position, top_weight, sink_weight
+            FROM attention_head AS a JOIN op ON op.id = a.op_id JOIN pass ON pass.id = op.pass_id
+            WHERE run_id = \(run.id) AND a.position >= \(kept[0])
+            """)
+        for row in rows {
+            guard let layer = row[0].int, let head = row[1].int, let position = row[2].int, head < heads else {
+                continue
+            }
+            let place = (layer * heads + head) * kept.count + position - kept[0]
+            entropyBits[place] = row[3].double?.digits(6)
+            topPosition[place] = row[4].int
+            topWeight[place] = row[5].double?.digits(6)
+            sinkWeight[place] = row[6].double?.digits(6)
+        }
+    }
+
+    private mutating func readPatterns(of run: RecordedRun, in store: TraceStore) throws {
+        // By head and row, up to the diagonal.
+        let triangle = size * (size + 1) / 2
+        var words = Array(repeating: [UInt16](repeating: 65535, count: triangle), count: layers * heads)
+        var isEmpty = true
+        for step in 0..<run.steps {
+            for operation in try store.operations(of: run, step: step) where operation.kind == "SOFT_MAX" {
+                guard let layer = operation.layer else { continue }
+                let values: RecordedValues
+                do { values = try store.values(of: operation, in: run) } catch TraceError.notCaptured { continue }
+                isEmpty = false
+                let shape = operation.shape
+                for head in 0..<min(heads, shape.ne2) {
+                    for query in 0..<shape.ne1 {
+                        let position = operation.firstPosition + query
+                        for key in 0..<min(shape.ne0, position + 1) {
+                            guard let weight = values[ElementIndex(key, query, head)], weight.isFinite else { continue }
+                            let (row, column) = (position * size / positions, key * size / positions)
+                            let word = UInt16((min(1, max(0, weight)) * 65534).rounded())
+                            let place = row * (row + 1) / 2 + column
+                            let old = words[layer * heads + head][place]
+                            words[layer * heads + head][place] = old == 65535 ? word : max(old, word)
+                        }
+                    }
+                }
+            }
+        }
+        guard !isEmpty else { return }
+        patterns = (0..<layers).map { layer in (0..<heads).map { Packed.base64(words[layer * heads + $0]) } }
+    }
+}

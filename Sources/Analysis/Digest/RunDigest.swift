@@ -1,0 +1,161 @@
+import ComputeGraph
+import Foundation
+import GGUF
+import Quantization
+import Recording
+import Tensors
+
+/// What a trace says about one run, small enough for a page: statistics in full, values down-sampled.
+///
+/// Columns are arrays of one number an item, and text that repeats is an index: a pass of a thousand operations takes
+/// about 100 KB of JSON. What was left out is said in `notes`.
+public struct RunDigest: Encodable, Sendable {
+    public struct Source: Encodable, Sendable {
+        public let trace: String
+        public let sizeBytes: Int
+    }
+
+    public let source: Source
+    /// Rows of `run` and `model`, by column.
+    public let run: [String: DigestValue]
+    public let model: [String: DigestValue]
+    public let tokens: TokenDigest
+    public let weights: WeightDigest
+    /// What passes share: operations that are evaluated in the same order.
+    public let graphs: [GraphDigest]
+    public let passes: [PassDigest]
+    public let attention: AttentionDigest?
+    public let quantisation: QuantisationDigest
+    /// Errors against the F32 chain; `nil` if the trace has none.
+    public let propagation: PropagationDigest?
+    /// The guesses of the logit lens at the last position of the first pass; `nil` if none are known.
+    public let lens: LensDigest?
+    /// What was left out or down-sampled, in sentences.
+    public private(set) var notes: [String]
+
+    /// - Parameters:
+    ///   - model: the file that the run was of, or why it is not at hand.
+    ///   - formats: whose errors are measured if the trace holds none.
+    ///   - progress: called with the share done, 0 to 1; what it throws ends the work.
+    /// - Throws: `TraceError` if the trace cannot be read, `QuantErrorProblem` if weights cannot be decoded.
+    public init(
+        of run: RecordedRun, in store: TraceStore, model: ModelAtHand, formats: [any EncodableFormat], workers: Workers,
+        progress: @escaping @Sendable (Double) throws -> Void = { _ in }
+    ) throws {
+        let table = DigestQuery(store)
+        source = Source(
+            trace: store.path,
+            sizeBytes: (try? FileManager.default.attributesOfItem(atPath: store.path)[.size] as? Int) ?? 0)
+        self.run = try table.row("SELECT * FROM run WHERE id = \(run.id)")
+        self.model = try table.row("SELECT * FROM model WHERE id = (SELECT model_id FROM run WHERE id = \(run.id))")
+        tokens = try TokenDigest(run, table)
+        weights = try WeightDigest(run, table)
+        var notes: [String] = []
+        (graphs, passes) = try PassDigest.all(of: run, in: store, table, weights, &notes) { try progress($0 * 0.5) }
+        attention = try AttentionDigest(of: run, in: store, table, &notes)
+        try progress(0.6)
+        quantisation = try QuantisationDigest(
+            of: run, table, weights, model: model, formats: formats, workers: workers, &notes
+        ) { try progress(0.6 + $0 * 0.4) }
+        propagation = try PropagationDigest(of: run, table)
+        lens = try LensDigest(of: run, in: store, table, model: model, threads: workers.count)
+        self.notes = notes
+    }
+
+    /// One JSON document without spaces, safe inside an HTML script element.
+    public func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // `</script>` and `<!--` would end the element.
+        return String(decoding: try encoder.encode(self), as: UTF8.self).replacing("<", with: "\\u003c")
+    }
+}
+
+/// The model that a trace is of, if its file is still where it was.
+public enum ModelAtHand: Sendable {
+    case file(GGUFFile)
+    /// Why not, in a sentence.
+    case missing(String)
+
+    /// Looks for the file, and holds its tensors against those that the trace lists.
+    ///
+    /// - Parameter path: `nil` for where the run found it.
+    public init(of run: RecordedRun, in store: TraceStore, at path: String? = nil) throws {
+        let beside = URL(fileURLWithPath: store.path).deletingLastPathComponent().appending(path: run.modelPath).path
+        let places = path.map { [$0] } ?? [run.modelPath, beside]
+        guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another place.")
+            return
+        }
+        let file = try GGUFFile(path: found)
+        let rows = try DigestQuery(store).rows(
+            """
+            SELECT name, type, file_offset FROM weight WHERE model_id = (SELECT model_id FROM run WHERE id = \(run.id))
+            """)
+        let isSame =
+            rows.count == file.tensors.count
+            && rows.allSatisfy { row in
+                guard let info = file.tensor(named: row[0].text ?? "") else { return false }
+                return info.type.name == row[1].text && info.fileOffset == row[2].int
+            }
+        self = isSame ? .file(file) : .missing("The file \(found) has other tensors than the model of the trace.")
+    }
+}
+
+/// A token of the run an item.
+public struct TokenDigest: Encodable, Sendable {
+    let position: [Int]
+    let tokenId: [Int]
+    let piece: [String]
+    let source: [String]
+    let logprob: [Double?]
+    let rank: [Int?]
+
+    init(_ run: RecordedRun, _ table: DigestQuery) throws {
+        let rows = try table.rows(
+            """
+            SELECT position, token_id, piece, source, logprob, rank FROM token WHERE run_id = \(run.id) ORDER BY position
+            """)
+        position = rows.map { $0[0].int ?? 0 }
+        tokenId = rows.map { $0[1].int ?? 0 }
+        piece = rows.map { $0[2].text ?? "" }
+        source = rows.map { $0[3].text ?? "" }
+        logprob = rows.map { $0[4].double?.digits(6) }
+        rank = rows.map { $0[5].int }
+    }
+}
+
+/// A tensor of the model file an item.
+public struct WeightDigest: Encodable, Sendable {
+    let name: [String]
+    let layer: [Int?]
+    let role: [String]
+    let type: [String]
+    let shape: [[Int]]
+    let fileOffset: [Int]
+    let nBytes: [Int]
+    /// Index by the row's id in table `weight`.
+    let places: [Int: Int]
+
+    private enum CodingKeys: CodingKey { case name, layer, role, type, shape, fileOffset, nBytes }
+
+    init(_ run: RecordedRun, _ table: DigestQuery) throws {
+        let rows = try table.rows(
+            """
+            SELECT id, name, layer, role, type, ne0, ne1, ne2, ne3, file_offset, n_bytes FROM weight
+            WHERE model_id = (SELECT model_id FROM run WHERE id = \(run.id)) ORDER BY id
+            """)
+        name = rows.map { $0[1].text ?? "" }
+        layer = rows.map { $0[2].int }
+        role = rows.map { $0[3].text ?? "" }
+        type = rows.map { $0[4].text ?? "" }
+        shape = rows.map { row in Shape(row[5...8].map { $0.int ?? 1 }).significant }
+        fileOffset = rows.map { $0[9].int ?? 0 }
+        nBytes = rows.map { $0[10].int ?? 0 }
+        places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1[0].int ?? 0, $0) })
+    }
+
+    /// Index by the row's id in table `weight`.
+    func place(ofID id: Int?) -> Int? { id.flatMap { places[$0] } }
+}

@@ -1,0 +1,219 @@
+import Foundation
+import Recording
+import Tensors
+
+/// What became of an answer.
+public struct Verdict: Sendable, Equatable {
+    public enum Outcome: String, Sendable, Encodable {
+        case right, wrong
+        /// Not read: says what is expected, and does not count as an attempt.
+        case unreadable
+    }
+    public let outcome: Outcome
+    /// Of a wrong answer: the mistake that gives it, if it is a known one; what else can be said.
+    public let says: String?
+    public let isKnownMistake: Bool
+
+    static let right = Verdict(outcome: .right, says: nil, isKnownMistake: false)
+    static func mistake(_ says: String) -> Verdict { Verdict(outcome: .wrong, says: says, isKnownMistake: true) }
+    static func wrong(_ says: String?) -> Verdict { Verdict(outcome: .wrong, says: says, isKnownMistake: false) }
+    static func unreadable(_ says: String) -> Verdict {
+        Verdict(outcome: .unreadable, says: says, isKnownMistake: false)
+    }
+}
+
+/// Compares answers with what queries give at that moment on the learner's model.
+public struct Grader {
+    let evaluator: Evaluator
+    /// The order of choices.
+    let seed: String
+
+    /// - Parameter seed: makes the order of choices: the same for the same learner and question.
+    public init(_ evaluator: Evaluator, seed: String) { (self.evaluator, self.seed) = (evaluator, seed) }
+
+    /// - Throws: `QueryProblem` if the question cannot be asked of this model.
+    public func grade(_ answer: String, _ question: Question) throws(QueryProblem) -> Verdict {
+        let text = answer.trimmingCharacters(in: .whitespacesAndNewlines)
+        switch question.kind {
+        case .number(let number): return try grade(number: text, number)
+        case .truth(let truth):
+            let (word, rest) = AnswerReader.head(text)
+            guard let chosen = AnswerReader.truth(word) else {
+                return .unreadable("Expected true or false, and the number: for example `true 1.5`.")
+            }
+            return try both(chosen == evaluator.value(truth).truth(for: "truth"), rest, question)
+        case .choice, .sentences: return try gradeChoice(text, question)
+        case .token(let query): return try gradeToken(text, query, question)
+        case .address(let query): return try gradeAddress(text, query, question)
+        case .change(let holds, _): return try gradeChange(holds, question)
+        }
+    }
+
+    // MARK: numbers
+
+    private func grade(number text: String, _ question: Question.NumberAnswer) throws(QueryProblem) -> Verdict {
+        guard let given = AnswerReader.number(text, unit: question.unit) else {
+            let unit = question.unit.map { " in \($0)" } ?? ""
+            return .unreadable("Expected a number\(unit): 1.5, 3/4, 0x1f and (7 - 8) * 0.25 can all be read.")
+        }
+        return try grade(given, question)
+    }
+
+    func grade(_ given: Double, _ question: Question.NumberAnswer) throws(QueryProblem) -> Verdict {
+        let answer = try evaluator.value(question.answer).number(for: "answer")
+        let width = try question.tolerance.width(around: answer, evaluator)
+        if abs(given - answer) <= width { return .right }
+        for mistake in question.mistakes {
+            guard let wrong = try? evaluator.value(mistake.answer).number(for: "mistake") else { continue }
+            let margin = try question.tolerance.width(around: wrong, evaluator)
+            if abs(given - wrong) <= margin { return .mistake(try mistake.says.filled(evaluator)) }
+        }
+        if let known = CommonMistake.named(given: given, answer: answer, width: width, question) {
+            return .mistake(known)
+        }
+        if abs(given - answer) <= 10 * width {
+            return .wrong("Very close. Was something rounded on the way? Keep more digits until the end.")
+        }
+        return .wrong(given < answer ? "That is too small." : "That is too large.")
+    }
+
+    /// A choice and its follow-up; which of the two is wrong is not told apart unless the number is a known mistake.
+    private func both(_ isRight: Bool, _ rest: String, _ question: Question) throws(QueryProblem) -> Verdict {
+        guard let then = question.then else { return isRight ? .right : .wrong(nil) }
+        let second = try grade(number: rest, then.number)
+        if second.outcome == .unreadable {
+            return .unreadable("Answer both in one line, the number second. " + second.says!)
+        }
+        if isRight { return second }
+        return .wrong(
+            second.outcome == .right
+                ? "The number is right. The first part is not: what does the number say about it?"
+                : "Work out the number first; it decides the first part.")
+    }
+
+    // MARK: choices
+
+    /// The choices in this learner's order.
+    public func choices(_ question: Question) throws(QueryProblem) -> [String] {
+        try sortedChoices(question).map(\.text)
+    }
+
+    private struct Choice {
+        let text: String
+        let isRight: Bool
+        let says: Template?
+    }
+
+    private func sortedChoices(_ question: Question) throws(QueryProblem) -> [Choice] {
+        var order = StableOrder(seed + question.id)
+        var choices: [Choice] = []
+        switch question.kind {
+        case .choice(let answer, let among):
+            let right = try evaluator.value(answer).plain
+            var others: [String] = []
+            for mistake in question.mistakes { others.append(try evaluator.value(mistake.answer).plain) }
+            let rest: [String] =
+                switch try evaluator.value(among) {
+                case .texts(let texts): texts
+                case .numbers(let numbers): numbers.map(Value.plain)
+                case let single: [single.plain]
+                }
+            others += order.shuffled(rest)
+            var seen: Set<String> = [right]
+            choices = others.filter { seen.insert($0).inserted }.prefix(3).map {
+                Choice(text: $0, isRight: false, says: nil)
+            }
+            choices.append(Choice(text: right, isRight: true, says: nil))
+        case .sentences(let sentences):
+            for sentence in sentences {
+                choices.append(
+                    Choice(
+                        text: try sentence.text.filled(evaluator),
+                        isRight: try evaluator.value(sentence.when).truth(for: "when"), says: sentence.says))
+            }
+        default: break
+        }
+        return order.shuffled(choices)
+    }
+
+    private func gradeChoice(_ text: String, _ question: Question) throws(QueryProblem) -> Verdict {
+        let choices = try sortedChoices(question)
+        let (word, rest) = AnswerReader.head(text)
+        let letters = choices.indices.map { String(UnicodeScalar(UInt8(97 + $0))) }
+        let byLetter = letters.firstIndex(of: word.lowercased().trimmingCharacters(in: .punctuationCharacters))
+        let byText = choices.firstIndex {
+            AnswerReader.bare($0.text).lowercased()
+                == AnswerReader.bare(question.then == nil ? text : word).lowercased()
+        }
+        guard let place = byText ?? byLetter else {
+            return .unreadable("Expected one of the letters \(letters.joined(separator: ", ")).")
+        }
+        let chosen = choices[place]
+        if !chosen.isRight {
+            if let says = chosen.says { return .mistake(try says.filled(evaluator)) }
+            for mistake in question.mistakes where (try? evaluator.value(mistake.answer).plain) == chosen.text {
+                return .mistake(try mistake.says.filled(evaluator))
+            }
+        }
+        return try both(chosen.isRight, rest, question)
+    }
+
+    // MARK: tokens, addresses, changes
+
+    private func gradeToken(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {
+        if text.isEmpty { return .unreadable("Expected a token: its id, or its text.") }
+        func isMeant(_ query: Query) throws(QueryProblem) -> Bool {
+            let id = try evaluator.value(query).integer(for: "token")
+            let piece = try QuerySource.piece(evaluator.subject, [.number(Double(id))]).text(for: "piece")
+            return Int(text) == id || AnswerReader.bare(text) == AnswerReader.bare(piece)
+        }
+        if try isMeant(query) { return .right }
+        for mistake in question.mistakes where (try? isMeant(mistake.answer)) == true {
+            return .mistake(try mistake.says.filled(evaluator))
+        }
+        return .wrong(nil)
+    }
+
+    private func gradeAddress(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {
+        let given: Place
+        do {
+            given = try Place(text, evaluator.subject)
+        } catch {
+            return .unreadable("\(error)")
+        }
+        func place(_ query: Query) throws(QueryProblem) -> Place {
+            let text = try evaluator.value(query).text(for: "address")
+            do { return try Place(text, evaluator.subject) } catch {
+                throw .source(call: text, message: "\(error)")
+            }
+        }
+        if try place(query) == given { return .right }
+        for mistake in question.mistakes where (try? place(mistake.answer)) == given {
+            return .mistake(try mistake.says.filled(evaluator))
+        }
+        return .wrong(nil)
+    }
+
+    /// An operation and ranges of it: two spellings of one place are equal.
+    private struct Place: Equatable {
+        let operation: Int
+        let ranges: [Range<Int>]
+
+        init(_ text: String, _ subject: Subject) throws {
+            guard let (store, run) = subject.recording else {
+                throw QueryProblem.source(call: text, message: "there is no trace")
+            }
+            let address = try TensorAddress(text.trimmingCharacters(in: CharacterSet(charactersIn: "'\" ")))
+            let found = try store.operation(address, run: run, step: 0)
+            (operation, ranges) = (found.id, try address.ranges(in: found.shape))
+        }
+    }
+
+    private func gradeChange(_ holds: Query, _ question: Question) throws(QueryProblem) -> Verdict {
+        if try evaluator.value(holds).truth(for: "holds") { return .right }
+        for mistake in question.mistakes where (try? evaluator.value(mistake.answer)) == .truth(true) {
+            return .mistake(try mistake.says.filled(evaluator))
+        }
+        return .wrong(nil)
+    }
+}

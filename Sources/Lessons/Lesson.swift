@@ -1,0 +1,40 @@
+/// One lesson: a few steps about one idea.
+public struct Lesson: Sendable {
+    /// What a step is made of, in the order of reading.
+    public enum Passage: Sendable {
+        case prose(Template)
+        /// Commands without `quipu`; `MODEL` and `TRACE` stand for the learner's.
+        case commands([Template])
+        case question(Question)
+    }
+
+    public struct Step: Sendable {
+        public let title: String
+        public let passages: [Passage]
+
+        public var question: Question? {
+            for case .question(let question) in passages { return question }
+            return nil
+        }
+
+        /// What is read before answering, and what is shown afterwards.
+        public var beforeAnswer: [Passage] { Array(passages.prefix { if case .question = $0 { false } else { true } }) }
+        public var afterAnswer: [Passage] { Array(passages.dropFirst(beforeAnswer.count + 1)) }
+    }
+
+    /// Kept for good; progress refers to it.
+    public let id: String
+    public let aliases: [String]
+    /// Place in the course, from 1: the number its file's name begins with.
+    public let number: Int
+    public let title: String
+    public let idea: String
+    public let minutes: Int
+    /// What names in its queries stand for, those of the course included.
+    public let definitions: [String: Query]
+    public let steps: [Step]
+    /// For messages.
+    public let file: String
+
+    public var questions: [Question] { steps.compactMap(\.question) }
+}

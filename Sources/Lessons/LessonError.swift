@@ -1,0 +1,43 @@
+import Tensors
+
+/// What is wrong with lessons or with what is asked of them, in words.
+public enum LessonError: InputProblem, Sendable {
+    case noFolder(path: String)
+    case unreadable(path: String, reason: String)
+    /// A fault in a lesson's file.
+    case format(file: String, place: String, reason: String)
+    case noLesson(name: String, known: [String])
+    case notStarted
+    case atTheEnd(lesson: String)
+    case atTheStart
+    case noQuestion(step: String)
+    case badProgress(path: String, reason: String)
+    case newerProgress(path: String, found: Int, supported: Int)
+    case unwritable(path: String, reason: String)
+    /// A question that this model or trace cannot be asked.
+    case query(place: String, problem: QueryProblem)
+}
+
+extension LessonError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .noFolder(let path):
+            "\(path): found no such folder, expected the lessons. Move the folder along with the program."
+        case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+        case .format(let file, let place, let reason): "\(file): \(place): \(reason)"
+        case .noLesson(let name, let known):
+            "there is no lesson '\(name)'; there are \(known.joined(separator: ", "))"
+        case .notStarted: "no lesson was started; `quipu lesson start` begins with the first"
+        case .atTheEnd(let lesson):
+            "this is the last step of the last lesson, '\(lesson)'; `quipu lesson progress` shows what is still open"
+        case .atTheStart: "this is the first step of the first lesson"
+        case .noQuestion(let step): "the step '\(step)' asks nothing; `quipu lesson next` goes on"
+        case .badProgress(let path, let reason):
+            "\(path): this is no progress of lessons: \(reason). Move it away to begin anew."
+        case .newerProgress(let path, let found, let supported):
+            "\(path): found version \(found), expected \(supported) or older; a newer quipu wrote it"
+        case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
+        case .query(let place, let problem): "\(place): \(problem)"
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import Foundation
+
+/// Proves lessons on models: that every question can be asked, answered and missed.
+///
+/// What depends on the model, such as whether a mistake can be told from the right answer, must hold on one model at
+/// least; all else on each.
+public struct LessonLint {
+    public struct Problem: Sendable, Encodable, Hashable {
+        public let lesson: String
+        /// `nil`: of the lesson as a whole.
+        public let question: String?
+        /// `nil`: on every model.
+        public let model: String?
+        public let says: String
+    }
+
+    /// A lesson's command line, without `quipu`, and where `OUT` is; gives what is wrong with it, or `nil`.
+    public typealias Runner = (_ line: String, _ out: String?) throws -> String?
+
+    let course: Course
+    public internal(set) var problems: [Problem] = []
+    /// The longest check of an answer.
+    public internal(set) var slowest: Duration = .zero
+    public internal(set) var answersChecked = 0
+    /// Mistakes seen to be named, by lesson, question and place; of the follow-up behind those of the question.
+    private var named: Set<String> = []
+    private var models = 0
+
+    /// How long checking an answer may take.
+    static let limit = Duration.seconds(2)
+
+    public init(_ course: Course) {
+        self.course = course
+        for lesson in course.lessons { checkForm(lesson) }
+    }
+
+    // MARK: without a model
+
+    private mutating func checkForm(_ lesson: Lesson) {
+        func report(_ question: Question?, _ says: String) {
+            problems.append(Problem(lesson: lesson.id, question: question?.id, model: nil, says: says))
+        }
+        if !(5...10).contains(lesson.minutes) { report(nil, "takes \(lesson.minutes) minutes; expected 5 to 10") }
+        if lesson.questions.isEmpty { report(nil, "asks nothing") }
+        for question in lesson.questions {
+            if question.hints.count < 3 { report(question, "has \(question.hints.count) hints; expected 3 or more") }
+            if !question.yours.text.hasPrefix("quipu ") { report(question, "`yours` is no quipu command") }
+            for (key, text) in [("ask", question.ask), ("why", question.why), ("derivation", question.derivation)]
+            where text.text.isEmpty { report(question, "`\(key)` is empty") }
+            if question.name == "truth", question.then == nil {
+                report(question, "can be guessed: true or false needs a number with it, `then`")
+            }
+            for query in question.answers where !asksTheModel(query, lesson) {
+                report(question, "`\(query.text)` asks neither model nor trace: the file holds its answer")
+            }
+        }
+        for line in lesson.fencedLines where line.count > 76 { report(nil, "a line in a fence is too wide: \(line)") }
+    }
+
+    /// Whether a query depends on the model, directly or by the names it uses.
+    private func asksTheModel(_ query: Query, _ lesson: Lesson, _ depth: Int = 0) -> Bool {
+        query.asksTheModel
+            || depth < 20
+                && query.names.contains { name in
+                    lesson.definitions[name].map { asksTheModel($0, lesson, depth + 1) } ?? false
+                }
+    }
+
+    // MARK: on a model
+
+    /// Checks all lessons on a model and its trace.
+    ///
+    /// - Parameter out: makes a path for what a solution writes.
+    public mutating func check(_ subject: Subject, run: Runner, out: () -> String) {
+        models += 1
+        for lesson in course.lessons {
+            checkTexts(lesson, subject, run)
+            for question in lesson.questions {
+                var check = QuestionLint(lesson: lesson, question: question, subject: subject)
+                check.run(run, out: out)
+                problems += check.problems.map {
+                    Problem(lesson: lesson.id, question: question.id, model: subject.file.path, says: $0)
+                }
+                named.formUnion(check.named.map { "\(lesson.id)/\(question.id)/\($0)" })
+                answersChecked += check.answersChecked
+                slowest = max(slowest, check.slowest)
+            }
+        }
+    }
+
+    /// Prose must fill in, commands must run.
+    private mutating func checkTexts(_ lesson: Lesson, _ subject: Subject, _ run: Runner) {
+        let evaluator = Evaluator(subject, definitions: lesson.definitions)
+        func report(_ says: String) {
+            problems.append(Problem(lesson: lesson.id, question: nil, model: subject.file.path, says: says))
+        }
+        for step in lesson.steps {
+            for passage in step.passages {
+                do {
+                    switch passage {
+                    case .prose(let template): _ = try template.filled(evaluator)
+                    case .commands(let lines):
+                        for line in lines {
+                            let line = try line.filled(evaluator)
+                            if let fault = try run(line, nil) { report("`quipu \(line)`: \(fault)") }
+                        }
+                    case .question: break
+                    }
+                } catch {
+                    report("step '\(step.title)': \(error)")
+                }
+            }
+        }
+    }
+
+    /// Call when all models were checked: reports the mistakes that can be told from the answer on none of them.
+    public mutating func finish() {
+        guard models > 0 else { return }
+        for lesson in course.lessons {
+            for question in lesson.questions {
+                for (place, mistake) in question.allMistakes.enumerated()
+                where !named.contains("\(lesson.id)/\(question.id)/\(place)") {
+                    problems.append(
+                        Problem(
+                            lesson: lesson.id, question: question.id, model: nil,
+                            says: "on no model is this mistake told from the answer: \(mistake.says.text.prefix(60))"))
+                }
+            }
+        }
+    }
+}
+
+extension Question {
+    /// Queries that decide what is right.
+    var answers: [Query] {
+        let own: [Query] =
+            switch kind {
+            case .number(let number): [number.answer]
+            case .choice(let answer, _), .token(let answer), .address(let answer), .truth(let answer): [answer]
+            case .sentences(let sentences): sentences.map(\.when)
+            case .change(let holds, _): [holds]
+            }
+        return own + [then?.number.answer].compactMap { $0 }
+    }
+
+    var allMistakes: [Mistake] { mistakes + (then?.number.mistakes ?? []) }
+}
+
+extension Lesson {
+    /// Lines that are shown as they are.
+    fileprivate var fencedLines: [Substring] {
+        var (lines, isFenced) = ([Substring](), false)
+        for step in steps {
+            for case .prose(let template) in step.passages {
+                for line in template.text.split(separator: "\n") {
+                    if line.hasPrefix("```") { isFenced.toggle() } else if isFenced { lines.append(line) }
+                }
+            }
+        }
+        return lines
+    }
+
+    /// All that a learner can read in the file, without queries.
+    var plainTexts: [String] {
+        steps.flatMap { step in
+            step.passages.flatMap { passage -> [Template] in
+                switch passage {
+                case .prose(let template): return [template]
+                case .commands(let lines): return lines
+                case .question(let question):
+                    return [question.ask, question.derivation, question.why, question.yours] + question.hints
+                        + question.allMistakes.map(\.says) + [question.then?.ask].compactMap { $0 }
+                }
+            }
+        }.map(\.plainText) + [idea]
+    }
+
+    /// Numbers that stand by themselves in the text: no part of a name such as `Q4_0`, of an address or of a range.
+    var plainNumbers: Set<String> {
+        var numbers: Set<String> = []
+        for text in plainTexts {
+            for match in text.matches(of: /(^|[\s(=×*\/+])(-?\d[\d,]*(\.\d+)?(e-?\d+)?)(?=$|[\s).,;:?!%×*\/+])/) {
+                numbers.insert(String(match.output.2))
+            }
+        }
+        return numbers
+    }
+}

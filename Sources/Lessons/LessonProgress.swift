@@ -1,0 +1,124 @@
+import Foundation
+import Yams
+
+/// What a learner has done: one file that people can read, and edit.
+///
+/// Lessons and questions are kept by id; those that this version does not know are kept too.
+public struct LessonProgress: Codable, Sendable, Equatable {
+    /// The model that questions are about, and the trace of it.
+    public struct Model: Codable, Sendable, Equatable {
+        public var path: String
+        /// Lower-case hexadecimal.
+        public var sha256: String
+        /// Bytes and time of change of the file when it was hashed: while both stay, it is not hashed again.
+        public var size: Int
+        public var modified: Double
+        public var prompt: String
+        public var trace: String
+
+        public init(path: String, sha256: String, size: Int, modified: Double, prompt: String, trace: String) {
+            (self.path, self.sha256, self.size, self.modified) = (path, sha256, size, modified)
+            (self.prompt, self.trace) = (prompt, trace)
+        }
+    }
+
+    public struct Question: Codable, Sendable, Equatable {
+        public var solved = false
+        /// To be asked again.
+        public var due = false
+        public var attempts = 0
+        /// Rungs of the ladder that were shown.
+        public var hints = 0
+        /// The model on which it was solved, by its hash.
+        public var model: String?
+        public var at: String?
+
+        public init() {}
+    }
+
+    static let newest = 1
+
+    public var version = LessonProgress.newest
+    public var model: Model?
+    public var lesson: String?
+    /// From 0.
+    public var step = 0
+    /// By `lesson/question`.
+    public var questions: [String: Question] = [:]
+
+    public init() {}
+
+    /// The progress in a file; none if there is no file.
+    ///
+    /// - Throws: `LessonError` if it is something else.
+    public static func read(_ path: String) throws(LessonError) -> LessonProgress {
+        guard FileManager.default.fileExists(atPath: path) else { return LessonProgress() }
+        let progress: LessonProgress
+        do {
+            progress = try YAMLDecoder().decode(
+                LessonProgress.self, from: try String(contentsOfFile: path, encoding: .utf8))
+        } catch {
+            throw .badProgress(path: path, reason: Self.words(error))
+        }
+        guard progress.version <= newest else {
+            throw .newerProgress(path: path, found: progress.version, supported: newest)
+        }
+        return progress
+    }
+
+    private static func words(_ error: any Error) -> String {
+        switch error as? DecodingError {
+        case .keyNotFound(let key, _): "the key '\(key.stringValue)' is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is of another kind"
+        default: "it is not YAML as quipu writes it"
+        }
+    }
+
+    /// Writes all of it to a new file that then takes the old one's name: killed at any moment, one of the two is there.
+    public func write(_ path: String) throws(LessonError) {
+        let url = URL(filePath: path)
+        do {
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            let head = "# Progress in quipu's lessons; `quipu lesson progress` shows it.\n"
+            let encoder = YAMLEncoder()
+            encoder.options.sortKeys = true
+            try Data((head + (try encoder.encode(self))).utf8).write(to: url, options: .atomic)
+        } catch {
+            throw .unwritable(path: path, reason: error.localizedDescription)
+        }
+    }
+
+    /// Gives renamed lessons and questions their new ids.
+    public mutating func adopt(_ course: Course) {
+        for lesson in course.lessons {
+            if let current = self.lesson, lesson.aliases.contains(current) { self.lesson = lesson.id }
+            for question in lesson.questions {
+                let key = "\(lesson.id)/\(question.id)"
+                for oldLesson in [lesson.id] + lesson.aliases {
+                    for old in [question.id] + question.aliases where "\(oldLesson)/\(old)" != key {
+                        guard let note = questions.removeValue(forKey: "\(oldLesson)/\(old)") else { continue }
+                        if questions[key]?.solved != true { questions[key] = note }
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension LessonProgress {
+    /// Adds other progress: what is solved in either stays solved.
+    public mutating func merge(_ other: LessonProgress) {
+        for (key, note) in other.questions {
+            var merged = questions[key] ?? note
+            merged.solved = merged.solved || note.solved
+            merged.due = (merged.due || note.due) && !merged.solved
+            merged.attempts = max(merged.attempts, note.attempts)
+            merged.hints = max(merged.hints, note.hints)
+            (merged.model, merged.at) = (merged.model ?? note.model, merged.at ?? note.at)
+            questions[key] = merged
+        }
+        if lesson == nil { (lesson, step) = (other.lesson, other.step) }
+    }
+}

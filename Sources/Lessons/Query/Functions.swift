@@ -1,0 +1,84 @@
+import Foundation
+
+/// The functions of queries that ask no model.
+enum QueryFunction: String, CaseIterable {
+    case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
+    case sum, mean, rms, count, argmax, argmin, softmax, sorted
+    case min, max, range, choose, distinct
+
+    func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
+        switch self {
+        case .abs: try each(arguments) { Swift.abs($0) }
+        case .sqrt: try each(arguments) { $0.squareRoot() }
+        case .exp: try each(arguments) { Foundation.exp($0) }
+        case .log: try each(arguments) { Foundation.log($0) }
+        case .log2: try each(arguments) { Foundation.log2($0) }
+        case .sin: try each(arguments) { Foundation.sin($0) }
+        case .cos: try each(arguments) { Foundation.cos($0) }
+        case .floor: try each(arguments) { $0.rounded(.down) }
+        case .ceil: try each(arguments) { $0.rounded(.up) }
+        case .round: try each(arguments) { $0.rounded() }
+        case .trunc: try each(arguments) { $0.rounded(.towardZero) }
+        case .sum: .number(try list(arguments).reduce(0, +))
+        case .mean: .number(try list(arguments).reduce(0, +) / Double(try list(arguments).count))
+        case .rms:
+            .number((try list(arguments).reduce(0) { $0 + $1 * $1 } / Double(try list(arguments).count)).squareRoot())
+        case .count: .number(Double(try counted(arguments)))
+        case .argmax: .number(Double(try place(arguments, >)))
+        case .argmin: .number(Double(try place(arguments, <)))
+        case .softmax: .numbers(Self.softmax(try list(arguments)))
+        case .sorted: .numbers(try list(arguments).sorted())
+        case .distinct: .number(Double(Set(try list(arguments)).count))
+        case .min: .number(try all(arguments).min()!)
+        case .max: .number(try all(arguments).max()!)
+        case .range: .numbers((0..<Swift.max(0, try one(arguments).integer(for: rawValue))).map(Double.init))
+        case .choose: try chosen(arguments)
+        }
+    }
+
+    private func one(_ arguments: [Value]) throws(QueryProblem) -> Value {
+        guard arguments.count == 1 else { throw .arguments(function: rawValue, expected: "one value") }
+        return arguments[0]
+    }
+
+    private func each(_ arguments: [Value], _ body: (Double) -> Double) throws(QueryProblem) -> Value {
+        let value = try one(arguments)
+        if case .number(let number) = value { return .number(body(number)) }
+        return .numbers(try value.numbers(for: rawValue).map(body))
+    }
+
+    private func list(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        let list = try one(arguments).numbers(for: rawValue)
+        guard !list.isEmpty else { throw .arguments(function: rawValue, expected: "a list that is not empty") }
+        return list
+    }
+
+    /// `min(list)` or `min(a, b, …)`.
+    private func all(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        var all: [Double] = []
+        for argument in arguments { all += try argument.numbers(for: rawValue) }
+        guard !all.isEmpty else { throw .arguments(function: rawValue, expected: "at least one number") }
+        return all
+    }
+
+    private func counted(_ arguments: [Value]) throws(QueryProblem) -> Int {
+        if case .texts(let texts) = try one(arguments) { return texts.count }
+        return try one(arguments).numbers(for: rawValue).count
+    }
+
+    private func place(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
+        let list = try list(arguments)
+        return list.indices.reduce(0) { isBetter(list[$1], list[$0]) ? $1 : $0 }
+    }
+
+    private func chosen(_ arguments: [Value]) throws(QueryProblem) -> Value {
+        guard arguments.count == 3 else { throw .arguments(function: rawValue, expected: "a truth and two values") }
+        return try arguments[0].truth(for: rawValue) ? arguments[1] : arguments[2]
+    }
+
+    private static func softmax(_ scores: [Double]) -> [Double] {
+        let weights = scores.map { Foundation.exp($0 - scores.max()!) }
+        let total = weights.reduce(0, +)
+        return weights.map { $0 / total }
+    }
+}

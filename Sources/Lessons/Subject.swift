@@ -1,0 +1,56 @@
+import Foundation
+import GGUF
+import Quantization
+import Recording
+import Tensors
+import Tokenization
+
+/// What questions are about: a model, and a trace of it if there is one.
+public struct Subject: Sendable {
+    public let file: GGUFFile
+    let trace: TraceStore?
+    let run: RecordedRun?
+
+    /// The newest run of a trace, and the model that it was recorded from.
+    ///
+    /// - Parameter model: where the model is now, if it has moved.
+    public init(trace path: String, model: String? = nil) throws {
+        let store = try TraceStore.open(path: path)
+        let run = try store.run()
+        (trace, self.run) = (store, run)
+        file = try GGUFFile(path: model ?? run.modelPath)
+    }
+
+    /// A model alone.
+    public init(model path: String) throws {
+        file = try GGUFFile(path: path)
+        (trace, run) = (nil, nil)
+    }
+
+    /// Consecutive weights of a tensor as they decode, from row `row` on.
+    func weights(of tensor: TensorInfo, rows: Range<Int>) throws(QueryProblem) -> [Float] {
+        guard let format = BlockFormats.format(for: tensor.type) else {
+            throw .source(call: tensor.name, message: "weights of type \(tensor.type) cannot be decoded")
+        }
+        guard rows.lowerBound >= 0, rows.upperBound <= tensor.shape.rows else {
+            throw .outside(index: rows.upperBound - 1, count: tensor.shape.rows)
+        }
+        let values = file.values(of: tensor)
+        var decoded = [Float](repeating: 0, count: rows.count * tensor.shape.ne0)
+        var span = decoded.mutableSpan
+        let start = values.offset + rows.lowerBound * values.layout.rowBytes
+        values.source.withBytes(in: start..<start + rows.count * values.layout.rowBytes) {
+            format.decode($0, into: &span)
+        }
+        return decoded
+    }
+
+    func tensor(_ name: String) throws(QueryProblem) -> TensorInfo {
+        if let tensor = file.tensor(named: name) { return tensor }
+        let near = nearest(to: name, in: file.tensors.map(\.name))
+        throw .source(
+            call: file.path,
+            message: "there is no tensor `\(name)`" + (near.isEmpty ? "" : "; near are \(near.joined(separator: ", "))")
+        )
+    }
+}

@@ -1,0 +1,179 @@
+import Foundation
+
+/// Where a learner stands in a course, and what can be done there.
+public struct Tutor: Sendable {
+    public let course: Course
+    public let subject: Subject
+    public var progress: LessonProgress
+
+    public init(course: Course, subject: Subject, progress: LessonProgress) {
+        (self.course, self.subject, self.progress) = (course, subject, progress)
+        self.progress.adopt(course)
+    }
+
+    // MARK: where
+
+    /// - Throws: `LessonError.notStarted`, or `.noLesson` if the lesson is gone.
+    public func lesson() throws(LessonError) -> Lesson {
+        guard let id = progress.lesson else { throw .notStarted }
+        return try course.lesson(id)
+    }
+
+    /// The step's index; a lesson that became shorter ends earlier.
+    public func stepIndex() throws(LessonError) -> Int { min(max(0, progress.step), try lesson().steps.count - 1) }
+
+    public func step() throws(LessonError) -> Lesson.Step { try lesson().steps[try stepIndex()] }
+
+    /// Begins a lesson; without a name, the first that is not done.
+    public mutating func start(_ name: String?) throws(LessonError) {
+        let lesson = try name.map { (name) throws(LessonError) in try course.lesson(name) }
+        let first = course.lessons.first { !isDone($0) } ?? course.lessons[0]
+        (progress.lesson, progress.step) = ((lesson ?? first).id, 0)
+    }
+
+    /// The next step, of the next lesson after the last.
+    public mutating func next() throws(LessonError) {
+        let lesson = try lesson()
+        let step = try stepIndex() + 1
+        if step < lesson.steps.count { return progress.step = step }
+        guard let place = course.lessons.firstIndex(where: { $0.id == lesson.id }), place + 1 < course.lessons.count
+        else { throw .atTheEnd(lesson: lesson.title) }
+        (progress.lesson, progress.step) = (course.lessons[place + 1].id, 0)
+    }
+
+    public mutating func back() throws(LessonError) {
+        let lesson = try lesson()
+        let step = try stepIndex() - 1
+        if step >= 0 { return progress.step = step }
+        guard let place = course.lessons.firstIndex(where: { $0.id == lesson.id }), place > 0 else {
+            throw .atTheStart
+        }
+        (progress.lesson, progress.step) = (course.lessons[place - 1].id, course.lessons[place - 1].steps.count - 1)
+    }
+
+    // MARK: questions
+
+    /// The question of the current step, with its key in the progress.
+    public func question() throws(LessonError) -> (Question, key: String) {
+        let (lesson, step) = (try lesson(), try step())
+        guard let question = step.question else { throw .noQuestion(step: step.title) }
+        return (question, "\(lesson.id)/\(question.id)")
+    }
+
+    public func note(_ lesson: Lesson, _ question: Question) -> LessonProgress.Question {
+        progress.questions["\(lesson.id)/\(question.id)"] ?? .init()
+    }
+
+    public func isDone(_ lesson: Lesson) -> Bool { lesson.questions.allSatisfy { note(lesson, $0).solved } }
+
+    /// Whether the current question was solved, or given up with its derivation shown.
+    public func isSettled() throws(LessonError) -> Bool {
+        guard let question = try step().question else { return true }
+        let note = note(try lesson(), question)
+        return note.solved || note.due
+    }
+
+    public func evaluator(_ lesson: Lesson, made: Subject? = nil) -> Evaluator {
+        Evaluator(subject, definitions: lesson.definitions, made: made)
+    }
+
+    public func grader(_ lesson: Lesson, made: Subject? = nil) -> Grader {
+        Grader(evaluator(lesson, made: made), seed: progress.model?.sha256 ?? subject.file.path)
+    }
+
+    /// Grades an answer and remembers what became of it.
+    ///
+    /// - Parameter made: of questions of kind change, what the learner made.
+    public mutating func check(_ answer: String, made: Subject? = nil) throws(LessonError) -> Verdict {
+        let (lesson, (question, key)) = (try lesson(), try question())
+        let verdict = try querying(lesson, question) { () throws(QueryProblem) in
+            try grader(lesson, made: made).grade(answer, question)
+        }
+        if verdict.outcome == .unreadable { return verdict }
+        var note = progress.questions[key] ?? .init()
+        note.attempts += 1
+        if verdict.outcome == .right {
+            (note.solved, note.due) = (true, false)
+            (note.model, note.at) = (progress.model?.sha256, Date().formatted(.iso8601))
+        }
+        progress.questions[key] = note
+        return verdict
+    }
+
+    /// A rung of the ladder; after the last, the derivation.
+    public struct Hint: Sendable {
+        public let text: String
+        /// From 1; `nil` for the derivation.
+        public let rung: Int?
+        public let rungs: Int
+    }
+
+    /// The next hint. After the last one the question is given up as by `skip`.
+    public mutating func hint() throws(LessonError) -> Hint {
+        let (lesson, (question, key)) = (try lesson(), try question())
+        var note = progress.questions[key] ?? .init()
+        guard note.hints < question.hints.count else { return try skip() }
+        let text = try filled(question.hints[note.hints], lesson, question)
+        note.hints += 1
+        progress.questions[key] = note
+        return Hint(text: text, rung: note.hints, rungs: question.hints.count)
+    }
+
+    /// Gives the derivation, and asks again later.
+    public mutating func skip() throws(LessonError) -> Hint {
+        let (lesson, (question, key)) = (try lesson(), try question())
+        var note = progress.questions[key] ?? .init()
+        note.due = !note.solved
+        progress.questions[key] = note
+        return Hint(text: try filled(question.derivation, lesson, question), rung: nil, rungs: question.hints.count)
+    }
+
+    public func filled(_ template: Template, _ lesson: Lesson, _ question: Question? = nil) throws(LessonError)
+        -> String
+    {
+        try querying(lesson, question) { () throws(QueryProblem) in try template.filled(evaluator(lesson)) }
+    }
+
+    /// Goes to the first question that is to be asked again, or to the beginning of a lesson; what was solved stays solved.
+    ///
+    /// - Returns: whether there was anything to do again.
+    public mutating func redo(_ name: String?) throws(LessonError) -> Bool {
+        if let name {
+            try start(name)
+            return true
+        }
+        for lesson in course.lessons {
+            for (index, step) in lesson.steps.enumerated() {
+                guard let question = step.question else { continue }
+                let key = "\(lesson.id)/\(question.id)"
+                guard var note = progress.questions[key], note.due else { continue }
+                note.due = false
+                note.hints = 0
+                progress.questions[key] = note
+                (progress.lesson, progress.step) = (lesson.id, index)
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Forgets what was done in a lesson, or in all of them.
+    public mutating func reset(_ name: String?) throws(LessonError) {
+        guard let name else {
+            progress.questions = [:]
+            (progress.lesson, progress.step) = (nil, 0)
+            return
+        }
+        let lesson = try course.lesson(name)
+        for question in lesson.questions { progress.questions["\(lesson.id)/\(question.id)"] = nil }
+        if progress.lesson == lesson.id { progress.step = 0 }
+    }
+
+    private func querying<Result>(
+        _ lesson: Lesson, _ question: Question?, _ body: () throws(QueryProblem) -> Result
+    ) throws(LessonError) -> Result {
+        do { return try body() } catch {
+            throw .query(place: "\(lesson.file)" + (question.map { ", question '\($0.id)'" } ?? ""), problem: error)
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Lessons
+
+/// A piece of a lesson with everything filled in.
+public enum LessonPassage: Encodable, Sendable {
+    case prose(String)
+    /// A command as it can be typed, and what it printed.
+    case command(String, output: String)
+
+    private enum CodingKeys: CodingKey { case kind, text, command, output }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .prose(let text):
+            try container.encode("prose", forKey: .kind)
+            try container.encode(text, forKey: .text)
+        case .command(let command, let output):
+            try container.encode("command", forKey: .kind)
+            try container.encode(command, forKey: .command)
+            try container.encode(output, forKey: .output)
+        }
+    }
+
+    func lines(_ style: Style) -> [String] {
+        switch self {
+        case .prose(let text): return LessonProse(text: text).lines(style)
+        case .command(let command, let output):
+            let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
+            return ["  $ " + style.bold(command)] + printed.droppingEmptyEnd
+        }
+    }
+}
+
+/// A question as a learner sees it.
+public struct LessonQuestion: Encodable, Sendable {
+    public let id: String
+    public let kind: String
+    public let ask: String
+    public let choices: [String]
+    /// The number asked for together with a choice.
+    @OrNull public var then: String?
+    @OrNull public var unit: String?
+    public let isSolved: Bool
+
+    public init(
+        id: String, kind: String, ask: String, choices: [String], then: String?, unit: String?, isSolved: Bool
+    ) {
+        (self.id, self.kind, self.ask, self.choices, self.isSolved) = (id, kind, ask, choices, isSolved)
+        (_then, _unit) = (OrNull(wrappedValue: then), OrNull(wrappedValue: unit))
+    }
+
+    func lines(_ style: Style) -> [String] {
+        var lines = LessonProse(text: "**Question.** " + ask).lines(style)
+        for (letter, choice) in zip("abcdefgh", choices) {
+            let text = LessonProse(text: choice, indent: "     ").lines(style)
+            lines.append("  \(letter)  " + (text.first ?? "").drop { $0 == " " })
+            lines += text.dropFirst()
+        }
+        if let then { lines += LessonProse(text: "And the number: " + then).lines(style) }
+        if let unit { lines.append(style.dim("Unit: \(unit)")) }
+        return lines
+    }
+
+    /// How an answer is given.
+    func example(_ prefix: String) -> String {
+        switch kind {
+        case "number": prefix + "NUMBER"
+        case "choice": prefix + (then == nil ? "LETTER" : "LETTER NUMBER")
+        case "truth": prefix + (then == nil ? "true|false" : "true|false NUMBER")
+        case "token": prefix + "ID or TEXT"
+        case "address": prefix + "'NAME[…]'"
+        default: prefix + "FILE"
+        }
+    }
+}
+
+/// The step a learner stands at.
+public struct LessonStepReport: Report {
+    public let lesson: String
+    public let number: Int
+    public let title: String
+    public let stepTitle: String
+    /// From 1.
+    public let step: Int
+    public let steps: Int
+    public let passages: [LessonPassage]
+    @OrNull public var question: LessonQuestion?
+    /// What is shown once the question is settled.
+    public let after: [LessonPassage]
+    /// Whether lines are typed in the lesson, without `quipu lesson`.
+    private let isLoop: Bool
+
+    private enum CodingKeys: CodingKey { case lesson, number, title, stepTitle, step, steps, passages, question, after }
+
+    public init(
+        lesson: Lesson, stepTitle: String, step: Int, passages: [LessonPassage], question: LessonQuestion?,
+        after: [LessonPassage], isLoop: Bool
+    ) {
+        (self.lesson, number, title) = (lesson.id, lesson.number, lesson.title)
+        (self.stepTitle, self.step, steps) = (stepTitle, step, lesson.steps.count)
+        (self.passages, self.after, self.isLoop) = (passages, after, isLoop)
+        _question = OrNull(wrappedValue: question)
+    }
+
+    public func page(_ style: Style) -> String {
+        let bar = (1...steps).map { $0 < step ? "●" : $0 == step ? "◉" : "○" }.joined()
+        var lines = [style.dim("Lesson \(number)  \(title)  \(bar)"), "", style.bold(stepTitle), ""]
+        for passage in passages { lines += passage.lines(style) + [""] }
+        if let question { lines += question.lines(style) + [""] }
+        for passage in after { lines += passage.lines(style) + [""] }
+        lines += LessonFooter(question: question, isSettled: !after.isEmpty, isLoop: isLoop).lines(style)
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// What can be done next; always in sight.
+struct LessonFooter {
+    let question: LessonQuestion?
+    let isSettled: Bool
+    let isLoop: Bool
+
+    func lines(_ style: Style) -> [String] {
+        let prefix = isLoop ? "" : "quipu lesson "
+        let others = "next  back  hint  skip  why  redo" + (isLoop ? "  list  quit" : "")
+        guard let question, !question.isSolved else {
+            let done = question?.isSolved == true ? "Solved. " : ""
+            return [
+                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  redo" + (isLoop ? "  quit" : ""))
+            ]
+        }
+        return [
+            style.dim("Answer: " + question.example(prefix + (isLoop ? "" : "check "))),
+            style.dim("Also" + (isLoop ? ": " : ", after `quipu lesson`: ") + others),
+        ]
+    }
+}
+
+extension [String] {
+    fileprivate var droppingEmptyEnd: [String] {
+        var lines = self
+        while lines.last?.allSatisfy(\.isWhitespace) == true { lines.removeLast() }
+        return lines
+    }
+}

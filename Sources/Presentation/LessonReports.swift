@@ -1,0 +1,195 @@
+import Lessons
+
+/// What became of an answer, and what follows from it.
+public struct LessonVerdictReport: Report {
+    public let question: String
+    public let outcome: Verdict.Outcome
+    @OrNull public var says: String?
+    public let isKnownMistake: Bool
+    public let attempts: Int
+    public let after: [LessonPassage]
+    @OrNull public var why: String?
+    /// The command that does it on a model of one's own.
+    @OrNull public var yours: String?
+    private let isLoop: Bool
+
+    private enum CodingKeys: CodingKey { case question, outcome, says, isKnownMistake, attempts, after, why, yours }
+
+    /// - Parameter after: what is shown once the question is solved.
+    public init(
+        question: String, verdict: Verdict, attempts: Int, after: [LessonPassage], why: String?, yours: String?,
+        isLoop: Bool
+    ) {
+        (self.question, outcome, isKnownMistake) = (question, verdict.outcome, verdict.isKnownMistake)
+        (self.attempts, self.after, self.isLoop) = (attempts, after, isLoop)
+        _says = OrNull(wrappedValue: verdict.says)
+        _why = OrNull(wrappedValue: why)
+        _yours = OrNull(wrappedValue: yours)
+    }
+
+    public func page(_ style: Style) -> String {
+        let prefix = isLoop ? "" : "quipu lesson "
+        switch outcome {
+        case .unreadable:
+            return LessonProse(text: "That cannot be read. " + (says ?? "")).lines(style).joined(separator: "\n")
+        case .wrong:
+            let opening = isKnownMistake ? "**Not quite, and this is why.** " : "**No.** "
+            let advice = isKnownMistake ? "" : "\n\n`\(prefix)hint` helps."
+            return LessonProse(text: opening + (says ?? "") + advice).lines(style).joined(separator: "\n")
+        case .right:
+            var lines = [style.bold("Right."), ""]
+            for passage in after { lines += passage.lines(style) + [""] }
+            if let why { lines += LessonProse(text: "**Why it matters.** " + why).lines(style) + [""] }
+            if let yours { lines += ["On a model of your own:", "  " + style.accent(yours), ""] }
+            return (lines + [style.dim("Go on: \(prefix)next")]).joined(separator: "\n")
+        }
+    }
+}
+
+/// A hint, a derivation, or a reason.
+public struct LessonTextReport: Report {
+    /// `hint`, `derivation` or `why`.
+    public let kind: String
+    public let text: String
+    /// Of a hint: which, from 1, of how many.
+    @OrNull public var rung: Int?
+    public let rungs: Int
+    public let after: [LessonPassage]
+    private let isLoop: Bool
+
+    private enum CodingKeys: CodingKey { case kind, text, rung, rungs, after }
+
+    public init(_ hint: Tutor.Hint, after: [LessonPassage] = [], isLoop: Bool) {
+        (kind, text, rungs) = (hint.rung == nil ? "derivation" : "hint", hint.text, hint.rungs)
+        (self.after, self.isLoop) = (after, isLoop)
+        _rung = OrNull(wrappedValue: hint.rung)
+    }
+
+    public init(why text: String, isLoop: Bool) {
+        (kind, self.text, rungs, after, self.isLoop) = ("why", text, 0, [], isLoop)
+        _rung = OrNull(wrappedValue: nil)
+    }
+
+    public func page(_ style: Style) -> String {
+        let prefix = isLoop ? "" : "quipu lesson "
+        if kind == "why" { return LessonProse(text: text).lines(style).joined(separator: "\n") }
+        if let rung {
+            let more = rung < rungs ? "`\(prefix)hint` says more." : "`\(prefix)hint` once more shows the whole way."
+            let lines = LessonProse(text: "**Hint \(rung) of \(rungs).** " + text).lines(style)
+            return (lines + LessonProse(text: "\n" + more).lines(style)).joined(separator: "\n")
+        }
+        var lines = LessonProse(text: "**The whole way.** " + text).lines(style) + [""]
+        for passage in after { lines += passage.lines(style) + [""] }
+        let later = "It will be asked again: `\(prefix)redo` comes back to it. `\(prefix)next` goes on."
+        return (lines + LessonProse(text: later).lines(style)).joined(separator: "\n")
+    }
+}
+
+/// All lessons, and how far one is; also the answer of `progress`.
+public struct LessonListReport: Report {
+    public struct Row: Encodable, Sendable {
+        public let number: Int
+        public let id: String
+        public let title: String
+        public let idea: String
+        public let minutes: Int
+        public let questions: Int
+        public let solved: Int
+        /// To be asked again.
+        public let due: Int
+        public let attempts: Int
+        public let hints: Int
+    }
+
+    public let lessons: [Row]
+    /// The lesson one stands at.
+    @OrNull public var current: String?
+    @OrNull public var model: String?
+    @OrNull public var prompt: String?
+    @OrNull public var trace: String?
+    public let file: String
+    private let isDetailed: Bool
+
+    private enum CodingKeys: CodingKey { case lessons, current, model, prompt, trace, file }
+
+    public init(_ course: Course, _ progress: LessonProgress, file: String, isDetailed: Bool) {
+        lessons = course.lessons.map { lesson in
+            let notes = lesson.questions.map { progress.questions["\(lesson.id)/\($0.id)"] ?? .init() }
+            return Row(
+                number: lesson.number, id: lesson.id, title: lesson.title, idea: lesson.idea, minutes: lesson.minutes,
+                questions: notes.count, solved: notes.count(where: \.solved), due: notes.count(where: \.due),
+                attempts: notes.reduce(0) { $0 + $1.attempts }, hints: notes.reduce(0) { $0 + $1.hints })
+        }
+        (self.file, self.isDetailed) = (file, isDetailed)
+        _current = OrNull(wrappedValue: progress.lesson)
+        _model = OrNull(wrappedValue: progress.model?.path)
+        _prompt = OrNull(wrappedValue: progress.model?.prompt)
+        _trace = OrNull(wrappedValue: progress.model?.trace)
+    }
+
+    public func page(_ style: Style) -> String {
+        var columns: [(String, Table.Alignment)] = [("", .left), ("no", .right), ("lesson", .left), ("solved", .right)]
+        columns += isDetailed ? [("again", .right), ("tries", .right), ("hints", .right)] : [("min", .right)]
+        var table = Table(columns)
+        for row in lessons {
+            let mark = row.id == current ? "▸" : row.solved == row.questions ? "✓" : ""
+            let solved = "\(row.solved)/\(row.questions)"
+            let rest =
+                isDetailed
+                ? ["\(row.due)", "\(row.attempts)", "\(row.hints)"].map { $0 == "0" ? "" : $0 } : ["\(row.minutes)"]
+            table.add([mark, "\(row.number)", row.title, solved] + rest)
+        }
+        var lines = table.lines(style) + [""]
+        if isDetailed {
+            if let model { lines += ["Model   \(model)", "Prompt  \(prompt ?? "")", "Trace   \(trace ?? "")"] }
+            lines += ["Kept in \(file)", ""]
+        }
+        let due = lessons.reduce(0) { $0 + $1.due }
+        if due > 0 { lines.append("`quipu lesson redo` asks again what was skipped: \(due).") }
+        lines.append(current == nil ? "Begin: quipu lesson start" : "Go on: quipu lesson start \(current!)")
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// The commands of all questions that were solved.
+public struct LessonCheatsheetReport: Report {
+    public struct Row: Encodable, Sendable {
+        public let lesson: String
+        public let title: String
+        public let command: String
+
+        public init(lesson: String, title: String, command: String) {
+            (self.lesson, self.title, self.command) = (lesson, title, command)
+        }
+    }
+
+    public let commands: [Row]
+
+    public init(_ commands: [Row]) { self.commands = commands }
+
+    public func page(_ style: Style) -> String {
+        guard !commands.isEmpty else {
+            return "Nothing is solved yet. Each question that you solve adds a command here."
+        }
+        var (lines, title) = ([String](), "")
+        for row in commands {
+            if row.title != title { lines += (lines.isEmpty ? [] : [""]) + [style.bold(row.title)] }
+            title = row.title
+            lines.append("  " + style.accent(row.command))
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// That something was done.
+public struct LessonNoteReport: Report {
+    public let done: String
+    @OrNull public var file: String?
+
+    public init(_ done: String, file: String? = nil) {
+        self.done = done
+        _file = OrNull(wrappedValue: file)
+    }
+
+    public func page(_ style: Style) -> String { done }
+}

@@ -1,0 +1,68 @@
+// Tabs, keys, theme; draws the view that the address names.
+
+const KEYS = [
+  ["1 … 7", "views"], ["↑ ↓ ← →", "step in the view: operations, layers and heads, tokens"], ["Enter", "unfold, fold, choose"],
+  ["[ ]", "other pass or format"], [", .", "other token (attention)"], ["Tab", "into charts; arrows move there too"], ["T", "light or dark"], ["?", "this list"],
+];
+const main = document.getElementById("main"), tabs = document.getElementById("tabs");
+
+function render(isNew) {
+  hideTip();
+  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement?.closest?.(".cord");
+  tabs.replaceChildren(...VIEWS.map((v, i) => el("button", {
+    role: "tab", id: `tab-${v.id}`, "aria-selected": String(v.id === place.view), title: `${v.title} (${i + 1})`, onclick: () => go({view: v.id}),
+  }, v.title)));
+  const current = VIEWS.find(v => v.id === place.view), root = el("div", {class: "view", id: `view-${current.id}`, role: "tabpanel"});
+  current.draw(root);
+  main.replaceChildren(root);
+  const cord = root.querySelector(".cord");
+  if (cord && scroll) cord.scrollTop = scroll;
+  if (cord && focused) cord.focus({preventScroll: true});
+  if (isNew) { scrollTo(0, 0); tabs.querySelector("[aria-selected=true]").scrollIntoView({block: "nearest", inline: "center"}); }
+}
+
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input, dialog *")) return;
+  const current = VIEWS.find(v => v.id === place.view);
+  if (/^[1-9]$/.test(event.key) && VIEWS[event.key - 1]) go({view: VIEWS[event.key - 1].id});
+  else if (event.key === "t" || event.key === "T") toggleTheme();
+  else if (event.key === "?") document.getElementById("keys").showModal();
+  else if (!(current.key && current.key(event))) return;
+  event.preventDefault();
+});
+
+function toggleTheme() {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  render();
+}
+
+// On paper all views follow each other, in the light theme.
+let before = "", isPrinting = false;
+addEventListener("beforeprint", () => {
+  isPrinting = true;
+  before = document.documentElement.dataset.theme || "";
+  document.documentElement.dataset.theme = "light";
+  const roots = VIEWS.map(v => {
+    const root = el("div", {class: "view"}, el("h1", {}, v.title));
+    v.draw(root);
+    return root;
+  });
+  main.replaceChildren(...roots);
+});
+addEventListener("afterprint", () => { isPrinting = false; document.documentElement.dataset.theme = before; render(); });
+
+document.getElementById("theme").addEventListener("click", toggleTheme);
+document.getElementById("help").addEventListener("click", () => document.getElementById("keys").showModal());
+document.getElementById("keylist").append(...KEYS.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)]));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render());
+let resized = 0;
+addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => { if (!isPrinting) render(); }, 150); });
+addEventListener("popstate", () => { readPlace(); render(true); });
+// Not by the scrolling that brought the element under the pointer.
+addEventListener("scroll", () => { if (Math.abs(scrollY - tipScroll) > 4) hideTip(); }, {passive: true});
+place.position = Math.max(0, TOKENS.source.indexOf("generated"));
+if (place.position === 0) place.position = Math.max(0, TOKENS.piece.length - 1);
+place.layer = Math.floor(MODEL.n_layer / 2);
+place.weight = Math.max(0, range(WEIGHTS.name.length).find(w => WEIGHTS.role[w] === "attn_q" && WEIGHTS.layer[w] === 0) ?? 0);
+readPlace();
+render(true);

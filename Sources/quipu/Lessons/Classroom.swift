@@ -1,0 +1,126 @@
+import EmbeddedModel
+import Foundation
+import GGUF
+import Lessons
+import Presentation
+
+/// A course, a learner's progress in it, and the model and trace that its questions are about.
+struct Classroom {
+    static var folder: URL { LastTrace.stateFolder.appending(path: "lessons") }
+    static var progressPath: String { folder.appending(path: "progress.yml").path }
+
+    var tutor: Tutor
+    let style: Style
+    /// Whether lines are typed in the lesson itself.
+    let isLoop: Bool
+
+    /// - Parameters:
+    ///   - model: a model to begin with, instead of the one in the progress.
+    ///   - prompt: likewise a prompt.
+    init(model: String? = nil, prompt: String? = nil, style: Style, isLoop: Bool = false) throws {
+        let course = try Course(folder: LessonFolder.path)
+        var progress = try LessonProgress.read(Self.progressPath)
+        let recording = try LessonRecording.prepared(
+            for: progress.model, model: model, prompt: prompt, course: course, folder: Self.folder)
+        progress.model = recording
+        let subject = try Subject(trace: recording.trace, model: recording.path)
+        tutor = Tutor(course: course, subject: subject, progress: progress)
+        (self.style, self.isLoop) = (style, isLoop)
+    }
+
+    func save() throws { try tutor.progress.write(Self.progressPath) }
+
+    // MARK: what a learner sees
+
+    func stepReport() throws -> LessonStepReport {
+        let (lesson, step) = (try tutor.lesson(), try tutor.step())
+        let isSettled = try tutor.isSettled()
+        let hasQuestion = step.question != nil
+        return LessonStepReport(
+            lesson: lesson, stepTitle: step.title, step: try tutor.stepIndex() + 1,
+            passages: try passages(step.beforeAnswer, lesson),
+            question: try step.question.map { try question($0, lesson) },
+            after: isSettled && hasQuestion ? try passages(step.afterAnswer, lesson) : [], isLoop: isLoop)
+    }
+
+    private func question(_ question: Question, _ lesson: Lesson) throws -> LessonQuestion {
+        let unit: String? =
+            switch question.kind {
+            case .number(let number): number.unit
+            default: question.then?.number.unit
+            }
+        let choices = try LessonError.naming(lesson, question) { () throws(QueryProblem) in
+            try tutor.grader(lesson).choices(question)
+        }
+        return LessonQuestion(
+            id: question.id, kind: question.name, ask: typed(try tutor.filled(question.ask, lesson, question)),
+            choices: choices, then: try question.then.map { try tutor.filled($0.ask, lesson, question) }, unit: unit,
+            isSolved: tutor.note(lesson, question).solved)
+    }
+
+    /// What follows the question of the current step.
+    func after() throws -> [LessonPassage] { try passages(try tutor.step().afterAnswer, try tutor.lesson()) }
+
+    private func passages(_ passages: [Lesson.Passage], _ lesson: Lesson) throws -> [LessonPassage] {
+        try passages.flatMap { passage -> [LessonPassage] in
+            switch passage {
+            case .prose(let template): return [.prose(typed(try tutor.filled(template, lesson)))]
+            case .commands(let lines): return try lines.map { try ran(try tutor.filled($0, lesson)) }
+            case .question: return []
+            }
+        }
+    }
+
+    /// A command of a lesson, run.
+    private func ran(_ line: String) throws -> LessonPassage {
+        guard let words = OwnProgram.words(filling(line)) else {
+            throw InputError("in a lesson's command, a quote is not closed: quipu \(line)")
+        }
+        let outcome = try OwnProgram.run(words + (style.isColored ? ["--color", "always"] : []))
+        let printed = outcome.output.isEmpty && outcome.status != 0 ? outcome.errors : outcome.output
+        return .command("quipu " + typed(line), output: shortened(printed))
+    }
+
+    /// Paths in full, for running.
+    private func filling(_ line: String) -> String {
+        line.replacing("MODEL", with: "'\(model.path)'").replacing("TRACE", with: "'\(model.trace)'")
+    }
+
+    /// As the learner types it: paths only where the commands would not find the files by themselves.
+    func typed(_ line: String) -> String {
+        let fallback = (ModelArgument.preferred ?? (try? EmbeddedModel.path())) == model.path
+        let isLast = LastTrace.path == model.trace
+        return
+            line
+            .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : model.path.quotedIfNeeded)
+            .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
+    }
+
+    /// For files of the learner's own.
+    static func own(_ line: String) -> String {
+        line.replacing("MODEL", with: "my.gguf").replacing("TRACE", with: "my.db")
+    }
+
+    /// Files by their names: a path is wider than the page.
+    private func shortened(_ output: String) -> String {
+        output.replacing(model.path, with: URL(filePath: model.path).lastPathComponent)
+            .replacing(model.trace, with: URL(filePath: model.trace).lastPathComponent)
+    }
+
+    private var model: LessonProgress.Model { tutor.progress.model! }
+}
+
+extension LessonError {
+    /// Says which question it is that a model cannot be asked.
+    static func naming<Result>(
+        _ lesson: Lesson, _ question: Question, _ body: () throws(QueryProblem) -> Result
+    ) throws(LessonError) -> Result {
+        do { return try body() } catch {
+            throw .query(place: "\(lesson.file), question '\(question.id)'", problem: error)
+        }
+    }
+}
+
+extension String {
+    var quotedIfNeeded: String { contains { $0.isWhitespace || $0 == "'" } ? "\"\(self)\"" : self }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import Lessons
+import Presentation
+import Recording
+
+/// What commands and the line-by-line lesson have in common.
+enum LessonActions {
+    static func move(_ printing: OutputOptions, _ body: (inout Tutor) throws(LessonError) -> Void) throws {
+        var room = try Classroom(style: printing.style)
+        try body(&room.tutor)
+        try room.save()
+        try printing.print(try room.stepReport())
+    }
+
+    static func check(_ answer: String, _ room: inout Classroom) throws -> LessonVerdictReport {
+        let (question, key) = try room.tutor.question()
+        let verdict: Verdict
+        if case .change = question.kind {
+            verdict = try room.tutor.check(answer, made: try made(answer))
+        } else {
+            verdict = try room.tutor.check(answer)
+        }
+        try room.save()
+        let lesson = try room.tutor.lesson()
+        let isRight = verdict.outcome == .right
+        return LessonVerdictReport(
+            question: key, verdict: verdict, attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
+            after: isRight ? try room.after() : [],
+            why: isRight ? try room.tutor.filled(question.why, lesson, question) : nil,
+            yours: isRight ? Classroom.own(try room.tutor.filled(question.yours, lesson, question)) : nil,
+            isLoop: room.isLoop)
+    }
+
+    /// What a learner made: a trace or a model; without a name, the last trace.
+    private static func made(_ answer: String) throws -> Subject {
+        let path = answer.trimmingCharacters(in: CharacterSet(charactersIn: " '\""))
+        guard !path.isEmpty else {
+            guard let last = LastTrace.path else {
+                throw InputError("name the file you made: quipu lesson check FILE")
+            }
+            return try Subject(trace: last)
+        }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw InputError("\(path): found no such file, expected the trace or model you made. Check the path.")
+        }
+        let isModel = try handle.read(upToCount: 4) == Data("GGUF".utf8)
+        return isModel ? try Subject(model: path) : try Subject(trace: path)
+    }
+
+    static func hint(_ room: inout Classroom) throws -> LessonTextReport {
+        try report(try room.tutor.hint(), &room)
+    }
+
+    static func skip(_ room: inout Classroom) throws -> LessonTextReport {
+        try report(try room.tutor.skip(), &room)
+    }
+
+    private static func report(_ hint: Tutor.Hint, _ room: inout Classroom) throws -> LessonTextReport {
+        try room.save()
+        return LessonTextReport(hint, after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
+    }
+
+    static func why(_ room: Classroom) throws -> LessonTextReport {
+        let (lesson, (question, _)) = (try room.tutor.lesson(), try room.tutor.question())
+        guard try room.tutor.isSettled() else {
+            let prefix = room.isLoop ? "" : "quipu lesson "
+            return LessonTextReport(
+                why: "**What this is about.** \(lesson.idea) Why the question matters is said once it is answered; "
+                    + "`\(prefix)hint` helps.", isLoop: room.isLoop)
+        }
+        let (why, way) = (
+            try room.tutor.filled(question.why, lesson, question),
+            try room.tutor.filled(question.derivation, lesson, question)
+        )
+        return LessonTextReport(why: "**Why it matters.** \(why)\n\n**The whole way.** \(way)", isLoop: room.isLoop)
+    }
+
+    static func cheatsheet(_ room: Classroom) throws -> [LessonCheatsheetReport.Row] {
+        try room.tutor.course.lessons.flatMap { lesson in
+            var seen: Set<String> = []
+            return try lesson.questions.filter { room.tutor.note(lesson, $0).solved }.compactMap {
+                question -> LessonCheatsheetReport.Row? in
+                let command = try room.tutor.filled(question.yours, lesson, question)
+                guard seen.insert(command).inserted else { return nil }
+                return .init(
+                    lesson: lesson.id, title: "\(lesson.number) \(lesson.title)", command: Classroom.own(command))
+            }
+        }
+    }
+}

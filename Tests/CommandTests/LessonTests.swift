@@ -1,0 +1,125 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct LessonTests {
+    @Test func aLessonStepByStep() throws {
+        let bench = try Workbench()
+        let begin = try bench.quipu("lesson", "start")
+        #expect(begin.status == 0 && begin.output.contains("Lesson 1") && begin.errors.contains("recording a trace"))
+        let question = try bench.quipu("lesson", "next")
+        #expect(question.output.contains("Question.") && question.output.contains("quipu lesson check NUMBER"))
+        #expect(question.lines.allSatisfy { $0.count <= 80 })
+
+        #expect(try bench.quipu("lesson", "check", "words").output.contains("cannot be read"))
+        let size = try bench.row("SELECT size_bytes AS size, n_params AS params FROM model", of: try trace(bench))
+        let (bytes, weights) = (try #require(size["size"] as? Double), try #require(size["params"] as? Double))
+        let mistaken = try bench.quipu("lesson", "check", "\(bytes / weights)", "--json").object()
+        #expect(mistaken["outcome"] as? String == "wrong" && mistaken["is_known_mistake"] as? Bool == true)
+        #expect((mistaken["says"] as? String)?.contains("counts bytes") == true)
+        let right = try bench.quipu("lesson", "check", "\(bytes * 8 / weights)")
+        #expect(right.output.hasPrefix("Right.") && right.output.contains("Why it matters."))
+        #expect(right.output.contains("quipu inspect my.gguf --tensors"))
+
+        let progress = try #require(
+            try bench.quipu("lesson", "progress", "--json").object()["lessons"] as? [[String: Any]])
+        #expect(progress[0]["solved"] as? Int == 1 && progress[0]["attempts"] as? Int == 2)
+        #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect my.gguf --tensors"))
+        #expect(try bench.quipu("lesson", "why").output.contains("The whole way."))
+    }
+
+    private func trace(_ bench: Workbench) throws -> String {
+        try #require(try bench.quipu("lesson", "progress", "--json").object()["trace"] as? String)
+    }
+
+    @Test func hintsSkippingAndRedoing() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start")
+        try bench.quipu("lesson", "next")
+        for rung in 1...3 { #expect(try bench.quipu("lesson", "hint").output.contains("Hint \(rung) of 3")) }
+        #expect(try bench.quipu("lesson", "hint").output.contains("The whole way."))
+        try bench.quipu("lesson", "next")
+        #expect(try bench.quipu("lesson", "skip").output.contains("asked again"))
+        #expect(try bench.quipu("lesson", "list").output.contains("skipped: 2"))
+        #expect(try bench.quipu("lesson", "redo").output.contains("How many bits is a weight?"))
+        #expect(try bench.quipu("lesson", "back").output.contains("Three parts"))
+        expectComplaint(try bench.quipu("lesson", "back"), "first step")
+        expectComplaint(try bench.quipu("lesson", "check", "1"), "asks nothing")
+        expectComplaint(try bench.quipu("lesson", "start", "77"), "there is no lesson '77'")
+    }
+
+    @Test func nothingStarted() throws {
+        let bench = try Workbench()
+        for command in ["next", "hint", "skip", "why"] {
+            let outcome = try bench.quipu("lesson", command)
+            #expect(outcome.status == 1 && outcome.errors.contains("quipu lesson start"), "\(outcome.errors)")
+        }
+        #expect(try bench.quipu("lesson").output.contains("Begin: quipu lesson start"))
+        #expect(try bench.quipu("lesson", "cheatsheet").output.contains("Nothing is solved"))
+        #expect(try bench.quipu("lesson", "reset").status == 64)
+    }
+
+    /// Another model under the same name: what is asked follows it.
+    @Test func aChangedModelIsNoticed() throws {
+        let bench = try Workbench()
+        try FileManager.default.copyItem(atPath: TinyModel.gqa.path, toPath: bench.folder.path("mine.gguf"))
+        #expect(try bench.quipu("lesson", "start", "--model", "mine.gguf", "--prompt", "Once upon a time").status == 0)
+        let before = try trace(bench)
+        try FileManager.default.removeItem(atPath: bench.folder.path("mine.gguf"))
+        try FileManager.default.copyItem(atPath: TinyModel.stories.path, toPath: bench.folder.path("mine.gguf"))
+        let outcome = try bench.quipu("lesson", "next")
+        #expect(outcome.status == 0 && outcome.errors.contains("not the model it was"), "\(outcome.errors)")
+        #expect(outcome.output.contains("292,800"))
+        #expect(try trace(bench) != before)
+        try FileManager.default.removeItem(atPath: bench.folder.path("mine.gguf"))
+        expectComplaint(try bench.quipu("lesson", "next"), "mine.gguf", "no longer there", "--model")
+    }
+
+    @Test func progressTravels() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "2")
+        #expect(try bench.quipu("lesson", "export", "kept.yml").status == 0)
+        expectComplaint(try bench.quipu("lesson", "export", "kept.yml"), "kept.yml", "--force")
+        try bench.quipu("lesson", "reset", "--all")
+        #expect(try bench.quipu("lesson", "import", "kept.yml").status == 0)
+        #expect(try bench.quipu("lesson", "list", "--json").object()["current"] as? String == "tokens")
+        expectComplaint(try bench.quipu("lesson", "import", "none.yml"), "no such file")
+        expectComplaint(try bench.quipu("lesson", "import", "model.gguf"), "no progress of lessons")
+        expectComplaint(try bench.quipu("lesson", "start", "--model", "kept.yml"), "kept.yml")
+        let shallow = try bench.quipu("lesson", "start", "--model", TinyModel.kQuants.path)
+        expectComplaint(shallow, "found 1 layers", "two layers or more")
+    }
+
+    /// Killed at any moment, the progress is the one before or the one after.
+    @Test func progressSurvivesBeingKilled() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start")
+        for pause in stride(from: 2, to: 60, by: 6) {
+            let run = try bench.start(["lesson", pause % 4 == 0 ? "back" : "next"])
+            usleep(useconds_t(pause * 1000))
+            kill(run.process.processIdentifier, SIGKILL)
+            _ = try run.wait()
+            #expect(try bench.quipu("lesson", "progress").status == 0)
+        }
+    }
+
+    @Test func theLoopIsForTerminals() throws {
+        let bench = try Workbench()
+        let outcome = try bench.quipu("lesson", "start", "1", input: "next\nquit\n")
+        #expect(outcome.status == 0 && outcome.output.contains("Three parts") && !outcome.output.contains("> "))
+    }
+
+    /// Grouped, multi-head and, where it is there, a real model; F16, F32, Q4_1 and Q8_0.
+    @Test func theCourseIsSound() throws {
+        let bench = try Workbench()
+        let embedded = Places.package.appending(path: "models/micro-world-f16.gguf").path
+        let models =
+            [embedded, TinyModel.stories.path, TinyModel.gqa.path, Places.fixture("lesson-mha-q8_0.gguf")]
+            + (Places.runsSmolLM2 ? [Places.smolLM2] : [])
+        let outcome = try bench.quipu(["lesson", "lint", "--json"] + models.flatMap { ["--model", $0] })
+        let report = try outcome.object()
+        #expect((report["problems"] as? [Any])?.isEmpty == true, "\(outcome.output)")
+        #expect(outcome.status == 0)
+        #expect(try #require(report["questions"] as? Int) >= 30)
+    }
+}

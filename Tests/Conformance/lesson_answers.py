@@ -1,0 +1,320 @@
+"""Answers of every question of the course, each computed here from the GGUF and the trace with numpy: nothing is taken from
+the lessons but their ids.
+
+An entry of ANSWERS: lesson/question -> function of Facts, giving an answer as a learner types it. An entry of MISTAKES:
+the same, with words that the diagnosis must contain.
+"""
+
+import json
+import math
+import sqlite3
+
+import gguf
+import numpy as np
+
+
+class Facts:
+    def __init__(self, model, trace, q4_k):
+        """`q4_k` encodes 256 numbers: package gguf decodes that format but does not encode it."""
+        self.q4_k = q4_k
+        self.db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
+        self.reader = gguf.GGUFReader(model)
+        self.tensors = {t.name: t for t in self.reader.tensors}
+        self.model_bytes = __import__("os").path.getsize(model)
+
+    def made_q4_k(self):
+        return self.q4_k(self.flat(W, 0, 256))
+
+    def one(self, sql):
+        return self.db.execute(sql).fetchone()[0]
+
+    def column(self, sql):
+        return [row[0] for row in self.db.execute(sql)]
+
+    def values(self, name, number=-1, step=0):
+        """A recorded tensor as an array of [ne2, ne1, ne0] without leading ones; `number` of the nodes of a name."""
+        rows = self.db.execute(
+            "SELECT op.id, ne0, ne1, ne2 FROM op JOIN pass ON pass.id = pass_id WHERE name = ? AND step = ? ORDER BY seq",
+            (name, step)).fetchall()
+        rows = [r for r in rows if self.db.execute("SELECT 1 FROM tensor WHERE op_id = ?", (r[0],)).fetchone()]
+        op, ne0, ne1, ne2 = rows[number]
+        data = b"".join(self.column(f"SELECT data FROM tensor WHERE op_id = {op} ORDER BY chunk"))
+        return np.frombuffer(data, "<f4").astype(np.float64).reshape(ne2, ne1, ne0).squeeze(0) if ne2 == 1 else \
+            np.frombuffer(data, "<f4").astype(np.float64).reshape(ne2, ne1, ne0)
+
+    def row(self, name, r):
+        t = self.tensors[name]
+        rows = t.data.reshape(-1, t.data.shape[-1])
+        return gguf.quants.dequantize(rows[r:r + 1], t.tensor_type).reshape(-1).astype(np.float64)
+
+    def flat(self, name, first, count):
+        width = int(self.tensors[name].shape[0])
+        start = first // width
+        rows = [self.row(name, r) for r in range(start, -(-(first + count) // width))]
+        return np.concatenate(rows)[first - start * width:][:count]
+
+
+def rms(x):
+    return float(np.sqrt(np.mean(np.square(x))))
+
+
+def half(x):
+    return np.asarray(x, np.float32).astype(np.float16).astype(np.float64)
+
+
+def brain(x):
+    """Rounded to BF16, ties to even."""
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    return (((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) << 16).astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def away(x):
+    """Rounded, halves away from zero."""
+    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+
+
+def decoded(x, kind):
+    x = np.asarray(x, np.float32)
+    return gguf.quants.dequantize(gguf.quants.quantize(x, kind), kind).astype(np.float64)
+
+
+Q8_0, Q4_0, Q4_1 = (gguf.GGMLQuantizationType[k] for k in ("Q8_0", "Q4_0", "Q4_1"))
+W = "blk.0.attn_output.weight"
+
+
+def absmax(x):
+    d = np.float32(np.max(np.abs(x)) / 127)
+    return float(d), away(x / d) * d
+
+
+# One: the file.
+def size(f): return f.model_bytes
+def n_params(f): return sum(int(t.n_elements) for t in f.reader.tensors)
+def data_bytes(f): return sum(int(t.n_bytes) for t in f.reader.tensors)
+def largest(f): return max(f.reader.tensors, key=lambda t: (int(t.n_bytes), t.name != "token_embd.weight"))
+def embd(f): return f.tensors["token_embd.weight"]
+def embd_row(f): return int(embd(f).n_bytes) // int(embd(f).shape[1])
+
+
+# Two: tokens.
+def prompt_ids(f): return f.column("SELECT token_id FROM token WHERE source = 'prompt' ORDER BY position")
+def logits(f): return f.values("result_output").reshape(-1)
+
+
+# Five: the float that the lesson picks: about seven tenths of an F16 step past a neighbour.
+def picked_float(f):
+    v = f.values("l_out-0")[1]
+    steps = np.abs(v) / 2.0 ** (np.floor(np.log2(np.abs(v))) - 10)
+    off = np.abs(steps - np.trunc(steps) - 0.7) + 10 * (np.abs(v) < 0.0625) + 10 * (np.abs(v) > 0.125)
+    return float(v[np.argmin(off)])
+
+
+def exponent(f): return math.floor(math.log2(abs(picked_float(f))))
+
+
+# Six: numbers of the residual stream.
+def block6(f): return f.values("l_out-0")[1][:32]
+def step6(f): return np.max(np.abs(block6(f))) / 127
+
+
+def picked_weight(f):
+    w, d = block6(f), step6(f)
+    parts = np.abs(w / d - np.trunc(w / d))
+    return float(w[np.argmin(np.abs(parts - 0.7) + 10 * (np.abs(w) < 36 * d))])
+
+
+def error6(f, blocks):
+    w = f.values("l_out-0")[1]
+    return rms((decoded(w, Q8_0) if blocks else absmax(w)[1]) - w)
+
+
+# Seven: the second block.
+def block7(f): return f.flat(W, 32, 32)
+def step41(f): return (block7(f).max() - block7(f).min()) / 15
+def peak7(f): return block7(f)[np.argmax(np.abs(block7(f)))]
+
+
+def codes40(f):
+    raw = gguf.quants.quantize(block7(f).astype(np.float32), Q4_0).reshape(-1)
+    d = float(raw[:2].view(np.float16)[0])
+    return d, np.concatenate([raw[2:] & 15, raw[2:] >> 4]).astype(int)
+
+
+def value40(f, offset=8, shift=0):
+    d, codes = codes40(f)
+    return d * (codes[int(np.argmax(np.abs(codes[:8] - 8))) + shift] - offset)
+
+
+# Eight: what the first feed-forward network adds for token one.
+def row8(f): return f.values("ffn_out-0")[1]
+def power8(f): return 2.0 ** (math.frexp(np.max(np.abs(row8(f))))[1])
+def fixed8(f): return np.clip(away(row8(f) / (power8(f) / 128)), -128, 127) * (power8(f) / 128)
+def error8(f, which): return rms({"fixed": fixed8(f), "absmax": absmax(row8(f))[1], "q8": decoded(row8(f), Q8_0)}[which] - row8(f))
+def stream8(f, kind): return rms(decoded(f.values("l_out-0")[1], kind) - f.values("l_out-0")[1])
+def db(ratio): return 20 * math.log10(ratio)
+
+
+def pair8(f):
+    w = row8(f)
+    m = np.max(np.abs(w)) / 3
+    d = absmax(w)[0]
+    return tuple(int(away(w[np.argmin(np.abs(w - s * m))] / d)) for s in (1, -1))
+
+
+# Nine: a block of Q4_0 against a block of Q8_0, in whole numbers.
+def blocks9(f):
+    w = gguf.quants.quantize(f.flat(W, 0, 32).astype(np.float32), Q4_0).reshape(-1)
+    x = gguf.quants.quantize(f.values("kqv_out-0")[1][:32].astype(np.float32), Q8_0).reshape(-1)
+    codes = np.concatenate([w[2:] & 15, w[2:] >> 4]).astype(int) - 8
+    return float(w[:2].view(np.float16)[0]), codes, float(x[:2].view(np.float16)[0]), x[2:].view(np.int8).astype(int)
+
+
+def product9(f):
+    dw, qw, dx, qx = blocks9(f)
+    return int(qw @ qx) * dw * dx
+
+
+def activations9(f):
+    """The block's product less the one with exact activations."""
+    dw, qw, _, _ = blocks9(f)
+    return product9(f) - float(dw * qw @ f.values("kqv_out-0")[1][:32])
+
+
+def weights9(f):
+    dw, qw, _, _ = blocks9(f)
+    x = f.values("kqv_out-0")[1][:32]
+    return float(dw * qw @ x) - float(f.flat(W, 0, 32) @ x)
+
+
+# Ten: the block's bytes are ggml's own; they are taken apart here.
+def super10(f):
+    raw = f.made_q4_k()
+    d, dmin = (float(v) for v in raw[:4].view(np.float16))
+    packed = raw[4:16].astype(int)
+    sc = [packed[j] & 63 if j < 4 else (packed[j + 4] & 15) | (packed[j - 4] >> 6) << 4 for j in range(8)]
+    mn = [packed[j + 4] & 63 if j < 4 else (packed[j + 4] >> 4) | (packed[j] >> 6) << 4 for j in range(8)]
+    qs = raw[16:].reshape(4, 32)
+    codes = np.concatenate([np.concatenate([q & 15, q >> 4]) for q in qs]).astype(int)
+    return d, dmin, sc, mn, codes
+
+
+def value10(f, minimum=1):
+    d, dmin, sc, mn, codes = super10(f)
+    return d * sc[2] * int(codes[64:96].max()) - minimum * dmin * mn[2]
+
+
+def gain10(f):
+    w = f.flat(W, 0, 256)
+    d, dmin, sc, mn, codes = super10(f)
+    k = np.repeat(d * np.array(sc), 32) * codes - np.repeat(dmin * np.array(mn), 32)
+    return rms(decoded(w, Q4_0) - w) / rms(k - w)
+
+
+# Thirteen: softmax of the recorded scores of head zero.
+def shares13(f):
+    scores = f.values("kq-0")[0][4][:5] / math.sqrt(shape14(f)[2])
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum()
+
+
+# Fourteen: heads, KV heads and numbers a head, from the metadata and the shapes.
+def shape14(f):
+    def key(name): return int(f.reader.fields[name].contents())
+    heads = key("llama.attention.head_count")
+    size = int(f.tensors["blk.0.attn_q.weight"].shape[1]) // heads
+    return heads, int(f.tensors["blk.0.attn_k.weight"].shape[1]) // size, size
+
+
+def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
+def embd1(f): return f.values("embd")[1]
+def eps(f): return json.loads(f.one("SELECT params FROM op WHERE kind = 'RMS_NORM' LIMIT 1"))["eps"]
+def parts3(f): return [f.values(n)[1] for n in ("embd", "attn_out-0", "ffn_out-0")]
+
+
+ANSWERS = {
+    "gguf/bits-per-weight": lambda f: size(f) * 8 / n_params(f),
+    "gguf/largest": lambda f: f"{largest(f).name} {100 * int(largest(f).n_bytes) / data_bytes(f)}",
+    "gguf/row-offset": lambda f: int(embd(f).data_offset) + embd_row(f),
+    "gguf/no-code": lambda f: f"false {size(f) - data_bytes(f)}",
+    "tokens/token-count": lambda f: len(prompt_ids(f)),
+    "tokens/last-token": lambda f: prompt_ids(f)[-1],
+    "tokens/next-token": lambda f: int(np.argmax(logits(f))),
+    "residual/embedding-address": lambda f: f"embd[6,{len(prompt_ids(f)) - 1}]",
+    "residual/which-row": lambda f: prompt_ids(f)[1],
+    "residual/stream": lambda f: sum(p[0] for p in parts3(f)),
+    "residual/who-adds-more": lambda f: f"{rms(parts3(f)[1]) > rms(parts3(f)[2])} {rms(parts3(f)[1]) / rms(parts3(f)[2])}",
+    "rmsnorm/rms-by-hand": lambda f: rms(embd1(f)[:4]),
+    "rmsnorm/normed": lambda f: embd1(f)[2] / math.sqrt(np.mean(embd1(f) ** 2) + eps(f)),
+    "rmsnorm/every-token": lambda f: f"true {scaled_rms(f)}",
+    "rmsnorm/loudest": lambda f: int(np.argmax(np.abs(f.row("blk.0.attn_norm.weight", 0)))),
+    "floats/exponent": exponent,
+    "floats/f16-step": lambda f: 2.0 ** (exponent(f) - 10),
+    "floats/f16-error": lambda f: float(half(picked_float(f))) - picked_float(f),
+    "floats/bf16-worse": lambda f: f"true {2.0 ** (exponent(f) - 8)}",
+    "scales/scale": step6,
+    "scales/code": lambda f: int(away(picked_weight(f) / step6(f))),
+    "scales/round-trip": lambda f: away(picked_weight(f) / step6(f)) * step6(f) - picked_weight(f),
+    "scales/q8-bits": lambda f: (32 * 8 + 16) / 32,
+    "scales/gain": lambda f: error6(f, False) / error6(f, True),
+    "minimums/q41-scale": step41,
+    "minimums/q41-min": lambda f: ("The lowest weight of the block", block7(f).min() + 14 * step41(f)),
+    "minimums/q40-scale": lambda f: peak7(f) / -8,
+    "minimums/decode-q40": value40,
+    "minimums/zero-point": lambda f: int(away(-block7(f).min() / ((block7(f).max() - block7(f).min()) / 255))),
+    "comparison/fixed-step": lambda f: power8(f) / 128,
+    "comparison/sqnr": lambda f: db(rms(row8(f)) / error8(f, "fixed")),
+    "comparison/order": lambda f: (
+        min((error8(f, "fixed"), "Fixed point;"), (error8(f, "absmax"), "INT8 with one"), (error8(f, "q8"), "Q8_0;"))[1],
+        error8(f, "absmax") / error8(f, "q8")),
+    "comparison/four-bits": lambda f: db(stream8(f, Q4_0) / stream8(f, Q8_0)),
+    "quantised-dot/first-terms": lambda f: int(blocks9(f)[1][:3] @ blocks9(f)[3][:3]),
+    "quantised-dot/block-result": product9,
+    "quantised-dot/whose-error": lambda f: f"{abs(activations9(f)) > abs(weights9(f))} {activations9(f)}",
+    "k-quants/bits": lambda f: (256 * 4 + 8 * (6 + 6) + 2 * 16) / 256,
+    "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
+    "k-quants/value": value10,
+    "k-quants/better": lambda f: db(gain10(f)),
+    "attention/scale": lambda f: 1 / math.sqrt(shape14(f)[2]),
+    "attention/softmax": lambda f: shares13(f).max(),
+    "attention/mask": lambda f: len(prompt_ids(f)) * (len(prompt_ids(f)) + 1) // 2,
+    "attention/first-token": lambda f: f"true {shares13(f)[:4].sum()}",
+    "grouped-query-attention/which-kv-head": lambda f: (shape14(f)[0] - 1) // (shape14(f)[0] // shape14(f)[1]),
+    "grouped-query-attention/cache-bytes": lambda f: 2 * shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)),
+    "grouped-query-attention/saving": lambda f: shape14(f)[0],
+    "grouped-query-attention/claims": lambda f: (
+        "GQA groups query heads", int(f.tensors["blk.0.attn_k.weight"].n_elements)),
+    "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
+}
+
+MISTAKES = {
+    "gguf/bits-per-weight": (lambda f: size(f) / n_params(f), "counts bytes"),
+    "gguf/row-offset": (lambda f: int(embd(f).data_offset) + 2 * embd_row(f), "third row"),
+    "tokens/last-token": (lambda f: prompt_ids(f)[0], "first token"),
+    "tokens/next-token": (lambda f: int(np.argsort(-logits(f))[1]), "second choice"),
+    "residual/embedding-address": (lambda f: f"embd[{len(prompt_ids(f)) - 1},6]", "Rows for columns"),
+    "residual/which-row": (lambda f: 1, "place in the text"),
+    "residual/stream": (lambda f: parts3(f)[1][0] + parts3(f)[2][0], "embedding is missing"),
+    "rmsnorm/rms-by-hand": (lambda f: np.mean(np.abs(embd1(f)[:4])), "mean of the sizes"),
+    "rmsnorm/normed": (lambda f: embd1(f)[2] / np.mean(embd1(f) ** 2), "mean square"),
+    "floats/f16-step": (lambda f: 2.0 ** (exponent(f) - 7), "BF16"),
+    "floats/f16-error": (lambda f: picked_float(f) - float(half(picked_float(f))), "minus the original"),
+    "scales/scale": (lambda f: 127 / np.max(np.abs(block6(f))), "Turned around"),
+    "scales/code": (lambda f: int(np.trunc(picked_weight(f) / step6(f))), "cut off"),
+    "scales/q8-bits": (lambda f: 8, "scale is stored too"),
+    "minimums/q41-scale": (lambda f: (block7(f).max() - block7(f).min()) / 16, "fifteen gaps"),
+    "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
+    "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
+    "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "attention/scale": (lambda f: math.sqrt(shape14(f)[2]), "That is the root"),
+    "attention/mask": (lambda f: len(prompt_ids(f)) ** 2, "all pairs"),
+    "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
+    "grouped-query-attention/cache-bytes": (
+        lambda f: shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)), "Keys or values alone"),
+    "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
+    "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
+    "k-quants/bits": (lambda f: 4, "Codes alone"),
+    "k-quants/value": (lambda f: value10(f, minimum=0), "forgot the minimum"),
+    "comparison/sqnr": (lambda f: db(rms(row8(f)) / error8(f, "fixed")) / 2, "Ten instead of twenty"),
+    "comparison/fixed-step": (lambda f: np.max(np.abs(row8(f))) / 127, "powers of two"),
+    "comparison/four-bits": (lambda f: stream8(f, Q4_0) / stream8(f, Q8_0), "ratio itself"),
+}

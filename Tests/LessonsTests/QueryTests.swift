@@ -1,0 +1,92 @@
+import Foundation
+import Lessons
+import TestSupport
+import Testing
+
+@Suite struct QueryTests {
+    private func value(_ text: String, _ names: [String: String] = [:]) async throws -> Value {
+        let definitions = try names.mapValues { try Query($0) }
+        return try Evaluator(try await Samples.stories.value.subject, definitions: definitions).value(try Query(text))
+    }
+
+    @Test(arguments: [
+        ("1 + 2 * 3", 7), ("(1 + 2) * 3", 9), ("-2 ^ 2", -4), ("2 ^ -1", 0.5), ("7 % 4", 3), ("-1 % 4", 3),
+        ("10 - 4 - 3", 3), ("8 / 4 / 2", 1), ("0x1f", 31), ("1.5e1", 15), ("[1, 2, 3][-1]", 3),
+        ("sum([1, 2, 3][1:])", 5),
+        ("rms([3, 4])", 12.5.squareRoot()), ("argmax([1, 5, 2])", 1), ("count([1, 2])", 2), ("max(1, [4, 2])", 4),
+        ("sum([1, 2] * [3, 4])", 11), ("choose(1 < 2, 10, 20)", 10), ("sum([1, 5, 3] > 2)", 2), ("round(-2.5)", -3),
+        ("trunc(-2.5)", -2), ("log2(8)", 3), ("softmax([0, 0])[0]", 0.5), ("distinct([1, 1, 2])", 2),
+    ])
+    func arithmetic(text: String, expected: Double) async throws {
+        #expect(try await value(text) == .number(expected))
+    }
+
+    @Test func truthsAndTexts() async throws {
+        #expect(try await value("1 < 2 and not 2 < 1") == .truth(true))
+        #expect(try await value("1 == 2 or 'a' == \"a\"") == .truth(true))
+        #expect(try await value("'kq-{layer}[{2 * 2},0]'", ["layer": "3"]) == .text("kq-3[4,0]"))
+    }
+
+    @Test(arguments: [
+        ("1 +", "expected a value"), ("(1", "expected )"), ("[1, 2", "expected , or ]"),
+        ("1 2", "an operator or the end"),
+        ("'a", "the closing '"), ("x[", "expected a value"), ("made.x", "expected ("),
+    ])
+    func syntaxIsNamed(text: String, message: String) {
+        #expect { try Query(text) } throws: { "\($0)".contains(message) }
+    }
+
+    @Test(arguments: [
+        ("x", "nothing is called `x`"), ("sine(1)", "no function `sine`"), ("[1, 2] + [1, 2, 3]", "2 and 3 numbers"),
+        ("[1][3]", "element 3 is asked of 1"), ("1 and 2", "`and` is not for a number"),
+        ("trace('embd[0,99]')", "outside"),
+        ("trace('embt')", "embd"), ("sql('SELECT 1 WHERE 0')", "no rows"),
+        ("sql('SELECT * FROM nowhere')", "no such table"),
+        ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
+        ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
+        ("sqrt()", "one value"),
+        ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
+    ])
+    func problemsAreNamed(text: String, message: String) async {
+        await #expect { try await value(text) } throws: { "\($0)".contains(message) }
+    }
+
+    @Test func circlesAreNoticed() async {
+        await #expect(throws: QueryProblem.circular(name: "a")) { try await value("a", ["a": "b + 1", "b": "a"]) }
+    }
+
+    /// Recorded values, against those that SQL reads from the same blobs.
+    @Test func recordedValues() async throws {
+        let sql =
+            "SELECT f32(data, 3 + 64 * 2) FROM tensor JOIN op ON op.id = op_id WHERE name = 'embd' AND pass_id = 1"
+        #expect(try await value("trace('embd[3,2]')") == value("sql(\"\(sql)\")"))
+        #expect(try await value("count(trace('embd[:,0]'))") == .number(64))
+        #expect(
+            try await value("row('token_embd.weight', sql('SELECT token_id FROM token WHERE position = 2'))")
+                == value("trace('embd[:,2]')"))
+        #expect(try await value("weights('token_embd.weight', 60, 8)[4]") == value("row('token_embd.weight', 1)[0]"))
+    }
+
+    /// 32 numbers of which the largest is exact in Q8_0 and Q4_0.
+    @Test func encodedNumbers() async throws {
+        let names = ["x": "range(32) - 16", "q": "encode('Q4_0', x)"]
+        #expect(try await value("q.size", names) == .number(18))
+        #expect(try await value("q.bits", names) == .number(4.5))
+        #expect(try await value("q.d", names) == .number(2))
+        #expect(try await value("q.codes[0]", names) == .number(0))
+        #expect(try await value("q.values[0]", names) == .number(-16))
+        #expect(try await value("count(encode('Q4_K', range(256)).scale_codes)") == .number(8))
+        #expect(try await value("encode('int8-absmax', [127, -3]).values[1]") == .number(-3))
+    }
+
+    @Test func templates() async throws {
+        let subject = try await Samples.stories.value.subject
+        func filled(_ text: String) throws -> String { try Template(text).filled(Evaluator(subject)) }
+        #expect(try filled("a {{1 / 3}} b") == "a 0.3333 b")
+        let forms = "{{1 / 3 | 2}} {{0.125 | percent}} {{255 | hex}} {{1234567 | grouped}} {{2048 | bytes}}"
+        #expect(try filled(forms) == "0.33 12.5 % 0xff 1,234,567 2 KiB")
+        #expect(try filled("{{[1, 2.5]}}") == "1, 2.5")
+        #expect { try Template("{{1 | upside}}") } throws: { "\($0)".contains("a number of digits") }
+        #expect { try Template("{{1") } throws: { "\($0)".contains("}}") }
+    }
+}
