@@ -48,9 +48,23 @@ import Testing
         expectComplaint(try bench.quipu("lesson", "start", "77"), "there is no lesson '77'")
     }
 
+    /// Through a pipe the stepper reads lines; it begins at what the step, or one near it, is about.
+    @Test func playOpensTheExplorerWhereTheLessonStands() throws {
+        let bench = try Workbench()
+        for (lesson, operation) in [("rmsnorm", "embd"), ("attention", "kq_soft_max-0")] {
+            try bench.quipu("lesson", "start", lesson)
+            let outcome = try bench.quipu("lesson", "play", input: "n\nwhy\n")
+            #expect(outcome.status == 0 && outcome.errors.contains("at \(operation)"), "\(outcome.errors)")
+            let first = try #require(outcome.lines.first { $0.hasPrefix(operation) })
+            #expect(first.contains("F32") && outcome.output.contains("equal to the bit"))
+        }
+        // Where it was left is not where the lesson stands.
+        #expect(try bench.quipu("lesson", "play", input: "").errors.contains("at kq_soft_max-0"))
+    }
+
     @Test func nothingStarted() throws {
         let bench = try Workbench()
-        for command in ["next", "hint", "skip", "why"] {
+        for command in ["next", "hint", "skip", "why", "play"] {
             let outcome = try bench.quipu("lesson", command)
             #expect(outcome.status == 1 && outcome.errors.contains("quipu lesson start"), "\(outcome.errors)")
         }

@@ -1,73 +1,82 @@
-import ComputeGraph
 import LlamaModel
-import Operations
 import Recording
+import Synchronization
 import Tensors
 
 /// What a walk over a trace needs its model for: the values that were not captured, explanations, the logit lens. Opened
-/// when it is first asked.
-public final class StepModel {
-    private let open: () throws -> Replay
+/// when it is first asked, or before that in the background.
+public final class StepModel: Sendable {
+    private struct Known {
+        var replay: Replay?
+        var lens: LogitLens?
+        var pass: (step: Int, provenance: Provenance)?
+        /// The residual stream's top token by operation.
+        var tops: [Int: String] = [:]
+    }
+
+    private let open: @Sendable () throws -> Replay
     private let threads: Int
-    private var replay: Replay?
-    private var pass: (step: Int, pass: Pass)?
-    /// By operation.
-    private var tops: [Int: String] = [:]
+    private let known = Mutex(Known())
+    /// The pass that was last asked to be ready.
+    private let wanted = Atomic<Int>(-1)
 
     /// - Parameter open: finds the model and checks that it is the one the trace was made from.
-    public init(threads: Int, open: @escaping () throws -> Replay) {
+    public init(threads: Int, open: @escaping @Sendable () throws -> Replay) {
         self.threads = threads
         self.open = open
     }
 
-    /// The pass evaluated again, with all values.
-    func pass(_ step: Int) throws -> Pass {
-        if let pass, pass.step == step { return pass.pass }
-        let evaluated = try opened().pass(step, threads: threads)
-        pass = (step, evaluated)
-        return evaluated
+    /// Evaluates a pass while its reader still reads, so that who asks does not wait. What goes wrong is said when
+    /// someone asks.
+    func prepare(_ step: Int) {
+        guard wanted.exchange(step, ordering: .relaxed) != step else { return }
+        Task.detached(priority: .utility) { [self] in
+            known.withLock { known in
+                // Whoever walks on quickly asks for the last pass only.
+                if wanted.load(ordering: .relaxed) == step { _ = try? provenance(step, &known) }
+            }
+        }
     }
 
-    /// An element of an operation's output explained, with the inputs as they were.
-    func explain(_ element: ElementIndex, of operation: RecordedOperation) throws -> Explanation {
-        let interpreter = try pass(operation.step).interpreter
-        let node = interpreter.graph.nodes[operation.seq]
-        return node.operation.explain(
-            element, inputs: node.inputs.map { interpreter.value(of: $0)! },
-            output: interpreter.value(of: .node(operation.seq))!)
+    /// The pass evaluated again, with all values.
+    func provenance(_ step: Int) throws -> Provenance {
+        try known.withLock { try provenance(step, &$0) }
+    }
+
+    private func provenance(_ step: Int, _ known: inout Known) throws -> Provenance {
+        if let pass = known.pass, pass.step == step { return pass.provenance }
+        let replay = try replay(&known)
+        let provenance = Provenance(try replay.pass(step, threads: threads), of: replay.model)
+        known.pass = (step, provenance)
+        return provenance
     }
 
     /// The last token's column of the residual stream.
     func residual(of operation: RecordedOperation) throws -> [Float] {
-        let tensor = try pass(operation.step).interpreter.value(of: .node(operation.seq))!
-        return tensor.withRow(of: Float.self, tensor.shape.ne1 - 1) { row in row.indices.map { row[$0] } }
+        let tensor = try provenance(operation.step).tensor(of: .node(operation.seq))
+        return tensor.row(tensor.shape.ne1 - 1, 0, 0)
     }
 
-    /// The token that the residual stream would predict if the network ended here: its final norm and output matrix,
-    /// applied by the operations of a real pass.
+    /// The token that the residual stream would predict if the network ended here.
     ///
     /// - Parameter column: the stream at one position; read only if the answer is not known.
     func topToken(at operation: RecordedOperation, column: () throws -> [Float]) throws -> String {
-        if let known = tops[operation.id] { return known }
-        let model = try opened().model
+        if let top = known.withLock({ $0.tops[operation.id] }) { return top }
         let values = try column()
-        let x = Tensor.floats(values, Shape(values.count))
-        let workers = Workers(threads: threads, instructions: .best)
-        let normed = Tensor.zeros(.f32, x.shape)
-        RMSNorm(epsilon: model.configuration.normEpsilon).evaluate([x], into: normed, on: workers)
-        let scaled = Tensor.zeros(.f32, x.shape)
-        Mul().evaluate([normed, model.weights.outputNorm.tensor], into: scaled, on: workers)
-        let logits = Tensor.zeros(.f32, Shape(model.configuration.vocabulary))
-        MatMul().evaluate([model.weights.output.tensor, scaled], into: logits, on: workers)
-        let top = model.tokenizer.displayPiece(Sampler.argmax(logits.floats()))
-        tops[operation.id] = top
-        return top
+        return try known.withLock { known in
+            let model = try replay(&known).model
+            let lens = try known.lens ?? LogitLens(model, threads: threads)
+            known.lens = lens
+            let top = try lens.prediction(from: values).top(1, model.tokenizer)[0].piece
+            known.tops[operation.id] = top
+            return top
+        }
     }
 
-    private func opened() throws -> Replay {
-        if let replay { return replay }
+    private func replay(_ known: inout Known) throws -> Replay {
+        if let replay = known.replay { return replay }
         let opened = try open()
-        replay = opened
+        known.replay = opened
         return opened
     }
 }

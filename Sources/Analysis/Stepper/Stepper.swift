@@ -66,7 +66,7 @@ public struct Stepper {
             if let plane { try setPlane(plane) }
             return .heat
         case .plane(let direction): return .place(try movePlane(direction))
-        case .why(let text): return .why(try story(of: text))
+        case .why(let text): return try why(text)
         case .sql(let statement): return .sql(statement)
         case .help(let topic): return .help(topic)
         case .quit: return .quit
@@ -215,7 +215,7 @@ public struct Stepper {
         return .values(try walk.values(of: operation), ranges, of: operation)
     }
 
-    private func story(of text: String) throws -> ElementStory {
+    private func why(_ text: String) throws -> StepperAnswer {
         let isHere = text.isEmpty || text.hasPrefix("[")
         let operation = isHere ? try self.operation : try resolve(text)
         let element: ElementIndex
@@ -232,11 +232,16 @@ public struct Stepper {
             element = ElementIndex(
                 ranges[0].lowerBound, ranges[1].lowerBound, ranges[2].lowerBound, ranges[3].lowerBound)
         }
-        return ElementStory(
-            operation: operation, element: element, recorded: try? walk.values(of: operation)[element],
-            explanation: try model.explain(element, of: operation),
-            sources: try walk.store.inputs(of: operation).map(\.name))
+        let provenance = try model.provenance(operation.step)
+        return .why(
+            try ElementProvenance(
+                provenance.graph.nodes[operation.seq], at: element, in: provenance, step: operation.step,
+                recorded: try? walk.values(of: operation)[element]),
+            in: provenance)
     }
+
+    /// Makes ready what `why` will need here, in the background.
+    public func prepare() { model.prepare(state.place.step) }
 
     private mutating func setPlane(_ plane: Int) throws {
         let shape = try operation.shape

@@ -1,4 +1,3 @@
-import ComputeGraph
 import Recording
 import Tensors
 
@@ -11,7 +10,7 @@ public enum StepperAnswer: Sendable {
     case users([StepUser])
     case values(RecordedValues, [Range<Int>], of: RecordedOperation)
     case heat
-    case why(ElementStory)
+    case why(ElementProvenance, in: Provenance)
     case sql(String)
     case stops([StepperCommand.StopCondition])
     case help(String?)
@@ -37,17 +36,6 @@ public struct StepInput: Sendable {
 public struct StepUser: Sendable {
     public let slot: Int
     public let operation: RecordedOperation
-}
-
-/// An element's own account of itself.
-public struct ElementStory: Sendable {
-    public let operation: RecordedOperation
-    public let element: ElementIndex
-    /// `nil` if it was not captured.
-    public let recorded: Float?
-    public let explanation: Explanation
-    /// Names of the inputs, by slot.
-    public let sources: [String]
 }
 
 /// What a command has to say in a line.

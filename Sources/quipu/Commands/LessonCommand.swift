@@ -17,7 +17,7 @@ struct LessonCommand: ParsableCommand {
             """,
         subcommands: [
             ListLessons.self, StartLesson.self, NextStep.self, PreviousStep.self, CheckAnswer.self, HintCommand.self,
-            WhyCommand.self, RedoLesson.self, SkipQuestion.self, ResetLessons.self,
+            WhyCommand.self, PlayLesson.self, RedoLesson.self, SkipQuestion.self, ResetLessons.self,
             ShowProgress.self, ExportProgress.self, ImportProgress.self, Cheatsheet.self, LintLessons.self,
         ], defaultSubcommand: ListLessons.self)
 

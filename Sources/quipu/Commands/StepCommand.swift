@@ -34,10 +34,8 @@ struct StepCommand: AsyncParsableCommand {
     var output: String?
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @Flag(help: "Begin at the first operation, not where the trace was left.") var restart = false
-    @Flag(help: "Read commands line by line, also on a terminal.") var lines = false
     @OptionGroup var replaying: ReplayOptions
-    @OptionGroup var threads: ThreadOption
-    @OptionGroup(title: "Output") var printing: OutputOptions
+    @OptionGroup var walking: StepOptions
 
     func validate() throws {
         if prompt == nil, output != nil { throw ValidationError("--output names the trace that --prompt records") }
@@ -50,30 +48,17 @@ struct StepCommand: AsyncParsableCommand {
         let walked = try store.run(id: run)
         let memory = StepMemory(walked, in: store)
         let state = restart ? nil : memory.recall()
-        let (replaying, count) = (replaying, threads.count)
-        let stepper = try Stepper(
-            TraceWalk(walked, in: store),
-            model: StepModel(threads: count) { try replaying.open(walked, in: store) }, state: state,
-            isCancelled: { RawTerminal.isInterrupted })
-        var session = StepSession(stepper: stepper, memory: memory)
-        let greeting = state == nil ? nil : StepperNote.resumed.description
-        if isOnScreen {
-            try session.runOnScreen(isColored: printing.isColored, greeting: greeting)
-        } else if try !session.runInLines(printing, greeting: greeting) {
-            throw ExitCode(1)
-        }
-    }
-
-    private var isOnScreen: Bool {
-        let isDumb = ["", "dumb"].contains(ProcessInfo.processInfo.environment["TERM"] ?? "")
-        return !lines && !printing.json && !isDumb && Terminal.isInputTerminal && Terminal.isOutputTerminal
+        let replaying = replaying
+        try walking.walk(
+            walked, in: store, memory, from: state, greeting: state == nil ? nil : StepperNote.resumed.description
+        ) { try replaying.open(walked, in: store) }
     }
 
     /// Records the prompt.
     ///
     /// - Returns: the path of the trace.
     private func recorded() async throws -> String {
-        let (prompt, generate, count) = (prompt!, generate, threads.count)
+        let (prompt, generate, count) = (prompt!, generate, walking.threads.count)
         let model = try ModelArgument.llama(file)
         let path = output ?? TraceCommand.freeName()
         try await Interruption.cancelling {

@@ -22,6 +22,8 @@ struct StepSession {
 
     /// Rows that `sql` fetches at most: more than anyone reads, and never too much for memory.
     private static let rowLimit = 1000
+    /// Terms that `why` shows of a sum: the rest adds little.
+    private static let termLimit = 12
 
     /// - Parameters:
     ///   - line: a command as typed.
@@ -54,8 +56,11 @@ struct StepSession {
         case .heat:
             return StepReply(
                 report: StepHeatReport(try stepper.view(), height: height), title: try stepper.operation.name)
-        case .why(let story):
-            return StepReply(report: StepWhyReport(story), title: "Why \(story.operation.name)\(story.element)")
+        case .why(let element, let provenance):
+            let trace = Terminal.pathFromHere(stepper.walk.store.path)
+            return StepReply(
+                report: ElementReport(element, in: provenance, trace: trace, largest: Self.termLimit),
+                title: "Why \(element.address)")
         case .sql(let statement): return StepReply(report: try result(of: statement), title: statement)
         case .stops(let stops): return StepReply(report: StepStopsReport(stops), title: "Where c and rc stop")
         case .help(let topic): return StepReply(report: StepHelp(topic: topic), title: "Help")
@@ -93,6 +98,7 @@ extension StepSession {
         while true {
             let size = StepScreen.Size(Terminal.size)
             draw(try StepScreen(stepper.view(), console, size: size, isColored: isColored).lines)
+            stepper.prepare()
             var pressed: [StepKey] = []
             switch RawTerminal.wait(milliseconds: keys.isWaiting ? 40 : nil) {
             case .bytes(let bytes): pressed = keys.add(bytes)
