@@ -11,7 +11,7 @@ import Testing
         let run = try store.run()
         return try Stepper(
             TraceWalk(run, in: store),
-            model: StepModel(threads: 2) { try Replay(run, in: store, model: recorded.model) })
+            model: StepModel(threads: 2) { [model = recorded.model] in try Replay(run, in: store, model: model) })
     }
 
     private func place(after line: String, _ stepper: inout Stepper) throws -> StepPlace {
@@ -150,7 +150,8 @@ import Testing
         let run = try store.run()
         var stepper = try Stepper(
             TraceWalk(run, in: store),
-            model: StepModel(threads: 1) { try Replay(run, in: store, model: recorded.model) }, isCancelled: { true })
+            model: StepModel(threads: 1) { [model = recorded.model] in try Replay(run, in: store, model: model) },
+            isCancelled: { true })
         #expect(throws: StepProblem.cancelled) { _ = try stepper.perform(.run(.forward)) }
         #expect(stepper.state.place == StepPlace(step: 0, seq: 0))
     }

@@ -12,7 +12,7 @@ import Testing
         let run = try store.run()
         return try Stepper(
             TraceWalk(run, in: store),
-            model: StepModel(threads: 1) { try Replay(run, in: store, model: recorded.model) })
+            model: StepModel(threads: 1) { [model = recorded.model] in try Replay(run, in: store, model: model) })
     }
 
     /// Terminal columns of a line, colours aside; wide characters as Python's `unicodedata` has them.
