@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
-        .target(name: "Tokenization", dependencies: ["GGUF"]),
+        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF"]),
         // row 3
         .target(
             name: "Operations",
@@ -43,7 +43,7 @@ let package = Package(
             ]),
         // row 5
         .target(
-            name: "EmbeddedModel", path: "models",
+            name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
             exclude: [
                 "README.md", "micro-world-qat-q2_k.gguf", "micro-world-qat-q4_0.gguf",
                 // the recipe

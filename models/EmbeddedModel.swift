@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// The model that comes with the program, and the text to measure it on.
 ///
@@ -32,7 +33,7 @@ public enum EmbeddedModel {
 }
 
 /// The program was separated from the files that belong to it.
-public struct EmbeddedModelMissing: Error, CustomStringConvertible {
+public struct EmbeddedModelMissing: InputProblem {
     /// Where the file should be.
     public let path: String
 

@@ -41,7 +41,7 @@ public struct TensorError: Sendable {
 }
 
 /// Why weights cannot be compared.
-public enum QuantErrorProblem: Error, Sendable, Equatable {
+public enum QuantErrorProblem: InputProblem, Sendable, Equatable {
     case notDecodable(file: String, tensor: String, type: TensorType)
     case notEncodable(type: String, known: [String])
     case needsImportance(type: TensorType)

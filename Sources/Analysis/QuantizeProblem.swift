@@ -2,7 +2,7 @@ import Quantization
 import Tensors
 
 /// Why a model cannot be quantised.
-public enum QuantizeProblem: Error, Sendable, Equatable {
+public enum QuantizeProblem: InputProblem, Sendable, Equatable {
     case missingKey(file: String, key: String)
     case architecture(file: String, found: String)
     case layer(file: String, tensor: String, layers: Int)

@@ -79,7 +79,7 @@ public struct Replay: Sendable {
 }
 
 /// A run that cannot be evaluated again.
-public enum ReplayProblem: Error, Sendable, Equatable {
+public enum ReplayProblem: InputProblem, Sendable, Equatable {
     case otherModel(trace: String, model: String, recorded: String, found: String)
     case noTokens(trace: String, run: Int)
 }

@@ -5,7 +5,7 @@ import Recording
 import Tensors
 
 /// Why a block or a weight cannot be shown.
-public enum BlockProblem: Error, Sendable, Equatable {
+public enum BlockProblem: InputProblem, Sendable, Equatable {
     case notDescribable(file: String, tensor: String, type: TensorType)
     case outside(file: String, tensor: String, what: String, found: Int, count: Int)
     case shapes(tensor: String, found: Shape, file: String, expected: Shape, reference: String)

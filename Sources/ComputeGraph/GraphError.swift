@@ -1,7 +1,7 @@
 import Tensors
 
 /// A graph that cannot be built.
-public enum GraphError: Error, Sendable, Equatable {
+public enum GraphError: InputProblem, Sendable, Equatable {
     /// The inputs of an operation do not fit together.
     case shape(kind: String, inputs: [Layout], expected: String)
 }

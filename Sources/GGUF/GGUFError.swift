@@ -3,7 +3,7 @@ import Tensors
 /// A GGUF file that cannot be read or written: which file, at which byte, what is there, what should be.
 ///
 /// The facts are in `problem`, for code to compare; the sentences are derived from them.
-public struct GGUFError: Error, Hashable, Sendable {
+public struct GGUFError: InputProblem, Hashable, Sendable {
     /// The path as it was given; of a split model, the part at fault.
     public let file: String
     /// Bytes from the start of the file to the field at fault; `nil` if the file as a whole is.

@@ -1,5 +1,7 @@
+import Tensors
+
 /// What is wrong with lessons or with what is asked of them, in words.
-public enum LessonError: Error, Sendable {
+public enum LessonError: InputProblem, Sendable {
     case noFolder(path: String)
     case unreadable(path: String, reason: String)
     /// A fault in a lesson's file.

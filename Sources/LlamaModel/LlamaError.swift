@@ -1,7 +1,7 @@
 import Tensors
 
 /// A model that is not a llama that Quipu can run, or a run that the model cannot do.
-public enum LlamaError: Error, Sendable, Equatable {
+public enum LlamaError: InputProblem, Sendable, Equatable {
     case missingKey(file: String, key: String)
     case wrongType(file: String, key: String, found: String, expected: String)
     case invalidValue(file: String, key: String, found: String, expected: String)

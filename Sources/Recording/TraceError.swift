@@ -1,7 +1,7 @@
 import Tensors
 
 /// A trace that cannot be written or read.
-public enum TraceError: Error, Sendable, Equatable {
+public enum TraceError: InputProblem, Sendable, Equatable {
     case exists(path: String)
     case missing(path: String)
     case notATrace(path: String, found: String)

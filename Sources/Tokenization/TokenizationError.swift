@@ -1,7 +1,8 @@
 import GGUF
+import Tensors
 
 /// A vocabulary that cannot be used.
-public enum TokenizationError: Error, Sendable, Equatable {
+public enum TokenizationError: InputProblem, Sendable, Equatable {
     /// The metadata has no such key.
     case missingKey(String)
     /// The value of a key has another type than llama.cpp's format says.

@@ -1,13 +1,6 @@
-import Analysis
 import ArgumentParser
-import ComputeGraph
-import EmbeddedModel
 import Foundation
-import GGUF
-import Lessons
-import LlamaModel
-import Recording
-import Tokenization
+import Tensors
 
 @main
 struct Quipu: AsyncParsableCommand {
@@ -65,24 +58,17 @@ struct Quipu: AsyncParsableCommand {
             }
         } catch is CancellationError {
             exit(withError: ExitCode(130))
-        } catch let error where isInputError(error) {
+        } catch let error as any InputProblem {
             Terminal.complain("quipu: \(error)")
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)
         }
     }
-
-    static func isInputError(_ error: any Error) -> Bool {
-        error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
-            || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is PropagationProblem || error is ScoringProblem
-            || error is EmbeddedModelMissing || error is LessonError || error is InputError
-    }
 }
 
 /// Input that a command cannot use, in words.
-struct InputError: Error, CustomStringConvertible {
+struct InputError: InputProblem {
     let description: String
 
     init(_ description: String) { self.description = description }

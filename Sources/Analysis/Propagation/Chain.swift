@@ -107,7 +107,7 @@ struct ChainBuilder {
 }
 
 /// Models that cannot be held against each other.
-public enum PropagationProblem: Error, Sendable, Equatable {
+public enum PropagationProblem: InputProblem, Sendable, Equatable {
     case otherModel(reference: String, quantized: String, what: String, found: String, expected: String)
 }
 

@@ -117,6 +117,27 @@ public struct Divergence: Sendable {
 extension Divergence.Token {
     /// - Returns: `nil` if a logit is not finite.
     init?(base: Span<Float>, other: Span<Float>, target: Int) {
+        let pair = DistributionPair(base: base, other: other)
+        baseSurprise = pair.baseLogSumExp - Double(base[target])
+        otherSurprise = pair.otherLogSumExp - Double(other[target])
+        divergence = pair.divergence
+        isSameTop = pair.isSameTop
+        guard baseSurprise.isFinite, otherSurprise.isFinite, divergence.isFinite else { return nil }
+    }
+}
+
+/// The distributions over the vocabulary that two rows of logits stand for.
+struct DistributionPair {
+    /// KL(base || other) = Σ p (ln p - ln q) in nats; not finite if a logit is not.
+    let divergence: Double
+    /// Whether both hold the same token most probable.
+    let isSameTop: Bool
+    /// ln Σ exp(logit).
+    let baseLogSumExp: Double
+    let otherLogSumExp: Double
+
+    /// All in Double: divergences of 1e-8 are differences of numbers near 10.
+    init(base: Span<Float>, other: Span<Float>) {
         let (baseTop, otherTop) = (base.maximum, other.maximum)
         let (baseLargest, otherLargest) = (Double(baseTop.value), Double(otherTop.value))
         var (baseSum, otherSum, mean) = (0.0, 0.0, 0.0)
@@ -128,10 +149,9 @@ extension Divergence.Token {
             mean += weight * (x - y)
         }
         let (baseLog, otherLog) = (Double.log(baseSum), Double.log(otherSum))
-        baseSurprise = baseLog + baseLargest - Double(base[target])
-        otherSurprise = otherLog + otherLargest - Double(other[target])
         divergence = mean / baseSum - baseLog + otherLog
         isSameTop = baseTop.index == otherTop.index
-        guard baseSurprise.isFinite, otherSurprise.isFinite, divergence.isFinite else { return nil }
+        baseLogSumExp = baseLog + baseLargest
+        otherLogSumExp = otherLog + otherLargest
     }
 }

@@ -1,5 +1,7 @@
+import Tensors
+
 /// A text that a model cannot be scored on, or models that cannot be compared.
-public enum ScoringProblem: Error, Sendable, Equatable {
+public enum ScoringProblem: InputProblem, Sendable, Equatable {
     case tooShort(text: String, tokens: Int, chunk: Int)
     case chunkTooLong(file: String, chunk: Int, trained: Int)
     case otherVocabulary(base: String, other: String, difference: VocabularyDifference)

@@ -1,6 +1,7 @@
 import Foundation
 import Lessons
 import Presentation
+import Tensors
 
 /// A lesson line by line: an answer, or one of a few words.
 struct LessonLoop {
@@ -22,7 +23,7 @@ struct LessonLoop {
             if ["quit", "exit", "q"].contains(text.lowercased()) { break }
             do {
                 try obey(text)
-            } catch let error where Quipu.isInputError(error) {
+            } catch let error as any InputProblem {
                 Terminal.write("\(error)\n")
             }
         }
