@@ -92,6 +92,37 @@ def test_04_grouped_query_attention():
     assert found["right"] < 1e-12 and found["wrong"] > 0.1
 
 
+def test_05_perplexity_against_bits():
+    found = claims("05")
+    assert len(found["types"]) == 12 and found["predictions"] == 8 * 127
+    # The differences are measured token by token: sharper than two perplexities apart, for every type.
+    assert found["sharper"] > 1
+    best, worst = found["kld_ends"]
+    assert 0 < best < 0.01 < 0.1 < worst
+    # Fewer bits, more divergence, but for types of nearly the same size.
+    assert found["kld_rank_correlation"] < -0.9 and 2 < found["factor_per_bit"] < 6
+    # The table's versions are the files that `quantize` writes.
+    assert found["bpw"][0] == found["bpw"][1] and found["perplexity"][0] == found["perplexity"][1]
+
+
+def test_06_error_propagation():
+    found = claims("06")
+    db = sqlite3.connect(HERE / ".work/06/trace.db")
+    assert db.execute("SELECT count(*) FROM op_error").fetchone() == (found["rows"],) and found["rows"] > 0
+    assert found["view_difference"] == 0 and found["weights_worse_than_activations"] is True
+    # Seven products a layer and the output; the embedding reads a weight too.
+    assert found["products"] == 4 * 7 + 2
+    # The embedding has nothing before it to inherit from.
+    local, accumulated = found["first_product_db"]
+    assert local == accumulated
+    # Sums in another order, in doubles; the tables hold decibels of F32 values.
+    by_hand, recorded = found["embedding_db"]
+    assert abs(by_hand - recorded) < 1e-6
+    for cause in ("weights", "activations", "both"):
+        assert abs(found["kld_mean"][cause] / found["mean_of_positions"][cause] - 1) < 1e-12
+    assert found["kld_mean"]["activations"] < found["kld_mean"]["weights"]
+
+
 def test_07_your_own_model():
     found = claims("07")
     assert found["parameters"] == 2_754_816 and found["operations"] == 1200 and found["broken_operations"] == 0
