@@ -8,7 +8,7 @@ import Tokenization
 public struct Llama: Sendable {
     public let file: GGUFFile
     public let configuration: LlamaConfiguration
-    public let weights: LlamaWeights
+    public private(set) var weights: LlamaWeights
     public let tokenizer: Tokenizer
 
     /// - Throws: `LlamaError` or `TokenizationError` if the file is no llama that Quipu runs.
@@ -17,6 +17,19 @@ public struct Llama: Sendable {
         configuration = try LlamaConfiguration(metadata: file.metadata, file: file.path)
         weights = try LlamaWeights(file: file, configuration: configuration)
         tokenizer = try Tokenizer(metadata: file.metadata)
+    }
+
+    /// The model with other tensors in the place of some weights, by name. Its file stays what it was.
+    ///
+    /// - Precondition: tensors of the same shapes.
+    public func replacing(_ tensors: [String: Tensor]) -> Llama {
+        for (name, tensor) in tensors {
+            let shape = file.tensor(named: name)?.shape
+            precondition(shape == tensor.shape, "'\(name)' is \(shape.map(\.description) ?? "nowhere"), got \(tensor.shape)")
+        }
+        var copy = self
+        copy.weights = weights.replacing(tensors)
+        return copy
     }
 }
 

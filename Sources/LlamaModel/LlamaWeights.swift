@@ -4,7 +4,7 @@ import Tensors
 
 /// The weights of a llama by their place in the graph, checked against the configuration.
 ///
-/// Tensors lie in the mapped file; nothing is copied or changed.
+/// Tensors lie in the mapped file; nothing is copied or changed, unless `replacing` is asked to.
 public struct LlamaWeights: Sendable {
     /// A weight with the name it has in the file.
     public struct Weight: Sendable {
@@ -34,14 +34,14 @@ public struct LlamaWeights: Sendable {
         case fused(Linear)
     }
 
-    public let tokenEmbedding: Weight
-    public let layers: [Layer]
-    public let outputNorm: Weight
+    public private(set) var tokenEmbedding: Weight
+    public private(set) var layers: [Layer]
+    public private(set) var outputNorm: Weight
     /// The output head; the token embedding itself where the model ties them.
-    public let output: Weight
+    public private(set) var output: Weight
     public let isTied: Bool
     /// `rope_freqs.weight`: Llama 3's frequency factors, shared by all layers.
-    public let ropeFactors: Weight?
+    public private(set) var ropeFactors: Weight?
 
     /// - Throws: `LlamaError` if a tensor is missing, misshapen, of a format that cannot be multiplied, or left over.
     public init(file: GGUFFile, configuration c: LlamaConfiguration) throws(LlamaError) {
@@ -56,6 +56,34 @@ public struct LlamaWeights: Sendable {
         for index in 0..<c.layers { layers.append(try loader.layer(index, c)) }
         self.layers = layers
         try loader.checkAllUsed()
+    }
+
+    /// The same weights with other tensors in the place of some, by the names they have in the file.
+    public func replacing(_ tensors: [String: Tensor]) -> LlamaWeights {
+        func replaced(_ weight: Weight) -> Weight {
+            Weight(info: weight.info, tensor: tensors[weight.info.name] ?? weight.tensor)
+        }
+        func replaced(_ linear: Linear) -> Linear {
+            Linear(weight: replaced(linear.weight), bias: linear.bias.map(replaced))
+        }
+        var copy = self
+        copy.tokenEmbedding = replaced(tokenEmbedding)
+        copy.outputNorm = replaced(outputNorm)
+        copy.output = replaced(output)
+        copy.ropeFactors = ropeFactors.map(replaced)
+        copy.layers = layers.map { layer in
+            let attention: Attention =
+                switch layer.attention {
+                case .separate(let query, let key, let value):
+                    .separate(query: replaced(query), key: replaced(key), value: replaced(value))
+                case .fused(let matrix): .fused(replaced(matrix))
+                }
+            return Layer(
+                attentionNorm: replaced(layer.attentionNorm), attention: attention,
+                attentionOutput: replaced(layer.attentionOutput), feedForwardNorm: replaced(layer.feedForwardNorm),
+                gate: replaced(layer.gate), up: replaced(layer.up), down: replaced(layer.down))
+        }
+        return copy
     }
 }
 

@@ -17,8 +17,10 @@ import Testing
         ],
         "run": [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
-            "complete", "wall_ns", "sampling",
+            "complete", "wall_ns", "sampling", "uuid", "parent", "parent_path",
         ],
+        "intervention": ["id", "run_id", "kind", "target", "spec"],
+        "patch_value": ["intervention_id", "step"] + shape + ["n_elements", "data"],
         "token": ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"],
         "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns"],
         "op": ["id", "pass_id", "seq", "name", "kind", "layer", "type"] + shape + [
@@ -64,7 +66,7 @@ import Testing
             ) == [0])
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
         #expect(views == ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"])
-        #expect(try store.integers("PRAGMA user_version") == [3])
+        #expect(try store.integers("PRAGMA user_version") == [4])
         #expect(try store.integers("PRAGMA page_size") == [4096])
     }
 
