@@ -9,6 +9,10 @@ public struct Candidate: Sendable, Hashable {
     public let logit: Double
     /// exp(logit) over the sum of all exponentials, at temperature 1.
     public let probability: Double
+
+    package init(token: Int, piece: String, logit: Double, probability: Double) {
+        (self.token, self.piece, self.logit, self.probability) = (token, piece, logit, probability)
+    }
 }
 
 /// What a model says about the next token: all logits and their normaliser.
@@ -32,6 +36,17 @@ public struct Prediction: Sendable {
 
     /// Natural logarithm of a token's probability.
     public func logProbability(of token: Int) -> Double { Double(logits[token]) - logSumExp }
+
+    /// Kullback-Leibler divergence of another prediction from this one, `Σ p log(p / q)`, in nats.
+    ///
+    /// - Precondition: of as many tokens.
+    public func divergence(of other: Prediction) -> Double {
+        precondition(logits.count == other.logits.count, "\(logits.count) logits against \(other.logits.count)")
+        return logits.indices.reduce(0) { sum, token in
+            let p = logProbability(of: token)
+            return sum + Double.exp(p) * (p - other.logProbability(of: token))
+        }
+    }
 
     /// How many tokens are more probable.
     public func rank(of token: Int) -> Int {

@@ -110,6 +110,24 @@ extension TraceStore {
         }
     }
 
+    /// The most probable next token after a step, and the position it follows; `nil` if the step did not get there.
+    public func prediction(of run: RecordedRun, step: Int) throws -> (position: Int, Candidate)? {
+        try fetch(
+            """
+            SELECT logit.* FROM logit JOIN pass ON pass.id = logit.pass_id
+            WHERE pass.run_id = ? AND pass.step = ? AND lens_layer IS NULL AND rank = 0 ORDER BY position DESC LIMIT 1
+            """, [run.id, step]
+        ) { row in
+            // A broken model's NaN is NULL.
+            (
+                row["position"] as Int,
+                Candidate(
+                    token: row["token_id"], piece: row["piece"], logit: row["logit"] ?? .nan,
+                    probability: row["probability"] ?? .nan)
+            )
+        }.first
+    }
+
     /// How the run's tokens were chosen.
     public func sampling(of run: RecordedRun) throws -> Sampler.Options {
         try fetch("SELECT sampling, seed FROM run WHERE id = ?", [run.id]) { row in

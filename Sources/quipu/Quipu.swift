@@ -40,6 +40,7 @@ struct Quipu: AsyncParsableCommand {
             ExplainCommand.self,
             QuantizeCommand.self,
             BenchCommand.self,
+            DiffCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -66,7 +67,8 @@ struct Quipu: AsyncParsableCommand {
     private static func isInputError(_ error: any Error) -> Bool {
         error is GGUFError || error is LlamaError || error is TokenizationError || error is TraceError
             || error is GraphError || error is QuantErrorProblem || error is ReplayProblem || error is BlockProblem
-            || error is QuantizeProblem || error is EmbeddedModelMissing || error is InputError
+            || error is QuantizeProblem || error is EmbeddedModelMissing || error is InterventionProblem
+            || error is DiffProblem || error is InputError
     }
 }
 

@@ -5,7 +5,7 @@ import Testing
     static let commands = [
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
-        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"],
+        ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["diff"],
     ]
 
     @Test(arguments: commands)

@@ -14,7 +14,6 @@ public enum InterventionProblem: Error, Sendable, Equatable {
     case notEditable(file: String, tensor: String, type: TensorType, part: String, reason: String)
     case outside(file: String, tensor: String, part: String, found: Int, range: ClosedRange<Int>)
     case notFinite(file: String, tensor: String, type: TensorType, value: Float)
-    case parentMissing(path: String, parent: RunReference)
 }
 
 extension InterventionProblem: CustomStringConvertible {
@@ -46,9 +45,6 @@ extension InterventionProblem: CustomStringConvertible {
             "\(file): tensor '\(tensor)': \(part) \(found) is outside \(range.lowerBound) to \(range.upperBound)."
         case .notFinite(let file, let tensor, let type, let value):
             "\(file): tensor '\(tensor)': \(value) does not fit the \(type == .bf16 ? "BF16" : "F16") it would be stored as."
-        case .parentMissing(let path, let parent):
-            "\(path): its parent, run \(parent.uuid ?? "?") of \(parent.path), is not there any more. "
-                + "Name two traces."
         }
     }
 
