@@ -25,7 +25,8 @@ public struct Llama: Sendable {
     public func replacing(_ tensors: [String: Tensor]) -> Llama {
         for (name, tensor) in tensors {
             let shape = file.tensor(named: name)?.shape
-            precondition(shape == tensor.shape, "'\(name)' is \(shape.map(\.description) ?? "nowhere"), got \(tensor.shape)")
+            precondition(
+                shape == tensor.shape, "'\(name)' is \(shape.map(\.description) ?? "nowhere"), got \(tensor.shape)")
         }
         var copy = self
         copy.weights = weights.replacing(tensors)

@@ -41,6 +41,7 @@ struct Quipu: AsyncParsableCommand {
             QuantizeCommand.self,
             BenchCommand.self,
             DiffCommand.self,
+            GQACommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

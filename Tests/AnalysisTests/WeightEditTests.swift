@@ -81,7 +81,8 @@ import Testing
         do {
             let changed = try #require(try Interventions([record]).changedTensors(of: file)["w"])
             let bytes = type.blockBytes
-            let after = changed.source.withBytes(in: changed.offset + bytes..<changed.offset + 2 * bytes, format.describe)
+            let after = changed.source.withBytes(
+                in: changed.offset + bytes..<changed.offset + 2 * bytes, format.describe)
             #expect(after.elements[5].code == 1)
             for place in before.elements.indices where place != 5 {
                 #expect(after.elements[place].code == before.elements[place].code)

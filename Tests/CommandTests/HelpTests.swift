@@ -6,6 +6,7 @@ import Testing
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["quantize"], ["bench"], ["diff"],
+        ["gqa", "map"],
     ]
 
     @Test(arguments: commands)

@@ -59,7 +59,10 @@ import Testing
         #expect(abs((first["nmse"] as? Double ?? 0) - 16) < 1e-6)
         #expect(abs((first["cosine"] as? Double ?? 0) + 1) < 1e-6)
         let ops = try #require(object["ops"] as? [[String: Any]])
-        #expect(ops.filter { $0["layer"] as? Int == 1 && $0["step"] as? Int == 0 }.allSatisfy { $0["identical"] as? Bool == true })
+        #expect(
+            ops.filter { $0["layer"] as? Int == 1 && $0["step"] as? Int == 0 }.allSatisfy {
+                $0["identical"] as? Bool == true
+            })
         let page = try bench.quipu("diff")
         #expect(page.status == 2)
         #expect(page.output.contains("First different: ffn_out-2 (layer 2, step 0"))

@@ -109,7 +109,8 @@ extension InterventionRecord {
     /// The values of an operation in all passes of a run, or in the one that `@N` names.
     ///
     /// - Throws: `TraceError` if the trace has no such values, `InterventionProblem` if it has only some of them.
-    public static func patch(_ target: String, from run: RecordedRun, in store: TraceStore) throws -> InterventionRecord {
+    public static func patch(_ target: String, from run: RecordedRun, in store: TraceStore) throws -> InterventionRecord
+    {
         let (address, step) = try NodeChange.address(target)
         var patches: [Int: Patch] = [:]
         for step in step.map({ $0...$0 }) ?? 0...max(0, run.steps - 1) {

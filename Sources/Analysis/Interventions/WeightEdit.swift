@@ -189,7 +189,9 @@ struct WeightEdit: Sendable {
         .notEditable(file: file.path, tensor: tensor, type: block.type, part: part, reason: reason)
     }
 
-    private func outside(_ part: String, _ found: Int, _ range: ClosedRange<Int>, _ file: GGUFFile) -> InterventionProblem {
+    private func outside(_ part: String, _ found: Int, _ range: ClosedRange<Int>, _ file: GGUFFile)
+        -> InterventionProblem
+    {
         .outside(file: file.path, tensor: tensor, part: part, found: found, range: range)
     }
 }

@@ -64,7 +64,9 @@ extension TraceStore {
                 let data: Data = row["data"]
                 let values = data.withUnsafeBytes { bytes in
                     (0..<bytes.count / 4).map {
-                        Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+                        Float(
+                            bitPattern: UInt32(
+                                littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
                     }
                 }
                 return (

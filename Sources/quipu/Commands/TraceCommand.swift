@@ -58,7 +58,9 @@ struct TraceCommand: AsyncParsableCommand {
         if whatIf.from != nil, prompt != nil {
             throw ValidationError("--from repeats the prompt of its trace; leave --prompt out")
         }
-        if let generate, !(0...1_000_000_000).contains(generate) { throw ValidationError("--generate takes 0 to 1000000000") }
+        if let generate, !(0...1_000_000_000).contains(generate) {
+            throw ValidationError("--generate takes 0 to 1000000000")
+        }
         if force && append { throw ValidationError("--force replaces a trace, --append adds to it; give one of them") }
         if Self.bytes(maxSize) == nil { throw ValidationError("--max-size takes a number with K, M or G, as in 2G") }
     }
@@ -117,7 +119,8 @@ struct TraceCommand: AsyncParsableCommand {
     private func freeOutput() throws -> String {
         let path = output ?? Self.freeName()
         func isOutput(_ other: String) -> Bool {
-            URL(fileURLWithPath: other).resolvingSymlinksInPath() == URL(fileURLWithPath: path).resolvingSymlinksInPath()
+            URL(fileURLWithPath: other).resolvingSymlinksInPath()
+                == URL(fileURLWithPath: path).resolvingSymlinksInPath()
         }
         if let parent = whatIf.from, isOutput(parent) {
             throw InputError("\(path): --from reads it while --output would write it. Give another --output.")
