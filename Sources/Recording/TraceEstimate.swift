@@ -30,14 +30,14 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, operation, operationByPlace
         case operationByName, input, inputBySource, tensor, tensorByOperation, gqaMap, attentionHead, kvCache, logit
-        case logitByPass, quantError
+        case logitByPass, quantError, intervention, patchValue, patchValueByStep
     }
 
     /// Pages of each tree, the last one by its filled part.
     private typealias Pages = [Tree: Double]
 
     /// Pages that hold the text of the schema.
-    private static let schemaPages = 4.0
+    private static let schemaPages = 5.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.

@@ -113,7 +113,7 @@ import Testing
     @Test func aTraceOfANewerQuipuIsRefused() throws {
         try TraceStore.create(path: path).close()
         try DatabaseQueue(path: path).write { try $0.execute(sql: "PRAGMA user_version = 9") }
-        let error = TraceError.newerSchema(path: path, found: 9, supported: 3)
+        let error = TraceError.newerSchema(path: path, found: 9, supported: 4)
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
         #expect(error.description.contains("version 9") && error.description.contains("up to 3"))
