@@ -116,7 +116,7 @@ import Testing
         let error = TraceError.newerSchema(path: path, found: 9, supported: 4)
         #expect(throws: error) { try TraceStore.open(path: path) }
         #expect(throws: error) { try TraceStore.create(path: path, .appending) }
-        #expect(error.description.contains("version 9") && error.description.contains("up to 3"))
+        #expect(error.description.contains("version 9") && error.description.contains("up to 4"))
     }
 
     @Test func aDamagedTraceIsRefusedInWords() async throws {
