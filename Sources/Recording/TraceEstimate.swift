@@ -31,7 +31,7 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
         case operationByName, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap, attentionHead
-        case kvCache, logit, logitByPass, quantError, quantBlock, opError
+        case kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue, patchValueByStep
     }
 
     /// Pages of each tree, the last one by its filled part.
@@ -40,7 +40,7 @@ public struct TraceEstimate: Sendable, Equatable {
     /// Pages that hold the text of the schema.
     private static let schemaPages = 1.0
     /// Pages of a trace without rows: what migrations leave free is used as tables grow.
-    private static let emptyPages = 29.0
+    private static let emptyPages = 32.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
