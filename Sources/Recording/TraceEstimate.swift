@@ -40,7 +40,7 @@ public struct TraceEstimate: Sendable, Equatable {
     /// Pages that hold the text of the schema.
     private static let schemaPages = 1.0
     /// Pages of a trace without rows: what migrations leave free is used as tables grow.
-    private static let emptyPages = 32.0
+    private static let emptyPages = 29.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.

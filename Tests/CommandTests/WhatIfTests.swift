@@ -85,7 +85,9 @@ import Testing
                 WHERE op.name = 'result_output' AND step = 0
                 """, of: trace)
             let text = try #require(row["l"] as? String)
+            // What is written are the shortest digits of a Float, not of the Double that it is.
             return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [Double])
+                .map { Double(Float($0)) }
         }
         let (a, b) = (try logits("trace.db"), try logits("child.db"))
         func logProbabilities(_ logits: [Double]) -> [Double] {
