@@ -10,7 +10,10 @@ import Tensors
 /// `step` is the operation recorded with `seq` i, and its values are the recorded ones, whatever was captured of them.
 public struct Replay: Sendable {
     public let run: RecordedRun
+    /// With the weights that the run was made with, if some were changed for it.
     public let model: Llama
+    /// What the run was made with; its passes are again.
+    public let interventions: Interventions
     /// Tokens of each pass, by step.
     public let tokens: [[Int]]
     /// Positions the run's cache had room for; views of the cache depend on it.
@@ -26,7 +29,8 @@ public struct Replay: Sendable {
                 trace: store.path, model: model.file.path, recorded: recorded, found: digest)
         }
         self.run = run
-        self.model = model
+        interventions = try Interventions(try store.interventions(of: run))
+        self.model = try interventions.applied(to: model)
         let all = try store.tokens(of: run).map(\.id)
         let passes = try store.passes(of: run)
         guard passes.allSatisfy({ $0.firstPosition + $0.tokens <= all.count }) else {
@@ -48,12 +52,14 @@ public struct Replay: Sendable {
             throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)
         }
         var session = Session(model, capacity: capacity, threads: threads)
-        for earlier in tokens[..<step] {
+        for (number, earlier) in tokens[..<step].enumerated() {
             var pass = try session.pass(over: earlier)
+            pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: number)
             try pass.interpreter.run()
             session.advance(past: pass)
         }
         var pass = try session.pass(over: tokens[step], outputs: outputs, observers: observers, keepsValues: true)
+        pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: step)
         try pass.interpreter.run()
         return pass
     }

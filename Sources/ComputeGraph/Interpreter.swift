@@ -7,6 +7,12 @@ public struct Interpreter {
     public let graph: Graph
     /// The node that `step` would evaluate next; `graph.nodes.count` when all are done.
     public private(set) var position = 0
+    /// What is changed of nodes' values, by the node's place, in this order. Observers see values as they are then.
+    public var edits: [Int: [Edit]] = [:]
+    /// Values that are known already: where it has one for a node, the node is not evaluated.
+    ///
+    /// Asked about nodes with values of their own, neither for views nor for writes to the cache, which cost nothing.
+    public var recall: ((Node) throws -> Tensor?)?
 
     private let leaves: [Tensor]
     private let workers: Workers
@@ -53,9 +59,15 @@ public struct Interpreter {
             output = inputs[slot]
             nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
         case .fresh:
-            output = .zeros(node.layout.type, node.layout.shape)
-            nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
+            if let known = try recall?(node) {
+                precondition(known.layout == node.layout, "\(node.name) is \(node.layout), recalled \(known.layout)")
+                output = known
+            } else {
+                output = .zeros(node.layout.type, node.layout.shape)
+                nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
+            }
         }
+        for edit in edits[position] ?? [] { edit.apply(to: output) }
         values[position] = output
         position += 1
         releaseDeadValues()

@@ -9,6 +9,10 @@ public struct Candidate: Sendable, Hashable {
     public let logit: Double
     /// exp(logit) over the sum of all exponentials, at temperature 1.
     public let probability: Double
+
+    package init(token: Int, piece: String, logit: Double, probability: Double) {
+        (self.token, self.piece, self.logit, self.probability) = (token, piece, logit, probability)
+    }
 }
 
 /// What a model says about the next token: all logits and their normaliser.

@@ -23,6 +23,19 @@ public struct TraceReport: Report {
     public let capture: String
     public let top: [Top]
     public let layers: [Layer]
+    /// What the run was made with.
+    public let interventions: [Change]
+    /// The trace that it repeats with changes.
+    @OrNull public var parent: String?
+    /// Operations that were computed, and those whose values the parent had; views and writes to the cache are neither.
+    public let nComputed: Int
+    public let nRecalled: Int
+
+    public struct Change: Encodable, Sendable {
+        let kind: String
+        let target: String
+        let spec: String
+    }
 
     public struct Top: Encodable, Sendable {
         let rank: Int
@@ -50,7 +63,7 @@ public struct TraceReport: Report {
 
     private enum CodingKeys: CodingKey {
         case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
-            tokensPerSecond, promptTokensPerSecond, capture, top, layers
+            tokensPerSecond, promptTokensPerSecond, capture, top, layers, interventions, parent, nComputed, nRecalled
     }
 
     /// What the command knows when a run is over.
@@ -69,11 +82,13 @@ public struct TraceReport: Report {
         /// The prompt's pass and what it predicted.
         public var summary: PassSummary
         public var prediction: Prediction
+        public var changes: ChangedRun
+        public var parent: RunReference?
 
         public init(
             trace: String, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
             sizeBytes: Int, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
-            prediction: Prediction
+            prediction: Prediction, changes: ChangedRun, parent: RunReference?
         ) {
             self.trace = trace
             self.promptIds = promptIds
@@ -88,6 +103,8 @@ public struct TraceReport: Report {
             self.capture = capture
             self.summary = summary
             self.prediction = prediction
+            self.changes = changes
+            self.parent = parent
         }
     }
 
@@ -105,6 +122,11 @@ public struct TraceReport: Report {
         sizeBytes = outcome.sizeBytes
         wallNs = outcome.wallNs
         capture = outcome.capture.description
+        interventions = outcome.changes.interventions.records.map {
+            Change(kind: $0.kind.rawValue, target: $0.target, spec: $0.spec)
+        }
+        parent = outcome.parent?.path
+        (nComputed, nRecalled) = (outcome.changes.computed, outcome.changes.recalled)
         policy = outcome.capture
         promptTokensPerSecond = Double(outcome.promptIds.count) / Double(max(1, outcome.promptNs)) * 1e9
         let decodes = outcome.passes - 1
@@ -205,10 +227,20 @@ public struct TraceReport: Report {
         if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
         let speed = facts.wrapped(to: style.width)
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return speed + [written, "", "Next, on this trace:"]
+        return speed + changeLines(style) + [written, "", "Next, on this trace:"]
             + suggestions.flatMap { command, purpose in
                 ["  " + style.dim(purpose), "    " + style.accent(command)]
             }
+    }
+
+    private func changeLines(_ style: Style) -> [String] {
+        var lines = interventions.map { style.warning("Changed: ") + "\($0.kind) \($0.target) = \($0.spec)" }
+        if let parent {
+            let all = nComputed + nRecalled
+            let text = "\(nComputed) of \(Numbers.count(all, "operation")) computed, \(nRecalled) taken from \(parent)."
+            lines += text.split(separator: " ").map(String.init).wrapped(to: style.width)
+        }
+        return lines
     }
 
     /// Commands that this trace has an answer to.
@@ -219,6 +251,7 @@ public struct TraceReport: Report {
             let question = "SELECT name, nan, inf FROM op WHERE nan + inf > 0 LIMIT 1"
             list.append(("\(program) sql '\(question)'", "where the first NaN came from"))
         }
+        if parent != nil { list.append(("\(program) diff", "what the changes did, against the parent")) }
         if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
         if policy.keepsValues(of: "kq_soft_max-\(layer)") {
             list.append(("\(program) show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))

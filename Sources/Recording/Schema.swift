@@ -2,7 +2,7 @@
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 package enum Schema {
-    package static let migrations = [version1, version2, version3, version4, version5]
+    package static let migrations = [version1, version2, version3, version4, version5, interventions]
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
@@ -167,5 +167,25 @@ package enum Schema {
             FROM op JOIN pass ON pass.id = op.pass_id
                 LEFT JOIN op_error AS e ON e.op_id = op.id AND e.mode = 'accumulated' AND e.cause = 'both'
             WHERE op.layer IS NOT NULL GROUP BY op.pass_id, op.layer;
+        """
+
+    /// What was changed in a run, in the order it was given, and the run it was changed against.
+    ///
+    /// `patch_value` holds what a patch wrote, F32 and four bytes each, so that the run can be made again without the
+    /// trace the values came from.
+    private static let interventions = """
+        ALTER TABLE run ADD COLUMN uuid TEXT;
+        ALTER TABLE run ADD COLUMN parent TEXT;
+        ALTER TABLE run ADD COLUMN parent_path TEXT;
+        CREATE TABLE intervention (
+            id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL REFERENCES run(id),
+            kind TEXT NOT NULL CHECK (kind IN ('set', 'scale', 'patch', 'weight')),
+            target TEXT NOT NULL, spec TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE patch_value (
+            intervention_id INTEGER NOT NULL REFERENCES intervention(id), step INTEGER NOT NULL,
+            ne0 INTEGER NOT NULL, ne1 INTEGER NOT NULL, ne2 INTEGER NOT NULL, ne3 INTEGER NOT NULL,
+            n_elements INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (intervention_id, step)
+        ) STRICT;
         """
 }

@@ -31,7 +31,7 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
         case operationByName, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap, attentionHead
-        case kvCache, logit, logitByPass, quantError, quantBlock, opError
+        case kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue, patchValueByStep
     }
 
     /// Pages of each tree, the last one by its filled part.

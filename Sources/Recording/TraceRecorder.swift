@@ -14,10 +14,14 @@ public struct RunDescription: Sendable {
     public var kernels: String
     public var capture: Capture
     public var engineVersion: String
+    /// What is changed in it, in order; to be given to the model and the passes as well.
+    public var interventions: [InterventionRecord]
+    /// The run it is changed against.
+    public var parent: RunReference?
 
     public init(
         prompt: String, sampling: Sampler.Options, threads: Int, kernels: String, capture: Capture,
-        engineVersion: String
+        engineVersion: String, interventions: [InterventionRecord] = [], parent: RunReference? = nil
     ) {
         self.prompt = prompt
         self.sampling = sampling
@@ -25,6 +29,8 @@ public struct RunDescription: Sendable {
         self.kernels = kernels
         self.capture = capture
         self.engineVersion = engineVersion
+        self.interventions = interventions
+        self.parent = parent
     }
 
     var samplingJSON: String {
@@ -43,6 +49,8 @@ public final class TraceRecorder: ExecutionObserver {
     private let model: Llama
     private let capture: Capture
     private let writer: BoundedWriter
+    /// The run that this one repeats with changes.
+    public let parent: RunReference?
     private let runID: Int
     private let modelID: Int
     private let weightIDs: [String: Int]
@@ -66,6 +74,7 @@ public final class TraceRecorder: ExecutionObserver {
         self.model = model
         capture = run.capture
         writer = BoundedWriter(store.database, limit: 256 << 20)
+        parent = run.parent
         let file = model.file
         let hash = Task.detached(priority: .utility) { file.hexDigest() }
         self.hash = hash
@@ -80,6 +89,7 @@ public final class TraceRecorder: ExecutionObserver {
                 let modelID = try ModelRows.write(card, digest, db)
                 let runID = try ModelRows.nextID("run", db)
                 try RunRow(id: runID, modelID: modelID, createdAt: createdAt, description: run).insert(db)
+                try InterventionRow.write(run.interventions, ofRun: runID, db)
                 return (
                     modelID, runID, try ModelRows.nextID("pass", db), try ModelRows.nextID("graph", db),
                     try ModelRows.nextID("op_stat", db)

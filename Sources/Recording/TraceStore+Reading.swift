@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import LlamaModel
 import Tensors
 
 /// A run as a reader sees it.
@@ -15,6 +16,10 @@ public struct RecordedRun: Sendable {
     /// SHA-256 of the model's bytes, lower-case hexadecimal; `nil` if the run was cut off before it was known.
     public let modelDigest: String?
     public let steps: Int
+    /// Names the run, wherever its file is; `nil` in traces of earlier versions.
+    public let uuid: String?
+    /// The run that this one is a changed repetition of.
+    public let parent: RunReference?
 }
 
 /// A token of a run as a reader sees it.
@@ -77,15 +82,16 @@ extension TraceStore {
     public func runs() throws -> [RecordedRun] {
         try fetch(
             """
-            SELECT run.id, prompt, capture, complete, model_id, path, sha256,
-                (SELECT count(*) FROM pass WHERE run_id = run.id) AS steps
+            SELECT run.*, path, sha256, (SELECT count(*) FROM pass WHERE run_id = run.id) AS steps
             FROM run JOIN model ON model.id = run.model_id ORDER BY run.id
             """
         ) { row in
-            RecordedRun(
+            let parentPath: String? = row["parent_path"]
+            return RecordedRun(
                 trace: path, id: row["id"], prompt: row["prompt"], capture: row["capture"],
                 isComplete: row["complete"], modelID: row["model_id"], modelPath: row["path"],
-                modelDigest: row["sha256"], steps: row["steps"])
+                modelDigest: row["sha256"], steps: row["steps"], uuid: row["uuid"],
+                parent: parentPath.map { RunReference(uuid: row["parent"], path: $0) })
         }
     }
 
@@ -102,6 +108,39 @@ extension TraceStore {
             RecordedPass(
                 id: row["id"], step: row["step"], firstPosition: row["first_position"], tokens: row["n_tokens"])
         }
+    }
+
+    /// The most probable next token after a step, and the position it follows; `nil` if the step did not get there.
+    public func prediction(of run: RecordedRun, step: Int) throws -> (position: Int, Candidate)? {
+        try fetch(
+            """
+            SELECT logit.* FROM logit JOIN pass ON pass.id = logit.pass_id
+            WHERE pass.run_id = ? AND pass.step = ? AND lens_layer IS NULL AND rank = 0 ORDER BY position DESC LIMIT 1
+            """, [run.id, step]
+        ) { row in
+            // A broken model's NaN is NULL.
+            (
+                row["position"] as Int,
+                Candidate(
+                    token: row["token_id"], piece: row["piece"], logit: row["logit"] ?? .nan,
+                    probability: row["probability"] ?? .nan)
+            )
+        }.first
+    }
+
+    /// How the run's tokens were chosen.
+    public func sampling(of run: RecordedRun) throws -> Sampler.Options {
+        try fetch("SELECT sampling, seed FROM run WHERE id = ?", [run.id]) { row in
+            let text: String = row["sampling"]
+            let numbers = try JSONDecoder().decode([String: Double].self, from: Data(text.utf8))
+            var options = Sampler.Options()
+            options.temperature = numbers["temperature"].map { Float($0) } ?? options.temperature
+            options.topK = numbers["top_k"].map { Int($0) } ?? options.topK
+            options.topP = numbers["top_p"].map { Float($0) } ?? options.topP
+            options.minP = numbers["min_p"].map { Float($0) } ?? options.minP
+            options.seed = UInt64(bitPattern: row["seed"] as Int64)
+            return options
+        }[0]
     }
 
     /// Positions the run's cache had room for: rows of what keys are written to. `nil` if no operation was recorded.

@@ -158,3 +158,53 @@ extension Buffer {
         }
     }
 }
+
+/// An operation whose output the trace holds whole.
+public struct WholeTensor: Sendable {
+    let id: Int
+    public let name: String
+    public let shape: Shape
+}
+
+extension TraceStore {
+    /// The operations of a step whose F32 output was captured in full, by their places in the graph.
+    public func wholeTensors(of run: RecordedRun, step: Int) throws -> [Int: WholeTensor] {
+        let rows = try fetch(
+            """
+            SELECT op.seq, op.id, op.name, op.ne0, op.ne1, op.ne2, op.ne3
+            FROM op JOIN pass ON pass.id = op.pass_id JOIN tensor ON tensor.op_id = op.id
+            WHERE pass.run_id = ? AND pass.step = ? AND op.kind != 'SET_ROWS'
+            GROUP BY op.id
+            HAVING sum(n_elements) = ne0 * ne1 * ne2 * ne3 AND count(run_length) = 0 AND min(dtype) = 'f32'
+            """, [run.id, step]
+        ) { row in
+            (
+                row["seq"] as Int,
+                WholeTensor(
+                    id: row["id"], name: row["name"], shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]))
+            )
+        }
+        return Dictionary(uniqueKeysWithValues: rows)
+    }
+
+    /// The values of an operation that was captured whole.
+    public func tensor(of operation: WholeTensor) throws -> Tensor {
+        let result = Tensor.zeros(.f32, operation.shape)
+        try TraceStore.wrapping(path) {
+            try database.read { db in
+                let chunks = try Row.fetchCursor(
+                    db, sql: "SELECT first_element, data FROM tensor WHERE op_id = ?", arguments: [operation.id])
+                while let chunk = try chunks.next() {
+                    let first: Int = chunk["first_element"]
+                    try chunk.withUnsafeData(named: "data") { data in
+                        guard let data else { return }
+                        result.buffer.withMutableBytes(in: 4 * first..<4 * first + data.count) { bytes in
+                            bytes.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
+                        }
+                    }
+                }
+            }
+        }
+        return result
+    }
+}

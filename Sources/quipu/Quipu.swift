@@ -44,6 +44,8 @@ struct Quipu: AsyncParsableCommand {
             ReportCommand.self,
             MergeCommand.self,
             LessonCommand.self,
+            DiffCommand.self,
+            GQACommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

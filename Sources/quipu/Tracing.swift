@@ -10,6 +10,7 @@ struct Tracing {
     var session: Session
     let recorder: TraceRecorder
     var sampler: Sampler
+    var changes: ChangedRun
     let progress: Progress
     /// Whether an end-of-generation token ends the run.
     var stopsAtEnd = true
@@ -24,10 +25,11 @@ struct Tracing {
     private var summary: PassSummary?
     private var firstPrediction: Prediction?
 
-    init(session: Session, recorder: TraceRecorder, sampler: Sampler, progress: Progress) {
+    init(session: Session, recorder: TraceRecorder, sampler: Sampler, changes: ChangedRun, progress: Progress) {
         self.session = session
         self.recorder = recorder
         self.sampler = sampler
+        self.changes = changes
         self.progress = progress
     }
 
@@ -66,6 +68,7 @@ struct Tracing {
     private mutating func evaluate(_ tokens: [Int], observers: [any ExecutionObserver]) throws -> Prediction {
         let start = ContinuousClock.now
         var pass = try session.pass(over: tokens, observers: observers + [recorder, progress])
+        try changes.prepare(&pass, step: passes)
         try recorder.begin(pass)
         progress.begin(pass)
         try pass.interpreter.run()
@@ -83,6 +86,6 @@ struct Tracing {
         TraceReport.Outcome(
             trace: path, promptIds: promptIds, generatedIds: generated, generatedText: text, operations: operations,
             passes: passes, sizeBytes: bytes, wallNs: wallNs, promptNs: promptNs, decodeNs: decodeNs, capture: capture,
-            summary: summary!, prediction: firstPrediction!)
+            summary: summary!, prediction: firstPrediction!, changes: changes, parent: recorder.parent)
     }
 }

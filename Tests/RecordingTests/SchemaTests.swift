@@ -17,8 +17,10 @@ import Testing
         ],
         "run": [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
-            "complete", "wall_ns", "sampling",
+            "complete", "wall_ns", "sampling", "uuid", "parent", "parent_path",
         ],
+        "intervention": ["id", "run_id", "kind", "target", "spec"],
+        "patch_value": ["intervention_id", "step"] + shape + ["n_elements", "data"],
         "token": ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"],
         "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns", "graph_id", "first_op_id"],
         "op": ["id", "pass_id", "seq", "name", "kind", "layer", "type"] + shape + [
@@ -78,7 +80,7 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        #expect(try store.integers("PRAGMA user_version") == [5])
+        #expect(try store.integers("PRAGMA user_version") == [6])
         #expect(try store.integers("PRAGMA page_size") == [16384])
     }
 

@@ -50,9 +50,11 @@ public struct Recorded {
             try model.load(), prompt: prompt, generate: generate, capture, in: folder ?? TemporaryFolder(), creation)
     }
 
+    /// - Parameter prepare: called with each pass and its step before it is evaluated.
     public init(
         _ model: Llama, prompt: String, generate: Int, _ capture: Capture, in folder: TemporaryFolder,
-        _ creation: TraceStore.Creation = .new
+        _ creation: TraceStore.Creation = .new, interventions: [InterventionRecord] = [],
+        prepare: (inout Pass, Int) throws -> Void = { _, _ in }
     ) async throws {
         self.folder = folder
         self.model = model
@@ -60,12 +62,14 @@ public struct Recorded {
         let ids = model.tokenizer.encode(prompt)
         var session = try Session(model, positions: ids.count + generate, threads: 2)
         let recorder = try await Self.recorder(
-            try TraceStore.create(path: path, creation), model, prompt: prompt, capture: capture)
+            try TraceStore.create(path: path, creation), model, prompt: prompt, capture: capture,
+            interventions: interventions)
         try recorder.record(tokens: ids, from: 0, source: "prompt")
         var (next, all, passes) = (ids, ids, [(nodes: [Snapshot], prediction: Prediction)]())
         while true {
             let photographer = Photographer()
             var pass = try session.pass(over: next, observers: [photographer, recorder])
+            try prepare(&pass, passes.count)
             try recorder.begin(pass)
             try pass.interpreter.run()
             let prediction = Prediction(logits: pass.logits!)
@@ -84,7 +88,8 @@ public struct Recorded {
     }
 
     public static func recorder(
-        _ store: TraceStore, _ model: Llama, prompt: String = "Once", capture: Capture = Capture(.all)
+        _ store: TraceStore, _ model: Llama, prompt: String = "Once", capture: Capture = Capture(.all),
+        interventions: [InterventionRecord] = []
     ) async throws -> TraceRecorder {
         var sampling = Sampler.Options()
         sampling.seed = 17
@@ -92,7 +97,7 @@ public struct Recorded {
             store: store, model: model,
             run: RunDescription(
                 prompt: prompt, sampling: sampling, threads: 2, kernels: "reference", capture: capture,
-                engineVersion: "test"))
+                engineVersion: "test", interventions: interventions))
     }
 
     public var byteCount: Int {

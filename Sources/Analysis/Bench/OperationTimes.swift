@@ -59,18 +59,6 @@ public final class OperationTimes: ExecutionObserver {
 }
 
 extension Graph {
-    /// The leaf whose memory a source is, seen through views; `nil` if a node made the values.
-    func leaf(behind source: Source) -> Leaf? {
-        switch source {
-        case .leaf(let index): leaves[index]
-        case .node(let index):
-            switch nodes[index].output.memory {
-            case .fresh: nil
-            case .view(let slot, _), .inPlace(let slot): leaf(behind: nodes[index].inputs[slot])
-            }
-        }
-    }
-
     /// Bytes of weights that one pass reads, each weight once; of a table of rows only those that are picked.
     public var weightBytes: Int {
         var whole: Set<Int> = []

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import LlamaModel
 
@@ -7,8 +8,7 @@ struct RunRow: TraceRow {
         into: "run",
         columns: [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
-            "complete",
-            "sampling",
+            "complete", "sampling", "uuid", "parent", "parent_path",
         ])
 
     let id: Int
@@ -20,7 +20,8 @@ struct RunRow: TraceRow {
         row.bind(
             id, modelID, createdAt, description.engineVersion, description.prompt,
             Int64(bitPattern: description.sampling.seed), description.threads, description.kernels,
-            description.capture.description, false, description.samplingJSON)
+            description.capture.description, false, description.samplingJSON, UUID().uuidString.lowercased(),
+            description.parent?.uuid, description.parent?.path)
     }
 }
 

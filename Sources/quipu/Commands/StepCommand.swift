@@ -77,7 +77,7 @@ struct StepCommand: AsyncParsableCommand {
                     prompt: prompt, sampling: sampling, threads: count, kernels: InstructionSet.best.rawValue,
                     capture: Capture(.all), engineVersion: Quipu.version))
             var tracing = Tracing(
-                session: session, recorder: recorder, sampler: Sampler(sampling),
+                session: session, recorder: recorder, sampler: Sampler(sampling), changes: ChangedRun(.none),
                 progress: Progress(total: ids.count + generate - 1))
             let start = ContinuousClock.now
             do {

@@ -17,15 +17,22 @@ struct TraceCommand: AsyncParsableCommand {
             Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
             tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
 
+            What if: --set, --scale, --patch and --weight change the run as it goes; the trace records them. With --from,             only what depends on them is computed again. `diff` compares the two.
+
             Example:
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
+
+            Example:
+              quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
             """)
 
     @Argument(help: ModelArgument.help) var model: String?
     @Option(name: .shortAndLong, help: "The text to continue. Special tokens such as <|im_start|> are recognised.")
-    var prompt: String
-    @Option(name: .shortAndLong, help: "Tokens to generate. The last one is not evaluated.")
-    var generate = 1
+    var prompt: String?
+    @Option(
+        name: .shortAndLong,
+        help: "Tokens to generate. The last one is not evaluated. (default: 1; with --from, as many as it has)")
+    var generate: Int?
     @Option(
         help:
             "What to keep: none (tokens and logits), stats (a row an operation), last (and the last token's values), all."
@@ -40,46 +47,55 @@ struct TraceCommand: AsyncParsableCommand {
     @Flag(help: "Print how large the trace would be, and run nothing.") var estimate = false
     @Option(help: "Refuse to write a trace larger than this, such as 500M or 2G (powers of 1024).")
     var maxSize = Self.usualLimit
+    @OptionGroup(title: "What if") var whatIf: InterventionOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if !(0...1_000_000_000).contains(generate) { throw ValidationError("--generate takes 0 to 1000000000") }
+        if whatIf.from == nil, prompt == nil { throw ValidationError("give --prompt, or --from to repeat a trace") }
+        if whatIf.from != nil, prompt != nil {
+            throw ValidationError("--from repeats the prompt of its trace; leave --prompt out")
+        }
+        if let generate, !(0...1_000_000_000).contains(generate) {
+            throw ValidationError("--generate takes 0 to 1000000000")
+        }
         if force && append { throw ValidationError("--force replaces a trace, --append adds to it; give one of them") }
         if Self.bytes(maxSize) == nil { throw ValidationError("--max-size takes a number with K, M or G, as in 2G") }
     }
 
     func run() async throws {
         let start = ContinuousClock.now
-        let model = try ModelArgument.llama(model)
-        let ids = model.tokenizer.encode(prompt)
+        let setup = try setup()
+        let (model, ids) = (setup.model, setup.ids)
         guard !ids.isEmpty else { throw LlamaError.emptyPrompt }
         let capture = Capture(capture, names: only.flatMap { $0.split(separator: ",").map(String.init) })
-        let decodes = max(0, generate - 1)
+        let decodes = max(0, setup.generate - 1)
         // The session refuses what is too long, before anything is sized or written.
         let session = try Session(
             model, positions: ids.count + decodes, threads: threads.count, instructions: kernels.instructions)
+        try setup.changes.interventions.check(model, promptTokens: ids.count, decodes: decodes)
         let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
         if estimate {
-            return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: generate))
+            return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: setup.generate))
         }
         try size.check(limit: Self.bytes(maxSize)!)
 
-        let path = output ?? Self.freeName()
+        let path = try freeOutput()
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
         LastTrace.remember(path)
         let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
-                prompt: prompt, sampling: sampling.options, threads: threads.count,
-                kernels: kernels.instructions.rawValue, capture: capture, engineVersion: Quipu.version))
+                prompt: setup.prompt, sampling: setup.sampling, threads: threads.count,
+                kernels: kernels.instructions.rawValue, capture: capture, engineVersion: Quipu.version,
+                interventions: setup.changes.interventions.records, parent: setup.parent))
         var tracing = Tracing(
-            session: session, recorder: recorder, sampler: Sampler(sampling.options),
+            session: session, recorder: recorder, sampler: Sampler(setup.sampling), changes: setup.changes,
             progress: Progress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
-        try await record(&tracing, ids, path: path, since: start)
+        try await record(&tracing, ids, generate: setup.generate, path: path, since: start)
 
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         let report = TraceReport(
@@ -89,9 +105,32 @@ struct TraceCommand: AsyncParsableCommand {
         try printing.print(report)
     }
 
+    private func setup() throws -> TraceSetup {
+        let interventions = try whatIf.interventions()
+        if let parent = whatIf.from {
+            return try TraceSetup(from: parent, model: model, generate: generate, adding: interventions)
+        }
+        return try TraceSetup(
+            ModelArgument.llama(model), prompt: prompt ?? "", generate: generate ?? 1, sampling: sampling.options,
+            interventions)
+    }
+
+    /// A parent is read while its repetition is written, so they cannot be one file.
+    private func freeOutput() throws -> String {
+        let path = output ?? Self.freeName()
+        func isOutput(_ other: String) -> Bool {
+            URL(fileURLWithPath: other).resolvingSymlinksInPath()
+                == URL(fileURLWithPath: path).resolvingSymlinksInPath()
+        }
+        if let parent = whatIf.from, isOutput(parent) {
+            throw InputError("\(path): --from reads it while --output would write it. Give another --output.")
+        }
+        return path
+    }
+
     /// Runs to the end; what a run leaves that does not get there is a readable trace too.
     private func record(
-        _ tracing: inout Tracing, _ ids: [Int], path: String, since start: ContinuousClock.Instant
+        _ tracing: inout Tracing, _ ids: [Int], generate: Int, path: String, since start: ContinuousClock.Instant
     ) async throws {
         do {
             try tracing.run(

@@ -1,0 +1,54 @@
+import Recording
+import Tensors
+
+/// A change to a run that cannot be made.
+public enum InterventionProblem: InputProblem, Sendable, Equatable {
+    case syntax(text: String, expected: String)
+    case noOperation(name: String, suggestions: [String])
+    case noOccurrence(name: String, asked: Int, count: Int)
+    case noValues(name: String)
+    case noStep(target: String, step: Int, steps: Int)
+    case patchShape(target: String, step: Int, trace: String, found: Shape, expected: Shape)
+    case patchIncomplete(target: String, step: Int, trace: String, capture: String)
+    case noTensor(file: String, name: String, suggestions: [String])
+    case notEditable(file: String, tensor: String, type: TensorType, part: String, reason: String)
+    case outside(file: String, tensor: String, part: String, found: Int, range: ClosedRange<Int>)
+    case notFinite(file: String, tensor: String, type: TensorType, value: Float)
+}
+
+extension InterventionProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .syntax(let text, let expected):
+            "'\(text)' is no change to a run: expected \(expected)."
+        case .noOperation(let name, let suggestions):
+            "the graph has no operation '\(name)'." + Self.hint(suggestions) + " `quipu graph` lists them."
+        case .noOccurrence(let name, let asked, let count):
+            "'\(name)' is the name of \(count) operation\(count == 1 ? "" : "s"), #0 to #\(count - 1); there is no #\(asked)."
+        case .noValues(let name):
+            "'\(name)' shows the memory of the cache, an input or a weight, not what was computed. Change what is written "
+                + "there (Kcur-L, Vcur-L), or a weight with --weight."
+        case .noStep(let target, let step, let steps):
+            "'\(target)' is for step \(step), but the run has "
+                + (steps == 1 ? "step 0 only" : "steps 0 to \(steps - 1)") + ". --generate N makes N - 1 more."
+        case .patchShape(let target, let step, let trace, let found, let expected):
+            "'\(target)' has shape \(found) in step \(step) of \(trace), and \(expected) in this run. A patch needs prompts of "
+                + "as many tokens; @N after the name limits it to step N."
+        case .patchIncomplete(let target, let step, let trace, let capture):
+            "the values of '\(target)' in step \(step) of \(trace) were not captured in full (--capture \(capture)). "
+                + "Trace it again with --capture all."
+        case .noTensor(let file, let name, let suggestions):
+            "\(file): there is no tensor '\(name)'." + Self.hint(suggestions) + " `quipu inspect --tensors` lists them."
+        case .notEditable(let file, let tensor, let type, let part, let reason):
+            "\(file): tensor '\(tensor)' is \(type); \(part) of its blocks cannot be changed: \(reason)."
+        case .outside(let file, let tensor, let part, let found, let range):
+            "\(file): tensor '\(tensor)': \(part) \(found) is outside \(range.lowerBound) to \(range.upperBound)."
+        case .notFinite(let file, let tensor, let type, let value):
+            "\(file): tensor '\(tensor)': \(value) does not fit the \(type == .bf16 ? "BF16" : "F16") it would be stored as."
+        }
+    }
+
+    private static func hint(_ suggestions: [String]) -> String {
+        suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?"
+    }
+}
