@@ -54,12 +54,12 @@ public struct Replay: Sendable {
         var session = Session(model, capacity: capacity, threads: threads)
         for (number, earlier) in tokens[..<step].enumerated() {
             var pass = try session.pass(over: earlier)
-            pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: number)
+            try change(&pass, number)
             try pass.interpreter.run()
             session.advance(past: pass)
         }
         var pass = try session.pass(over: tokens[step], outputs: outputs, observers: observers, keepsValues: true)
-        pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: step)
+        try change(&pass, step)
         try pass.interpreter.run()
         return pass
     }
@@ -74,13 +74,18 @@ public struct Replay: Sendable {
         end: (Pass) throws -> Void = { _ in }
     ) throws {
         var session = Session(model, capacity: capacity, threads: threads)
-        for tokens in tokens {
+        for (step, tokens) in tokens.enumerated() {
             var pass = try session.pass(over: tokens, observers: observers)
+            try change(&pass, step)
             try begin(pass)
             try pass.interpreter.run()
             try end(pass)
             session.advance(past: pass)
         }
+    }
+
+    private func change(_ pass: inout Pass, _ step: Int) throws {
+        pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: step)
     }
 }
 
