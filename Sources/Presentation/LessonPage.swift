@@ -25,8 +25,9 @@ public enum LessonPassage: Encodable, Sendable {
         switch self {
         case .prose(let text): return LessonProse(text: text).lines(style)
         case .command(let command, let output):
-            let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
-            return ["  $ " + style.bold(command)] + printed.droppingEmptyEnd
+            // Not indented: the program's pages are as wide as a terminal.
+            let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            return ["$ " + style.bold(command)] + printed.droppingEmptyEnd
         }
     }
 }

@@ -2,7 +2,8 @@
 the lessons but their ids.
 
 An entry of ANSWERS: lesson/question -> function of Facts, giving an answer as a learner types it. An entry of MISTAKES:
-the same, with words that the diagnosis must contain.
+the same, with words that the diagnosis must contain. An entry of CHANGES: a function giving two command lines that write
+OUT, of which the first makes something to be refused and the second something to be accepted.
 """
 
 import json
@@ -210,6 +211,29 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
+# Twelve: the position that a token comes back at, and the second pair of head zero at position four, turned here.
+def twins12(f):
+    ids = prompt_ids(f)
+    again = max(p for p, t in enumerate(ids) if t in ids[:p])
+    return ids.index(ids[again]), again
+
+
+def rope12(f):
+    key = f.reader.fields.get("llama.rope.freq_base")
+    heads, _, size = shape14(f)
+    return (float(key.contents()) if key else 10000.0), size, f.values("Qcur-0", 0)[4][:size]
+
+
+def angle12(f, sign=-1): return 4 * rope12(f)[0] ** (sign * 2 / rope12(f)[1])
+def layers12(f): return int(f.reader.fields["llama.block_count"].contents())
+
+
+def turned12(f, partner=3, exponent=2):
+    base, size, q = rope12(f)
+    angle = 4 * base ** (-exponent / size)
+    return q[2] * math.cos(angle) - q[partner] * math.sin(angle)
+
+
 # Thirteen: softmax of the recorded scores of head zero.
 def shares13(f):
     scores = f.values("kq-0")[0][4][:5] / math.sqrt(shape14(f)[2])
@@ -274,6 +298,11 @@ ANSWERS = {
     "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
     "k-quants/value": value10,
     "k-quants/better": lambda f: db(gain10(f)),
+    "rope/added": lambda f: (
+        f"{not np.array_equal(*(f.values('embd')[p] for p in twins12(f)))} {f.values('Qcur-0', 0)[twins12(f)[1]][0]}"),
+    "rope/angle": angle12,
+    "rope/turned": turned12,
+    "rope/what": lambda f: ("Queries and keys, in every layer", 2 * layers12(f)),
     "attention/scale": lambda f: 1 / math.sqrt(shape14(f)[2]),
     "attention/softmax": lambda f: shares13(f).max(),
     "attention/mask": lambda f: len(prompt_ids(f)) * (len(prompt_ids(f)) + 1) // 2,
@@ -305,6 +334,9 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "rope/angle": (lambda f: angle12(f, sign=1), "later pairs are slower"),
+    "rope/turned": (lambda f: turned12(f, partner=2 + rope12(f)[1] // 2, exponent=4), "Hugging Face"),
+    "rope/what": (lambda f: ("Queries and keys, in every layer", 3 * layers12(f)), "Values are not turned"),
     "attention/scale": (lambda f: math.sqrt(shape14(f)[2]), "That is the root"),
     "attention/mask": (lambda f: len(prompt_ids(f)) ** 2, "all pairs"),
     "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
@@ -317,4 +349,15 @@ MISTAKES = {
     "comparison/sqnr": (lambda f: db(rms(row8(f)) / error8(f, "fixed")) / 2, "Ten instead of twenty"),
     "comparison/fixed-step": (lambda f: np.max(np.abs(row8(f))) / 127, "powers of two"),
     "comparison/four-bits": (lambda f: stream8(f, Q4_0) / stream8(f, Q8_0), "ratio itself"),
+}
+
+
+def prompted(f, text): return ["trace", f.one("SELECT path FROM model"), "--prompt", text, "-g", "0", "-o", "OUT"]
+
+
+SIGNS = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
+
+CHANGES = {
+    "tokens/longer-prompt": lambda f: (prompted(f, "One"), prompted(f, SIGNS)),
+    "rope/distance": lambda f: (prompted(f, "Who has the ball"), prompted(f, "Mia has the ball. Who has the ball?")),
 }
