@@ -122,11 +122,11 @@ struct LessonFooter {
 
     func lines(_ style: Style) -> [String] {
         let prefix = isLoop ? "" : "quipu lesson "
-        let others = "next  back  hint  skip  why  redo" + (isLoop ? "  list  quit" : "")
+        let others = "next  back  hint  skip  why  play  redo" + (isLoop ? "  list  quit" : "")
         guard let question, !question.isSolved else {
             let done = question?.isSolved == true ? "Solved. " : ""
             return [
-                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  redo" + (isLoop ? "  quit" : ""))
+                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  play  redo" + (isLoop ? "  quit" : ""))
             ]
         }
         return [

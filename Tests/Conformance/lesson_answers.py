@@ -17,7 +17,7 @@ import numpy as np
 class Facts:
     def __init__(self, model, trace, q4_k):
         """`q4_k` encodes 256 numbers: package gguf decodes that format but does not encode it."""
-        self.q4_k = q4_k
+        self.q4_k, self.trace = q4_k, trace
         self.db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
         self.reader = gguf.GGUFReader(model)
         self.tensors = {t.name: t for t in self.reader.tensors}
@@ -249,6 +249,29 @@ def shape14(f):
     return heads, int(f.tensors["blk.0.attn_k.weight"].shape[1]) // size, size
 
 
+# Fifteen: the number of token one whose gate is nearest to 1.2, and the loudest hidden one.
+def hidden15(f):
+    gate, up = (f.values(n)[1] for n in ("ffn_gate-0", "ffn_up-0"))
+    return gate, up, int(np.argmin(np.abs(gate - 1.2) + (np.abs(up) < 0.1)))
+
+
+def silu(x): return x / (1 + np.exp(-x))
+
+
+def picked15(f):
+    gate, up, i = hidden15(f)
+    return gate[i], up[i]
+
+
+def loudest15(f): return int(np.argmax(np.abs(silu(hidden15(f)[0]) * hidden15(f)[1])))
+
+
+def share15(f, matrices=3):
+    sizes = {n.split(".")[2]: int(t.n_elements) for n, t in f.tensors.items() if n.startswith("blk.0.")}
+    ffn = sum(sizes.pop(n) for n in ("ffn_gate", "ffn_up", "ffn_down")) * matrices / 3
+    return 100 * ffn / (ffn + sum(sizes.values()))
+
+
 def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
 def embd1(f): return f.values("embd")[1]
 def eps(f): return json.loads(f.one("SELECT params FROM op WHERE kind = 'RMS_NORM' LIMIT 1"))["eps"]
@@ -312,6 +335,10 @@ ANSWERS = {
     "grouped-query-attention/saving": lambda f: shape14(f)[0],
     "grouped-query-attention/claims": lambda f: (
         "GQA groups query heads", int(f.tensors["blk.0.attn_k.weight"].n_elements)),
+    "swiglu/share": lambda f: f"{share15(f) < 50} {share15(f)}",
+    "swiglu/silu": lambda f: silu(picked15(f)[0]),
+    "swiglu/hidden": lambda f: silu(picked15(f)[0]) * picked15(f)[1],
+    "swiglu/shut": lambda f: f"false {int(np.sum(hidden15(f)[0] < 0))}",
     "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
 }
 
@@ -342,6 +369,9 @@ MISTAKES = {
     "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
     "grouped-query-attention/cache-bytes": (
         lambda f: shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)), "Keys or values alone"),
+    "swiglu/share": (lambda f: f"{share15(f) < 50} {share15(f, matrices=2)}", "Two matrices"),
+    "swiglu/silu": (lambda f: 1 / (1 + np.exp(-picked15(f)[0])), "sigmoid"),
+    "swiglu/hidden": (lambda f: picked15(f)[0] * picked15(f)[1], "through SiLU first"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
     "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
     "k-quants/bits": (lambda f: 4, "Codes alone"),
@@ -352,6 +382,7 @@ MISTAKES = {
 }
 
 
+def repeated(f, change): return ["trace", "--from", f.trace, *change, "-o", "OUT"]
 def prompted(f, text): return ["trace", f.one("SELECT path FROM model"), "--prompt", text, "-g", "0", "-o", "OUT"]
 
 
@@ -359,5 +390,7 @@ SIGNS = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
 
 CHANGES = {
     "tokens/longer-prompt": lambda f: (prompted(f, "One"), prompted(f, SIGNS)),
+    "swiglu/shut-one": lambda f: tuple(
+        repeated(f, ["--set", f"ffn_gate-0[{loudest15(f)},1]={gate}"]) for gate in (-1, 0)),
     "rope/distance": lambda f: (prompted(f, "Who has the ball"), prompted(f, "Mia has the ball. Who has the ball?")),
 }
