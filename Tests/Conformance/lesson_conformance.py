@@ -16,10 +16,7 @@ import tempfile
 import ggml
 import numpy as np
 
-from lesson_answers import ANSWERS, MISTAKES, Facts
-
-CHANGE = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
-
+from lesson_answers import ANSWERS, CHANGES, MISTAKES, Facts
 
 def q4_k(values):
     """A super-block as the real ggml writes it."""
@@ -88,13 +85,18 @@ class Learner:
             problems.append(f"{key}: {right} was refused: {verdict['says']}")
 
     def change(self, key, problems):
-        self.run("trace", self.facts.one("SELECT path FROM model"), "--prompt", "One", "-g", "0", "-o", "dull.db")
-        self.run("trace", self.facts.one("SELECT path FROM model"), "--prompt", CHANGE, "-g", "0", "-o", "mine.db")
-        if self.check("dull.db")["outcome"] != "wrong":
-            problems.append(f"{key}: a change that does not do was accepted")
-        verdict = self.check("mine.db")
-        if verdict["outcome"] != "right":
-            problems.append(f"{key}: the change was refused: {verdict['says']}")
+        """Makes what must be refused and what must be accepted, each with the program's own commands, and hands it in."""
+        if key not in CHANGES:
+            return problems.append(f"{key}: no change is known here")
+        for outcome, arguments in zip(("wrong", "right"), CHANGES[key](self.facts)):
+            made = os.path.join(self.folder, f"{key.replace('/', '-')}-{outcome}")
+            done = self.run(*[made if argument == "OUT" else argument for argument in arguments])
+            if done.returncode != 0:
+                problems.append(f"{key}: {' '.join(arguments)}: {done.stderr}")
+                continue
+            verdict = self.check(made)
+            if verdict["outcome"] != outcome:
+                problems.append(f"{key}: {' '.join(arguments)} was found {verdict['outcome']}: {verdict['says']}")
 
     def course(self):
         problems, count = [], 0
