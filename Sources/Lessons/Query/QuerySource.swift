@@ -23,6 +23,8 @@ enum QuerySource: String, CaseIterable {
     case tokens
     /// `piece(id)`: what a token stands for.
     case piece
+    /// `output(command, word, …)`: what a command of this program prints with `--json`.
+    case output
 
     func callAsFunction(_ subject: Subject, _ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -62,6 +64,9 @@ enum QuerySource: String, CaseIterable {
         case .piece:
             try take(arguments, 1...1, "a token's id")
             return try piece(try arguments[0].integer(for: rawValue), subject)
+        case .output:
+            try take(arguments, 1...9, "a command, and perhaps more words")
+            return try printed(arguments, subject)
         }
     }
 
@@ -103,6 +108,16 @@ enum QuerySource: String, CaseIterable {
             return found
         }
         return found.count == 1 ? .number(found[0]) : .numbers(found)
+    }
+
+    /// The command is split at spaces; the words after it may hold some.
+    private func printed(_ arguments: [Value], _ subject: Subject) throws(QueryProblem) -> Value {
+        guard let program = subject.program else {
+            throw .source(call: rawValue, message: "no command can be run on this")
+        }
+        var words = try arguments[0].text(for: rawValue).split(separator: " ").map(String.init)
+        for word in arguments.dropFirst() { words.append(try word.text(for: rawValue)) }
+        return try attempt { try CommandOutput.value(try program(words + ["--json"])) }
     }
 
     private func rows(_ statement: String, _ subject: Subject) throws(QueryProblem) -> Value {

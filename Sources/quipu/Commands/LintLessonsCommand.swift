@@ -36,7 +36,7 @@ struct LintLessons: ParsableCommand {
             let recording = try LessonRecording.prepared(
                 for: nil, model: model, prompt: nil, course: course, folder: folder)
             lint.check(
-                try Subject(trace: recording.trace, model: recording.path),
+                try LessonProgram.subject(recording, folder: folder),
                 run: { line, out in try Self.fault(line, recording, out: out) },
                 out: {
                     made += 1
@@ -54,16 +54,13 @@ struct LintLessons: ParsableCommand {
     private static func fault(
         _ line: String, _ recording: LessonProgress.Model, out: String?
     ) throws -> String? {
-        let filled = line.replacing("MODEL", with: "'\(recording.path)'").replacing(
-            "TRACE", with: "'\(recording.trace)'"
-        )
-        .replacing("OUT", with: "'\(out ?? "OUT")'")
-        guard let words = OwnProgram.words(filled) else { return "a quote is not closed" }
-        let outcome = try OwnProgram.run(words)
+        guard let words = OwnProgram.words(line) else { return "a quote is not closed" }
+        let filled = LessonProgram.filled(words, recording).map { $0.replacing("OUT", with: out ?? "OUT") }
+        let outcome = try OwnProgram.run(filled)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
         let wide = outcome.output.split(separator: "\n").first {
             line in
-            line.count > 80 && ![recording.path, recording.trace, out ?? "OUT"].contains { line.contains($0) }
+            line.count > 80 && ![recording.path, recording.trace, LessonProgram.text, out ?? "OUT"].contains { line.contains($0) }
         }
         return wide.map { "prints a line of \($0.count) columns: \($0)" }
     }
