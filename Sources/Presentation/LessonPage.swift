@@ -25,8 +25,9 @@ public enum LessonPassage: Encodable, Sendable {
         switch self {
         case .prose(let text): return LessonProse(text: text).lines(style)
         case .command(let command, let output):
-            let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
-            return ["  $ " + style.bold(command)] + printed.droppingEmptyEnd
+            // Not indented: the program's pages are as wide as a terminal.
+            let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            return ["$ " + style.bold(command)] + printed.droppingEmptyEnd
         }
     }
 }
@@ -121,11 +122,11 @@ struct LessonFooter {
 
     func lines(_ style: Style) -> [String] {
         let prefix = isLoop ? "" : "quipu lesson "
-        let others = "next  back  hint  skip  why  redo" + (isLoop ? "  list  quit" : "")
+        let others = "next  back  hint  skip  why  play  redo" + (isLoop ? "  list  quit" : "")
         guard let question, !question.isSolved else {
             let done = question?.isSolved == true ? "Solved. " : ""
             return [
-                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  redo" + (isLoop ? "  quit" : ""))
+                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  play  redo" + (isLoop ? "  quit" : ""))
             ]
         }
         return [

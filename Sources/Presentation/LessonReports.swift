@@ -59,8 +59,9 @@ public struct LessonTextReport: Report {
 
     private enum CodingKeys: CodingKey { case kind, text, rung, rungs, after }
 
-    public init(_ hint: Tutor.Hint, after: [LessonPassage] = [], isLoop: Bool) {
-        (kind, text, rungs) = (hint.rung == nil ? "derivation" : "hint", hint.text, hint.rungs)
+    /// - Parameter text: the hint's, with commands as they can be typed.
+    public init(_ hint: Tutor.Hint, text: String, after: [LessonPassage] = [], isLoop: Bool) {
+        (kind, self.text, rungs) = (hint.rung == nil ? "derivation" : "hint", text, hint.rungs)
         (self.after, self.isLoop) = (after, isLoop)
         _rung = OrNull(wrappedValue: hint.rung)
     }

@@ -62,6 +62,16 @@ import Testing
         #expect(try bench.quipu("lesson", "play", input: "").errors.contains("at kq_soft_max-0"))
     }
 
+    /// Files in hints and solutions are the learner's, so that lines can be copied.
+    @Test func commandsInSolutionsCanBeTyped() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "swiglu")
+        for _ in 1...4 { try bench.quipu("lesson", "next") }
+        let way = try bench.quipu("lesson", "skip")
+        #expect(way.output.contains("The whole way.") && !way.output.contains("TRACE"))
+        #expect(way.output.contains("--from \(try trace(bench))"), "\(way.output)")
+    }
+
     @Test func nothingStarted() throws {
         let bench = try Workbench()
         for command in ["next", "hint", "skip", "why", "play"] {

@@ -2,7 +2,8 @@
 the lessons but their ids.
 
 An entry of ANSWERS: lesson/question -> function of Facts, giving an answer as a learner types it. An entry of MISTAKES:
-the same, with words that the diagnosis must contain.
+the same, with words that the diagnosis must contain. An entry of CHANGES: a function giving two command lines that write
+OUT, of which the first makes something to be refused and the second something to be accepted.
 """
 
 import json
@@ -16,7 +17,7 @@ import numpy as np
 class Facts:
     def __init__(self, model, trace, q4_k):
         """`q4_k` encodes 256 numbers: package gguf decodes that format but does not encode it."""
-        self.q4_k = q4_k
+        self.q4_k, self.trace = q4_k, trace
         self.db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
         self.reader = gguf.GGUFReader(model)
         self.tensors = {t.name: t for t in self.reader.tensors}
@@ -210,6 +211,29 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
+# Twelve: the position that a token comes back at, and the second pair of head zero at position four, turned here.
+def twins12(f):
+    ids = prompt_ids(f)
+    again = max(p for p, t in enumerate(ids) if t in ids[:p])
+    return ids.index(ids[again]), again
+
+
+def rope12(f):
+    key = f.reader.fields.get("llama.rope.freq_base")
+    heads, _, size = shape14(f)
+    return (float(key.contents()) if key else 10000.0), size, f.values("Qcur-0", 0)[4][:size]
+
+
+def angle12(f, sign=-1): return 4 * rope12(f)[0] ** (sign * 2 / rope12(f)[1])
+def layers12(f): return int(f.reader.fields["llama.block_count"].contents())
+
+
+def turned12(f, partner=3, exponent=2):
+    base, size, q = rope12(f)
+    angle = 4 * base ** (-exponent / size)
+    return q[2] * math.cos(angle) - q[partner] * math.sin(angle)
+
+
 # Thirteen: softmax of the recorded scores of head zero.
 def shares13(f):
     scores = f.values("kq-0")[0][4][:5] / math.sqrt(shape14(f)[2])
@@ -223,6 +247,29 @@ def shape14(f):
     heads = key("llama.attention.head_count")
     size = int(f.tensors["blk.0.attn_q.weight"].shape[1]) // heads
     return heads, int(f.tensors["blk.0.attn_k.weight"].shape[1]) // size, size
+
+
+# Fifteen: the number of token one whose gate is nearest to 1.2, and the loudest hidden one.
+def hidden15(f):
+    gate, up = (f.values(n)[1] for n in ("ffn_gate-0", "ffn_up-0"))
+    return gate, up, int(np.argmin(np.abs(gate - 1.2) + (np.abs(up) < 0.1)))
+
+
+def silu(x): return x / (1 + np.exp(-x))
+
+
+def picked15(f):
+    gate, up, i = hidden15(f)
+    return gate[i], up[i]
+
+
+def loudest15(f): return int(np.argmax(np.abs(silu(hidden15(f)[0]) * hidden15(f)[1])))
+
+
+def share15(f, matrices=3):
+    sizes = {n.split(".")[2]: int(t.n_elements) for n, t in f.tensors.items() if n.startswith("blk.0.")}
+    ffn = sum(sizes.pop(n) for n in ("ffn_gate", "ffn_up", "ffn_down")) * matrices / 3
+    return 100 * ffn / (ffn + sum(sizes.values()))
 
 
 def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
@@ -274,6 +321,11 @@ ANSWERS = {
     "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
     "k-quants/value": value10,
     "k-quants/better": lambda f: db(gain10(f)),
+    "rope/added": lambda f: (
+        f"{not np.array_equal(*(f.values('embd')[p] for p in twins12(f)))} {f.values('Qcur-0', 0)[twins12(f)[1]][0]}"),
+    "rope/angle": angle12,
+    "rope/turned": turned12,
+    "rope/what": lambda f: ("Queries and keys, in every layer", 2 * layers12(f)),
     "attention/scale": lambda f: 1 / math.sqrt(shape14(f)[2]),
     "attention/softmax": lambda f: shares13(f).max(),
     "attention/mask": lambda f: len(prompt_ids(f)) * (len(prompt_ids(f)) + 1) // 2,
@@ -283,6 +335,10 @@ ANSWERS = {
     "grouped-query-attention/saving": lambda f: shape14(f)[0],
     "grouped-query-attention/claims": lambda f: (
         "GQA groups query heads", int(f.tensors["blk.0.attn_k.weight"].n_elements)),
+    "swiglu/share": lambda f: f"{share15(f) < 50} {share15(f)}",
+    "swiglu/silu": lambda f: silu(picked15(f)[0]),
+    "swiglu/hidden": lambda f: silu(picked15(f)[0]) * picked15(f)[1],
+    "swiglu/shut": lambda f: f"false {int(np.sum(hidden15(f)[0] < 0))}",
     "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
 }
 
@@ -305,11 +361,17 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "rope/angle": (lambda f: angle12(f, sign=1), "later pairs are slower"),
+    "rope/turned": (lambda f: turned12(f, partner=2 + rope12(f)[1] // 2, exponent=4), "Hugging Face"),
+    "rope/what": (lambda f: ("Queries and keys, in every layer", 3 * layers12(f)), "Values are not turned"),
     "attention/scale": (lambda f: math.sqrt(shape14(f)[2]), "That is the root"),
     "attention/mask": (lambda f: len(prompt_ids(f)) ** 2, "all pairs"),
     "grouped-query-attention/which-kv-head": (lambda f: shape14(f)[0] - 1, "query head itself"),
     "grouped-query-attention/cache-bytes": (
         lambda f: shape14(f)[1] * shape14(f)[2] * 2 * len(prompt_ids(f)), "Keys or values alone"),
+    "swiglu/share": (lambda f: f"{share15(f) < 50} {share15(f, matrices=2)}", "Two matrices"),
+    "swiglu/silu": (lambda f: 1 / (1 + np.exp(-picked15(f)[0])), "sigmoid"),
+    "swiglu/hidden": (lambda f: picked15(f)[0] * picked15(f)[1], "through SiLU first"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
     "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
     "k-quants/bits": (lambda f: 4, "Codes alone"),
@@ -317,4 +379,18 @@ MISTAKES = {
     "comparison/sqnr": (lambda f: db(rms(row8(f)) / error8(f, "fixed")) / 2, "Ten instead of twenty"),
     "comparison/fixed-step": (lambda f: np.max(np.abs(row8(f))) / 127, "powers of two"),
     "comparison/four-bits": (lambda f: stream8(f, Q4_0) / stream8(f, Q8_0), "ratio itself"),
+}
+
+
+def repeated(f, change): return ["trace", "--from", f.trace, *change, "-o", "OUT"]
+def prompted(f, text): return ["trace", f.one("SELECT path FROM model"), "--prompt", text, "-g", "0", "-o", "OUT"]
+
+
+SIGNS = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
+
+CHANGES = {
+    "tokens/longer-prompt": lambda f: (prompted(f, "One"), prompted(f, SIGNS)),
+    "swiglu/shut-one": lambda f: tuple(
+        repeated(f, ["--set", f"ffn_gate-0[{loudest15(f)},1]={gate}"]) for gate in (-1, 0)),
+    "rope/distance": lambda f: (prompted(f, "Who has the ball"), prompted(f, "Mia has the ball. Who has the ball?")),
 }

@@ -22,15 +22,7 @@ from lesson_answers import Facts
 
 ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS
 MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES
-
-DENSE = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
-# Commands that do not do, and commands that do; the last word of the last one is handed in.
-CHANGES = {
-    "tokens/longer-prompt": (
-        [("trace", "MODEL", "--prompt", "One", "-g", "0", "-o", "dull.db")],
-        [("trace", "MODEL", "--prompt", DENSE, "-g", "0", "-o", "mine.db")]),
-} | lesson_measures.CHANGES
-
+CHANGES = lesson_answers.CHANGES | lesson_measures.CHANGES
 
 def q4_k(values):
     """A super-block as the real ggml writes it."""
@@ -102,14 +94,18 @@ class Learner:
             problems.append(f"{key}: {right} was refused: {verdict['says']}")
 
     def change(self, key, problems):
-        for commands, outcome in zip(CHANGES[key], ("wrong", "right")):
-            for command in commands:
-                done = self.run(*[self.facts.model if word == "MODEL" else word for word in command])
-                if done.returncode != 0:
-                    problems.append(f"{key}: {' '.join(command)}: {done.stderr}")
-            verdict = self.check(commands[-1][-1])
+        """Makes what must be refused and what must be accepted, each with the program's own commands, and hands it in."""
+        if key not in CHANGES:
+            return problems.append(f"{key}: no change is known here")
+        for outcome, arguments in zip(("wrong", "right"), CHANGES[key](self.facts)):
+            made = os.path.join(self.folder, f"{key.replace('/', '-')}-{outcome}")
+            done = self.run(*[made if argument == "OUT" else argument for argument in arguments])
+            if done.returncode != 0:
+                problems.append(f"{key}: {' '.join(arguments)}: {done.stderr}")
+                continue
+            verdict = self.check(made)
             if verdict["outcome"] != outcome:
-                problems.append(f"{key}: {commands[-1]} was found {verdict['outcome']}: {verdict['says']}")
+                problems.append(f"{key}: {' '.join(arguments)} was found {verdict['outcome']}: {verdict['says']}")
 
     def course(self, first):
         problems, count = [], 0

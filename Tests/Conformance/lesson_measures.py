@@ -14,11 +14,11 @@ import numpy as np
 from numpy_llama import Llama, divergence
 
 
-def quantised(f, kind):
-    """The model in another file type."""
+def written(f, kind):
+    """The path of the model in another file type."""
     path = os.path.join(tempfile.mkdtemp(), kind + ".gguf")
     subprocess.run([f.quipu, "quantize", f.model, path, kind, "--allow-requantize"], check=True, capture_output=True)
-    return Llama(path)
+    return path
 
 
 def relative(found, reference, at=slice(None)):
@@ -30,7 +30,7 @@ def relative(found, reference, at=slice(None)):
 # Eighteen: the prompt in four chains.
 class Spread:
     def __init__(self, f):
-        self.base, self.other = Llama(f.model), quantised(f, "Q4_0")
+        self.base, self.other = Llama(f.model), Llama(written(f, "Q4_0"))
         self.ids = f.column("SELECT token_id FROM token WHERE source = 'prompt' ORDER BY position")
         a, b = self.base, self.other
         self.reference = a.forward(self.ids)
@@ -98,10 +98,8 @@ MISTAKES = {
     "error-travels/worst-layer": (lambda f: (spread(f).worst()[0], 100 / len(spread(f).parts)), "all parts were alike"),
 }
 
-# Commands that do not do, and commands that do; the last word of the last one is handed in.
 CHANGES = {
-    "error-travels/less-error": (
-        [("propagate", "MODEL", "--no-shares", *PROMPT, "--output", "dull.db")],
-        [("quantize", "MODEL", "better.gguf", "Q8_0", "--allow-requantize"),
-         ("propagate", "better.gguf", "--base", "MODEL", "--no-shares", *PROMPT, "--output", "mine.db")]),
+    "error-travels/less-error": lambda f: (
+        ["propagate", f.model, "--no-shares", *PROMPT, "--output", "OUT"],
+        ["propagate", written(f, "Q8_0"), "--base", f.model, "--no-shares", *PROMPT, "--output", "OUT"]),
 }

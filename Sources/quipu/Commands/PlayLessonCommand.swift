@@ -11,8 +11,13 @@ struct PlayLesson: ParsableCommand {
 
     func run() throws {
         let room = try Classroom(style: walking.printing.style)
-        let lesson = try room.tutor.lesson()
         try room.save()
+        try Self.play(room, walking)
+    }
+
+    /// Walks until the learner is done; where the lesson stands stays.
+    static func play(_ room: Classroom, _ walking: StepOptions) throws {
+        let lesson = try room.tutor.lesson()
         let model = room.tutor.progress.model!
         let store = try TraceStore.open(path: model.trace)
         let run = try store.run()

@@ -89,6 +89,7 @@ struct Classroom {
         return
             line
             .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : model.path.quotedIfNeeded)
+            .replacing("--from TRACE", with: "--from \(model.trace.quotedIfNeeded)")
             .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
             .replacing(
                 isEmbedded ? " --file TEXT" : "TEXT", with: isEmbedded ? "" : LessonProgram.text.quotedIfNeeded)

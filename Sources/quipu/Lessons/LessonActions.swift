@@ -26,7 +26,7 @@ enum LessonActions {
         return LessonVerdictReport(
             question: key, verdict: verdict, attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
             after: isRight ? try room.after() : [],
-            why: isRight ? try room.tutor.filled(question.why, lesson, question) : nil,
+            why: isRight ? room.typed(try room.tutor.filled(question.why, lesson, question)) : nil,
             yours: isRight ? Classroom.own(try room.tutor.filled(question.yours, lesson, question)) : nil,
             isLoop: room.isLoop)
     }
@@ -57,7 +57,7 @@ enum LessonActions {
 
     private static func report(_ hint: Tutor.Hint, _ room: inout Classroom) throws -> LessonTextReport {
         try room.save()
-        return LessonTextReport(hint, after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
+        return LessonTextReport(hint, text: room.typed(hint.text), after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
     }
 
     static func why(_ room: Classroom) throws -> LessonTextReport {
@@ -72,7 +72,8 @@ enum LessonActions {
             try room.tutor.filled(question.why, lesson, question),
             try room.tutor.filled(question.derivation, lesson, question)
         )
-        return LessonTextReport(why: "**Why it matters.** \(why)\n\n**The whole way.** \(way)", isLoop: room.isLoop)
+        return LessonTextReport(
+            why: room.typed("**Why it matters.** \(why)\n\n**The whole way.** \(way)"), isLoop: room.isLoop)
     }
 
     static func cheatsheet(_ room: Classroom) throws -> [LessonCheatsheetReport.Row] {

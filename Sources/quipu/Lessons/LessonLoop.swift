@@ -11,7 +11,8 @@ struct LessonLoop {
 
     private static let help = """
         An answer is checked. Other words: next, back (a step on, or back), hint, skip (shows the whole way, asks again \
-        later), why, redo, list, quit. A line that begins with `quipu` is run, as in a shell.
+        later), why, play (walks through the trace, from the operation that the step is about), redo, list, quit. A \
+        line that begins with `quipu` is run, as in a shell.
         """
 
     mutating func run() throws {
@@ -24,7 +25,7 @@ struct LessonLoop {
             do {
                 try obey(text)
             } catch let error as any InputProblem {
-                Terminal.write("\(error)\n")
+                try show(LessonTextReport(why: "\(error)", isLoop: true))
             }
         }
         Terminal.write("Kept. `quipu lesson start` goes on here.\n")
@@ -39,6 +40,9 @@ struct LessonLoop {
         case "hint": try show(try LessonActions.hint(&room))
         case "skip": try show(try LessonActions.skip(&room))
         case "why": try show(try LessonActions.why(room))
+        case "play":
+            try PlayLesson.play(room, try StepOptions.parse(room.style.isColored ? ["--color", "always"] : []))
+            try show(try room.stepReport())
         case "again", "goal": try show(try room.stepReport())
         case "list", "progress":
             let report = LessonListReport(
