@@ -6,7 +6,7 @@ CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 
-.PHONY: demo test report-test notebooks notebooks-open build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -33,6 +33,12 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 notebooks: build $(NOTEBOOKS)/ready
 	$(NOTEBOOKS)/bin/python notebooks/run.py
 	$(NOTEBOOKS)/bin/python -m pytest -q -p no:cacheprovider notebooks
+
+# The README's pictures, from a real run.
+pictures: build $(BROWSER)/ready
+	@scripts/setup.sh browser
+	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check pyte==0.8.2 rich==15.0.0
+	$(BROWSER)/bin/python scripts/pictures.py $(QUIPU) docs/pictures
 
 notebooks-open: build $(NOTEBOOKS)/ready
 	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check jupyterlab

@@ -108,10 +108,13 @@ function heatMap(options) {
         pen.fill();
       }
     }
+    // Two lines, so that it shows on dark cells and on light ones.
     const ring = ([r, c], color) => {
-      pen.strokeStyle = color;
-      pen.lineWidth = 2;
-      pen.strokeRect(labels + c * cellWidth, top + r * cellHeight, cellWidth, cellHeight);
+      for (const [line, width] of [[style.getPropertyValue("--panel"), 5], [color, 2]]) {
+        pen.strokeStyle = line;
+        pen.lineWidth = width;
+        pen.strokeRect(labels + c * cellWidth, top + r * cellHeight, cellWidth, cellHeight);
+      }
     };
     if (options.chosen) ring(options.chosen, style.getPropertyValue("--ink"));
     if (document.activeElement === canvas && canvas.matches(":focus-visible")) {
