@@ -33,7 +33,8 @@ struct TensorTypes {
             "names": .texts(entries.map(\.tensor.name)), "types": .texts(entries.map(\.type.name)),
             "bits": .numbers(entries.map(\.type.bitsPerWeight)), "weights": .numbers(weights),
             "wanted_bits": .numbers(entries.map(\.wanted.bitsPerWeight)), "size": .number(size),
-            "bpw": .number(8 * size / weights.reduce(0, +)), "fallbacks": .number(Double(entries.count(where: \.isFallback))),
+            "bpw": .number(8 * size / weights.reduce(0, +)),
+            "fallbacks": .number(Double(entries.count(where: \.isFallback))),
         ])
     }
 }
