@@ -299,6 +299,18 @@ def share15(f, matrices=3):
     return 100 * ffn / (ffn + sum(sizes.values()))
 
 
+# Sixteen: the two largest logits, and what the last layer adds to the largest: the lens in double precision.
+def best16(f): return [int(i) for i in np.argsort(-logits(f))[:2]]
+def gap16(f): return float(np.diff(logits(f)[best16(f)])[0]) * -1
+
+
+def added16(f):
+    stream = f.values(f"l_out-{layers12(f) - 2}")[-1]
+    table = "output.weight" if "output.weight" in f.tensors else "token_embd.weight"
+    normed = stream / math.sqrt(np.mean(stream ** 2) + eps(f)) * f.row("output_norm.weight", 0)
+    return float(logits(f)[best16(f)[0]] - normed @ f.row(table, best16(f)[0]))
+
+
 def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
 def embd1(f): return f.values("embd")[1]
 def eps(f): return json.loads(f.one("SELECT params FROM op WHERE kind = 'RMS_NORM' LIMIT 1"))["eps"]
@@ -370,6 +382,9 @@ ANSWERS = {
     "swiglu/silu": lambda f: silu(picked15(f)[0]),
     "swiglu/hidden": lambda f: silu(picked15(f)[0]) * picked15(f)[1],
     "swiglu/shut": lambda f: f"false {int(np.sum(hidden15(f)[0] < 0))}",
+    "logits/odds": lambda f: math.exp(gap16(f)),
+    "logits/temperature": lambda f: math.exp(gap16(f) / 3),
+    "logits/last-layer": lambda f: f"{added16(f) < 0} {added16(f)}",
     "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
 }
 
@@ -407,6 +422,9 @@ MISTAKES = {
     "swiglu/share": (lambda f: f"{share15(f) < 50} {share15(f, matrices=2)}", "Two matrices"),
     "swiglu/silu": (lambda f: 1 / (1 + np.exp(-picked15(f)[0])), "sigmoid"),
     "swiglu/hidden": (lambda f: picked15(f)[0] * picked15(f)[1], "through SiLU first"),
+    "logits/odds": (lambda f: gap16(f), "Raise e to it"),
+    "logits/temperature": (lambda f: math.exp(gap16(f)) / 3, "divided the odds"),
+    "logits/last-layer": (lambda f: f"{added16(f) < 0} {-added16(f)}", "before minus after"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
     "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
     "k-quants/bits": (lambda f: 4, "Codes alone"),
@@ -428,6 +446,8 @@ CHANGES = {
     "mixes/own-mix": lambda f: tuple(
         ["quantize", f.one("SELECT path FROM model"), "OUT", "Q4_K_M", "--allow-requantize", "--tensor-type", rule]
         for rule in ("blk.0.ffn_down=q6_k", "ffn_down=q8_0")),
+    "logits/forbid": lambda f: tuple(
+        repeated(f, ["--set", f"result_output[{best16(f)[0]}]={logit}"]) for logit in (100, -100)),
     "swiglu/shut-one": lambda f: tuple(
         repeated(f, ["--set", f"ffn_gate-0[{loudest15(f)},1]={gate}"]) for gate in (-1, 0)),
     "rope/distance": lambda f: (prompted(f, "Who has the ball"), prompted(f, "Mia has the ball. Who has the ball?")),
