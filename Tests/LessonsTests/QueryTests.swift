@@ -44,11 +44,22 @@ import Testing
         ("sql('SELECT * FROM nowhere')", "no such table"),
         ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
         ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
-        ("sqrt()", "one value"),
+        ("sqrt()", "one value"), ("mix('Q9_K')", "there are F32"), ("stored('blk.99')", "no tensor's name"),
         ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
     ])
     func problemsAreNamed(text: String, message: String) async {
         await #expect { try await value(text) } throws: { "\($0)".contains(message) }
+    }
+
+    /// stories260K has rows of 64 and 172: no K-quant fits, and 172 fits no block at all.
+    @Test func typesOfTensors() async throws {
+        #expect(try await value("stored('blk.0.attn_q').types") == .texts(["F32"]))
+        #expect(try await value("stored('blk.0.attn_q').size") == .number(64 * 64 * 4))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.attn_q').types") == .texts(["Q5_0"]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.attn_q').wanted_bits") == .numbers([4.5]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.ffn_down').types") == .texts(["F16"]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0').fallbacks") == .number(7))
+        #expect(try await value("8 * stored().size / sum(stored().weights) == stored().bpw") == .truth(true))
     }
 
     @Test func circlesAreNoticed() async {

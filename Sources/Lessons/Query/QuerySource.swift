@@ -19,6 +19,10 @@ enum QuerySource: String, CaseIterable {
     case block
     /// `encode(format, numbers)`: the numbers written in a format or textbook scheme, taken apart.
     case encode
+    /// `stored()`, `stored(part)`: types and sizes of the tensors, or of those in whose name the part is found.
+    case stored
+    /// `mix(type)`, `mix(type, part)`: the same of what `quipu quantize` would write.
+    case mix
     /// `tokens(text)`: ids, special tokens included.
     case tokens
     /// `piece(id)`: what a token stands for.
@@ -56,6 +60,13 @@ enum QuerySource: String, CaseIterable {
             return try EncodedNumbers(
                 try arguments[1].numbers(for: rawValue).map { Float($0) }, as: try arguments[0].text(for: rawValue)
             ).record
+        case .stored:
+            try take(arguments, 0...1, "nothing, or a part of tensors' names")
+            return try TensorTypes(storedIn: subject, part: try arguments.last?.text(for: rawValue) ?? "").record
+        case .mix:
+            try take(arguments, 1...2, "a file type, and perhaps a part of tensors' names")
+            let part = arguments.count == 2 ? try arguments[1].text(for: rawValue) : ""
+            return try TensorTypes(of: subject, as: try arguments[0].text(for: rawValue), part: part).record
         case .tokens:
             try take(arguments, 1...1, "a text")
             let text = try arguments[0].text(for: rawValue)

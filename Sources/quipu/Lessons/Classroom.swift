@@ -81,13 +81,16 @@ struct Classroom {
         return .command("quipu " + typed(line), output: shortened(printed))
     }
 
-    /// As the learner types it: paths only where the commands would not find the files by themselves.
+    /// As the learner types it: paths only where the commands would not find the files by themselves, or where another
+    /// file, `mine.…`, stands in their place.
     func typed(_ line: String) -> String {
         let fallback = (ModelArgument.preferred ?? (try? EmbeddedModel.path())) == model.path
         let isLast = LastTrace.path == model.trace
         let isEmbedded = (try? EmbeddedModel.path()) == model.path
         return
             line
+            .replacing("MODEL mine", with: "\(model.path.quotedIfNeeded) mine")
+            .replacing("--base MODEL", with: "--base \(model.path.quotedIfNeeded)")
             .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : model.path.quotedIfNeeded)
             .replacing("--from TRACE", with: "--from \(model.trace.quotedIfNeeded)")
             .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
