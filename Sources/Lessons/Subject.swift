@@ -10,6 +10,9 @@ public struct Subject: Sendable {
     public let file: GGUFFile
     let trace: TraceStore?
     let run: RecordedRun?
+    /// Runs a command of this program, given its words, in which `MODEL` and `TRACE` stand for the learner's, and gives
+    /// the JSON that it prints.
+    public var program: (@Sendable (_ words: [String]) throws -> Data)?
 
     /// The newest run of a trace, and the model that it was recorded from.
     ///

@@ -125,9 +125,8 @@ struct LessonFooter {
         let others = "next  back  hint  skip  why  play  redo" + (isLoop ? "  list  quit" : "")
         guard let question, !question.isSolved else {
             let done = question?.isSolved == true ? "Solved. " : ""
-            return [
-                style.dim(done + "Go on: " + prefix + "next" + "   also: back  why  play  redo" + (isLoop ? "  quit" : ""))
-            ]
+            let others = "   also: back  why  play  redo" + (isLoop ? "  quit" : "")
+            return [style.dim(done + "Go on: " + prefix + "next" + others)]
         }
         return [
             style.dim("Answer: " + question.example(prefix + (isLoop ? "" : "check "))),

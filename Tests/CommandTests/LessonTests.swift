@@ -69,7 +69,8 @@ import Testing
         for _ in 1...4 { try bench.quipu("lesson", "next") }
         let way = try bench.quipu("lesson", "skip")
         #expect(way.output.contains("The whole way.") && !way.output.contains("TRACE"))
-        #expect(way.output.contains("--from \(try trace(bench))"), "\(way.output)")
+        let unfolded = way.output.replacing("\n", with: " ")
+        #expect(unfolded.contains("--from \(try trace(bench)) --set"), "\(way.output)")
     }
 
     @Test func nothingStarted() throws {
@@ -125,6 +126,19 @@ import Testing
             _ = try run.wait()
             #expect(try bench.quipu("lesson", "progress").status == 0)
         }
+    }
+
+    /// What a question asks of a command is measured once, and again when the model is another.
+    @Test func commandsAreRunOnceForALesson() throws {
+        let bench = try Workbench()
+        let measuring = "measuring with `quipu propagate`"
+        let first = try bench.quipu("lesson", "start", "error-travels")
+        #expect(first.status == 0 && first.errors.contains(measuring), "\(first.errors)")
+        for words in [["hint"], ["next"], ["start", "error-travels"]] {
+            #expect(try bench.quipu(["lesson"] + words).errors.isEmpty)
+        }
+        let other = ["--model", Places.fixture("lesson-mha-q8_0.gguf")]
+        #expect(try bench.quipu(["lesson", "start", "error-travels"] + other).errors.contains(measuring))
     }
 
     @Test func theLoopIsForTerminals() throws {

@@ -211,6 +211,33 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
+# Eleven: llama.cpp's rules for Q4_K_M, for models of one expert, and what steps in where blocks of 256 do not fill rows.
+BITS = {"F32": 32, "F16": 16, "BF16": 16, "Q4_1": 5, "Q4_K": 4.5, "Q6_K": 6.5625, "Q5_0": 5.5, "Q8_0": 8.5}
+
+
+def favoured11(i, n): return i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2
+
+
+def mixed11(f, tensor):
+    name, rows = tensor.name, int(tensor.shape[0])
+    if len(tensor.shape) < 2 or name.endswith("norm.weight"):
+        return tensor.tensor_type.name
+    output = name == "output.weight" or name == "token_embd.weight" and "output.weight" not in f.tensors
+    layer = int(name.split(".")[1]) if name.startswith("blk.") else None
+    more = output or (".attn_v." in name or ".ffn_down." in name) and favoured11(layer, layers12(f))
+    if rows % 256 == 0:
+        return "Q6_K" if more else "Q4_K"
+    return "Q8_0" if more else "Q5_0"
+
+
+def bits11(f, kind=mixed11):
+    return sum(BITS[kind(f, t)] * int(t.n_elements) for t in f.reader.tensors) / n_params(f)
+
+
+def favoured_layers11(f): return sum(favoured11(i, layers12(f)) for i in range(layers12(f)))
+def down11(f): return int(f.tensors["blk.0.ffn_down.weight"].n_elements)
+
+
 # Twelve: the position that a token comes back at, and the second pair of head zero at position four, turned here.
 def twins12(f):
     ids = prompt_ids(f)
@@ -272,6 +299,18 @@ def share15(f, matrices=3):
     return 100 * ffn / (ffn + sum(sizes.values()))
 
 
+# Sixteen: the two largest logits, and what the last layer adds to the largest: the lens in double precision.
+def best16(f): return [int(i) for i in np.argsort(-logits(f))[:2]]
+def gap16(f): return float(np.diff(logits(f)[best16(f)])[0]) * -1
+
+
+def added16(f):
+    stream = f.values(f"l_out-{layers12(f) - 2}")[-1]
+    table = "output.weight" if "output.weight" in f.tensors else "token_embd.weight"
+    normed = stream / math.sqrt(np.mean(stream ** 2) + eps(f)) * f.row("output_norm.weight", 0)
+    return float(logits(f)[best16(f)[0]] - normed @ f.row(table, best16(f)[0]))
+
+
 def scaled_rms(f): return rms(f.values("norm-0", 0)[1])
 def embd1(f): return f.values("embd")[1]
 def eps(f): return json.loads(f.one("SELECT params FROM op WHERE kind = 'RMS_NORM' LIMIT 1"))["eps"]
@@ -321,6 +360,10 @@ ANSWERS = {
     "k-quants/sub-scale": lambda f: super10(f)[0] * super10(f)[2][2],
     "k-quants/value": value10,
     "k-quants/better": lambda f: db(gain10(f)),
+    "mixes/one-format": lambda f: f"false {len({t.tensor_type for t in f.reader.tensors})}",
+    "mixes/real-bits": bits11,
+    "mixes/who": lambda f: ("attn_v and ffn_down", favoured_layers11(f)),
+    "mixes/cost": lambda f: down11(f) * (210 / 256 - 144 / 256),
     "rope/added": lambda f: (
         f"{not np.array_equal(*(f.values('embd')[p] for p in twins12(f)))} {f.values('Qcur-0', 0)[twins12(f)[1]][0]}"),
     "rope/angle": angle12,
@@ -339,6 +382,9 @@ ANSWERS = {
     "swiglu/silu": lambda f: silu(picked15(f)[0]),
     "swiglu/hidden": lambda f: silu(picked15(f)[0]) * picked15(f)[1],
     "swiglu/shut": lambda f: f"false {int(np.sum(hidden15(f)[0] < 0))}",
+    "logits/odds": lambda f: math.exp(gap16(f)),
+    "logits/temperature": lambda f: math.exp(gap16(f) / 3),
+    "logits/last-layer": lambda f: f"{added16(f) < 0} {added16(f)}",
     "comparison/plus-minus": lambda f: f"{pair8(f)[0] == pair8(f)[1]} {pair8(f)[0] - pair8(f)[1]}",
 }
 
@@ -361,6 +407,10 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "mixes/one-format": (lambda f: f"false {len(f.reader.tensors)}", "how many tensors"),
+    "mixes/real-bits": (lambda f: bits11(f, lambda f, t: t.tensor_type.name), "as it is now"),
+    "mixes/who": (lambda f: ("attn_q and attn_k", favoured_layers11(f)), "Softmax forgives"),
+    "mixes/cost": (lambda f: down11(f) * 2 / 8, "Six less four"),
     "rope/angle": (lambda f: angle12(f, sign=1), "later pairs are slower"),
     "rope/turned": (lambda f: turned12(f, partner=2 + rope12(f)[1] // 2, exponent=4), "Hugging Face"),
     "rope/what": (lambda f: ("Queries and keys, in every layer", 3 * layers12(f)), "Values are not turned"),
@@ -372,6 +422,9 @@ MISTAKES = {
     "swiglu/share": (lambda f: f"{share15(f) < 50} {share15(f, matrices=2)}", "Two matrices"),
     "swiglu/silu": (lambda f: 1 / (1 + np.exp(-picked15(f)[0])), "sigmoid"),
     "swiglu/hidden": (lambda f: picked15(f)[0] * picked15(f)[1], "through SiLU first"),
+    "logits/odds": (lambda f: gap16(f), "Raise e to it"),
+    "logits/temperature": (lambda f: math.exp(gap16(f)) / 3, "divided the odds"),
+    "logits/last-layer": (lambda f: f"{added16(f) < 0} {-added16(f)}", "before minus after"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),
     "quantised-dot/block-result": (lambda f: product9(f) / blocks9(f)[2], "activations is missing"),
     "k-quants/bits": (lambda f: 4, "Codes alone"),
@@ -390,6 +443,11 @@ SIGNS = "zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4zQ7#xK9!vJ3%wY5&qZ8*jX2@kV6^bH4#1zQ%"
 
 CHANGES = {
     "tokens/longer-prompt": lambda f: (prompted(f, "One"), prompted(f, SIGNS)),
+    "mixes/own-mix": lambda f: tuple(
+        ["quantize", f.one("SELECT path FROM model"), "OUT", "Q4_K_M", "--allow-requantize", "--tensor-type", rule]
+        for rule in ("blk.0.ffn_down=q6_k", "ffn_down=q8_0")),
+    "logits/forbid": lambda f: tuple(
+        repeated(f, ["--set", f"result_output[{best16(f)[0]}]={logit}"]) for logit in (100, -100)),
     "swiglu/shut-one": lambda f: tuple(
         repeated(f, ["--set", f"ffn_gate-0[{loudest15(f)},1]={gate}"]) for gate in (-1, 0)),
     "rope/distance": lambda f: (prompted(f, "Who has the ball"), prompted(f, "Mia has the ball. Who has the ball?")),

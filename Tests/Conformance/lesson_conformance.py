@@ -1,5 +1,5 @@
-"""Answers the whole course through `quipu lesson …`, as a learner does, with answers computed in lesson_answers.py; and
-with wrong ones, each of which must be refused and, where it is a known mistake, named.
+"""Answers the whole course through `quipu lesson …`, as a learner does, with answers computed in lesson_answers.py and
+lesson_measures.py; and with wrong ones, each of which must be refused and, where it is a known mistake, named.
 
     python lesson_conformance.py --quipu .build/release/quipu MODEL [MODEL …]
 
@@ -16,7 +16,13 @@ import tempfile
 import ggml
 import numpy as np
 
-from lesson_answers import ANSWERS, CHANGES, MISTAKES, Facts
+import lesson_answers
+import lesson_measures
+from lesson_answers import Facts
+
+ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS
+MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES
+CHANGES = lesson_answers.CHANGES | lesson_measures.CHANGES
 
 def q4_k(values):
     """A super-block as the real ggml writes it."""
@@ -30,6 +36,7 @@ class Learner:
         self.step = self.lesson("start", "1", "--model", os.path.abspath(model))
         progress = self.lesson("progress")
         self.facts = Facts(model, progress["trace"], q4_k)
+        self.facts.quipu, self.facts.model = self.quipu, os.path.abspath(model)
 
     def run(self, *arguments):
         return subprocess.run(
@@ -47,8 +54,10 @@ class Learner:
     def typed(self, answer):
         """A choice is given by the text that it begins with; the order of choices is the program's."""
         if isinstance(answer, tuple):
-            letters = [chr(97 + i) for i, text in enumerate(self.step["question"]["choices"]) if text.startswith(answer[0])]
-            return f"{letters[0]} {answer[1]!r}".replace("np.float64(", "").replace(")", "")
+            choices = self.step["question"]["choices"]
+            fitting = [i for i, text in enumerate(choices) if text.startswith(answer[0])]
+            place = choices.index(answer[0]) if answer[0] in choices else fitting[0]
+            return f"{chr(97 + place)} {answer[1]!r}".replace("np.float64(", "").replace(")", "")
         return str(answer)
 
     def wrongs(self, question, right):
@@ -98,8 +107,9 @@ class Learner:
             if verdict["outcome"] != outcome:
                 problems.append(f"{key}: {' '.join(arguments)} was found {verdict['outcome']}: {verdict['says']}")
 
-    def course(self):
+    def course(self, first):
         problems, count = [], 0
+        self.step = self.lesson("start", first)
         while True:
             if self.step["question"]:
                 self.question(problems)
@@ -116,12 +126,13 @@ class Learner:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quipu", required=True)
+    parser.add_argument("--first", default="1", help="the lesson to begin with")
     parser.add_argument("models", nargs="+")
     options = parser.parse_args()
     failed = False
     for model in options.models:
         with tempfile.TemporaryDirectory() as folder:
-            count, problems = Learner(options.quipu, model, folder).course()
+            count, problems = Learner(options.quipu, model, folder).course(options.first)
         print(f"{'FAILED' if problems else 'ok'}  {count} questions on {os.path.basename(model)}")
         for problem in problems:
             print("   ", problem)

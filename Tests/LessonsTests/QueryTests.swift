@@ -44,11 +44,22 @@ import Testing
         ("sql('SELECT * FROM nowhere')", "no such table"),
         ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
         ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
-        ("sqrt()", "one value"),
+        ("sqrt()", "one value"), ("mix('Q9_K')", "there are F32"), ("stored('blk.99')", "no tensor's name"),
         ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
     ])
     func problemsAreNamed(text: String, message: String) async {
         await #expect { try await value(text) } throws: { "\($0)".contains(message) }
+    }
+
+    /// stories260K has rows of 64 and 172: no K-quant fits, and 172 fits no block at all.
+    @Test func typesOfTensors() async throws {
+        #expect(try await value("stored('blk.0.attn_q').types") == .texts(["F32"]))
+        #expect(try await value("stored('blk.0.attn_q').size") == .number(64 * 64 * 4))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.attn_q').types") == .texts(["Q5_0"]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.attn_q').wanted_bits") == .numbers([4.5]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0.ffn_down').types") == .texts(["F16"]))
+        #expect(try await value("mix('Q4_K_M', 'blk.0').fallbacks") == .number(7))
+        #expect(try await value("8 * stored().size / sum(stored().weights) == stored().bpw") == .truth(true))
     }
 
     @Test func circlesAreNoticed() async {
@@ -77,6 +88,43 @@ import Testing
         #expect(try await value("q.values[0]", names) == .number(-16))
         #expect(try await value("count(encode('Q4_K', range(256)).scale_codes)") == .number(8))
         #expect(try await value("encode('int8-absmax', [127, -3]).values[1]") == .number(-3))
+    }
+
+    /// A command's JSON: objects as records, lists of objects by column, what JSON cannot write as what it stands for.
+    @Test func printedByACommand() async throws {
+        var subject = try await Samples.stories.value.subject
+        subject.program = { words in
+            #expect(words == ["quant", "table", "MODEL", "--file", "two words", "--json"])
+            return Data(
+                """
+                {"base": {"kld": 0.5, "is_exact": true, "none": null}, "empty": [], "codes": [3, 4],
+                 "rows": [{"type": "Q8_0", "kld": 0.25, "at": {"db": 20}}, {"kld": "inf"}, {"type": "Q2_K", "kld": null}]}
+                """.utf8)
+        }
+        func value(_ text: String) throws -> Value {
+            let table = try Query("output('quant table MODEL --file', 'two words')")
+            return try Evaluator(subject, definitions: ["table": table]).value(try Query(text))
+        }
+        #expect(try value("table.base.kld") == .number(0.5))
+        #expect(try value("table.base.is_exact") == .truth(true))
+        #expect(try value("table.codes[1]") == .number(4))
+        #expect(try value("table.rows.type") == .texts(["Q8_0", "", "Q2_K"]))
+        #expect(try value("table.rows.kld[place(table.rows.type, 'Q8_0')]") == .number(0.25))
+        #expect(try value("table.rows.kld[1]") == .number(.infinity))
+        #expect(try value("table.rows.at.db[0] + table.codes[0]") == .number(23))
+        guard case .number(let missing) = try value("table.rows.kld[2]") else { return #expect(Bool(false)) }
+        #expect(missing.isNaN)
+        #expect { try value("table.base.none") } throws: { "\($0)".contains("no field `none`") }
+        #expect { try value("table.empty") } throws: { "\($0)".contains("no field `empty`") }
+        #expect { try value("place(table.rows.type, 'Q9')") } throws: { "\($0)".contains("there are Q8_0") }
+    }
+
+    @Test func aCommandThatFails() async throws {
+        var subject = try await Samples.stories.value.subject
+        let query = try Query("output('bench MODEL')")
+        #expect { try Evaluator(subject).value(query) } throws: { "\($0)".contains("no command can be run") }
+        subject.program = { _ in Data("not JSON".utf8) }
+        #expect { try Evaluator(subject).value(query) } throws: { "\($0)".contains("output") }
     }
 
     @Test func templates() async throws {

@@ -4,7 +4,7 @@ import Foundation
 enum QueryFunction: String, CaseIterable {
     case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
     case sum, mean, rms, count, argmax, argmin, softmax, sorted
-    case min, max, range, choose, distinct
+    case min, max, range, choose, distinct, place
 
     func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -33,6 +33,7 @@ enum QueryFunction: String, CaseIterable {
         case .max: .number(try all(arguments).max()!)
         case .range: .numbers((0..<Swift.max(0, try one(arguments).integer(for: rawValue))).map(Double.init))
         case .choose: try chosen(arguments)
+        case .place: try placed(arguments)
         }
     }
 
@@ -64,6 +65,16 @@ enum QueryFunction: String, CaseIterable {
     private func counted(_ arguments: [Value]) throws(QueryProblem) -> Int {
         if case .texts(let texts) = try one(arguments) { return texts.count }
         return try one(arguments).numbers(for: rawValue).count
+    }
+
+    /// `place(texts, text)`: where the text first stands.
+    private func placed(_ arguments: [Value]) throws(QueryProblem) -> Value {
+        guard arguments.count == 2, case .texts(let texts) = arguments[0] else {
+            throw .arguments(function: rawValue, expected: "a list of texts and a text")
+        }
+        let text = try arguments[1].text(for: rawValue)
+        guard let place = texts.firstIndex(of: text) else { throw .unknown(name: text, known: texts) }
+        return .number(Double(place))
     }
 
     private func place(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {

@@ -19,10 +19,16 @@ enum QuerySource: String, CaseIterable {
     case block
     /// `encode(format, numbers)`: the numbers written in a format or textbook scheme, taken apart.
     case encode
+    /// `stored()`, `stored(part)`: types and sizes of the tensors, or of those in whose name the part is found.
+    case stored
+    /// `mix(type)`, `mix(type, part)`: the same of what `quipu quantize` would write.
+    case mix
     /// `tokens(text)`: ids, special tokens included.
     case tokens
     /// `piece(id)`: what a token stands for.
     case piece
+    /// `output(command, word, …)`: what a command of this program prints with `--json`.
+    case output
 
     func callAsFunction(_ subject: Subject, _ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -54,6 +60,13 @@ enum QuerySource: String, CaseIterable {
             return try EncodedNumbers(
                 try arguments[1].numbers(for: rawValue).map { Float($0) }, as: try arguments[0].text(for: rawValue)
             ).record
+        case .stored:
+            try take(arguments, 0...1, "nothing, or a part of tensors' names")
+            return try TensorTypes(storedIn: subject, part: try arguments.last?.text(for: rawValue) ?? "").record
+        case .mix:
+            try take(arguments, 1...2, "a file type, and perhaps a part of tensors' names")
+            let part = arguments.count == 2 ? try arguments[1].text(for: rawValue) : ""
+            return try TensorTypes(of: subject, as: try arguments[0].text(for: rawValue), part: part).record
         case .tokens:
             try take(arguments, 1...1, "a text")
             let text = try arguments[0].text(for: rawValue)
@@ -62,6 +75,9 @@ enum QuerySource: String, CaseIterable {
         case .piece:
             try take(arguments, 1...1, "a token's id")
             return try piece(try arguments[0].integer(for: rawValue), subject)
+        case .output:
+            try take(arguments, 1...9, "a command, and perhaps more words")
+            return try printed(arguments, subject)
         }
     }
 
@@ -103,6 +119,16 @@ enum QuerySource: String, CaseIterable {
             return found
         }
         return found.count == 1 ? .number(found[0]) : .numbers(found)
+    }
+
+    /// The command is split at spaces; the words after it may hold some.
+    private func printed(_ arguments: [Value], _ subject: Subject) throws(QueryProblem) -> Value {
+        guard let program = subject.program else {
+            throw .source(call: rawValue, message: "no command can be run on this")
+        }
+        var words = try arguments[0].text(for: rawValue).split(separator: " ").map(String.init)
+        for word in arguments.dropFirst() { words.append(try word.text(for: rawValue)) }
+        return try attempt { try CommandOutput.value(try program(words + ["--json"])) }
     }
 
     private func rows(_ statement: String, _ subject: Subject) throws(QueryProblem) -> Value {

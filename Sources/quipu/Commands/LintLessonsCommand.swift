@@ -36,7 +36,7 @@ struct LintLessons: ParsableCommand {
             let recording = try LessonRecording.prepared(
                 for: nil, model: model, prompt: nil, course: course, folder: folder)
             lint.check(
-                try Subject(trace: recording.trace, model: recording.path),
+                try LessonProgram.subject(recording, folder: folder),
                 run: { line, out in try Self.fault(line, recording, out: out) },
                 out: {
                     made += 1
@@ -54,15 +54,12 @@ struct LintLessons: ParsableCommand {
     private static func fault(
         _ line: String, _ recording: LessonProgress.Model, out: String?
     ) throws -> String? {
-        let filled = line.replacing("MODEL", with: "'\(recording.path)'").replacing(
-            "TRACE", with: "'\(recording.trace)'"
-        )
-        .replacing("OUT", with: "'\(out ?? "OUT")'")
-        guard let words = OwnProgram.words(filled) else { return "a quote is not closed" }
-        let outcome = try OwnProgram.run(words)
+        guard let words = OwnProgram.words(line) else { return "a quote is not closed" }
+        let filled = LessonProgram.filled(words, recording).map { $0.replacing("OUT", with: out ?? "OUT") }
+        let outcome = try OwnProgram.run(filled)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
         // Paths, and the text as the model goes on with it, are not folded.
-        let unfolded = [recording.path, recording.trace, out ?? "OUT", recording.prompt]
+        let unfolded = [recording.path, recording.trace, LessonProgram.text, out ?? "OUT", recording.prompt]
         let wide = outcome.output.split(separator: "\n").first { line in
             line.count > 80 && !unfolded.contains { line.contains($0) }
         }

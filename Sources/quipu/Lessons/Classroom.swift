@@ -23,7 +23,7 @@ struct Classroom {
         let recording = try LessonRecording.prepared(
             for: progress.model, model: model, prompt: prompt, course: course, folder: Self.folder)
         progress.model = recording
-        let subject = try Subject(trace: recording.trace, model: recording.path)
+        let subject = try LessonProgram.subject(recording, folder: Self.folder)
         tutor = Tutor(course: course, subject: subject, progress: progress)
         (self.style, self.isLoop) = (style, isLoop)
     }
@@ -73,7 +73,7 @@ struct Classroom {
 
     /// A command of a lesson, run.
     private func ran(_ line: String) throws -> LessonPassage {
-        guard let words = OwnProgram.words(filling(line)) else {
+        guard let words = OwnProgram.words(line).map({ LessonProgram.filled($0, model) }) else {
             throw InputError("in a lesson's command, a quote is not closed: quipu \(line)")
         }
         let outcome = try OwnProgram.run(words + (style.isColored ? ["--color", "always"] : []))
@@ -81,25 +81,27 @@ struct Classroom {
         return .command("quipu " + typed(line), output: shortened(printed))
     }
 
-    /// Paths in full, for running.
-    private func filling(_ line: String) -> String {
-        line.replacing("MODEL", with: "'\(model.path)'").replacing("TRACE", with: "'\(model.trace)'")
-    }
-
-    /// As the learner types it: paths only where the commands would not find the files by themselves.
+    /// As the learner types it: paths only where the commands would not find the files by themselves, or where another
+    /// file, `mine.…`, stands in their place.
     func typed(_ line: String) -> String {
         let fallback = (ModelArgument.preferred ?? (try? EmbeddedModel.path())) == model.path
         let isLast = LastTrace.path == model.trace
+        let isEmbedded = (try? EmbeddedModel.path()) == model.path
         return
             line
+            .replacing("MODEL mine", with: "\(model.path.quotedIfNeeded) mine")
+            .replacing("--base MODEL", with: "--base \(model.path.quotedIfNeeded)")
             .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : model.path.quotedIfNeeded)
             .replacing("--from TRACE", with: "--from \(model.trace.quotedIfNeeded)")
             .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
+            .replacing(
+                isEmbedded ? " --file TEXT" : "TEXT", with: isEmbedded ? "" : LessonProgram.text.quotedIfNeeded)
     }
 
     /// For files of the learner's own.
     static func own(_ line: String) -> String {
-        line.replacing("MODEL", with: "my.gguf").replacing("TRACE", with: "my.db")
+        line.replacing("MODEL", with: "my.gguf").replacing("TRACE", with: "my.db").replacing(
+            "TEXT", with: "my.txt")
     }
 
     /// Files by their names: a path is wider than the page.

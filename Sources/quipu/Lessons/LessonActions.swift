@@ -57,7 +57,8 @@ enum LessonActions {
 
     private static func report(_ hint: Tutor.Hint, _ room: inout Classroom) throws -> LessonTextReport {
         try room.save()
-        return LessonTextReport(hint, text: room.typed(hint.text), after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
+        return LessonTextReport(
+            hint, text: room.typed(hint.text), after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
     }
 
     static func why(_ room: Classroom) throws -> LessonTextReport {
