@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import LlamaModel
 import Recording
@@ -95,5 +96,35 @@ import Testing
         #expect(try store.integers("SELECT count(DISTINCT graph_id) FROM pass GROUP BY run_id") == [2, 2])
         let counts = try store.integers("SELECT count(*) FROM op GROUP BY pass_id")
         #expect(Set(counts).count == 1 && counts.count == 5)
+    }
+
+    /// An old trace is merged as it would be after an upgrade, and stays as it was.
+    @Test func oldTracesAreMerged() async throws {
+        let folder = try TemporaryFolder()
+        let recorded = try await Recorded(generate: 2, Capture(.all))
+        let path = try await Self.old(from: recorded, in: folder)
+        let before = try Data(contentsOf: URL(filePath: path))
+        let store = try TraceStore.create(path: folder.path("all.db"), .appending)
+        let first = try store.merge(path)
+        #expect(first.runsAdded == 1 && first.rowsAdded > 0 && first.rowsKnown == 0)
+        #expect(try Data(contentsOf: URL(filePath: path)) == before)
+        let again = try store.merge(path)
+        #expect(again.runsAdded == 0 && again.rowsAdded == 0 && again.rowsKnown == first.rowsAdded)
+        #expect(try store.merge(recorded.path).runsAdded == 1, "another recording of the prompt, by its uuid")
+        try store.close()
+        let after = try TraceStore.open(path: folder.path("all.db"))
+        #expect(try after.rows("PRAGMA foreign_key_check").isEmpty)
+        #expect(try after.runs().map(\.steps) == [2, 2])
+        for table in ["op", "op_input", "tensor", "attention_head", "kv_cache", "logit"] {
+            let count = "SELECT count(*) FROM \(table)"
+            let merged = try #require(try after.integers(count).first ?? nil)
+            let alone = try #require(try recorded.store.integers(count).first ?? nil)
+            #expect(merged == alone * 2, "\(table)")
+        }
+        // An upgraded copy is the run that was merged before it was upgraded.
+        try TraceStore.create(path: path, .appending).close()
+        let all = try TraceStore.create(path: folder.path("all.db"), .appending)
+        #expect(try all.merge(path).runsAdded == 0)
+        try all.close()
     }
 }
