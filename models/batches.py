@@ -1,7 +1,8 @@
 """What the training steps see: rows of token ids, drawn from the step's number alone, so that a run can be resumed.
 
-A row is one of three things: a sequence of random tokens that repeats itself, from which induction heads form; one
-story; or several stories on lines of their own, cut anywhere, as a file of stories reads.
+A row is one of four things: a sequence of random tokens that repeats itself, from which induction heads form; one that
+is then said backwards, from which looking up what came *before* forms; one story; or several stories on lines of their
+own, cut anywhere, as a file of stories reads.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import torch
 
 import micro_world
 
+ENOUGH = 0.9  # share of held-out answers right; what has formed goes there within 200 steps, what has not stays near 0.5
 IGNORE = -100  # targets that do not count
 POOL = 4  # steps whose rows are drawn together and sorted by length, to pad less
 
@@ -18,12 +20,14 @@ POOL = 4  # steps whose rows are drawn together and sorted by length, to pad les
 @dataclasses.dataclass(frozen=True)
 class Stage:
     name: str
-    steps: int
+    steps: int  # at least; with `until` more
     length: int  # the longest row, in tokens
     style: micro_world.Style | None = None  # None: random sequences only
     rows: int = 64
     repeats: float = 0.1  # share of rows that are random sequences
+    mirrored: float = 0.0  # share of those that are said backwards instead of again
     packed: float = 0.0  # share of steps whose rows hold several stories
+    until: tuple = ()  # kinds of held-out answers of which ENOUGH must be right before the next stage begins
 
 
 class Text:
@@ -54,29 +58,22 @@ class Text:
         pattern = [draw.randrange(2, self.size) for _ in range(period)]
         return ([self.bos] + pattern * (length // period + 1))[: length + 1]
 
+    def mirrored(self, draw, length):
+        """Random tokens, then the same backwards."""
+        pattern = [draw.randrange(2, self.size) for _ in range(length // 2)]
+        return [self.bos] + pattern + pattern[::-1]
+
 
 class Batches:
-    def __init__(self, text, stages, seed):
-        self.text, self.stages, self.seed = text, stages, seed
+    def __init__(self, text, seed):
+        self.text, self.seed = text, seed
         self.pools = {}
 
-    @property
-    def steps(self):
-        return sum(stage.steps for stage in self.stages)
-
-    def stage(self, step):
-        for stage in self.stages:
-            if step < stage.steps:
-                return stage
-            step -= stage.steps
-        return self.stages[-1]
-
-    def batch(self, step):
-        """Inputs and targets of a step, both [rows, length]."""
-        stage, number = self.stage(step), step // POOL
-        key = (stage.name, number)
+    def batch(self, stage, step):
+        """Inputs and targets of a step of the stage, both [rows, length]."""
+        key = (stage.name, step // POOL)
         if key not in self.pools:
-            self.pools = {key: self._pool(stage, random.Random(f"{self.seed} {stage.name} {number}"))}
+            self.pools = {key: self._pool(stage, random.Random(f"{self.seed} {stage.name} {step // POOL}"))}
         return self._pad(self.pools[key][step % POOL])
 
     def _pool(self, stage, draw):
@@ -88,7 +85,8 @@ class Batches:
 
     def _row(self, stage, draw):
         if stage.style is None or draw.random() < stage.repeats:
-            return self.text.repeated(draw, stage.length)
+            mirrored = draw.random() < stage.mirrored
+            return self.text.mirrored(draw, stage.length) if mirrored else self.text.repeated(draw, stage.length)
         generator = micro_world.Generator(draw.getrandbits(64))
         if draw.random() < stage.packed:
             return self._packed(stage, generator, draw)

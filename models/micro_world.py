@@ -58,7 +58,7 @@ class Style:
 
 
 PLAIN = Style()
-SHOWING = Style(retold=0.2, shown=0.7, questions=6)
+SHOWING = Style(retold=0.1, shown=1.0, questions=12)
 COLOURED = Style(colours=0.6, retold=0.3, shown=0.4, questions=6)
 RICH = Style(colours=0.7, varied=0.5, where_thing=0.5, retold=0.5, shown=0.2, questions=6)
 
