@@ -93,7 +93,8 @@ public struct ElementProvenance: Sendable {
             weights: before.map { product.dequantised - ProductTerms.sum($0, product.activations) },
             activations: product.activationRounding,
             blockSums: product.activationType == .q8_1 ? product.sumRounding : nil,
-            order: Double(changes.isEmpty ? self.recorded : recomputed) - product.dequantised - product.activationRounding - product.sumRounding)
+            order: Double(changes.isEmpty ? self.recorded : recomputed) - product.dequantised
+                - product.activationRounding - product.sumRounding)
     }
 }
 
