@@ -25,6 +25,16 @@ public struct Edit: Sendable {
         (self.region, self.byteOffset, self.change) = (region, byteOffset, change)
     }
 
+    /// Whether it changes the value at a byte of the node's output.
+    public func covers(byte: Int) -> Bool {
+        let (shape, strides) = (region.shape, region.strides)
+        return (0..<shape.rows).contains { row in
+            let (i1, i2, i3) = (row % shape.ne1, row / shape.ne1 % shape.ne2, row / (shape.ne1 * shape.ne2))
+            let distance = byte - byteOffset - region.rowOffset(i1, i2, i3)
+            return distance >= 0 && distance % strides.nb0 == 0 && distance / strides.nb0 < shape.ne0
+        }
+    }
+
     func apply(to output: Tensor) {
         let target = output.view(region, at: byteOffset)
         let (shape, strides) = (region.shape, region.strides)

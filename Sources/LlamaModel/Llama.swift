@@ -7,7 +7,7 @@ import Tokenization
 /// A loaded model: file, sizes, weights, tokenizer.
 public struct Llama: Sendable {
     public let file: GGUFFile
-    public let configuration: LlamaConfiguration
+    public private(set) var configuration: LlamaConfiguration
     public private(set) var weights: LlamaWeights
     public let tokenizer: Tokenizer
 
@@ -30,6 +30,25 @@ public struct Llama: Sendable {
         }
         var copy = self
         copy.weights = weights.replacing(tensors)
+        return copy
+    }
+
+    /// The model with another number of KV heads. Its file stays what it was.
+    ///
+    /// - Parameter tensors: by name, in all layers, what projects keys and values: `kvHeads * headSize` rows each.
+    /// - Precondition: rows of that number, and `kvHeads` divides the query heads.
+    public func replacing(_ tensors: [String: Tensor], kvHeads: Int) -> Llama {
+        var copy = self
+        copy.configuration = configuration.with(kvHeads: kvHeads)
+        copy.weights = weights.replacing(tensors)
+        let size = copy.configuration.kvSize
+        for layer in copy.weights.layers {
+            switch layer.attention {
+            case .separate(_, let key, let value):
+                for linear in [key, value] { linear.check(rows: size) }
+            case .fused(let matrix): matrix.check(rows: configuration.heads * configuration.headSize + 2 * size)
+            }
+        }
         return copy
     }
 }

@@ -11,7 +11,7 @@ public struct LlamaConfiguration: Sendable, Equatable {
     /// n_head: query heads.
     public let heads: Int
     /// n_head_kv: key and value heads; `heads / kvHeads` query heads share one.
-    public let kvHeads: Int
+    public private(set) var kvHeads: Int
     /// Values of one head.
     public let headSize: Int
     /// n_ff: width of the feed-forward network.
@@ -34,6 +34,14 @@ public struct LlamaConfiguration: Sendable, Equatable {
 
     /// Applied to scores inside softmax.
     public var scoreScale: Float { 1 / Float(headSize).squareRoot() }
+
+    /// - Precondition: a divisor of the query heads.
+    func with(kvHeads: Int) -> LlamaConfiguration {
+        precondition(kvHeads > 0 && heads % kvHeads == 0, "\(kvHeads) KV heads for \(heads) query heads")
+        var copy = self
+        copy.kvHeads = kvHeads
+        return copy
+    }
 
     /// - Throws: `LlamaError` if the file is no llama that Quipu runs.
     public init(metadata: Metadata, file: String) throws(LlamaError) {

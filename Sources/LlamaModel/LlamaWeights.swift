@@ -6,7 +6,7 @@ import Tensors
 ///
 /// Tensors lie in the mapped file; nothing is copied or changed, unless `replacing` is asked to.
 public struct LlamaWeights: Sendable {
-    /// A weight with the name it has in the file.
+    /// A weight with what its file says of it; `replacing` changes the tensor alone.
     public struct Weight: Sendable {
         public let info: TensorInfo
         public let tensor: Tensor
@@ -16,6 +16,12 @@ public struct LlamaWeights: Sendable {
     public struct Linear: Sendable {
         public let weight: Weight
         public let bias: Weight?
+
+        func check(rows: Int) {
+            precondition(
+                weight.tensor.shape.ne1 == rows && bias.map { $0.tensor.shape.ne0 == rows } ?? true,
+                "'\(weight.info.name)' is \(weight.tensor.shape), expected \(rows) rows, and as many in its bias")
+        }
     }
 
     public struct Layer: Sendable {

@@ -64,6 +64,40 @@ import Testing
         #expect(failure.recomputed == "\(node.values[2 * width + 7])" && failure.recorded != failure.recomputed)
     }
 
+    /// A run in which one operation went wrong, and all that follows from it: the one is named, and nothing else.
+    @Test func aFaultyOperationIsNamedWithoutItsUsers() async throws {
+        let change = InterventionTests.set("ffn_out-0[7,2]", "0.25")
+        let (recorded, _) = try await InterventionTests.record(.stories, [change])
+        #expect(try await verify(recorded).failures == [])
+        try changeTrace(recorded.path, "DELETE FROM intervention")
+        let found = try await verify(recorded)
+        #expect(found.failures.map(\.operation) == ["ffn_out-0"], "\(found.failures)")
+        #expect(found.failures[0].index == [7, 2] && found.failures[0].recorded == "0.25")
+        #expect(found.fromModel == 0 && found.fromTrace == found.complete)
+    }
+
+    /// Values that were damaged in the file are not what the run went on from, and their readers are told apart.
+    @Test func damagedValuesAreNotReadOn() async throws {
+        let recorded = try await Recorded(.stories, generate: 2, Capture(.all))
+        try changeTrace(
+            recorded.path,
+            """
+            UPDATE tensor SET data = zeroblob(length(data)) WHERE op_id =
+                (SELECT op.id FROM op JOIN pass ON pass.id = pass_id WHERE name = 'l_out-0' AND step = 0)
+            """)
+        let found = try await verify(recorded)
+        #expect(found.failures.map(\.operation) == ["l_out-0"] && found.failures[0].step == 0)
+        // The next layer's norm and its residual sum read it.
+        #expect(found.fromModel == 2 && found.fromTrace == found.complete - 2)
+    }
+
+    @Test func whatTheTraceLacksComesFromTheModel() async throws {
+        let recorded = try await Recorded(.gqa, generate: 2, Capture(.all, names: ["ffn_norm-0", "ffn_up-0"]))
+        let found = try await verify(recorded)
+        // ffn_up reads ffn_norm, which is there; what ffn_norm reads is not.
+        #expect(found.failures == [] && found.fromTrace == 2 && found.fromModel == 2)
+    }
+
     /// One cell of one row at a time: exactly that is named.
     @Test(arguments: [
         (

@@ -42,6 +42,26 @@ import Testing
         #expect(object["dequantised"] is Double && object["tree"] is NSNull)
     }
 
+    /// What a run was changed by is said, not taken for a fault; its neighbours and readers are as ever.
+    @Test func aChangedElementSaysWhatChangedIt() throws {
+        let bench = try bench(.gqa, "--set", "ffn_out-0[5,2]=3.5", "--scale", "Vcur-0[:,1,0]=2")
+        let object = try bench.quipu("explain", "element", "trace.db", "ffn_out-0[5,2]", "--json").object()
+        #expect(object["recorded"] as? Double == 3.5 && object["evaluated"] as? Double == 3.5)
+        #expect(object["changed_by"] as? [String] == ["--set ffn_out-0[5,2]=3.5"])
+        #expect(object["reproduced"] as? Bool == true && object["recomputed"] as? Double != 3.5)
+        let page = try bench.quipu("explain", "element", "trace.db", "ffn_out-0[5,2]")
+        #expect(page.status == 0 && page.output.contains("then changed by --set ffn_out-0[5,2]=3.5"))
+        for (address, option) in [
+            ("ffn_out-0[6,2]", nil), ("ffn_out-0[5,1]", nil), ("l_out-0[5,2]", nil), ("Vcur-0[3,0,0]", nil),
+            // Changed as seen through a reshape, computed in the product.
+            ("Vcur-0[3,1,0]", "--scale Vcur-0[:,1,0]=2"), ("Vcur-0#0[19,0]", "--scale Vcur-0[:,1,0]=2"),
+        ] {
+            let object = try bench.quipu("explain", "element", "trace.db", address, "--json").object()
+            #expect(object["changed_by"] as? [String] == option.map { [$0] } ?? [], "\(address)")
+            #expect(object["reproduced"] as? Bool == true, "\(address)")
+        }
+    }
+
     @Test func theLargestComeFirst() throws {
         let bench = try bench()
         let object = try bench.quipu(

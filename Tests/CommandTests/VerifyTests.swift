@@ -49,6 +49,31 @@ import Testing
         #expect(page.status == 2 && page.output.contains("its bytes have changed"))
     }
 
+    /// A run with changes is made again with them.
+    @Test func aChangedRunReproduces() throws {
+        let bench = try bench()
+        for (number, options) in [
+            ["--set", "kq_soft_max-1[:,:,2]=0"], ["--scale", "ffn_out-2[:,0]=0.5"], ["--patch", "l_out-0=trace.db"],
+            ["--weight", "blk.0.ffn_down.weight@row=0,column=1,value=0.5"],
+        ].enumerated() {
+            let name = "changed\(number).db"
+            let traced = try bench.quipu(["trace", "--from", "trace.db", "-o", name] + options)
+            #expect(traced.status == 0, "\(traced.errors)")
+            let outcome = try bench.quipu("verify", name, "--json")
+            #expect(outcome.status == 0, "\(options) \(outcome.errors)")
+            let object = try outcome.object()
+            #expect((object["failed"] as? [Any])?.isEmpty == true)
+            let evaluated = try #require(object["evaluated"] as? [String: Int])
+            #expect(evaluated["from_trace"] == object["operations"] as? Int && evaluated["from_model"] == 0)
+        }
+        let damage = "UPDATE tensor SET data = zeroblob(length(data)) WHERE op_id = (SELECT min(id) FROM op)"
+        try changeTrace(bench.folder.path("changed0.db"), damage)
+        let page = try bench.quipu("verify", "changed0.db")
+        #expect(page.status == 2 && page.output.contains("embd[0,0], step 0\n"), "\(page.output)")
+        #expect(page.output.contains(", 2 on inputs made\nfrom the model"))
+        for line in page.lines { #expect(line.count <= 80, "\(line)") }
+    }
+
     @Test func whatWasNotCapturedIsSaid() throws {
         let bench = try Workbench()
         try bench.quipu("trace", "model.gguf", "-p", "Once upon", "--generate", "2", "--capture", "last")

@@ -52,11 +52,17 @@ public struct Interventions: Sendable {
     ///
     /// - Throws: `InterventionProblem` or `TraceError` if the graph has no such elements.
     public func edits(in graph: Graph, step: Int) throws -> [Int: [Edit]] {
-        var edits: [Int: [Edit]] = [:]
+        try changes(in: graph, step: step).mapValues { $0.map(\.edit) }
+    }
+
+    /// The same with the words they were given in.
+    func changes(in graph: Graph, step: Int) throws -> [Int: [(record: InterventionRecord, edit: Edit)]] {
+        var changes: [Int: [(InterventionRecord, Edit)]] = [:]
         for change in nodes {
-            if let (node, edit) = try change.edit(in: graph, step: step) { edits[node, default: []].append(edit) }
+            guard let (node, edit) = try change.edit(in: graph, step: step) else { continue }
+            changes[node, default: []].append((change.record, edit))
         }
-        return edits
+        return changes
     }
 
     /// Finds out before anything runs whether all changes can be made.
@@ -89,6 +95,14 @@ public struct Interventions: Sendable {
 // MARK: as the user writes them
 
 extension InterventionRecord {
+    /// The option that makes this change: `--set kq_soft_max-3[:,:,2]=0`.
+    public var option: String {
+        let isFactor = kind == .weight && spec.hasPrefix("*")
+        let isCode = kind == .weight && target.contains("code=")
+        return "--\(kind.rawValue) \(target)"
+            + (isFactor ? "*=\(spec.dropFirst())" : (isCode ? ":" : "=") + spec)
+    }
+
     /// `ADDRESS=VALUE` of `--set` and `--scale`.
     public static func change(_ kind: Kind, _ text: String) throws(InterventionProblem) -> InterventionRecord {
         let (target, spec) = try halves(text, expected: "ADDRESS=NUMBER, as in kq_soft_max-3[:,:,2]=0")

@@ -10,7 +10,7 @@ struct NodeChange: Sendable {
         case patch([Int: InterventionRecord.Patch], trace: String)
     }
 
-    let target: String
+    let record: InterventionRecord
     let address: TensorAddress
     /// `nil`: every pass that has the elements.
     let step: Int?
@@ -18,7 +18,7 @@ struct NodeChange: Sendable {
 
     init(_ record: InterventionRecord) throws {
         (address, step) = try Self.address(record.target)
-        target = record.target
+        self.record = record
         switch record.kind {
         case .set: change = .set(try Self.number(record))
         case .scale: change = .scale(try Self.number(record))
@@ -26,6 +26,8 @@ struct NodeChange: Sendable {
         case .weight: preconditionFailure("\(record.target) is no operation")
         }
     }
+
+    var target: String { record.target }
 
     /// `NAME[…]@STEP`, of which only the name is needed.
     static func address(_ target: String) throws -> (TensorAddress, step: Int?) {

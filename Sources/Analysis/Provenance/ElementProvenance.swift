@@ -33,6 +33,8 @@ public struct ElementProvenance: Sendable {
     public let evaluated: Float
     /// Whether `recorded` was in the trace; otherwise it was computed again, to the same bits.
     public let isCaptured: Bool
+    /// Changes that the run was made with and that reached this element, in order; `recomputed` is without them.
+    public let changes: [InterventionRecord]
     public let explanation: Explanation
     public let product: ProductTerms?
     public let residual: Residual?
@@ -47,9 +49,11 @@ public struct ElementProvenance: Sendable {
     /// add up in 8 to 64 lanes, so that n is 30 or so and errors, being of both signs, stay far below.
     public static let tolerance = 1e-6
 
-    /// Whether graph and explanation give the recorded value, to the bit, and the terms add up to it.
+    /// Whether graph and explanation give the recorded value, to the bit, and the terms add up to it; of a changed element,
+    /// whether the graph does, with the changes made.
     public var isReproduced: Bool {
-        if recorded.isNaN { return evaluated.isNaN && recomputed.isNaN }
+        if recorded.isNaN { return evaluated.isNaN && (recomputed.isNaN || !changes.isEmpty) }
+        if !changes.isEmpty { return recorded.bitPattern == evaluated.bitPattern }
         return recorded.bitPattern == evaluated.bitPattern && recorded.bitPattern == recomputed.bitPattern
             && (sum == Double(recorded) || abs(sum - Double(recorded)) <= Self.tolerance * magnitude)
     }
@@ -67,6 +71,7 @@ public struct ElementProvenance: Sendable {
         evaluated = provenance.tensor(of: .node(node.index))[element]
         self.recorded = recorded ?? evaluated
         isCaptured = recorded != nil
+        changes = provenance.changes(of: node, at: element)
         explanation = provenance.explanation(of: node, at: element)
         product = provenance.product(of: node, at: element)
         guard let product else {
@@ -88,7 +93,8 @@ public struct ElementProvenance: Sendable {
             weights: before.map { product.dequantised - ProductTerms.sum($0, product.activations) },
             activations: product.activationRounding,
             blockSums: product.activationType == .q8_1 ? product.sumRounding : nil,
-            order: Double(self.recorded) - product.dequantised - product.activationRounding - product.sumRounding)
+            order: Double(changes.isEmpty ? self.recorded : recomputed) - product.dequantised
+                - product.activationRounding - product.sumRounding)
     }
 }
 

@@ -203,7 +203,7 @@ extension Provenance {
 }
 
 extension Tensor {
-    fileprivate func decoded(row: Int) -> [Float] {
+    func decoded(row: Int) -> [Float] {
         var values = [Float](repeating: 0, count: shape.ne0)
         var span = values.mutableSpan
         decodeRow(row, by: BlockFormats.format(for: type)!, into: &span)

@@ -12,6 +12,8 @@ public struct Provenance: Sendable {
     public let graph: Graph
     public let tokens: [Int]
     public let firstPosition: Int
+    /// Changes that the run was made with, by node.
+    private var changes: [Int: [(record: InterventionRecord, edit: Edit)]] = [:]
     private let values: [Tensor]
     private let leaves: [Tensor]
 
@@ -23,6 +25,22 @@ public struct Provenance: Sendable {
         firstPosition = pass.firstPosition
         values = graph.nodes.map { pass.interpreter.value(of: .node($0.index))! }
         leaves = graph.leaves.indices.map { pass.interpreter.value(of: .leaf($0))! }
+    }
+
+    /// A pass of a recorded run, evaluated again.
+    ///
+    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    public init(_ replay: Replay, step: Int, threads: Int) throws {
+        self.init(try replay.pass(step, threads: threads), of: replay.model)
+        changes = try replay.interventions.changes(in: graph, step: step)
+    }
+
+    /// What was done to an element when the run was made, in order; a view's is done where it is computed.
+    public func changes(of node: Node, at element: ElementIndex) -> [InterventionRecord] {
+        guard let origin = graph.origin(of: node.index), let changes = changes[origin.node] else { return [] }
+        let start = origin.byteOffset + element.i0 * node.layout.strides.nb0
+        let byte = start + node.layout.rowOffset(element.i1, element.i2, element.i3)
+        return changes.filter { $0.edit.covers(byte: byte) }.map(\.record)
     }
 
     public func tensor(of source: Source) -> Tensor {

@@ -4,10 +4,14 @@ import LlamaModel
 import Recording
 import Tensors
 
-/// A trace held against its model: the run is made again, and everything recorded must be what comes out, to the bit.
+/// A trace held against its model: every operation is evaluated again, and everything recorded must be what comes out, to
+/// the bit.
 ///
-/// Each operation is evaluated on inputs that are the recorded ones if those reproduce themselves; what does not
-/// reproduce is therefore named where it is, and not once more at each operation that reads it.
+/// Operations are evaluated on their recorded inputs. Where a value does not reproduce, its recorded statistics tell which
+/// of two things happened. If they are those of the recorded values, the run had these: the operation was at fault, and
+/// those that read it go on from them. If not, the values were damaged later, and those that read them go on from what the
+/// model makes. Either way the operation is named, and not once more each that reads it. Inputs that the trace lacks are
+/// made from the model.
 public struct TraceVerification: Sendable {
     /// Something recorded that does not come out again.
     public struct Failure: Sendable, Equatable {
@@ -36,6 +40,10 @@ public struct TraceVerification: Sendable {
     public internal(set) var complete = 0
     public internal(set) var partial = 0
     public internal(set) var notCaptured = 0
+    /// Compared operations whose inputs are all as the trace has them, and those of which some input is made from the model
+    /// because the trace lacks it or has it damaged.
+    public internal(set) var fromTrace = 0
+    public internal(set) var fromModel = 0
 
     public var checked: Int { values + cells }
 
@@ -98,6 +106,12 @@ private final class ValueComparison: ExecutionObserver {
     private var step = 0
     private var result: (failures: [TraceVerification.Failure], values: Int) = ([], 0)
     private var counts = (complete: 0, partial: 0, notCaptured: 0)
+    private var inputs = (fromTrace: 0, fromModel: 0)
+    private var graph: Graph?
+    /// The nodes of this pass whose values are as the trace has them.
+    private var held: [Bool] = []
+    /// Caches in which something is not.
+    private var patchyCaches: Set<String> = []
     /// The operations of each step, `#k` where a later one has the same name.
     private(set) var names: [[String]] = []
 
@@ -106,13 +120,30 @@ private final class ValueComparison: ExecutionObserver {
     func begin(_ pass: Pass, step: Int) throws {
         self.step = step
         operations = try store.operations(of: run, step: step)
-        names.append(pass.interpreter.graph.addressNames)
+        let graph = pass.interpreter.graph
+        names.append(graph.addressNames)
+        self.graph = graph
+        held = Array(repeating: false, count: graph.nodes.count)
+    }
+
+    private func isHeld(_ source: Source) -> Bool {
+        if case .node(let index) = source, !held[index] { return false }
+        guard let leaf = graph?.leaf(behind: source) else { return true }
+        return leaf.role != .cache || !patchyCaches.contains(leaf.name)
     }
 
     func didEvaluate(_ evaluation: Evaluation) throws {
         try Task.checkCancellation()
         let node = evaluation.node
+        if case .view(let slot, _) = node.output.memory { held[node.index] = isHeld(node.inputs[slot]) }
         guard !node.output.isPureView else { return }
+        defer {
+            if case .inPlace(let slot) = node.output.memory, !held[node.index],
+                let leaf = graph?.leaf(behind: node.inputs[slot])
+            {
+                patchyCaches.insert(leaf.name)
+            }
+        }
         // Rows that are missing, or of another operation, are told by the comparison of rows.
         guard let operation = operations.first(where: { $0.seq == node.index }),
             operation.shape == node.layout.shape
@@ -125,13 +156,13 @@ private final class ValueComparison: ExecutionObserver {
                 counts.notCaptured += 1
                 return
             }
-            compare(recorded.all, evaluation)
+            compare(recorded.all, evaluation, operation)
         } catch TraceError.damaged(_, _, let bytes, let elements) {
             fail(node, index: nil, "\(bytes) bytes", "\(elements) elements", count: elements)
         }
     }
 
-    private func compare(_ recorded: [Float?], _ evaluation: Evaluation) {
+    private func compare(_ recorded: [Float?], _ evaluation: Evaluation, _ operation: RecordedOperation) {
         let (node, found) = (evaluation.node, evaluation.output.floats())
         var (first, different, compared): (Int?, Int, Int) = (nil, 0, 0)
         for (number, value) in recorded.enumerated() {
@@ -145,8 +176,23 @@ private final class ValueComparison: ExecutionObserver {
         // An operation on the cache is complete with what it wrote.
         let all = node.kind == "SET_ROWS" ? evaluation.inputs[0].shape.count : recorded.count
         if compared == all { counts.complete += 1 } else { counts.partial += 1 }
+        if node.inputs.allSatisfy(isHeld) { inputs.fromTrace += 1 } else { inputs.fromModel += 1 }
+        held[node.index] = compared == all
         guard let first else { return }
         fail(node, index: first, "\(recorded[first]!)", "\(found[first])", count: different)
+        held[node.index] = adopt(recorded, evaluation.output, operation)
+    }
+
+    /// Goes on from what was recorded, if its statistics vouch for it.
+    private func adopt(_ recorded: [Float?], _ output: Tensor, _ operation: RecordedOperation) -> Bool {
+        let values = recorded.compactMap(\.self)
+        guard output.type == .f32, output.layout.isContiguous, values.count == output.shape.count,
+            operation.has(Statistics(values))
+        else { return false }
+        output.withMutableElements(of: Float.self) { out in
+            for place in values.indices { out[place] = values[place] }
+        }
+        return true
     }
 
     private func fail(_ node: Node, index: Int?, _ recorded: String, _ recomputed: String, count: Int) {
@@ -165,6 +211,15 @@ private final class ValueComparison: ExecutionObserver {
         verification.failures += result.failures
         verification.values += result.values
         (verification.complete, verification.partial, verification.notCaptured) = counts
+        (verification.fromTrace, verification.fromModel) = inputs
+    }
+}
+
+extension RecordedOperation {
+    fileprivate func has(_ statistics: Statistics) -> Bool {
+        count == statistics.count && sum == statistics.sum && rms == statistics.rms
+            && minimum == statistics.minimum.map(Double.init) && maximum == statistics.maximum.map(Double.init)
+            && (zeros, nans, infinities) == (statistics.zeros, statistics.nans, statistics.infinities)
     }
 }
 

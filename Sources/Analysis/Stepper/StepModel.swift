@@ -46,7 +46,7 @@ public final class StepModel: Sendable {
     private func provenance(_ step: Int, _ known: inout Known) throws -> Provenance {
         if let pass = known.pass, pass.step == step { return pass.provenance }
         let replay = try replay(&known)
-        let provenance = Provenance(try replay.pass(step, threads: threads), of: replay.model)
+        let provenance = try Provenance(replay, step: step, threads: threads)
         known.pass = (step, provenance)
         return provenance
     }

@@ -70,6 +70,8 @@ public struct ElementReport: Report {
     /// The terms added up in Double.
     let sum: Double
     let reproduced: Bool
+    /// Options of `trace` that changed this element after it was computed; `recomputed` is without them.
+    let changedBy: [String]
     /// Of `magnitude`, the sum of the terms' magnitudes.
     let tolerance: Double
     let magnitude: Double
@@ -91,10 +93,8 @@ public struct ElementReport: Report {
 
     private enum CodingKeys: CodingKey {
         case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
-        case recomputed, sum, reproduced, tolerance, magnitude, formula, steps, quantities, terms, dequantised,
-            residual,
-            base, baseValue
-        case tree
+        case recomputed, sum, reproduced, changedBy, tolerance, magnitude, formula, steps, quantities, terms
+        case dequantised, residual, base, baseValue, tree
     }
 
     /// - Parameters:
@@ -124,6 +124,7 @@ public struct ElementReport: Report {
         (recorded, captured, evaluated) = (element.recorded, element.isCaptured, element.evaluated)
         (recomputed, sum) = (element.recomputed, element.sum)
         reproduced = element.isReproduced
+        changedBy = element.changes.map(\.option)
         (tolerance, magnitude) = (ElementProvenance.tolerance, element.magnitude)
         formula = element.explanation.formula
         steps = element.explanation.steps
@@ -190,7 +191,9 @@ public struct ElementReport: Report {
         let check =
             evaluated.bitPattern != recorded.bitPattern
             ? style.warning("the graph gives \(evaluated): see quipu verify")
-            : recomputed.bitPattern == recorded.bitPattern ? "equal to the bit" : style.warning("not reproduced")
+            : !changedBy.isEmpty
+                ? style.warning("then changed by " + changedBy.joined(separator: ", "))
+                : recomputed.bitPattern == recorded.bitPattern ? "equal to the bit" : style.warning("not reproduced")
         let isSum = element.explanation.rule == .sum && terms.count > 2
         return [
             style.bold("\(address) = \(recorded)"), words.joined(separator: ", "),

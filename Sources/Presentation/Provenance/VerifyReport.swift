@@ -29,6 +29,14 @@ public struct VerifyReport: Report {
         let notCaptured: Int
     }
 
+    /// Compared operations by what they were evaluated on.
+    struct Evaluated: Encodable {
+        /// All inputs as the trace has them.
+        let fromTrace: Int
+        /// An input, or more, made from the model.
+        let fromModel: Int
+    }
+
     let trace: String
     let run: Int
     let model: String
@@ -38,6 +46,7 @@ public struct VerifyReport: Report {
     let checkedCells: Int
     /// Whose values are all in the trace.
     let operations: Int
+    let evaluated: Evaluated
     let notChecked: NotChecked
     let complete: Bool
     let failed: [Failure]
@@ -49,6 +58,7 @@ public struct VerifyReport: Report {
         checked = verification.checked
         (checkedValues, checkedCells) = (verification.values, verification.cells)
         operations = verification.complete
+        evaluated = Evaluated(fromTrace: verification.fromTrace, fromModel: verification.fromModel)
         notChecked = NotChecked(partial: verification.partial, notCaptured: verification.notCaptured)
         failed = verification.failures.map {
             Failure(
@@ -61,7 +71,7 @@ public struct VerifyReport: Report {
     public init(otherModel model: String, recorded: String, found: String, run: RecordedRun) {
         (trace, self.run, self.model, complete) = (run.trace, run.id, model, run.isComplete)
         (checked, checkedValues, checkedCells, operations) = (1, 0, 1, 0)
-        notChecked = NotChecked(partial: 0, notCaptured: 0)
+        (evaluated, notChecked) = (Evaluated(fromTrace: 0, fromModel: 0), NotChecked(partial: 0, notCaptured: 0))
         failed = [
             Failure(
                 table: "model", step: nil, op: nil, index: nil, row: model, column: "sha256", recorded: recorded,
@@ -87,15 +97,28 @@ public struct VerifyReport: Report {
             line("cells of rows", checkedCells, "statistics, logits, tokens, weights, …"),
             line("failed", failed.count, ""),
         ].map(\.withoutTrailingSpaces)
+        lines += [""] + wrapped(inputWords, style)
         let missing = notChecked.partial + notChecked.notCaptured
         if missing > 0 {
             let words =
                 "Not checked: the values of \(Numbers.count(notChecked.notCaptured, "operation")) that were not captured"
                 + (notChecked.partial > 0 ? ", and parts of \(notChecked.partial) more." : ".")
-            lines += [""] + words.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+            lines += wrapped(words, style)
         }
         if failed.isEmpty { return (lines + ["", style.bold("Everything reproduces.")]).joined(separator: "\n") }
         return (lines + ["", style.bold("What does not reproduce"), ""] + failureLines(style)).joined(separator: "\n")
+    }
+
+    private var inputWords: String {
+        let held = "\(Numbers.count(evaluated.fromTrace, "operation")) evaluated on the inputs that the trace holds"
+        return evaluated.fromModel == 0
+            ? held + "."
+            : "\(held), \(evaluated.fromModel) on inputs made from the model, because the trace lacks them or has them "
+                + "damaged."
+    }
+
+    private func wrapped(_ text: String, _ style: Style) -> [String] {
+        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
     }
 
     private func modelLines(_ style: Style) -> [String] {

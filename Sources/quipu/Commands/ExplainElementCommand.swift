@@ -56,7 +56,7 @@ struct ExplainElementCommand: ParsableCommand {
         let run = try store.run(id: place.run)
         let other = try base.map { try GGUFFile(path: $0) }
         let replay = try replaying.open(run, in: store)
-        let provenance = Provenance(try replay.pass(place.step, threads: threads.count), of: replay.model)
+        let provenance = try Provenance(replay, step: place.step, threads: threads.count)
         let node = try provenance.node(address)
         let element = try address.element(in: node.layout.shape)
         let explained = try ElementProvenance(

@@ -8,12 +8,12 @@ struct GQACommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gqa",
         abstract: "Grouped-query attention: which heads share keys and values, and what it saves.",
-        usage: "quipu gqa [map] [MODEL] [options]",
+        usage: "quipu gqa [map|what-if] [MODEL] [options]",
         discussion: """
             Example:
               quipu gqa model.gguf --context 4096
             """,
-        subcommands: [GQAMapCommand.self], defaultSubcommand: GQAMapCommand.self)
+        subcommands: [GQAMapCommand.self, GQAWhatIfCommand.self], defaultSubcommand: GQAMapCommand.self)
 }
 
 struct GQAMapCommand: ParsableCommand {

@@ -1,7 +1,8 @@
 import ArgumentParser
+import LlamaModel
 import Recording
 
-/// Positions as users write them: `-1`, `3,5`, `0:8`.
+/// Positions, or layers, as users write them: `-1`, `3,5`, `0:8`.
 struct PositionList: ExpressibleByArgument {
     static let all = PositionList(slices: [.range(nil, nil)], text: ":")
     static let last = PositionList(slices: [.index(-1)], text: "-1")
@@ -26,15 +27,33 @@ struct PositionList: ExpressibleByArgument {
     ///
     /// - Throws: `InputError` if one lies outside.
     func resolved(in count: Int, of trace: String) throws -> [Int] {
-        var positions: Set<Int> = []
-        for slice in slices {
-            guard let range = slice.resolved(in: count) else {
-                throw InputError(
-                    "\(trace): --positions \(text): the run evaluated positions 0 to \(count - 1); negative ones count "
-                        + "from the end")
-            }
-            positions.formUnion(range)
+        guard let positions = resolved(in: count) else {
+            throw InputError(
+                "\(trace): --positions \(text): the run evaluated positions 0 to \(count - 1); negative ones count "
+                    + "from the end")
         }
-        return positions.sorted()
+        return positions
+    }
+
+    /// The layers in order, each once.
+    ///
+    /// - Throws: `InputError` if the model has no such layer.
+    func layers(of model: Llama) throws -> [Int] {
+        let count = model.configuration.layers
+        guard let layers = resolved(in: count) else {
+            throw InputError(
+                "\(model.file.path): --layers \(text): the model has layers 0 to \(count - 1); negative ones count from "
+                    + "the end")
+        }
+        return layers
+    }
+
+    private func resolved(in count: Int) -> [Int]? {
+        var numbers: Set<Int> = []
+        for slice in slices {
+            guard let range = slice.resolved(in: count) else { return nil }
+            numbers.formUnion(range)
+        }
+        return numbers.sorted()
     }
 }
