@@ -63,7 +63,7 @@ public struct Interpreter {
                 precondition(known.layout == node.layout, "\(node.name) is \(node.layout), recalled \(known.layout)")
                 output = known
             } else {
-                output = .zeros(node.layout.type, node.layout.shape)
+                output = .unwritten(node.layout.type, node.layout.shape)
                 nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
             }
         }

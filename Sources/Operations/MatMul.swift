@@ -67,7 +67,7 @@ public struct MatMul: Operation {
         guard format.activationType != .f32 else { return x }
         let encoder = ActivationEncoder(
             BlockFormats.activationFormat(for: format.activationType)!, on: workers.instructions)
-        let result = Tensor.zeros(format.activationType, x.shape)
+        let result = Tensor.unwritten(format.activationType, x.shape)
         workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
             for number in rows {
                 let (i1, i2, i3) = x.shape.row(number)

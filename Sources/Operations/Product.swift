@@ -13,7 +13,7 @@ struct Product: Sendable {
     let order: SummationOrder
     /// `[R, T, H]`
     let output: Tensor
-    /// What the kernel wants to know of the activations beyond them, for each of their rows; `nil` if nothing.
+    /// What the kernel wants to know of the activations beyond them, for each group of their rows; `nil` if nothing.
     private let prepared: Tensor?
 
     init(
@@ -38,14 +38,20 @@ struct Product: Sendable {
         _ activations: Tensor, by kernel: ProductKernel, bytes: Int, on workers: Workers
     ) -> Tensor {
         let shape = activations.shape
-        let result = Tensor.zeros(.f32, Shape(bytes / 4, shape.ne1, shape.ne2, shape.ne3))
-        workers.run(items: shape.rows, grain: rowGrain(elementsPerRow: shape.ne0)) { rows in
-            for number in rows {
-                let (i1, i2, i3) = shape.row(number)
-                let start = activations.offset + activations.layout.rowOffset(i1, i2, i3)
-                activations.source.withBytes(in: start..<start + activations.layout.rowBytes) { row in
+        let groups = (shape.ne1 + kernel.preparedTokens - 1) / kernel.preparedTokens
+        let result = Tensor.unwritten(.f32, Shape(bytes / 4, groups, shape.ne2, shape.ne3))
+        let grain = rowGrain(elementsPerRow: shape.ne0 * kernel.preparedTokens)
+        workers.run(items: result.shape.rows, grain: grain) { items in
+            for number in items {
+                let (group, i2, i3) = result.shape.row(number)
+                let first = group * kernel.preparedTokens
+                let tokens = min(kernel.preparedTokens, shape.ne1 - first)
+                let start = activations.offset + activations.layout.rowOffset(first, i2, i3)
+                let stride = activations.layout.strides.nb1
+                let span = (tokens - 1) * stride + activations.layout.rowBytes
+                activations.source.withBytes(in: start..<start + span) { rows in
                     result.buffer.withMutableBytes(in: number * bytes..<(number + 1) * bytes) { output in
-                        kernel.prepare(row, count: shape.ne0, into: &output)
+                        kernel.prepare(rows, stride: stride, tokens: tokens, count: shape.ne0, into: &output)
                     }
                 }
             }

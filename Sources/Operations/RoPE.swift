@@ -79,6 +79,7 @@ public struct RoPE: Operation {
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let x = inputs[0]
         let perToken = x.shape.ne0 * x.shape.ne1
+        let kernels = RowKernels(on: workers)
         workers.run(items: x.shape.ne2 * x.shape.ne3, grain: rowGrain(elementsPerRow: perToken)) { tokens in
             for token in tokens {
                 let (i2, i3) = (token % x.shape.ne2, token / x.shape.ne2)
@@ -86,16 +87,22 @@ public struct RoPE: Operation {
                 for head in 0..<x.shape.ne1 {
                     x.withRow(of: Float.self, head, i2, i3) { from in
                         output.withMutableRow(of: Float.self, head, i2, i3) { to in
-                            for j in 0..<from.count / 2 {
-                                let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
-                                let (x0, x1) = (from[2 * j], from[2 * j + 1])
-                                to[2 * j] = fused(x0, c, -(x1 * s))
-                                to[2 * j + 1] = fused(x0, s, x1 * c)
+                            if !kernels.rotate(from, by: rotations.span, into: &to) {
+                                rotate(from, by: rotations, into: &to)
                             }
                         }
                     }
                 }
             }
+        }
+    }
+
+    private func rotate(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
+        for j in 0..<x.count / 2 {
+            let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+            let (x0, x1) = (x[2 * j], x[2 * j + 1])
+            y[2 * j] = fused(x0, c, -(x1 * s))
+            y[2 * j + 1] = fused(x0, s, x1 * c)
         }
     }
 

@@ -46,4 +46,18 @@ struct RowKernels: @unchecked Sendable {
         }
         return count
     }
+
+    /// The pairs of `x` turned by their `rotations` (cosine and sine, side by side); false if there is no kernel.
+    ///
+    /// - Precondition: three rows of one even length.
+    func rotate(_ x: Span<Float>, by rotations: Span<Float>, into y: inout MutableSpan<Float>) -> Bool {
+        guard let kernel = kernels?.rotate else { return false }
+        precondition(rotations.count == x.count && y.count == x.count, "\(x.count), \(rotations.count), \(y.count)")
+        y.withUnsafeMutableBufferPointer { y in
+            x.withUnsafeBufferPointer { x in
+                rotations.withUnsafeBufferPointer { kernel(x.baseAddress, $0.baseAddress, x.count, y.baseAddress) }
+            }
+        }
+        return true
+    }
 }

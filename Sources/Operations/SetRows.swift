@@ -1,4 +1,5 @@
 import ComputeGraph
+import Quantization
 import Tensors
 
 /// Writes rows into a destination at given places: how keys and values enter the cache.
@@ -28,14 +29,21 @@ public struct SetRows: NamedAfterSource {
     }
 
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
-        let width = inputs[0].shape.ne0
-        inputs[0].withBytes { bytes in
+        let (x, width) = (inputs[0], inputs[0].shape.ne0)
+        let encoder = ActivationEncoder(BlockFormats.activationFormat(for: .f16)!, on: workers.instructions)
+        let numbers = Tensor.unwritten(.f16, x.shape)
+        x.withBytes { bytes in
             bytes.withElements(of: Float.self) { x in
+                numbers.buffer.withMutableBytes(in: 0..<numbers.layout.byteCount) { encoder.encode(x, into: &$0) }
+            }
+        }
+        numbers.withBytes { bytes in
+            bytes.withElements(of: UInt16.self) { x in
                 inputs[1].withRow(of: Int64.self, 0) { index in
                     output.withMutableElements(of: UInt16.self) { destination in
                         for j in 0..<index.count {
                             let row = Int(index[j])
-                            for i in 0..<width { destination[row * width + i] = Half.f16(x[j * width + i]) }
+                            for i in 0..<width { destination[row * width + i] = x[j * width + i] }
                         }
                     }
                 }

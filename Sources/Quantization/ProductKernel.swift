@@ -68,26 +68,39 @@ public struct ProductKernel: @unchecked Sendable {
         }
     }
 
-    /// Bytes that `prepare` writes for one token of `count` values; 0 if there is nothing to prepare.
+    /// Tokens that are prepared together.
+    public var preparedTokens: Int { kernel.pointee.prepared_tokens }
+
+    /// Bytes that `prepare` writes for such a group of tokens of `count` values; 0 if there is nothing to prepare.
     public func preparedBytes(count: Int) -> Int { kernel.pointee.prepared_bytes.map { $0(count) } ?? 0 }
 
     /// Writes what products of several tokens would otherwise compute again for each row.
     ///
-    /// - Precondition: one token's activations in the type of the format's `activationType`, and `preparedBytes`.
-    public func prepare(_ activations: RawSpan, count: Int, into output: inout MutableRawSpan) {
+    /// - Parameter stride: bytes from one token to the next.
+    /// - Precondition: the activations of up to `preparedTokens` tokens in the type of the format's `activationType`, and
+    ///   `preparedBytes`.
+    public func prepare(
+        _ activations: RawSpan, stride: Int, tokens: Int, count: Int, into output: inout MutableRawSpan
+    ) {
         precondition(
-            activations.byteCount == format.activationType.rowBytes(count)
+            (1...preparedTokens).contains(tokens)
+                && activations.byteCount >= (tokens - 1) * stride + format.activationType.rowBytes(count)!
                 && output.byteCount == preparedBytes(count: count),
-            "\(activations.byteCount) and \(output.byteCount) bytes for \(count) values of \(format.activationType)")
+            """
+            \(activations.byteCount) and \(output.byteCount) bytes for \(tokens) tokens of \(count) values of \
+            \(format.activationType)
+            """)
         output.withUnsafeMutableBytes { output in
-            activations.withUnsafeBytes { kernel.pointee.prepare($0.baseAddress, count, output.baseAddress) }
+            activations.withUnsafeBytes {
+                kernel.pointee.prepare($0.baseAddress, stride, tokens, count, output.baseAddress)
+            }
         }
     }
 
     /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
     ///
     /// - Parameters:
-    ///   - prepared: what `prepare` wrote for all tokens, one after the other; empty if there is but one token.
+    ///   - prepared: what `prepare` wrote for all tokens, group after group; empty if there is but one token.
     ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
     ///     that others may write other rows of the same tokens at the same time.
     public func multiply(
@@ -121,11 +134,12 @@ public struct ProductKernel: @unchecked Sendable {
         guard let row, let token else {
             preconditionFailure("\(sizes.count) values are no whole blocks of \(format.type)")
         }
+        let groups = (sizes.tokens + preparedTokens - 1) / preparedTokens
         precondition(
             sizes.rows > 0 && sizes.tokens > 0
                 && weights.byteCount >= (sizes.rows - 1) * sizes.weightStride + row
                 && activations.byteCount >= (sizes.tokens - 1) * sizes.activationStride + token
-                && (sizes.tokens == 1 || prepared.byteCount == sizes.tokens * preparedBytes(count: sizes.count))
+                && (sizes.tokens == 1 || prepared.byteCount == groups * preparedBytes(count: sizes.count))
                 && outputs >= (sizes.tokens - 1) * sizes.outputStride + sizes.rows,
             """
             \(weights.byteCount), \(activations.byteCount), \(prepared.byteCount) bytes and \(outputs) values \

@@ -28,6 +28,22 @@ ALWAYS_INLINE float total8(__m256 v) {
     return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
 }
 
+/// Bytes of eight rows from which a tile will be made.
+typedef struct {
+    size_t row, offset, bytes;
+} tile_source;
+
+/// Fetches the share of tokens `t` to `t + n` in a tile's source, so that memory works while the tile before is multiplied:
+/// rows are too short for the processor to see what comes next.
+ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t t, size_t n, size_t tokens) {
+    const size_t rows = next.row >= p->rows ? 0 : p->rows - next.row < ROWS ? p->rows - next.row : ROWS;
+    const size_t lines = (next.bytes + 63) / 64, all = rows * lines;
+    for (size_t i = all * t / tokens; i < all * (t + n) / tokens; i++) {
+        const char *row = (const char *)p->weights + (next.row + i / lines) * p->weight_stride;
+        _mm_prefetch(row + next.offset + i % lines * 64, _MM_HINT_T1);
+    }
+}
+
 #include "avx512_rows.inc"
 #include "avx512_tiles.inc"
 #include "avx512_floats.inc"
@@ -59,33 +75,33 @@ SUPER_BLOCK_KERNEL(q6_k)
 SUPER_BLOCK_KERNEL(iq4_xs)
 
 const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
-#define KERNEL(type, name, bytes, prepare) \
+#define KERNEL(type, name, tokens, bytes, prepare) \
     case type: { \
-        static const quipu_product_kernel kernel = {multiply_##name, bytes, prepare}; \
+        static const quipu_product_kernel kernel = {multiply_##name, tokens, bytes, prepare}; \
         return &kernel; \
     }
     switch (type) {
-        KERNEL(TYPE_F32, f32, 0, 0)
-        KERNEL(TYPE_F16, f16, f16_prepared_bytes, prepare_f16)
-        KERNEL(TYPE_BF16, bf16, 0, 0)
-        KERNEL(TYPE_Q4_0, q4_0, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_Q4_1, q4_1, q8_1_prepared_bytes, prepare_q8_1)
-        KERNEL(TYPE_Q5_0, q5_0, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_Q5_1, q5_1, q8_1_prepared_bytes, prepare_q8_1)
-        KERNEL(TYPE_Q8_0, q8_0, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_IQ4_NL, iq4_nl, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_Q2_K, q2_k, 0, 0)
-        KERNEL(TYPE_Q3_K, q3_k, 0, 0)
-        KERNEL(TYPE_Q4_K, q4_k, 0, 0)
-        KERNEL(TYPE_Q5_K, q5_k, 0, 0)
-        KERNEL(TYPE_Q6_K, q6_k, 0, 0)
-        KERNEL(TYPE_IQ4_XS, iq4_xs, 0, 0)
+        KERNEL(TYPE_F32, f32, FLOAT_TOKENS, f32_prepared_bytes, prepare_f32)
+        KERNEL(TYPE_F16, f16, FLOAT_TOKENS, f16_prepared_bytes, prepare_f16)
+        KERNEL(TYPE_BF16, bf16, 1, 0, 0)
+        KERNEL(TYPE_Q4_0, q4_0, 1, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q4_1, q4_1, 1, q8_1_prepared_bytes, prepare_q8_1)
+        KERNEL(TYPE_Q5_0, q5_0, 1, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q5_1, q5_1, 1, q8_1_prepared_bytes, prepare_q8_1)
+        KERNEL(TYPE_Q8_0, q8_0, 1, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, 1, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_Q2_K, q2_k, 1, 0, 0)
+        KERNEL(TYPE_Q3_K, q3_k, 1, 0, 0)
+        KERNEL(TYPE_Q4_K, q4_k, 1, 0, 0)
+        KERNEL(TYPE_Q5_K, q5_k, 1, 0, 0)
+        KERNEL(TYPE_Q6_K, q6_k, 1, 0, 0)
+        KERNEL(TYPE_IQ4_XS, iq4_xs, 1, 0, 0)
         default: return 0;
     }
 #undef KERNEL
 }
 const quipu_row_kernels quipu_avx512_row_kernels = {
-    encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, statistics,
+    encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, rotate, statistics,
 };
 #pragma clang attribute pop
 #endif

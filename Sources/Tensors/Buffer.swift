@@ -1,4 +1,4 @@
-/// Zeroed memory of a fixed size that tensors write into.
+/// Memory of a fixed size that tensors write into.
 ///
 /// Sharing contract: an operation's workers write disjoint ranges of its output at the same time, and nothing reads
 /// them before all workers are done. The interpreter keeps that contract, which is why the class may be `Sendable`.
@@ -10,11 +10,17 @@ public final class Buffer: ByteSource, @unchecked Sendable {
     /// 64 bytes: one cache line, one AVX-512 register.
     public static let alignment = 64
 
-    public init(byteCount: Int) {
+    /// Zeros.
+    public convenience init(byteCount: Int) {
+        self.init(unwritten: byteCount)
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
+
+    /// Whatever was in the memory: for who writes all of it before anyone reads.
+    public init(unwritten byteCount: Int) {
         precondition(byteCount >= 0, "a buffer of \(byteCount) bytes")
         self.byteCount = byteCount
         base = .allocate(byteCount: max(byteCount, 1), alignment: Buffer.alignment)
-        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
     }
 
     deinit { base.deallocate() }

@@ -26,6 +26,12 @@ public struct Tensor: Sendable {
         return Tensor(layout, in: Buffer(byteCount: layout.byteCount))
     }
 
+    /// A new contiguous tensor of whatever was in the memory, for one that is written whole before it is read.
+    public static func unwritten(_ type: TensorType, _ shape: Shape) -> Tensor {
+        let layout = Layout(type, shape)
+        return Tensor(layout, in: Buffer(unwritten: layout.byteCount))
+    }
+
     /// A new contiguous F32 tensor.
     ///
     /// - Precondition: as many values as the shape has elements.

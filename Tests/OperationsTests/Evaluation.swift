@@ -38,7 +38,9 @@ extension ComputeGraph.Operation {
             evaluate(inputs, into: inputs[slot], on: workers)
             return inputs[slot]
         case .fresh:
-            let tensor = Tensor.zeros(output.layout.type, output.layout.shape)
+            // NaN where nothing is written.
+            let tensor = Tensor.floats([Float](repeating: .nan, count: output.layout.shape.count), output.layout.shape)
+            precondition(tensor.layout == output.layout)
             evaluate(inputs, into: tensor, on: workers)
             return tensor
         }

@@ -162,15 +162,18 @@ private struct RandomProduct {
 
     func result(on set: InstructionSet, _ order: SummationOrder) -> [Float]? {
         guard let kernel = ProductKernel(for: format, on: set) else { return nil }
-        let perToken = tokens > 1 ? kernel.preparedBytes(count: count) : 0
-        var prepared = [UInt8](repeating: 0, count: perToken * tokens)
-        for token in 0..<(perToken > 0 ? tokens : 0) {
+        let bytes = tokens > 1 ? kernel.preparedBytes(count: count) : 0
+        let group = kernel.preparedTokens
+        // What is not written must not matter.
+        var prepared = [UInt8](repeating: 0xff, count: bytes * ((tokens + group - 1) / group))
+        for first in bytes > 0 ? stride(from: 0, to: tokens, by: group) : stride(from: 0, to: 0, by: 1) {
             var elements = prepared.mutableSpan
             var all = elements.mutableBytes
-            var part = all._mutatingExtracting(token * perToken..<(token + 1) * perToken)
+            var part = all._mutatingExtracting(first / group * bytes..<(first / group + 1) * bytes)
+            let some = min(group, tokens - first)
             kernel.prepare(
-                activations.span.bytes.extracting(token * tokenBytes..<(token + 1) * tokenBytes), count: count,
-                into: &part)
+                activations.span.bytes.extracting(first * tokenBytes..<(first + some) * tokenBytes),
+                stride: tokenBytes, tokens: some, count: count, into: &part)
         }
         // A gap between tokens that must stay as it is.
         var output = [Float](repeating: 7, count: tokens * (rows + 2))

@@ -27,7 +27,7 @@ typedef struct {
     /// The first token's activations in the type that weights of this type are multiplied with, and bytes between tokens.
     const void *activations;
     size_t activation_stride;
-    /// What `prepare` made of all tokens, or NULL if there was nothing to prepare; bytes between tokens.
+    /// What `prepare` made of all tokens, or NULL if there was nothing to prepare; bytes between groups of tokens.
     const void *prepared;
     size_t prepared_stride;
     /// The first token's outputs, one for each row, and the floats from one token to the next.
@@ -45,10 +45,13 @@ typedef struct {
 typedef struct {
     /// Multiplies.
     void (*multiply)(const quipu_product *product);
-    /// Bytes that `prepare` writes for one token, or 0 if `multiply` needs the activations only.
+    /// Tokens that are prepared together.
+    size_t prepared_tokens;
+    /// Bytes that `prepare` writes for such a group; NULL if `multiply` needs the activations only.
     size_t (*prepared_bytes)(size_t count);
-    /// Writes what products of several tokens would otherwise compute again for each row.
-    void (*prepare)(const void *activations, size_t count, void *prepared);
+    /// Writes what products of several tokens would otherwise compute again for each row: of up to `prepared_tokens`
+    /// tokens, whose activations are `stride` bytes apart.
+    void (*prepare)(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared);
 } quipu_product_kernel;
 
 /// The kernel for weights of a ggml type, or NULL if the set has none.
@@ -77,6 +80,9 @@ typedef struct {
     double (*exponentials)(const float *scores, const float *mask, float scale, size_t count, float *y);
     /// `y = gate / (1 + exp(-gate)) * up`; whole groups of sixteen.
     void (*swiglu)(const float *gate, const float *up, size_t count, float *y);
+    /// Turns pairs: `y[2j] = x[2j] * c - x[2j+1] * s` and `y[2j+1] = x[2j] * s + x[2j+1] * c`, the first product not
+    /// rounded, with c and s of each pair side by side in `rotations`.
+    void (*rotate)(const float *x, const float *rotations, size_t count, float *y);
     /// Summarises whole groups of eight.
     void (*statistics)(const float *x, size_t count, quipu_statistics *result);
 } quipu_row_kernels;
