@@ -19,10 +19,12 @@ public struct Replay: Sendable {
     /// Positions the run's cache had room for; views of the cache depend on it.
     private let capacity: Int
 
-    /// - Parameter model: the model of the run, or what is believed to be it.
+    /// - Parameters:
+    ///   - model: the model of the run, or what is believed to be it.
+    ///   - hashingAnew: whether all bytes of a large file are read for its hash, even if it is remembered.
     /// - Throws: `ReplayProblem.otherModel` if the file's bytes are not those that the trace was made from.
-    public init(_ run: RecordedRun, in store: TraceStore, model: Llama) throws {
-        let digest = model.file.hexDigest()
+    public init(_ run: RecordedRun, in store: TraceStore, model: Llama, hashingAnew: Bool = false) throws {
+        let digest = hashingAnew ? model.file.hexDigest() : DigestMemory.shared.hexDigest(of: model.file)
         // A run that was cut off has no hash yet.
         if let recorded = run.modelDigest, recorded != digest {
             throw ReplayProblem.otherModel(

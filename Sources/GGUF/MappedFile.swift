@@ -18,7 +18,18 @@ public final class MappedFile: ByteSource, @unchecked Sendable {
     /// The path as it was given.
     public let path: String
     public let byteCount: Int
+    /// What the file system said of the file when it was opened.
+    public let stamp: Stamp
     private let base: UnsafeRawPointer
+
+    /// Tells a file from others, and from itself before its last change.
+    public struct Stamp: Sendable, Hashable, Codable {
+        public let device: UInt64
+        public let inode: UInt64
+        public let byteCount: Int
+        /// Nanoseconds since 1970 at which content or attributes last changed: programs cannot set it.
+        public let changed: Int
+    }
 
     /// Maps a whole file.
     ///
@@ -42,9 +53,17 @@ public final class MappedFile: ByteSource, @unchecked Sendable {
         guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
             throw GGUFError(file: path, .file(.from(errno, in: "mmap")))
         }
+        #if canImport(Darwin)
+            let changed = status.st_ctimespec
+        #else
+            let changed = status.st_ctim
+        #endif
         self.path = path
         self.byteCount = byteCount
         self.base = UnsafeRawPointer(base)
+        stamp = Stamp(
+            device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino), byteCount: byteCount,
+            changed: Int(changed.tv_sec) * 1_000_000_000 + Int(changed.tv_nsec))
     }
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: base), byteCount) }

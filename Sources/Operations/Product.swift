@@ -27,7 +27,7 @@ struct Product: Sendable {
         self.order = order
         self.output = output
         let bytes = kernel?.preparedBytes(count: weights.shape.ne0) ?? 0
-        if let kernel, activations.shape.ne1 > 1, bytes > 0 {
+        if let kernel, bytes > 0, activations.shape.ne1 > 1 || kernel.preparedTokens == 1 {
             prepared = Self.prepare(activations, by: kernel, bytes: bytes, on: workers)
         } else {
             prepared = nil

@@ -100,7 +100,7 @@ public struct ProductKernel: @unchecked Sendable {
     /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
     ///
     /// - Parameters:
-    ///   - prepared: what `prepare` wrote for all tokens, group after group; empty if there is but one token.
+    ///   - prepared: what `prepare` wrote for all tokens, group after group; may be empty if they are fewer than a group.
     ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
     ///     that others may write other rows of the same tokens at the same time.
     public func multiply(
@@ -139,7 +139,7 @@ public struct ProductKernel: @unchecked Sendable {
             sizes.rows > 0 && sizes.tokens > 0
                 && weights.byteCount >= (sizes.rows - 1) * sizes.weightStride + row
                 && activations.byteCount >= (sizes.tokens - 1) * sizes.activationStride + token
-                && (sizes.tokens == 1 || prepared.byteCount == groups * preparedBytes(count: sizes.count))
+                && (sizes.tokens < preparedTokens || prepared.byteCount == groups * preparedBytes(count: sizes.count))
                 && outputs >= (sizes.tokens - 1) * sizes.outputStride + sizes.rows,
             """
             \(weights.byteCount), \(activations.byteCount), \(prepared.byteCount) bytes and \(outputs) values \

@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import GGUF
 import GRDB
@@ -40,16 +39,5 @@ enum ModelRows {
 
     static func nextID(_ table: String, _ db: Database) throws -> Int {
         try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
-    }
-}
-
-extension GGUFFile {
-    /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
-    public func hexDigest() -> String {
-        var hasher = SHA256()
-        for part in parts {
-            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
-        }
-        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

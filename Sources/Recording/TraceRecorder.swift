@@ -76,7 +76,11 @@ public final class TraceRecorder: ExecutionObserver {
         writer = BoundedWriter(store.database, limit: 256 << 20)
         parent = run.parent
         let file = model.file
-        let hash = Task.detached(priority: .utility) { file.hexDigest() }
+        let hash = Task {
+            await withCheckedContinuation { continuation in
+                onQuietThread { continuation.resume(returning: DigestMemory.shared.hexDigest(of: file)) }
+            }
+        }
         self.hash = hash
 
         let card = ModelCard(model)

@@ -50,7 +50,7 @@ public struct QuantBlockRecord: Sendable {
 extension TraceStore {
     /// Adds a block of one of a model's weights; the same block is replaced.
     public func record(_ block: QuantBlockRecord, of model: Llama) async throws {
-        let (card, digest) = (ModelCard(model), model.file.hexDigest())
+        let (card, digest) = (ModelCard(model), DigestMemory.shared.hexDigest(of: model.file))
         try await TraceStore.wrapping(path) {
             try await database.write { db in
                 let modelID = try ModelRows.write(card, digest, db)

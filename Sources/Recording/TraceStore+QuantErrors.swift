@@ -41,7 +41,7 @@ public struct QuantErrorRecord: Sendable {
 extension TraceStore {
     /// Adds errors of a model's weights; those of the same weight, type and reference are replaced.
     public func record(_ errors: [QuantErrorRecord], of model: Llama) async throws {
-        let (card, digest) = (ModelCard(model), model.file.hexDigest())
+        let (card, digest) = (ModelCard(model), DigestMemory.shared.hexDigest(of: model.file))
         try await TraceStore.wrapping(path) {
             try await database.write { db in
                 let modelID = try ModelRows.write(card, digest, db)

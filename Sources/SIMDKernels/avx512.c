@@ -1,6 +1,6 @@
 // Kernels for AVX-512 with VNNI: Intel since 2019, AMD since Zen 4.
 //
-// One token (decoding): four rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows are
+// One token (decoding): two rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows are
 // taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
 //
 // Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, interleaved like this (lane of
@@ -27,6 +27,10 @@ ALWAYS_INLINE float total8(__m256 v) {
     const __m128 pairs = _mm_add_ps(quads, _mm_movehl_ps(quads, quads));
     return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
 }
+
+/// Has the compiler load what was stored, which is free, instead of shuffling it out of registers, which takes the
+/// multipliers' ports.
+#define KEEP_IN_MEMORY(array) __asm__("" : "+m"(array))
 
 /// Bytes of eight rows from which a tile will be made.
 typedef struct {

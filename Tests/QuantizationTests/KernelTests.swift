@@ -162,8 +162,8 @@ private struct RandomProduct {
 
     func result(on set: InstructionSet, _ order: SummationOrder) -> [Float]? {
         guard let kernel = ProductKernel(for: format, on: set) else { return nil }
-        let bytes = tokens > 1 ? kernel.preparedBytes(count: count) : 0
         let group = kernel.preparedTokens
+        let bytes = tokens > 1 || group == 1 ? kernel.preparedBytes(count: count) : 0
         // What is not written must not matter.
         var prepared = [UInt8](repeating: 0xff, count: bytes * ((tokens + group - 1) / group))
         for first in bytes > 0 ? stride(from: 0, to: tokens, by: group) : stride(from: 0, to: 0, by: 1) {

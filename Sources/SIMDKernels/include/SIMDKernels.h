@@ -27,7 +27,8 @@ typedef struct {
     /// The first token's activations in the type that weights of this type are multiplied with, and bytes between tokens.
     const void *activations;
     size_t activation_stride;
-    /// What `prepare` made of all tokens, or NULL if there was nothing to prepare; bytes between groups of tokens.
+    /// What `prepare` made of all tokens; bytes between groups of tokens. NULL if there was nothing to prepare, or only one
+    /// token of a kernel that prepares several together.
     const void *prepared;
     size_t prepared_stride;
     /// The first token's outputs, one for each row, and the floats from one token to the next.

@@ -39,7 +39,7 @@ struct VerifyCommand: AsyncParsableCommand {
     private func report(on run: RecordedRun, in store: TraceStore) async throws -> VerifyReport {
         let replay: Replay
         do {
-            replay = try replaying.open(run, in: store)
+            replay = try replaying.open(run, in: store, hashingAnew: true)
         } catch ReplayProblem.otherModel(_, let model, let recorded, let found) {
             return VerifyReport(otherModel: model, recorded: recorded, found: found, run: run)
         }

@@ -24,7 +24,7 @@ enum LessonRecording {
         {
             return earlier
         }
-        let digest = try GGUFFile(path: path).hexDigest()
+        let digest = DigestMemory.shared.hexDigest(of: try GGUFFile(path: path))
         if let earlier, earlier.sha256 != digest, model == nil {
             Terminal.complain("quipu: note: \(path) is not the model it was; answers are computed on the new one")
         }

@@ -10,13 +10,13 @@ struct ReplayOptions: ParsableArguments {
     var model: String?
 
     /// - Throws: `InputError` if the model is not where it was, `ReplayProblem` if it is not the same.
-    func open(_ run: RecordedRun, in store: TraceStore) throws -> Replay {
+    func open(_ run: RecordedRun, in store: TraceStore, hashingAnew: Bool = false) throws -> Replay {
         let path = model ?? run.modelPath
         guard model != nil || FileManager.default.fileExists(atPath: path) else {
             throw InputError(
                 "\(path): the model that \(store.path) was recorded from is no longer there. Say where it is with --model."
             )
         }
-        return try Replay(run, in: store, model: try ModelArgument.llama(path))
+        return try Replay(run, in: store, model: try ModelArgument.llama(path), hashingAnew: hashingAnew)
     }
 }

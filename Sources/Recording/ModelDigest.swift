@@ -1,0 +1,66 @@
+import Crypto
+import Foundation
+import GGUF
+
+extension GGUFFile {
+    /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
+    public func hexDigest() -> String {
+        var hasher = SHA256()
+        for part in parts {
+            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
+        }
+        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+/// Digests of large files, remembered from one command to the next: reading a model of 5 GB for its hash takes longer than
+/// most questions about it.
+///
+/// A digest holds as long as the file has the same stamp. What has just been written could be written again within the
+/// clock's resolution, so its digest is not kept. A folder that cannot be written to costs time only.
+public struct DigestMemory: Sendable {
+    private let file: URL
+    /// Bytes from which remembering pays.
+    private let least: Int
+    /// Seconds after its last change at which a file is believed to have got its content.
+    private let settled: Int
+
+    private struct Entry: Codable {
+        let stamps: [MappedFile.Stamp]
+        let sha256: String
+    }
+
+    /// Of this user.
+    public static var shared: DigestMemory {
+        let folder = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
+        return DigestMemory(folder: (folder ?? FileManager.default.temporaryDirectory).appending(path: "quipu"))
+    }
+
+    package init(folder: URL, least: Int = 32 << 20, settled: Int = 2) {
+        file = folder.appending(path: "digests.json")
+        self.least = least
+        self.settled = settled
+    }
+
+    /// The digest of a model's file, computed unless it is known.
+    public func hexDigest(of model: GGUFFile) -> String {
+        guard model.byteCount >= least else { return model.hexDigest() }
+        let (key, stamps) = (URL(filePath: model.path).standardizedFileURL.path, model.parts.map(\.stamp))
+        if let known = entries()[key], known.stamps == stamps { return known.sha256 }
+        let digest = model.hexDigest()
+        let secondsAgo = Int(Date().timeIntervalSince1970) - stamps.map(\.changed).max()! / 1_000_000_000
+        if secondsAgo > settled { remember(Entry(stamps: stamps, sha256: digest), key) }
+        return digest
+    }
+
+    private func entries() -> [String: Entry] {
+        (try? JSONDecoder().decode([String: Entry].self, from: Data(contentsOf: file))) ?? [:]
+    }
+
+    private func remember(_ entry: Entry, _ key: String) {
+        var entries = entries()
+        entries[key] = entry
+        try? FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try? JSONEncoder().encode(entries).write(to: file, options: .atomic)
+    }
+}
