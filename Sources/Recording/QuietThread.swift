@@ -11,8 +11,10 @@ import Foundation
 /// What is recorded can wait. A product cannot: if one of its threads has to share its core, all others wait for that one.
 func onQuietThread(_ body: @escaping @Sendable () -> Void) {
     let thread = Thread {
-        #if os(Linux)
-            // Here a priority is a thread's own, and 0 is the thread that asks. 10 is a tenth of the usual share.
+        // On Linux a priority is a thread's own, and 0 is the thread that asks. 10 is a tenth of the usual share.
+        #if canImport(Glibc)
+            setpriority(Int32(PRIO_PROCESS.rawValue), 0, 10)
+        #elseif canImport(Musl)
             setpriority(PRIO_PROCESS, 0, 10)
         #endif
         body()

@@ -50,6 +50,7 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
 
 #include "avx512_rows.inc"
 #include "avx512_tiles.inc"
+#include "avx512_super_tiles.inc"
 #include "avx512_floats.inc"
 #include "avx512_activations.inc"
 #include "avx512_functions.inc"
