@@ -74,7 +74,7 @@ struct Quipu: AsyncParsableCommand {
 
     private static func parsed() throws -> any ParsableCommand {
         do { return try parseAsRoot() } catch {
-            UnknownOption.explain(error, in: CommandLine.arguments.dropFirst())
+            Misspelling.explain(error, in: CommandLine.arguments.dropFirst())
             throw error
         }
     }

@@ -48,6 +48,8 @@ import Testing
         (["perplexity", "model.gguf", "--chunk", "7"], "--chunk"),
         (["perplexity", "model.gguf", "--chunks", "0"], "--chunks"),
         (["compare"], "Missing"),
+        (["tarce", "--prompt", "x"], "Unknown command 'tarce'. Did you mean 'trace'?"),
+        (["explain", "elemnt", "trace.db", "kq-0"], "Unknown command 'elemnt'. Did you mean 'element'?"),
         (["trace", "model.gguf", "--promt", "x"], "Unknown option '--promt'. Did you mean '--prompt'?"),
         (["attention", "trace.db", "1.3", "--lyer", "3"], "Unknown option '--lyer'. Did you mean '--layer'?"),
         (["gqa", "what-if", "--dorp", "0:1"], "Unknown option '--dorp'. Did you mean '--drop'?"),
