@@ -33,8 +33,10 @@ enum Misspelling {
     private static func unknownOption(in words: ArraySlice<String>, of command: any ParsableCommand.Type) -> String? {
         let help = Quipu.helpMessage(for: command, includeHidden: true)
         let known = Set(help.matches(of: /(?:^|[\s,(])(--?[A-Za-z][A-Za-z0-9-]*)/).map { String($0.output.1) })
-        let asked = words.prefix { $0 != "--" }.filter { $0.count > 1 && $0.hasPrefix("-") }
-            .map { String($0.prefix { $0 != "=" }) }
+        // A number after an option is its value, which ArgumentParser asks for with =.
+        let asked = zip([""] + words, words.prefix { $0 != "--" })
+            .filter { $1.count > 1 && $1.hasPrefix("-") && !($0.hasPrefix("-") && Double($1) != nil) }
+            .map { String($1.prefix { $0 != "=" }) }
         // Letters stand for several options in one word, or for one with its value.
         return asked.first { !known.contains($0.hasPrefix("--") ? $0 : String($0.prefix(2))) }
             .map { unknown("option", $0, among: known.filter { $0.hasPrefix("--") }.sorted()) }

@@ -22,9 +22,8 @@ struct ModelRow: TraceRow {
         // The trace is read from other directories too.
         row.bind(
             id, URL(fileURLWithPath: card.path).standardizedFileURL.path, card.name, card.architecture, card.fileType,
-            c.layers, c.embedding, c.heads, c.kvHeads,
-            c.headSize, c.feedForward, c.vocabulary, c.trainedContext, card.parameters, card.bytes, card.bitsPerWeight,
-            card.isTied)
+            c.layers, c.embedding, c.heads, c.kvHeads, c.headSize, c.feedForward, c.vocabulary, c.trainedContext,
+            card.parameters, card.bytes, card.bitsPerWeight, card.isTied)
     }
 }
 
