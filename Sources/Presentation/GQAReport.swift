@@ -86,7 +86,9 @@ public struct GQAReport: Report {
     private func mapLines(_ style: Style) -> [String] {
         let words = kind.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
         var lines =
-            [style.dim(model.cutAtFront(to: style.width))] + words.map(style.bold) + ["", style.dim("KV head      query heads that read it")]
+            [style.dim(model.cutAtFront(to: style.width))] + words.map(style.bold) + [
+                "", style.dim("KV head      query heads that read it"),
+            ]
         let cell = "\(nHead - 1)".count
         let perLine = max(1, (style.width - 13) / (cell + 3))
         for kvHead in 0..<nHeadKv {
