@@ -121,7 +121,7 @@ public struct GQAReport: Report {
 
     private func similarityLines(_ style: Style) -> [String] {
         guard let similarity, let trace else {
-            return [style.dim("--trace TRACE shows how alike the heads of a group are; `gqa what-if` changes them.")]
+            return [style.dim("--trace TRACE compares the heads of a group; `gqa what-if` changes them.")]
         }
         var table = Table([
             ("layer", .right), ("in a group", .right), ("across", .right), ("keys", .right), ("values", .right),
