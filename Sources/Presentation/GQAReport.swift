@@ -86,7 +86,9 @@ public struct GQAReport: Report {
     private func mapLines(_ style: Style) -> [String] {
         let words = kind.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
         var lines =
-            [style.dim(model)] + words.map(style.bold) + ["", style.dim("KV head      query heads that read it")]
+            [style.dim(model.cutAtFront(to: style.width))] + words.map(style.bold) + [
+                "", style.dim("KV head      query heads that read it"),
+            ]
         let cell = "\(nHead - 1)".count
         let perLine = max(1, (style.width - 13) / (cell + 3))
         for kvHead in 0..<nHeadKv {
@@ -118,7 +120,9 @@ public struct GQAReport: Report {
     }
 
     private func similarityLines(_ style: Style) -> [String] {
-        guard let similarity, let trace else { return [] }
+        guard let similarity, let trace else {
+            return [style.dim("--trace TRACE compares the heads of a group; `gqa what-if` changes them.")]
+        }
         var table = Table([
             ("layer", .right), ("in a group", .right), ("across", .right), ("keys", .right), ("values", .right),
             ("groups", .left),

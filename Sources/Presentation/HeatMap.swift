@@ -12,7 +12,8 @@ struct HeatMap {
 
     /// The largest magnitude, which the darkest colour stands for.
     private var scale: Double {
-        let largest = values.lazy.compactMap { $0 }.filter(\.isFinite).map(abs).max() ?? 0
+        var largest = 0.0
+        for case let value? in values where value.isFinite { largest = max(largest, abs(value)) }
         return largest > 0 ? largest : 1
     }
 

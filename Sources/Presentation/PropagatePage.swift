@@ -26,7 +26,8 @@ struct PropagatePage {
         let against =
             report.quantizedAs.map { "as \($0), against its own weights as F32" }
             ?? (report.reference == "self" ? "against its own weights as F32" : "against \(report.reference)")
-        return [style.bold("Error propagation of \(report.model)")]
+        let title = "Error propagation of "
+        return [style.bold(title + report.model.cutAtFront(to: style.width - title.count))]
             + paragraph(
                 "\(against); matrices in \(formats); \(Numbers.count(report.promptIds.count, "position")): "
                     + report.pieces.joined().onOneLine)

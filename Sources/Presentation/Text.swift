@@ -18,6 +18,9 @@ extension String {
     /// The same from the other end: of a path, the name is what matters.
     func cutAtFront(to width: Int) -> String { String(String(reversed()).cut(to: width).reversed()) }
 
+    /// A path as a shell takes it in a command line.
+    public var quotedIfNeeded: String { contains { $0.isWhitespace || $0 == "'" } ? "\"\(self)\"" : self }
+
     func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - displayWidth)) }
 
     func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }

@@ -28,14 +28,14 @@ struct PassStatistics {
         case .inPlace(let slot):
             // Of what was written; the rest of the cache is no news.
             let news = Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
-            if let cache = leaf(behind: node.inputs[slot])?.name {
+            if let cache = graph.leaf(behind: node.inputs[slot])?.name {
                 written[cache] = written[cache]?.merged(with: news) ?? news
             }
             return news
         case .view(let slot, _):
             let count = node.layout.shape.count
             if case .node(let source) = node.inputs[slot], byNode[source].count == count { return byNode[source] }
-            if let cache = leaf(behind: node.inputs[slot]), cache.role == .cache {
+            if let cache = graph.leaf(behind: node.inputs[slot]), cache.role == .cache {
                 // Cells that no pass has filled yet are no data, and all others are what was written, whether the view
                 // is of the whole cache or of the positions that are attended to.
                 let written = written[cache.name] ?? Statistics([])
@@ -49,18 +49,5 @@ struct PassStatistics {
     private static func statistics(of tensor: Tensor) -> Statistics {
         guard tensor.type == .f32, tensor.layout.isContiguous else { return Statistics(tensor.floats()) }
         return tensor.withBytes { $0.withElements(of: Float.self) { Statistics($0) } }
-    }
-
-    /// The leaf whose memory a view shows, or a view of a view; `nil` if it is a node's.
-    private func leaf(behind source: Source) -> Leaf? {
-        switch source {
-        case .leaf(let index): return graph.leaves[index]
-        case .node(let index):
-            let node = graph.nodes[index]
-            switch node.output.memory {
-            case .view(let slot, _), .inPlace(let slot): return leaf(behind: node.inputs[slot])
-            case .fresh: return nil
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case newerSchema(path: String, found: Int, supported: Int)
     case tooLarge(estimate: Int, limit: Int)
     case database(path: String, message: String)
+    case corrupt(path: String)
     case noRun(path: String)
     case noSuchRun(path: String, asked: Int, runs: [Int])
     case noPass(path: String, step: Int, steps: Int)
@@ -43,6 +44,9 @@ extension TraceError: CustomStringConvertible {
                 + "Raise the limit, or capture less (--capture last, --capture stats, --only NAME)."
         case .database(let path, let message):
             "\(path): \(message)"
+        case .corrupt(let path):
+            "\(path): the file was cut off or damaged after it was written; SQLite cannot read it as a database. "
+                + "Copy it again, or trace again."
         case .noRun(let path):
             "\(path): the trace holds no run."
         case .noSuchRun(let path, let asked, let runs):

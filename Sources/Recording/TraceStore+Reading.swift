@@ -20,6 +20,16 @@ public struct RecordedRun: Sendable {
     public let uuid: String?
     /// The run that this one is a changed repetition of.
     public let parent: RunReference?
+
+    /// Where the model's file is: where it was, or beside the trace if both have moved; `nil` if at neither place.
+    public func modelPlace() -> String? {
+        let folder = URL(fileURLWithPath: trace).deletingLastPathComponent()
+        // Earlier versions wrote paths as typed, often from the trace's folder.
+        let name = URL(fileURLWithPath: modelPath).lastPathComponent
+        return [modelPath, folder.appending(path: modelPath).path, folder.appending(path: name).path].first {
+            FileManager.default.fileExists(atPath: $0)
+        }
+    }
 }
 
 /// A token of a run as a reader sees it.
@@ -241,6 +251,7 @@ extension TraceStore {
             if message.hasPrefix("cannot modify") || message.hasPrefix("use DROP") {
                 throw TraceError.notReading(path: path)
             }
+            if error.resultCode.primaryResultCode != .SQLITE_ERROR { throw error }
             throw TraceError.database(path: path, message: message + (try Self.hint(for: message, db)))
         }
         guard let statement = first else {

@@ -198,6 +198,8 @@ public final class TraceStore: Sendable {
 
     private static func worded(_ error: any Error, _ path: String) -> any Error {
         switch error {
+        case let error as DatabaseError where error.resultCode.primaryResultCode == .SQLITE_CORRUPT:
+            TraceError.corrupt(path: path)
         case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
         case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
         default: error

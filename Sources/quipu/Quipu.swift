@@ -53,7 +53,7 @@ struct Quipu: AsyncParsableCommand {
     static func main() async {
         Terminal.secureStandardStreams()
         do {
-            var command = try parseAsRoot()
+            var command = try parsed()
             if let stepping = command as? StepCommand {
                 // A first Ctrl-C stops what the stepper does, not the stepper.
                 try await stepping.run()
@@ -69,6 +69,13 @@ struct Quipu: AsyncParsableCommand {
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)
+        }
+    }
+
+    private static func parsed() throws -> any ParsableCommand {
+        do { return try parseAsRoot() } catch {
+            Misspelling.explain(error, in: CommandLine.arguments.dropFirst())
+            throw error
         }
     }
 }

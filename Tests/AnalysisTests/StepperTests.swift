@@ -139,7 +139,10 @@ import Testing
         #expect(throws: StepProblem.notMeasured("nothing[3] > 1")) {
             _ = try place(after: "rwatch nothing[3] > 1", &stepper)
         }
-        #expect(throws: StepProblem.self) { _ = try place(after: "watch resid[99999] > 1", &stepper) }
+        let width = try stepper.operation.shape
+        #expect(throws: StepProblem.noElement("resid[99999]", dimension: 0, shape: width)) {
+            _ = try place(after: "watch resid[99999] > 1", &stepper)
+        }
         let none = try await Recorded(generate: 1, Capture(.none))
         #expect(throws: StepProblem.nothingRecorded(trace: none.path, "none")) { _ = try self.stepper(none) }
     }

@@ -80,6 +80,9 @@ private let printed = 1e-7
         let page = try bench.quipu("gqa", "map", "model.gguf", "--trace", "trace.db", "--layer", "1")
         #expect(page.status == 0 && page.output.contains("Layer 1: cosine of what query heads look at"))
         for line in page.lines where !line.contains("gguf") { #expect(line.count <= 80, "\(line)") }
+        // The path of the embedded model is wider than the page.
+        let alone = try bench.quipu("gqa")
+        #expect(alone.output.contains("--trace TRACE") && alone.lines.allSatisfy { $0.count <= 80 })
     }
 
     @Test func whatCannotBeShown() throws {

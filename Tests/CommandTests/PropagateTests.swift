@@ -63,6 +63,29 @@ import Testing
         #expect(try ops("q4.gguf", "--base", "model.gguf") == ops("model.gguf", "--as", "q4_0"))
     }
 
+    /// `compare` scores the later half of a chunk; at those positions both commands say the same.
+    @Test(arguments: ["F16", "Q4_0"])
+    func divergenceIsThatOfCompare(type: String) throws {
+        let bench = try bench()
+        try bench.quipu("quantize", "model.gguf", "f32.gguf", "F32")
+        try bench.quipu("quantize", "model.gguf", "other.gguf", type)
+        let text = String(repeating: "Mia has the red ball. Tom is at the lake. Who has the ball? Mia. ", count: 2)
+        let words = try bench.quipu("tokenize", "other.gguf", text, "--json").object()
+        let ids = try #require(words["ids"] as? [Int])
+        try bench.folder.write(text, to: "text.txt")
+        let compared = try bench.quipu(
+            "compare", "f32.gguf", "other.gguf", "--file", "text.txt", "--chunk", "\(ids.count)", "--json"
+        ).object()
+        let found = try bench.quipu(
+            "propagate", "other.gguf", "--base", "f32.gguf", "-p", text, "--no-shares", "--json"
+        ).object()
+        #expect(found["prompt_ids"] as? [Int] == ids)
+        let both = try #require((found["causes"] as? [String: [String: Any]])?["both"]?["kld"] as? [Double])
+        let scored = both[(ids.count / 2)..<(ids.count - 1)]
+        let mean = try #require((compared["kld"] as? [String: Any])?["mean"] as? Double)
+        #expect(mean > 0 && abs(scored.reduce(0, +) / Double(scored.count) - mean) <= 1e-12 + 1e-9 * mean)
+    }
+
     @Test func aFileAgainstItselfSaysWhatIsNotSeen() throws {
         let bench = try bench()
         let alone = try bench.quipu("propagate", "model.gguf", "-p", Self.prompt)

@@ -51,6 +51,21 @@ import Testing
         #expect(outcome.output.contains("op 1 of 186"))
     }
 
+    /// `why` names the element to ask about next, until only the file is left.
+    @Test func whyLeadsOn() throws {
+        let bench = try bench()
+        var asked = "why attn_out-0[3,2]"
+        var names: [String] = []
+        for _ in 0..<20 {
+            let page = try stepped(bench, "\(asked)\n", "--restart").output
+            let answer = try #require(page.firstMatch(of: /\n\n(\S+)( \(\S+\))*\[[0-9,]+\] = \S+\n/), "\(page)")
+            names.append(String(answer.output.1))
+            guard let next = page.firstMatch(of: /`(why [^`]+)` goes on from the largest term/) else { break }
+            asked = String(next.output.1)
+        }
+        #expect(names.contains("kq_soft_max-0") && names.contains("norm-0#0") && names.last == "embd", "\(names)")
+    }
+
     @Test func oneDocumentForPrograms() throws {
         let object = try stepped(try bench(), "goto kqv-0\ninputs\nfoo\nwatch rms > 0.01\nwhy\n", "--json").object()
         let replies = try #require(object["replies"] as? [[String: Any]])

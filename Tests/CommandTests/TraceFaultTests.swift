@@ -33,6 +33,7 @@ import Testing
             let outcome = try bench.quipu(command)
             #expect([0, 1].contains(outcome.status), "\(length): \(outcome.errors)")
             #expect(outcome.status == 0 || outcome.errors.hasPrefix("quipu: "))
+            #expect(!outcome.errors.contains("malformed"), "SQLite's words say nothing of what to do")
         }
         var scribbled = whole
         for place in stride(from: 4096, to: whole.count, by: 4096) { scribbled[place] = 0xFF }

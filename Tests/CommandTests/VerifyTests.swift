@@ -49,6 +49,20 @@ import Testing
         #expect(page.status == 2 && page.output.contains("its bytes have changed"))
     }
 
+    /// The model was named by a relative path; so is nothing later.
+    @Test func aTraceIsReadFromOtherFolders() throws {
+        let bench = try Workbench()
+        try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "trace.db")
+        let outcome = try bench.shell("mkdir sub && cd sub && quipu verify ../trace.db")
+        #expect(outcome.status == 0 && outcome.output.contains("Everything reproduces."), "\(outcome.errors)")
+        // Both moved together, the model is found beside the trace.
+        let moved = try bench.shell("mv trace.db model.gguf sub && quipu verify sub/trace.db")
+        #expect(moved.status == 0 && moved.output.contains("evaluated again from sub/model.gguf"), "\(moved.errors)")
+        _ = try bench.shell("mv sub/model.gguf other.gguf")
+        expectComplaint(try bench.quipu("verify", "sub/trace.db"), "model.gguf", "no longer there", "--model")
+        #expect(try bench.quipu("verify", "sub/trace.db", "--model", "other.gguf").status == 0)
+    }
+
     /// A run with changes is made again with them.
     @Test func aChangedRunReproduces() throws {
         let bench = try bench()

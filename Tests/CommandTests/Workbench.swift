@@ -68,6 +68,7 @@ final class Workbench: Sendable {
         try? FileManager.default.removeItem(atPath: folder.path(name))
         try FileManager.default.copyItem(
             atPath: try Self.finished.get().folder.path("trace.db"), toPath: folder.path(name))
+        try changeTrace(folder.path(name), "UPDATE model SET path = '\(folder.path("model.gguf"))'")
     }
 
     private static let finished = Result {

@@ -82,9 +82,7 @@ public enum ModelAtHand: Sendable {
     ///
     /// - Parameter path: `nil` for where the run found it.
     public init(of run: RecordedRun, in store: TraceStore, at path: String? = nil) throws {
-        let beside = URL(fileURLWithPath: store.path).deletingLastPathComponent().appending(path: run.modelPath).path
-        let places = path.map { [$0] } ?? [run.modelPath, beside]
-        guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+        guard let found = path ?? run.modelPlace() else {
             self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another place.")
             return
         }

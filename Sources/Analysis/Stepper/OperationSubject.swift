@@ -48,8 +48,8 @@ struct OperationSubject: WatchSubject {
     }
 
     /// - Returns: `nil` if this tensor has no such element, but one of another shape may.
-    private func place(_ indices: [Int], isResidual: Bool) throws -> ElementIndex? {
-        var indices = indices
+    private func place(_ asked: [Int], isResidual: Bool) throws -> ElementIndex? {
+        var indices = asked
         let shape = operation.shape
         if isResidual {
             // The last layer of a pass goes on with the last token alone.
@@ -66,7 +66,8 @@ struct OperationSubject: WatchSubject {
             let resolved = index < 0 ? shape[dimension] + index : index
             guard (0..<shape[dimension]).contains(resolved) else {
                 if !isResidual { return nil }
-                throw StepProblem.noElement("[\(indices.map(String.init).joined(separator: ","))]", shape: "\(shape)")
+                throw StepProblem.noElement(
+                    "resid[\(asked.map(String.init).joined(separator: ","))]", dimension: dimension, shape: shape)
             }
             place[dimension] = resolved
         }

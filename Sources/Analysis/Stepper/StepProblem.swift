@@ -14,7 +14,7 @@ public enum StepProblem: InputProblem, Equatable {
     case noInput(asked: Int, count: Int)
     case noUser(asked: Int, count: Int)
     case noMark(asked: Int)
-    case noElement(String, shape: String)
+    case noElement(String, dimension: Int, shape: Shape)
     case notMeasured(String)
     case needsModel(String)
     case cancelled
@@ -51,7 +51,9 @@ extension StepProblem {
             count == 0
                 ? "no later operation reads this output." : "there is no user \(asked); users are 0 to \(count - 1)."
         case .noMark(let asked): "there is no stop \(asked); `break` lists them."
-        case .noElement(let text, let shape): "'\(text)' is no element of a tensor of shape \(shape)."
+        case .noElement(let text, let dimension, let shape):
+            "'\(text)' lies outside the residual stream, which has shape \(shape) here: dimension \(dimension) has "
+                + "indices 0 to \(shape[dimension] - 1)."
         case .notMeasured(let text): "'\(text)' is measured at no operation of this run, so it can never be true."
         case .needsModel(let reason): "this needs the model: \(reason)"
         case .cancelled: "stopped; nothing moved."

@@ -90,6 +90,7 @@ public struct ElementReport: Report {
     let shapes: [String]
     private let largest: Int?
     private let piece: String?
+    private let further: String
 
     private enum CodingKeys: CodingKey {
         case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
@@ -100,10 +101,10 @@ public struct ElementReport: Report {
     /// - Parameters:
     ///   - largest: terms to show, largest first; `nil`: in order.
     ///   - base: the path of the file in higher precision.
-    ///   - piece: the text of the token the element belongs to.
+    ///   - isInStepper: whether the reader can go on with `why`, and has no options.
     public init(
         _ element: ElementProvenance, in provenance: Provenance, trace: String, largest: Int? = nil,
-        base: String? = nil, tree: ProvenanceTree? = nil
+        base: String? = nil, tree: ProvenanceTree? = nil, isInStepper: Bool = false
     ) {
         let (node, place) = (element.node, element.element)
         self.element = element
@@ -139,6 +140,19 @@ public struct ElementReport: Report {
         let terms = Self.terms(element, in: provenance)
         self.terms = largest.map { Array(terms.sorted { abs($0.value) > abs($1.value) }.prefix($0)) } ?? terms
         self.tree = tree.map(TreeReport.init)
+        further = isInStepper ? Self.nextCommand(element, in: provenance) : Self.depthHint
+    }
+
+    private static let depthHint = "--depth 3 follows the largest terms further, down to the weights' bytes."
+
+    /// The stepper's command that goes on from the largest term; none where all that is left is the file.
+    private static func nextCommand(_ element: ElementProvenance, in provenance: Provenance) -> String {
+        let made = element.explanation.terms.filter { term in
+            if case .node = element.node.inputs[term.slot] { true } else { false }
+        }
+        guard let term = made.max(by: { abs($0.contribution) < abs($1.contribution) }) else { return "" }
+        let address = provenance.address(of: element.node.inputs[term.slot], at: term.index)
+        return "`why \(address)` goes on from the largest term."
     }
 
     private static func terms(_ element: ElementProvenance, in provenance: Provenance) -> [Term] {
@@ -267,8 +281,7 @@ public struct ElementReport: Report {
     }
 
     private func nextLines(_ style: Style) -> [String] {
-        guard tree == nil else { return [] }
-        return ["", style.dim("--depth 3 follows the largest terms further, down to the weights' bytes.")]
+        tree == nil && !further.isEmpty ? ["", style.dim(further)] : []
     }
 }
 

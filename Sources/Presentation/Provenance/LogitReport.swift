@@ -235,9 +235,9 @@ public struct LogitReport: Report {
         }
         return lines + [
             "", "Further:",
-            "  quipu explain element \(trace) '\(chain.source ?? chain.written)'"
+            "  quipu explain element \(trace.quotedIfNeeded) '\(chain.source ?? chain.written)'"
                 + (step > 0 ? " --step \(step)" : "") + " --depth 3",
-            "  quipu explain weight \(model.map { $0 + " " } ?? "")\(chain.weight.tensor) \(chain.weight.row) \(chain.weight.column)",
+            "  quipu explain weight \(model.map { $0.quotedIfNeeded + " " } ?? "")\(chain.weight.tensor) \(chain.weight.row) \(chain.weight.column)",
         ]
     }
 }

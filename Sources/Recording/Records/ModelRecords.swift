@@ -1,4 +1,5 @@
 import ComputeGraph
+import Foundation
 import GRDB
 import LlamaModel
 import Tensors
@@ -18,10 +19,11 @@ struct ModelRow: TraceRow {
 
     func bind(to row: RowBinder) {
         let c = card.configuration
+        // The trace is read from other directories too.
         row.bind(
-            id, card.path, card.name, card.architecture, card.fileType, c.layers, c.embedding, c.heads, c.kvHeads,
-            c.headSize, c.feedForward, c.vocabulary, c.trainedContext, card.parameters, card.bytes, card.bitsPerWeight,
-            card.isTied)
+            id, URL(fileURLWithPath: card.path).standardizedFileURL.path, card.name, card.architecture, card.fileType,
+            c.layers, c.embedding, c.heads, c.kvHeads, c.headSize, c.feedForward, c.vocabulary, c.trainedContext,
+            card.parameters, card.bytes, card.bitsPerWeight, card.isTied)
     }
 }
 

@@ -123,7 +123,3 @@ extension LessonError {
         }
     }
 }
-
-extension String {
-    var quotedIfNeeded: String { contains { $0.isWhitespace || $0 == "'" } ? "\"\(self)\"" : self }
-}

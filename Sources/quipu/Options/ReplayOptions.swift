@@ -11,11 +11,10 @@ struct ReplayOptions: ParsableArguments {
 
     /// - Throws: `InputError` if the model is not where it was, `ReplayProblem` if it is not the same.
     func open(_ run: RecordedRun, in store: TraceStore, hashingAnew: Bool = false) throws -> Replay {
-        let path = model ?? run.modelPath
-        guard model != nil || FileManager.default.fileExists(atPath: path) else {
+        guard let path = model ?? run.modelPlace().map(Terminal.pathFromHere) else {
             throw InputError(
-                "\(path): the model that \(store.path) was recorded from is no longer there. Say where it is with --model."
-            )
+                "\(run.modelPath): the model that \(store.path) was recorded from is no longer there. "
+                    + "Say where it is with --model.")
         }
         return try Replay(run, in: store, model: try ModelArgument.llama(path), hashingAnew: hashingAnew)
     }

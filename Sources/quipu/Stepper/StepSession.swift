@@ -2,6 +2,7 @@ import Analysis
 import Foundation
 import Presentation
 import Recording
+import Synchronization
 
 /// What there is to show after a command.
 struct StepReply {
@@ -59,7 +60,8 @@ struct StepSession {
         case .why(let element, let provenance):
             let trace = Terminal.pathFromHere(stepper.walk.store.path)
             return StepReply(
-                report: ElementReport(element, in: provenance, trace: trace, largest: Self.termLimit),
+                report: ElementReport(
+                    element, in: provenance, trace: trace, largest: Self.termLimit, isInStepper: true),
                 title: "Why \(element.address)")
         case .sql(let statement): return StepReply(report: try result(of: statement), title: statement)
         case .stops(let stops): return StepReply(report: StepStopsReport(stops), title: "Where c and rc stop")
@@ -125,7 +127,9 @@ extension StepSession {
     ) throws -> Bool {
         do {
             let height = StepScreen.pageHeight(size)
-            let reply = try RawTerminal.working { try self.reply(to: line, height: height - 3) }
+            let reply = try Self.notingDelay(size) {
+                try RawTerminal.working { try self.reply(to: line, height: height - 3) }
+            }
             console.say(reply.note ?? "")
             if let report = reply.report {
                 let page = report.page(Style(isColored: isColored, width: size.columns))
@@ -142,8 +146,23 @@ extension StepSession {
         }
     }
 
+    /// Says that a key was understood, if its answer takes longer than a glance: a search, or the first `why` of a pass.
+    private static func notingDelay<Result>(_ size: StepScreen.Size, _ body: () throws -> Result) rethrows -> Result {
+        let isDone = Mutex(false)
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(30)) {
+            isDone.withLock { isDone in
+                if !isDone { Terminal.write("\u{1B}[\(size.rows);1H\u{1B}[KWorking; Ctrl-C stops a search.") }
+            }
+        }
+        defer { isDone.withLock { $0 = true } }
+        return try body()
+    }
+
     private func draw(_ lines: [String]) {
-        Terminal.write("\u{1B}[H" + lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n") + "\u{1B}[J")
+        // Erased before it is written: after a character in the last column the cursor still stands on it. Shown at once
+        // by terminals that know 2026.
+        let text = lines.map { "\u{1B}[K" + $0 }.joined(separator: "\r\n")
+        Terminal.write("\u{1B}[?2026h\u{1B}[H" + text + "\u{1B}[?2026l")
     }
 }
 
