@@ -70,7 +70,7 @@ function headGrid(a) {
     }), legend(scale, title),
     note(`Rows are layers, columns query heads; the stripe is the KV head they read. • marks a sink: more than ${SINK * 100} % `
       + "of the attention on the first token, where heads park what they do not need."),
-    note("↑ ↓ layer · ← → head · , . token"));
+    keyHint("↑ ↓ layer · ← → head · , . token"));
 }
 
 function linkPanel(a) {
