@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Recording
 import Tensors
 
 @main
@@ -52,6 +53,10 @@ struct Quipu: AsyncParsableCommand {
     /// status 130.
     static func main() async {
         Terminal.secureStandardStreams()
+        if let complaint = unknownCommand(CommandLine.arguments.dropFirst()) {
+            Terminal.complain("quipu: \(complaint)")
+            exit(withError: ExitCode.validationFailure)
+        }
         do {
             var command = try parseAsRoot()
             if let stepping = command as? StepCommand {
@@ -70,6 +75,22 @@ struct Quipu: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+}
+
+extension ParsableCommand {
+    /// What to say if the arguments name no command, with the names like it; `nil` if they do, or are no names.
+    fileprivate static func unknownCommand(_ arguments: ArraySlice<String>, of path: String = "") -> String? {
+        let choices = configuration.subcommands
+        guard let name = arguments.first, !name.hasPrefix("-"), name != "help", !choices.isEmpty,
+            configuration.defaultSubcommand == nil
+        else { return nil }
+        if let found = choices.first(where: { $0.configuration.commandName == name }) {
+            return found.unknownCommand(arguments.dropFirst(), of: "\(path)\(name) ")
+        }
+        let near = nearest(to: name, in: choices.compactMap(\.configuration.commandName)).map { "`\(path)\($0)`" }
+        let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?"
+        return "there is no command '\(path)\(name)'.\(hint) `quipu \(path)--help` lists all."
     }
 }
 

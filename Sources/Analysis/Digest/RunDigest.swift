@@ -81,10 +81,11 @@ public enum ModelAtHand: Sendable {
     /// Looks for the file, and holds its tensors against those that the trace lists.
     ///
     /// - Parameter path: `nil` for where the run found it.
+    /// - Throws: what `GGUFFile` throws, also if there is no file at `path`.
     public init(of run: RecordedRun, in store: TraceStore, at path: String? = nil) throws {
         let beside = URL(fileURLWithPath: store.path).deletingLastPathComponent().appending(path: run.modelPath).path
-        let places = path.map { [$0] } ?? [run.modelPath, beside]
-        guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+        let places = [run.modelPath, beside]
+        guard let found = path ?? places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
             self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another place.")
             return
         }
