@@ -247,6 +247,14 @@ def test_links_and_pattern_are_the_recorded_weights(show, made):
         assert near(re.search(r": (\S+) %$", tip(page))[1], weight(9, key))
     page.locator("#links .token[data-position='12']").hover()
     assert "masked" in tip(page)
+    # While the pointer is on a token, the colours and the line below are that token's.
+    readout = lambda: page.locator("#headreadout").inner_text()
+    assert "from " + made.one("SELECT '‹' || piece || '›' FROM token WHERE position = 12") in readout()
+    assert near(100 * float(page.locator("#links .token[data-position='4']").evaluate(
+        "e => e.style.getPropertyValue('--peek')")), weight(12, 4))
+    page.mouse.move(2, 2)
+    assert "from " + made.one("SELECT '‹' || piece || '›' FROM token WHERE position = 9") in readout()
+    assert page.locator("#links .peeking").count() == 0
     canvas = page.locator("canvas.heat").nth(1)
     for query, key in [(9, 4), (5, 0), (11, 11)]:
         point(page, canvas, query, key)

@@ -10,7 +10,9 @@ const stops = () => [...document.querySelectorAll("a, button, select, input, [ta
 
 function render(isNew) {
   hideTip();
-  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement, at = stops().indexOf(focused);
+  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement;
+  // Where a mouse clicked, keys go on moving what the page shows.
+  const at = focused.matches(":focus-visible, select, .cord") ? stops().indexOf(focused) : -1;
   tabs.replaceChildren(...VIEWS.map((v, i) => el("button", {
     role: "tab", id: `tab-${v.id}`, "aria-selected": String(v.id === place.view), title: `${v.title} (${i + 1})`, onclick: () => go({view: v.id}),
   }, v.title)));
