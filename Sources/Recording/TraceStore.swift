@@ -198,6 +198,11 @@ public final class TraceStore: Sendable {
 
     private static func worded(_ error: any Error, _ path: String) -> any Error {
         switch error {
+        case let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT:
+            TraceError.database(
+                path: path,
+                message: "found pages missing or damaged, expected a whole SQLite file. "
+                    + "Copy it again, or write it again with `quipu trace`.")
         case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
         case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
         default: error
