@@ -54,8 +54,7 @@ struct Quipu: AsyncParsableCommand {
     static func main() async {
         Terminal.secureStandardStreams()
         if let complaint = unknownCommand(CommandLine.arguments.dropFirst()) {
-            Terminal.complain("quipu: \(complaint)")
-            exit(withError: ExitCode.validationFailure)
+            exit(withError: ValidationError(complaint))
         }
         do {
             var command = try parseAsRoot()
@@ -88,9 +87,9 @@ extension ParsableCommand {
         if let found = choices.first(where: { $0.configuration.commandName == name }) {
             return found.unknownCommand(arguments.dropFirst(), of: "\(path)\(name) ")
         }
-        let near = nearest(to: name, in: choices.compactMap(\.configuration.commandName)).map { "`\(path)\($0)`" }
+        let near = nearest(to: name, in: choices.compactMap(\.configuration.commandName)).map { "'\(path)\($0)'" }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?"
-        return "there is no command '\(path)\(name)'.\(hint) `quipu \(path)--help` lists all."
+        return "There is no command '\(path)\(name)'.\(hint)"
     }
 }
 
