@@ -95,9 +95,19 @@ def heat_map(axes, table, title, unit, **options):
     """A table of numbers as a picture with its scale; readable for the colour-blind."""
     data = np.asarray(table, float)
     image = axes.imshow(data, aspect="auto", cmap=options.pop("cmap", "cividis"), **options)
+    axes.locator_params(integer=True)
     axes.set_title(title)
     axes.figure.colorbar(image, ax=axes, label=unit)
     return image
+
+
+def label(axes, names, x, y):
+    """Names beside points of a falling curve; neighbours in turn above and below, so that they stay readable."""
+    for place, (at, height, name) in enumerate(sorted(zip(x, y, names))):
+        side, across, up = (-1, "right", "top") if place % 2 else (1, "left", "bottom")
+        axes.annotate(name, (at, height), xytext=(4 * side, 9 * side), textcoords="offset points", fontsize=8,
+                      rotation=50, ha=across, va=up)
+    axes.margins(0.1, 0.25)
 
 
 def pieces(tokens):

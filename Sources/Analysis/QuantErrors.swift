@@ -59,7 +59,7 @@ extension QuantErrorProblem: CustomStringConvertible {
         case .notEncodable(let type, let known):
             "'\(type)' is no format that can be written; known are \(known.joined(separator: ", "))"
         case .needsImportance(let type):
-            "\(type) can only be written with an importance matrix; give one with --imatrix FILE"
+            "\(type) can only be written with an importance matrix; `quant errors --imatrix FILE` takes one"
         case .notFinite(let file, let tensor, let index, let value):
             "\(file): tensor '\(tensor)' holds \(value) at element \(index); no format can stand for it. The file is damaged."
         case .missing(let file, let tensor):

@@ -22,6 +22,6 @@ public struct HTMLReportSummary: Report {
             note.split(separator: " ").map(String.init).wrapped(to: style.width - 4, indent: "  ")
                 .enumerated().map { ($0 == 0 ? "- " : "") + $1 }
         }
-        return (lines + ["", "To keep the page small:"] + left).joined(separator: "\n")
+        return (lines + ["", "What it leaves out:"] + left).joined(separator: "\n")
     }
 }

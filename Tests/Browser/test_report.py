@@ -247,6 +247,14 @@ def test_links_and_pattern_are_the_recorded_weights(show, made):
         assert near(re.search(r": (\S+) %$", tip(page))[1], weight(9, key))
     page.locator("#links .token[data-position='12']").hover()
     assert "masked" in tip(page)
+    # While the pointer is on a token, the colours and the line below are that token's.
+    readout = lambda: page.locator("#headreadout").inner_text()
+    assert "from " + made.one("SELECT '‹' || piece || '›' FROM token WHERE position = 12") in readout()
+    assert near(100 * float(page.locator("#links .token[data-position='4']").evaluate(
+        "e => e.style.getPropertyValue('--peek')")), weight(12, 4))
+    page.mouse.move(2, 2)
+    assert "from " + made.one("SELECT '‹' || piece || '›' FROM token WHERE position = 9") in readout()
+    assert page.locator("#links .peeking").count() == 0
     canvas = page.locator("canvas.heat").nth(1)
     for query, key in [(9, 4), (5, 0), (11, 11)]:
         point(page, canvas, query, key)
@@ -406,13 +414,13 @@ def test_error_propagation_is_the_recorded_one(show, propagated):
     panel = page.locator(".panel", has_text="Error propagation")
     dots = panel.locator(".dot")
     assert dots.count() == 12
-    for number, (cause, layer) in enumerate((cause, layer) for cause in ("both", "weights", "activations") for layer in range(4)):
-        dot = dots.nth(number)
+    dots.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    for cause, layer in ((cause, layer) for cause in ("both", "weights", "activations") for layer in range(4)):
         sqnr, rmse = propagated.one(
             "SELECT sqnr_db, e.rmse FROM op_error AS e JOIN op ON op.id = op_id WHERE mode = 'accumulated' AND cause = ? "
             "AND op.name = ?", cause, f"l_out-{layer}")
-        dot.focus()
-        page.keyboard.press("Shift+Tab")
-        page.keyboard.press("Tab")
         found = re.search(r"l_out-(\d), (\w+), accumulated: (\S+) dB\nrmse ([^,]+),", tip(page))
         assert found[1] == str(layer) and found[2] == cause and shows(found[3], sqnr) and shows(found[4], rmse)
+        page.keyboard.press("ArrowRight")

@@ -93,16 +93,21 @@ import Testing
         try bench.addTrace("t.db")
         try FileManager.default.moveItem(
             atPath: bench.folder.path("model.gguf"), toPath: bench.folder.path("moved.gguf"))
-        #expect(try bench.quipu("report", "t.db").status == 0)
+        let outcome = try bench.quipu("report", "t.db")
+        #expect(outcome.status == 0 && outcome.output.contains("Of the weights"))
         var quantisation = try #require(try data(in: bench)["quantisation"] as? [String: Any])
         #expect((quantisation["missing"] as? String)?.contains("report --model") == true)
         #expect((quantisation["tensors"] as? [Any])?.isEmpty == true)
         try bench.quipu("report", "t.db", "--model", "moved.gguf", "--force")
         quantisation = try #require(try data(in: bench)["quantisation"] as? [String: Any])
         #expect(quantisation["missing"] == nil && (quantisation["tensors"] as? [Any])?.isEmpty == false)
-        try bench.quipu("report", "t.db", "--model", TinyModel.gqa.path, "--force")
-        quantisation = try #require(try data(in: bench)["quantisation"] as? [String: Any])
-        #expect((quantisation["missing"] as? String)?.contains("other tensors") == true)
+        // Who names a file wants that one.
+        let before = try bench.bytes("report.html")
+        let other = try bench.quipu("report", "t.db", "--model", TinyModel.gqa.path, "--force")
+        expectComplaint(other, TinyModel.gqa.path, "other tensors")
+        expectComplaint(
+            try bench.quipu("report", "t.db", "--model", "none.gguf", "--force"), "none.gguf", "no such file")
+        #expect(try bench.bytes("report.html") == before)
     }
 
     @Test(arguments: ["none", "stats", "last"])

@@ -4,6 +4,8 @@ import Testing
 @Suite struct UsageTests {
     @Test(arguments: [
         (["bogus"], "bogus"),
+        (["compar", "a"], "Did you mean 'compare'"),
+        (["quant", "tabel"], "Did you mean 'table'"),
         (["inspect", "--bogus"], "--bogus"),
         (["inspect", "model.gguf", "--bytes"], "--bytes"),
         (["inspect", "model.gguf", "--count", "0"], "--count"),

@@ -43,6 +43,7 @@ public struct QuantisationDigest: Encodable, Sendable {
         switch model {
         case .missing(let reason):
             (missing, tensors) = (reason, [])
+            notes.append("Of the weights, and of the logit lens, only what the trace holds is shown. \(reason)")
         case .file(let file):
             missing = nil
             if records.isEmpty {

@@ -81,6 +81,7 @@ public enum ModelAtHand: Sendable {
     /// Looks for the file, and holds its tensors against those that the trace lists.
     ///
     /// - Parameter path: `nil` for where the run found it.
+    /// - Throws: what `GGUFFile` throws, also if there is no file at `path`.
     public init(of run: RecordedRun, in store: TraceStore, at path: String? = nil) throws {
         guard let found = path ?? run.modelPlace() else {
             self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another place.")

@@ -12,7 +12,7 @@ extension ScoringProblem: CustomStringConvertible {
     public var description: String {
         switch self {
         case .tooShort(let text, let tokens, let chunk):
-            "\(text): found \(tokens) tokens, expected at least the \(chunk) of one chunk. "
+            "\(text): found \(tokens) \(tokens == 1 ? "token" : "tokens"), expected at least the \(chunk) of one chunk. "
                 + "Give a longer text with --file, or make chunks shorter with --chunk."
         case .chunkTooLong(let file, let chunk, let trained):
             "\(file): the model was trained for \(trained) positions, a chunk of \(chunk) tokens needs more. "

@@ -70,7 +70,7 @@ function headGrid(a) {
     }), legend(scale, title),
     note(`Rows are layers, columns query heads; the stripe is the KV head they read. • marks a sink: more than ${SINK * 100} % `
       + "of the attention on the first token, where heads park what they do not need."),
-    note("↑ ↓ layer · ← → head · , . token"));
+    keyHint("↑ ↓ layer · ← → head · , . token"));
 }
 
 function linkPanel(a) {
@@ -95,13 +95,13 @@ function linkPanel(a) {
     el("div", {class: "toolbar"}, el("label", {}, el("input", {
       type: "checkbox", checked: showAllHeads, onchange: event => { showAllHeads = event.target.checked; render(); },
     }), " all heads of the layer"), el("span", {class: "muted"}, `head ${place.head} reads KV head ${a.kv_head[place.head]}`)),
-    el("p", {class: "tokens links", id: "links"}, chips),
+    el("p", {class: "tokens links", id: "links", onpointerleave: () => peek(a, place.position)}, chips),
     el("p", {class: "readout", id: "headreadout"}, headTip(a, place.layer, place.head, place.position)),
     a.patterns.length ? null : note(`Patterns were not captured (capture ${RUN.capture}); only summaries are known.`));
 }
 let showAllHeads = false;
 
-/** Shows where another token looks while the pointer is on it, without choosing it. */
+/** Shows where another token looks, without choosing it: while the pointer is on it. */
 function peek(a, position) {
   const row = clamp(Math.floor(position * a.size / a.positions), 0, a.size - 1);
   const weights = patternRow(a, place.layer, place.head, row);
@@ -111,6 +111,7 @@ function peek(a, position) {
     chip.style.setProperty("--peek", p <= position && key <= row ? weights[key] ?? 0 : 0);
     chip.classList.toggle("peeking", position !== place.position);
   });
+  document.getElementById("headreadout").textContent = headTip(a, place.layer, place.head, position);
 }
 
 function patternPanel(a) {

@@ -136,6 +136,25 @@ function hover(node, text) {
   return node;
 }
 
+/** Makes one stop of the Tab key of many things: arrows move between them, up and down by `across`; Enter chooses. */
+function roving(nodes, across = 1) {
+  nodes.forEach((node, i) => {
+    node.setAttribute("tabindex", i ? -1 : 0);
+    node.addEventListener("keydown", event => {
+      const next = nodes[i + {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across}[event.key]];
+      if (next) {
+        node.setAttribute("tabindex", -1);
+        next.setAttribute("tabindex", 0);
+        next.focus();
+      } else if (event.key === "Enter") node.dispatchEvent(new MouseEvent("click"));
+      else if (!event.key.startsWith("Arrow")) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  });
+  return nodes;
+}
+
 // Parts that several views have
 
 const panel = (title, ...children) => el("section", {class: "panel"}, el("h2", {}, title), children);
@@ -143,6 +162,9 @@ const code = text => el("code", {class: "command"}, text);
 /** Text whose parts in `backticks` are commands. */
 const rich = text => typeof text !== "string" ? text : text.split("`").map((part, i) => i % 2 ? code(part) : part);
 const note = (...children) => el("p", {class: "note"}, children.flat().map(rich));
+
+/** What keys do here; not on paper. */
+const keyHint = text => el("p", {class: "note keyhint"}, text);
 
 function facts(pairs) {
   return el("dl", {class: "facts"}, pairs.filter(pair => pair && pair[1] !== null && pair[1] !== undefined)

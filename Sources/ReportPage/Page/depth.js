@@ -22,11 +22,10 @@ function lineChart(series, {x, y, title, isLog}) {
     ticks.map(t => [svg("path", {class: "grid", d: `M${left} ${py(t)}H${width - right}`}), svg("text", {class: "axis end", x: left - 6, y: py(t) + 4}, number(isLog ? 10 ** t : t, 3))]),
     niceTicks(x0, x1).filter(t => Number.isInteger(t) && t <= x1).map(t => svg("text", {class: "axis mid", x: px(t), y: height - bottom + 16}, String(t))),
     svg("text", {class: "axis mid", x: (left + width) / 2, y: height - 6}, x), svg("text", {class: "axis", x: 4, y: 10}, y),
-    series.map(s => {
-      const drawn = s.points.filter(isDrawn);
-      return [svg("path", {class: "line", stroke: s.color, "stroke-dasharray": s.dash, d: drawn.map((p, i) => (i ? "L" : "M") + px(p[0]) + " " + py(up(p[1]))).join("")}),
-        drawn.map(p => hover(svg("circle", {class: "dot", cx: px(p[0]), cy: py(up(p[1])), r: 4, fill: s.color, tabindex: 0}), () => p[2]))];
-    })),
+    series.map(s => svg("path", {class: "line", stroke: s.color, "stroke-dasharray": s.dash,
+      d: s.points.filter(isDrawn).map((p, i) => (i ? "L" : "M") + px(p[0]) + " " + py(up(p[1]))).join("")})),
+    roving(series.flatMap(s => s.points.filter(isDrawn).map(p =>
+      hover(svg("circle", {class: "dot", cx: px(p[0]), cy: py(up(p[1])), r: 4, fill: s.color}), () => p[2]))))),
   series.length > 1 ? el("div", {class: "legends"}, series.map(s => el("span", {class: "legend"}, svg("svg", {width: 30, height: 8}, svg("path",
     {d: "M0 4H30", stroke: s.color, "stroke-width": 2.5, "stroke-dasharray": s.dash})), s.name))) : null);
 }

@@ -125,9 +125,9 @@ function layerStrip() {
   }), () => text);
   return panel("Layer by layer",
     el("h3", {}, `time, up to ${duration(most("ns"))}`),
-    el("div", {class: "sticks"}, layers.map(l => column(l, "ns", `layer ${l.layer}: ${duration(l.ns)}`))),
+    el("div", {class: "sticks"}, roving(layers.map(l => column(l, "ns", `layer ${l.layer}: ${duration(l.ns)}`)))),
     el("h3", {}, `size (rms) of the residual stream after the layer, logarithmic, ${number(least * 2)} to ${number(most("rms"))}`),
-    el("div", {class: "sticks"}, layers.map(l => column(l, "rms", `layer ${l.layer}: rms ${number(l.rms)}`))),
+    el("div", {class: "sticks"}, roving(layers.map(l => column(l, "rms", `layer ${l.layer}: rms ${number(l.rms)}`)))),
     note(`Layers 0 to ${MODEL.n_layer - 1} from left to right; choose one to see its operations.`));
 }
 

@@ -106,13 +106,13 @@ function passChooser() {
 }
 
 function cordPanel(pass, graph) {
-  const rows = visibleRows(graph), o = pass.operations, lanes = layLanes(graph, rows);
+  const rows = visibleRows(graph), o = pass.operations, lanes = layLanes(graph, rows), current = currentRow(rows);
   const width = LEFT * 2 + LANE * Math.max(1, ...lanes);
   const loudest = Math.max(...o.rms.filter(Number.isFinite).map(x => Math.log10(Math.max(1e-6, x)) + 6));
   const list = rows.map((row, at) => {
     const kind = graph.kind[row.index], source = valueSource(graph, row.index);
     const rms = o.rms[source];
-    const isCurrent = at === currentRow(rows);
+    const isCurrent = at === current;
     const name = row.isFold ? `layer ${row.layer}` : graph.name[row.index];
     const time = row.isFold ? range(row.index - row.first + 1).reduce((sum, k) => sum + o.ns[row.first + k], 0) : o.ns[row.index];
     const node = el("div", {
@@ -147,7 +147,7 @@ function cordPanel(pass, graph) {
   el("div", {class: "legends"}, ["MUL_MAT", "ADD", "SOFT_MAX", "ROPE", "RMS_NORM", "SWIGLU", "MUL", "SET_ROWS"].map(kind =>
     hover(el("span", {class: "kind", style: `--kind:${kindColor(kind)}`}, kind), () => glossary(kind).text)),
   el("span", {class: "muted"}, "bar: rms, logarithmic")),
-  note("↑ ↓ step · → unfolds, ← folds a layer · [ ] other passes"));
+  keyHint("↑ ↓ step · → unfolds, ← folds a layer · [ ] other passes"));
 }
 
 /** A lane for each row: 0 is the residual stream; a value keeps its lane until it is read for the last time. */
@@ -270,7 +270,7 @@ function valuePicture(pass, graph, index, from) {
       rowLabel: tokensInRows && picture.rows === picture.height ? r => shortened(TOKENS.piece[pass.first_position + r] ?? "", 9) : null,
       tip: (r, c) => `${graph.name[from]}, ${rowName(r)}, element ${span(bin(c, picture.columns, picture.width))}\n`
         + (isSampled ? "largest: " : "") + number(cells[r * picture.columns + c], 3),
-    }), legend(scale),
+    }), legend(scale, "value"),
     isSampled ? note(`${picture.width} elements (across) by ${picture.height} rows; a cell shows the value of largest magnitude of those it stands for.`)
       : note(`${picture.width} elements (across) by ${picture.height} rows.`)];
 }

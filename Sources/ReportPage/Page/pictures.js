@@ -56,7 +56,7 @@ function heatMap(options) {
   const {rows, columns, value, scale} = options;
   const labels = options.rowLabel ? Math.max(...range(rows).map(r => options.rowLabel(r).length)) * 7 + 6 : 0;
   const longest = options.columnLabel ? Math.max(...range(columns).map(c => options.columnLabel(c).length)) : 0;
-  const top = options.columnLabel ? 8 + longest * 4.8 : options.stripe ? 10 : 0;
+  const top = options.columnLabel ? 8 + longest * 4.8 : options.stripe ? 10 : labels ? 3 : 0;
   const [most, least, largest] = options.fit || [];
   const cellHeight = options.cell[1];
   const cellWidth = most ? clamp(Math.floor((Math.min(most, innerWidth - 66) - labels - longest * 3) / columns), least, largest) : options.cell[0];

@@ -68,7 +68,7 @@ function errorMap(q) {
     ? "What writing the file's own weights, as they decode, in this format would lose: rms of the error over rms of the weights. "
       + "Weights that were quantised before make like formats look better than they are. "
     : `Against ${reference}: rms of the error over rms of the weights. `)
-    + (q.is_recorded ? "Read from the trace." : "Measured for this page; the trace has no table quant_error."), " [ ] other formats."));
+    + (q.is_recorded ? "Read from the trace." : "Measured for this page; the trace has no table quant_error.")), keyHint("[ ] other formats"));
 }
 
 function tensorPanel(q) {
@@ -127,14 +127,14 @@ function blockPicture(t) {
   el("p", {class: "formula"}, t.formula),
   el("div", {class: "columns"}, el("div", {},
     el("h3", {}, `${hex.length} bytes` + (b.file_offset === undefined ? ", made for this page from unquantised weights" : ` from byte ${grouped(b.file_offset)} of the file`)),
-    el("p", {class: "hex"}, hex.map((byte, i) => hover(el("span", {style: `--kind:${GROUPS[fieldOf(i) % GROUPS.length]}`}, byte),
-      () => { const f = b.fields[fieldOf(i)]; return f ? `byte ${i}: ${f.name}\n${f.meaning}` : `byte ${i}`; }))),
+    el("p", {class: "hex"}, roving(hex.map((byte, i) => hover(el("span", {style: `--kind:${GROUPS[fieldOf(i) % GROUPS.length]}`}, byte),
+      () => { const f = b.fields[fieldOf(i)]; return f ? `byte ${i}: ${f.name}\n${f.meaning}` : `byte ${i}`; })))),
     el("ul", {class: "fields"}, b.fields.map((f, i) => el("li", {}, el("span", {class: "kind", style: `--kind:${GROUPS[i % GROUPS.length]}`}, f.name),
       ` ${f.count === 1 ? `byte ${f.first}` : `bytes ${f.first} to ${f.first + f.count - 1}`}: ${f.meaning}`))),
     facts([["scale", number(b.scale, 6)], b.min === undefined ? null : ["min", number(b.min, 6)], rmse === null ? null : ["rms error", number(rmse)]])),
-  el("div", {}, el("h3", {}, "Codes"), el("div", {class: "codes"}, b.codes.map((value, i) => {
+  el("div", {}, el("h3", {}, "Codes"), el("div", {class: "codes"}, roving(b.codes.map((value, i) => {
     const color = codes.color(value);
-    return hover(el("span", {tabindex: 0, "data-code": i, style: `background:${cssColor(color)};color:${inkOn(color)}`}, String(value)), () => describe(i));
-  })), legend(codes, "code"), note("Hover a code for its value."))),
+    return hover(el("span", {"data-code": i, style: `background:${cssColor(color)};color:${inkOn(color)}`}, String(value)), () => describe(i));
+  }), 16)), legend(codes, "code"), note("Point at a code for its value."))),
   t.is_made ? null : note("In the terminal: ", code(`quipu quant blocks ${MODEL.path.split("/").pop()} ${WEIGHTS.name[t.weight]} --row ${b.row} --block ${b.block}`)));
 }

@@ -55,9 +55,9 @@ function rooflineChart(pass) {
     svg("text", {class: "axis mid", x: (left + width) / 2, y: height - 8}, "intensity, flop a byte (logarithmic)"),
     svg("text", {class: "axis", x: 4, y: 11}, "speed, Gflop/s (logarithmic)"),
     svg("path", {class: "roof", d: ridge > from ? `M${px(from)} ${py(from * bandwidth)}L${px(Math.min(ridge, to))} ${py(Math.min(ridge, to) * bandwidth)}` + (ridge < to ? `H${px(to)}` : "") : `M${px(from)} ${py(peak)}H${px(to)}`}),
-    points.map(p => hover(svg("path", {
+    roving(points.map(p => hover(svg("path", {
       class: "mark", d: markPath(p.kind, px(p.intensity), py(p.speed)), fill: kindColor(p.kind), "data-seq": p.i, onclick: () => go({view: "pass", step: pass.step, seq: p.i}),
-    }), () => `${p.name} (${p.kind})\n${number(p.intensity, 3)} flop/byte, ${number(p.speed, 3)} Gflop/s, ${number(p.bandwidth, 3)} GB/s\n${duration(p.ns)}`)))),
+    }), () => `${p.name} (${p.kind})\n${number(p.intensity, 3)} flop/byte, ${number(p.speed, 3)} Gflop/s, ${number(p.bandwidth, 3)} GB/s\n${duration(p.ns)}`))))),
   el("div", {class: "legends"}, [...new Set(points.map(p => p.kind))].map(kind => el("span", {class: "legend"},
     svg("svg", {width: 14, height: 14}, svg("path", {d: markPath(kind, 7, 7), fill: kindColor(kind)})), kind))),
   note(`An operation a mark; choose one to see it in the pass. The line is the best of this pass among operations of 20 µs or more: ${number(bandwidth, 3)} GB/s of memory (slope), `

@@ -1,14 +1,18 @@
 // Tabs, keys, theme; draws the view that the address names.
 
 const KEYS = [
-  ["1 … 7", "views"], ["↑ ↓ ← →", "step in the view: operations, layers and heads, tokens"], ["Enter", "unfold, fold, choose"],
-  ["[ ]", "other pass or format"], [", .", "other token (attention)"], ["Tab", "into charts; arrows move there too"], ["T", "light or dark"], ["?", "this list"],
+  [`1 … ${VIEWS.length}`, "views"], ["↑ ↓ ← →", "step in the view: operations, layers and heads, tokens"], ["Enter", "unfold, fold, choose"],
+  ["[ ]", "other pass or format"], [", .", "other token (attention)"], ["Tab", "into charts and codes; arrows move there too"], ["T", "light or dark"], ["?", "this list"],
 ];
 const main = document.getElementById("main"), tabs = document.getElementById("tabs");
 
+const stops = () => [...document.querySelectorAll("a, button, select, input, [tabindex='0']")];
+
 function render(isNew) {
   hideTip();
-  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement?.closest?.(".cord");
+  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement;
+  // Where a mouse clicked, keys go on moving what the page shows.
+  const at = focused.matches(":focus-visible, select, .cord") ? stops().indexOf(focused) : -1;
   tabs.replaceChildren(...VIEWS.map((v, i) => el("button", {
     role: "tab", id: `tab-${v.id}`, "aria-selected": String(v.id === place.view), title: `${v.title} (${i + 1})`, onclick: () => go({view: v.id}),
   }, v.title)));
@@ -17,7 +21,9 @@ function render(isNew) {
   main.replaceChildren(root);
   const cord = root.querySelector(".cord");
   if (cord && scroll) cord.scrollTop = scroll;
-  if (cord && focused) cord.focus({preventScroll: true});
+  // The view is drawn anew: the focus goes to what stands where it was.
+  const again = stops()[at];
+  if (again?.tagName === focused.tagName) again.focus({preventScroll: true});
   if (isNew) { scrollTo(0, 0); tabs.querySelector("[aria-selected=true]").scrollIntoView({block: "nearest", inline: "center"}); }
 }
 
@@ -27,7 +33,9 @@ addEventListener("keydown", event => {
   if (/^[1-9]$/.test(event.key) && VIEWS[event.key - 1]) go({view: VIEWS[event.key - 1].id});
   else if (event.key === "t" || event.key === "T") toggleTheme();
   else if (event.key === "?") document.getElementById("keys").showModal();
-  else if (!(current.key && current.key(event))) return;
+  else if (event.key === "Enter" && event.target.matches("a, button") || !current.key?.(event)) return;
+  // The key moved what the page shows, not what has the focus.
+  else if (!event.target.matches(".cord")) document.activeElement.blur();
   event.preventDefault();
 });
 

@@ -36,9 +36,10 @@ struct ReportCommand: AsyncParsableCommand {
         let recorded = try store.run(id: run)
         let chosen = try QuantFormats(formats, importance: nil).formats
         try checkOutput()
+        let atHand = try ModelAtHand(of: recorded, in: store, at: model)
+        if model != nil, case .missing(let reason) = atHand { throw InputError(reason) }
         let digest = try RunDigest(
-            of: recorded, in: store, model: try ModelAtHand(of: recorded, in: store, at: model), formats: chosen,
-            workers: Workers(threads: threads.count)
+            of: recorded, in: store, model: atHand, formats: chosen, workers: Workers(threads: threads.count)
         ) { share in
             try Task.checkCancellation()
             Terminal.status("reading the trace: \(Int(share * 100)) %")
