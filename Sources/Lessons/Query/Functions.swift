@@ -4,7 +4,7 @@ import Foundation
 enum QueryFunction: String, CaseIterable {
     case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
     case sum, mean, rms, count, argmax, argmin, softmax, sorted
-    case min, max, range, choose, distinct, place
+    case min, max, range, choose, distinct, place, columns
 
     func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -34,6 +34,7 @@ enum QueryFunction: String, CaseIterable {
         case .range: .numbers((0..<Swift.max(0, try one(arguments).integer(for: rawValue))).map(Double.init))
         case .choose: try chosen(arguments)
         case .place: try placed(arguments)
+        case .columns: .numbers(try columnMeans(arguments))
         }
     }
 
@@ -75,6 +76,19 @@ enum QueryFunction: String, CaseIterable {
         let text = try arguments[1].text(for: rawValue)
         guard let place = texts.firstIndex(of: text) else { throw .unknown(name: text, known: texts) }
         return .number(Double(place))
+    }
+
+    /// `columns(list, n)`: the list as rows of n numbers; the mean of each column.
+    private func columnMeans(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        guard arguments.count == 2 else { throw .arguments(function: rawValue, expected: "a list and a row's length") }
+        let (list, width) = (try list([arguments[0]]), try arguments[1].integer(for: rawValue))
+        guard width > 0, list.count % width == 0 else {
+            throw .arguments(function: rawValue, expected: "rows of equal length; found \(list.count) numbers")
+        }
+        let rows = Double(list.count / width)
+        return (0..<width).map { column in
+            stride(from: column, to: list.count, by: width).reduce(0) { $0 + list[$1] } / rows
+        }
     }
 
     private func place(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
