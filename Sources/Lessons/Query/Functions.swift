@@ -81,7 +81,8 @@ enum QueryFunction: String, CaseIterable {
     /// `columns(list, n)`: the list as rows of n numbers; the mean of each column.
     private func columnMeans(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
         guard arguments.count == 2 else { throw .arguments(function: rawValue, expected: "a list and a row's length") }
-        let (list, width) = (try list([arguments[0]]), try arguments[1].integer(for: rawValue))
+        let list = try list([arguments[0]])
+        let width = try arguments[1].integer(for: rawValue)
         guard width > 0, list.count % width == 0 else {
             throw .arguments(function: rawValue, expected: "rows of equal length; found \(list.count) numbers")
         }
