@@ -54,7 +54,8 @@ struct Classroom {
         }
         return LessonQuestion(
             id: question.id, kind: question.name, ask: typed(try tutor.filled(question.ask, lesson, question)),
-            choices: choices, then: try question.then.map { try tutor.filled($0.ask, lesson, question) }, unit: unit,
+            choices: choices, then: try question.then.map { typed(try tutor.filled($0.ask, lesson, question)) },
+            unit: unit,
             isSolved: tutor.note(lesson, question).solved)
     }
 
