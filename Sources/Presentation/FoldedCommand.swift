@@ -6,7 +6,7 @@ enum FoldedCommand {
         var (lines, line, quote) = ([String](), "", Character?.none)
         for (place, word) in command.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
             let room = width - (lines.isEmpty ? first : 0) - " \\".count
-            if place > 0, quote != "'", line.displayWidth + 1 + word.displayWidth > room {
+            if place > 0, quote != "'", (line + " " + word).displayWidth > room {
                 lines.append(line + " \\")
                 line = quote == nil ? "    " : ""
             } else if place > 0 {

@@ -15,7 +15,8 @@ import Testing
         ("sum([1, 2, 3][1:])", 5),
         ("rms([3, 4])", 12.5.squareRoot()), ("argmax([1, 5, 2])", 1), ("count([1, 2])", 2), ("max(1, [4, 2])", 4),
         ("sum([1, 2] * [3, 4])", 11), ("choose(1 < 2, 10, 20)", 10), ("sum([1, 5, 3] > 2)", 2), ("round(-2.5)", -3),
-        ("trunc(-2.5)", -2), ("log2(8)", 3), ("columns([1, 2, 5, 4], 2)[1]", 3), ("softmax([0, 0])[0]", 0.5), ("distinct([1, 1, 2])", 2),
+        ("trunc(-2.5)", -2), ("log2(8)", 3), ("columns([1, 2, 5, 4], 2)[1]", 3), ("softmax([0, 0])[0]", 0.5),
+        ("distinct([1, 1, 2])", 2),
     ])
     func arithmetic(text: String, expected: Double) async throws {
         #expect(try await value(text) == .number(expected))
@@ -45,7 +46,8 @@ import Testing
         ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
         ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
         ("sqrt()", "one value"), ("columns([1, 2, 3], 2)", "found 3 numbers"),
-        ("encode('Q4_0', range(32), [1])", "as many importances"), ("mix('Q9_K')", "there are F32"), ("stored('blk.99')", "no tensor's name"),
+        ("encode('Q4_0', range(32), [1])", "as many importances"), ("mix('Q9_K')", "there are F32"),
+        ("stored('blk.99')", "no tensor's name"),
         ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
     ])
     func problemsAreNamed(text: String, message: String) async {
