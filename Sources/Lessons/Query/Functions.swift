@@ -103,7 +103,8 @@ enum QueryFunction: String, CaseIterable {
     }
 
     private static func softmax(_ scores: [Double]) -> [Double] {
-        let weights = scores.map { Foundation.exp($0 - scores.max()!) }
+        let top = scores.max()!
+        let weights = scores.map { Foundation.exp($0 - top) }
         let total = weights.reduce(0, +)
         return weights.map { $0 / total }
     }
