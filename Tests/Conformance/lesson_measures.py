@@ -188,7 +188,7 @@ def role(name): return name.removesuffix(".weight").split(".")[-1]
 @functools.cache
 def roles(f):
     """Role, KLD and number of weights, the most sensitive first."""
-    text, other = reading(f, count=2), Llama(written(f, "Q4_0", "--pure"))
+    text, other = reading(f), Llama(written(f, "Q4_0", "--pure"))
     a, found = text.base, []
     for name in {role(n) for n in a.elements if not n.endswith("norm.weight")}:
         # The output matrix of a model that has none is the token table.
