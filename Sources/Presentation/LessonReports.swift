@@ -158,7 +158,7 @@ public struct LessonListReport: Report {
         }
         let due = lessons.reduce(0) { $0 + $1.due }
         if due > 0 { lines.append("`quipu lesson redo` asks again what was skipped: \(due).") }
-        lines.append(current == nil ? "Begin: quipu lesson start" : "Go on: quipu lesson start \(current!)")
+        lines.append((current == nil ? "Begin" : "Go on") + ": quipu lesson start")
         return lines.joined(separator: "\n")
     }
 }
@@ -187,7 +187,8 @@ public struct LessonCheatsheetReport: Report {
         for row in commands {
             if row.title != title { lines += (lines.isEmpty ? [] : [""]) + [style.bold(row.title)] }
             title = row.title
-            lines.append("  " + style.accent(row.command))
+            let command = FoldedCommand.lines(row.command, width: min(style.width, 80), first: 2)
+            lines += ["  " + style.accent(command[0])] + command.dropFirst().map { style.accent($0) }
         }
         return lines.joined(separator: "\n")
     }
