@@ -45,7 +45,7 @@ let package = Package(
         .target(
             name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
             exclude: [
-                "README.md", "micro-world-qat-q2_k.gguf", "micro-world-qat-q4_0.gguf",
+                "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
                 "batches.py", "check_file.py", "curve.py", "evaluate.py", "export.py", "fake_quant.py", "gguf_file.py",
                 "heads.py", "micro_world.py", "model.py", "outliers.py", "requirements.txt", "train.sh",
@@ -54,7 +54,9 @@ let package = Package(
                 "curve.csv", "curve.svg", "evaluation.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
                 "quantised-q4_0.json",
             ],
-            resources: [.copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt")]),
+            resources: [
+                .copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt"), .copy("micro-world-qat-q2_k.gguf"),
+            ]),
         .target(
             name: "Recording",
             dependencies: [

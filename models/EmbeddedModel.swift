@@ -1,13 +1,15 @@
 import Foundation
 import Tensors
 
-/// The model that comes with the program, and the text to measure it on.
+/// The model that comes with the program, a version of it, and the text to measure both on.
 ///
-/// SwiftPM puts both into a folder beside the executable, and they are found wherever the two lie together.
+/// SwiftPM puts them into a folder beside the executable, and they are found wherever the two lie together.
 /// `Bundle.module` is not asked: it ends the process where the folder is missing, and knows the folder of the build.
 public enum EmbeddedModel {
     /// The GGUF file.
     public static let model = "micro-world-f16.gguf"
+    /// The model trained on while rounded to Q2_K, all matrices in that format.
+    public static let trainedRounded = "micro-world-qat-q2_k.gguf"
     /// Stories of pairs that training never showed, one a line.
     public static let heldOutText = "micro-world-held-out.txt"
 

@@ -27,7 +27,8 @@ public enum LessonPassage: Encodable, Sendable {
         case .command(let command, let output):
             // Not indented: the program's pages are as wide as a terminal.
             let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-            return ["$ " + style.bold(command)] + printed.droppingEmptyEnd
+            let typed = FoldedCommand.lines(command, width: min(style.width, 80), first: 2).map { style.bold($0) }
+            return ["$ " + typed[0]] + typed.dropFirst() + printed.droppingEmptyEnd
         }
     }
 }

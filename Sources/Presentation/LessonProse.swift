@@ -1,4 +1,5 @@
-/// The Markdown of lessons on a page: paragraphs, lists, fences, **bold** or *bold*, and `code`.
+/// The Markdown of lessons on a page: paragraphs, lists, fences, **bold** or *bold*, and `code`; a paragraph that is a
+/// command is folded so that it can be copied.
 struct LessonProse {
     let text: String
     /// Columns that every line begins with.
@@ -32,6 +33,11 @@ struct LessonProse {
 
     /// A paragraph or an item of a list, whose further lines are indented.
     private func wrapped(_ paragraph: String, _ style: Style) -> [String] {
+        if let command = paragraph.wholeMatch(of: /`(quipu [^`]+)`/)?.output.1 {
+            return FoldedCommand.lines(String(command), width: min(style.width, 80) - indent.count).map {
+                indent + style.accent($0)
+            }
+        }
         let hanging = indent + (paragraph.hasPrefix("- ") ? "  " : "")
         var (lines, line, used) = ([String](), indent, indent.count)
         var (isBold, isCode, isFirst) = (false, false, true)

@@ -15,14 +15,17 @@ public struct LessonVerdictReport: Report {
 
     private enum CodingKeys: CodingKey { case question, outcome, says, isKnownMistake, attempts, after, why, yours }
 
-    /// - Parameter after: what is shown once the question is solved.
+    /// - Parameters:
+    ///   - says: what the verdict says, with commands as they can be typed.
+    ///   - after: what is shown once the question is solved.
     public init(
-        question: String, verdict: Verdict, attempts: Int, after: [LessonPassage], why: String?, yours: String?,
+        question: String, verdict: Verdict, says: String?, attempts: Int, after: [LessonPassage], why: String?,
+        yours: String?,
         isLoop: Bool
     ) {
         (self.question, outcome, isKnownMistake) = (question, verdict.outcome, verdict.isKnownMistake)
         (self.attempts, self.after, self.isLoop) = (attempts, after, isLoop)
-        _says = OrNull(wrappedValue: verdict.says)
+        _says = OrNull(wrappedValue: says)
         _why = OrNull(wrappedValue: why)
         _yours = OrNull(wrappedValue: yours)
     }
@@ -40,7 +43,10 @@ public struct LessonVerdictReport: Report {
             var lines = [style.bold("Right."), ""]
             for passage in after { lines += passage.lines(style) + [""] }
             if let why { lines += LessonProse(text: "**Why it matters.** " + why).lines(style) + [""] }
-            if let yours { lines += ["On a model of your own:", "  " + style.accent(yours), ""] }
+            if let yours {
+                let command = FoldedCommand.lines(yours, width: min(style.width, 80), first: 2).map { style.accent($0) }
+                lines += ["On a model of your own:", "  " + command[0]] + command.dropFirst() + [""]
+            }
             return (lines + [style.dim("Go on: \(prefix)next")]).joined(separator: "\n")
         }
     }
@@ -56,18 +62,22 @@ public struct LessonTextReport: Report {
     public let rungs: Int
     public let after: [LessonPassage]
     private let isLoop: Bool
+    private let isDue: Bool
 
     private enum CodingKeys: CodingKey { case kind, text, rung, rungs, after }
 
-    /// - Parameter text: the hint's, with commands as they can be typed.
-    public init(_ hint: Tutor.Hint, text: String, after: [LessonPassage] = [], isLoop: Bool) {
+    /// - Parameters:
+    ///   - text: the hint's, with commands as they can be typed.
+    ///   - isDue: whether the question will be asked again.
+    public init(_ hint: Tutor.Hint, text: String, after: [LessonPassage] = [], isDue: Bool, isLoop: Bool) {
         (kind, self.text, rungs) = (hint.rung == nil ? "derivation" : "hint", text, hint.rungs)
+        self.isDue = isDue
         (self.after, self.isLoop) = (after, isLoop)
         _rung = OrNull(wrappedValue: hint.rung)
     }
 
     public init(why text: String, isLoop: Bool) {
-        (kind, self.text, rungs, after, self.isLoop) = ("why", text, 0, [], isLoop)
+        (kind, self.text, rungs, after, self.isLoop, isDue) = ("why", text, 0, [], isLoop, false)
         _rung = OrNull(wrappedValue: nil)
     }
 
@@ -81,7 +91,8 @@ public struct LessonTextReport: Report {
         }
         var lines = LessonProse(text: "**The whole way.** " + text).lines(style) + [""]
         for passage in after { lines += passage.lines(style) + [""] }
-        let later = "It will be asked again: `\(prefix)redo` comes back to it. `\(prefix)next` goes on."
+        let later =
+            (isDue ? "It will be asked again: `\(prefix)redo` comes back to it. " : "") + "`\(prefix)next` goes on."
         return (lines + LessonProse(text: later).lines(style)).joined(separator: "\n")
     }
 }
@@ -147,7 +158,7 @@ public struct LessonListReport: Report {
         }
         let due = lessons.reduce(0) { $0 + $1.due }
         if due > 0 { lines.append("`quipu lesson redo` asks again what was skipped: \(due).") }
-        lines.append(current == nil ? "Begin: quipu lesson start" : "Go on: quipu lesson start \(current!)")
+        lines.append((current == nil ? "Begin" : "Go on") + ": quipu lesson start")
         return lines.joined(separator: "\n")
     }
 }
@@ -176,7 +187,8 @@ public struct LessonCheatsheetReport: Report {
         for row in commands {
             if row.title != title { lines += (lines.isEmpty ? [] : [""]) + [style.bold(row.title)] }
             title = row.title
-            lines.append("  " + style.accent(row.command))
+            let command = FoldedCommand.lines(row.command, width: min(style.width, 80), first: 2)
+            lines += ["  " + style.accent(command[0])] + command.dropFirst().map { style.accent($0) }
         }
         return lines.joined(separator: "\n")
     }

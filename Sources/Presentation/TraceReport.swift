@@ -260,6 +260,7 @@ public struct TraceReport: Report {
             policy.policy == .none
                 ? ("\(program) sql 'SELECT piece, probability FROM logit'", "any question, in SQL")
                 : ("\(program) sql 'SELECT layer, ns FROM v_layer'", "any question, in SQL"))
+        list.append(("\(program) lesson start", "what all this means, step by step, with questions"))
         return list
     }
 }

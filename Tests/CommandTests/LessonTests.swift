@@ -69,8 +69,38 @@ import Testing
         for _ in 1...4 { try bench.quipu("lesson", "next") }
         let way = try bench.quipu("lesson", "skip")
         #expect(way.output.contains("The whole way.") && !way.output.contains("TRACE"))
-        let unfolded = way.output.replacing("\n", with: " ")
-        #expect(unfolded.contains("--from \(try trace(bench)) --set"), "\(way.output)")
+        #expect(unfolded(way.output).contains("--from \(try trace(bench)) --set"), "\(way.output)")
+    }
+
+    private func unfolded(_ page: String) -> String {
+        page.replacing("\\\n    ", with: "").replacing("\\\n", with: "").replacing("\n", with: " ")
+    }
+
+    /// Long commands are folded as a shell takes them back, a text in quotes without a space more or less.
+    @Test func noLineIsWiderThanAPage() throws {
+        let bench = try Workbench()
+        for lesson in ["tokens", "residual"] {
+            try bench.quipu("lesson", "start", lesson)
+            let pages = [try bench.quipu("lesson", "skip").output, try bench.quipu("lesson", "start").output]
+            for page in pages {
+                let lines = page.split(separator: "\n")
+                #expect(lines.allSatisfy { $0.count <= 80 }, "\(page)")
+            }
+            guard lesson == "tokens" else { continue }
+            let prompt = "Mia has the ball. Tom has the kite. Tom is at the lake. Who has the ball?"
+            #expect(pages[0].contains("\\\n"))
+            #expect(unfolded(pages[0]).contains("quipu tokenize \"\(prompt)\" "), "\(pages[0])")
+        }
+    }
+
+    /// A model that was trained rounded comes with the program.
+    @Test func whatTakesTrainingComesWithTheProgram() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "sensitivity")
+        for _ in 1...3 { try bench.quipu("lesson", "next") }
+        let way = try bench.quipu("lesson", "skip")
+        #expect(way.output.contains("micro-world-qat-q2_k.gguf") && way.output.contains("KL divergence, mean"))
+        #expect(!way.output.contains("TRAINED") && !way.output.contains("MICRO"))
     }
 
     @Test func nothingStarted() throws {

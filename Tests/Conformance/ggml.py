@@ -118,17 +118,20 @@ def row_bytes(type, n):
     return n // block * size
 
 
-def quantize(type, values):
+def quantize(type, values, importance=None):
     """Rows of float32, shape [rows, n], as uint8 [rows, bytes] in format `type`, by `ggml_quantize_chunk`.
 
-    Where importances are needed, all columns matter the same.
+    `importance` has a number for each of the n columns; where it is needed and not given, all matter the same.
     """
     values = np.ascontiguousarray(values, np.float32)
     if type == F32:
         return values.view(np.uint8)
     rows, n = values.shape
     out = np.zeros((rows, row_bytes(type, n)), np.uint8)
-    importance = np.ones(n, np.float32) if type in _NEED_IMPORTANCE else None
+    if importance is None and type in _NEED_IMPORTANCE:
+        importance = np.ones(n)
+    if importance is not None:
+        importance = np.ascontiguousarray(importance, np.float32)
     pointer = None if importance is None else importance.ctypes.data
     base.ggml_quantize_chunk(type, values.ctypes.data, out.ctypes.data, 0, rows, n, pointer)
     return out

@@ -15,7 +15,8 @@ import Testing
         ("sum([1, 2, 3][1:])", 5),
         ("rms([3, 4])", 12.5.squareRoot()), ("argmax([1, 5, 2])", 1), ("count([1, 2])", 2), ("max(1, [4, 2])", 4),
         ("sum([1, 2] * [3, 4])", 11), ("choose(1 < 2, 10, 20)", 10), ("sum([1, 5, 3] > 2)", 2), ("round(-2.5)", -3),
-        ("trunc(-2.5)", -2), ("log2(8)", 3), ("softmax([0, 0])[0]", 0.5), ("distinct([1, 1, 2])", 2),
+        ("trunc(-2.5)", -2), ("log2(8)", 3), ("columns([1, 2, 5, 4], 2)[1]", 3), ("softmax([0, 0])[0]", 0.5),
+        ("distinct([1, 1, 2])", 2),
     ])
     func arithmetic(text: String, expected: Double) async throws {
         #expect(try await value(text) == .number(expected))
@@ -44,7 +45,9 @@ import Testing
         ("sql('SELECT * FROM nowhere')", "no such table"),
         ("row('blk.0.attn_z.weight', 0)", "near are"), ("encode('Q4_0', [1, 2])", "a multiple of 32"),
         ("encode('Q9', [1])", "nothing is called `Q9`"), ("made.sql('SELECT 1')", "of kind change"),
-        ("sqrt()", "one value"), ("mix('Q9_K')", "there are F32"), ("stored('blk.99')", "no tensor's name"),
+        ("sqrt()", "one value"), ("columns([1, 2, 3], 2)", "found 3 numbers"),
+        ("encode('Q4_0', range(32), [1])", "as many importances"), ("mix('Q9_K')", "there are F32"),
+        ("stored('blk.99')", "no tensor's name"),
         ("block('blk.0.attn_q.weight', 0, 99)", "block 99 is outside"), ("encode('F32', 1).scale", "no field"),
     ])
     func problemsAreNamed(text: String, message: String) async {
@@ -88,6 +91,17 @@ import Testing
         #expect(try await value("q.values[0]", names) == .number(-16))
         #expect(try await value("count(encode('Q4_K', range(256)).scale_codes)") == .number(8))
         #expect(try await value("encode('int8-absmax', [127, -3]).values[1]") == .number(-3))
+    }
+
+    /// A number whose error matters a thousand times as much is kept at the cost of others.
+    @Test func importancesMoveTheError() async throws {
+        let names = [
+            "x": "sin(range(32))", "alike": "0 * x + 1", "one": "alike + 999 * (1 - (range(32) > 0)) * (range(32) + 1)",
+            "error": "abs(encode('Q4_0', x + 0.3, alike).values - x - 0.3)",
+            "moved": "abs(encode('Q4_0', x + 0.3, one).values - x - 0.3)",
+        ]
+        #expect(try await value("moved[0] < error[0]", names) == .truth(true))
+        #expect(try await value("rms(moved) > rms(error)", names) == .truth(true))
     }
 
     /// A command's JSON: objects as records, lists of objects by column, what JSON cannot write as what it stands for.

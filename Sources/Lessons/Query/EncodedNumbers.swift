@@ -12,7 +12,9 @@ struct EncodedNumbers {
     }
 
     /// Numbers written in a block format, or in a textbook scheme as one row.
-    init(_ values: [Float], as name: String) throws(QueryProblem) {
+    ///
+    /// - Parameter importance: of each number, as an importance matrix has it for the columns of a row; of block formats.
+    init(_ values: [Float], as name: String, importance: [Float]? = nil) throws(QueryProblem) {
         if let scheme = TeachingSchemes.named(name) {
             let result = scheme.roundTrip(values, rows: 1, columns: values.count)
             record = .record([
@@ -31,7 +33,10 @@ struct EncodedNumbers {
         guard values.count % length == 0, !values.isEmpty else {
             throw .arguments(function: "encode", expected: "a multiple of \(length) numbers for \(format.type)")
         }
-        guard let bytes = Self.encoded(values, format) else {
+        guard importance.map({ $0.count == values.count }) ?? true else {
+            throw .arguments(function: "encode", expected: "as many importances as numbers")
+        }
+        guard let bytes = Self.encoded(values, format, importance) else {
             throw .source(call: "encode", message: "nothing can be written in \(format.type)")
         }
         let blocks = stride(from: 0, to: bytes.count, by: format.type.blockBytes).map { start in
@@ -40,12 +45,14 @@ struct EncodedNumbers {
         record = Self.record(blocks, extra: [:])
     }
 
-    private static func encoded(_ values: [Float], _ format: any DescribableFormat) -> [UInt8]? {
+    private static func encoded(
+        _ values: [Float], _ format: any DescribableFormat, _ importance: [Float]?
+    ) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: format.type.rowBytes(values.count)!)
         var span = bytes.mutableSpan
         var raw = span.mutableBytes
         if let weights = format as? any EncodableFormat {
-            weights.encode(values.span, importance: nil, into: &raw)
+            weights.encode(values.span, importance: importance?.span, into: &raw)
         } else if let activations = format as? any ActivationFormat {
             activations.encodeActivations(values.span, into: &raw)
         } else {

@@ -4,7 +4,7 @@ import Foundation
 enum QueryFunction: String, CaseIterable {
     case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
     case sum, mean, rms, count, argmax, argmin, softmax, sorted
-    case min, max, range, choose, distinct, place
+    case min, max, range, choose, distinct, place, columns
 
     func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -34,6 +34,7 @@ enum QueryFunction: String, CaseIterable {
         case .range: .numbers((0..<Swift.max(0, try one(arguments).integer(for: rawValue))).map(Double.init))
         case .choose: try chosen(arguments)
         case .place: try placed(arguments)
+        case .columns: .numbers(try columnMeans(arguments))
         }
     }
 
@@ -77,6 +78,20 @@ enum QueryFunction: String, CaseIterable {
         return .number(Double(place))
     }
 
+    /// `columns(list, n)`: the list as rows of n numbers; the mean of each column.
+    private func columnMeans(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        guard arguments.count == 2 else { throw .arguments(function: rawValue, expected: "a list and a row's length") }
+        let list = try list([arguments[0]])
+        let width = try arguments[1].integer(for: rawValue)
+        guard width > 0, list.count % width == 0 else {
+            throw .arguments(function: rawValue, expected: "rows of equal length; found \(list.count) numbers")
+        }
+        let rows = Double(list.count / width)
+        return (0..<width).map { column in
+            stride(from: column, to: list.count, by: width).reduce(0) { $0 + list[$1] } / rows
+        }
+    }
+
     private func place(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
         let list = try list(arguments)
         return list.indices.reduce(0) { isBetter(list[$1], list[$0]) ? $1 : $0 }
@@ -88,7 +103,8 @@ enum QueryFunction: String, CaseIterable {
     }
 
     private static func softmax(_ scores: [Double]) -> [Double] {
-        let weights = scores.map { Foundation.exp($0 - scores.max()!) }
+        let top = scores.max()!
+        let weights = scores.map { Foundation.exp($0 - top) }
         let total = weights.reduce(0, +)
         return weights.map { $0 / total }
     }

@@ -17,7 +17,8 @@ enum QuerySource: String, CaseIterable {
     case weights
     /// `block(tensor, row, b)`: a stored block, taken apart.
     case block
-    /// `encode(format, numbers)`: the numbers written in a format or textbook scheme, taken apart.
+    /// `encode(format, numbers)`, `encode(format, numbers, importances)`: the numbers written in a format or textbook
+    /// scheme, taken apart.
     case encode
     /// `stored()`, `stored(part)`: types and sizes of the tensors, or of those in whose name the part is found.
     case stored
@@ -56,9 +57,13 @@ enum QuerySource: String, CaseIterable {
             }
             .record
         case .encode:
-            try take(arguments, 2...2, "a format and numbers")
+            try take(arguments, 2...3, "a format, numbers, and perhaps the importance of each")
+            func floats(_ value: Value) throws(QueryProblem) -> [Float] {
+                try value.numbers(for: rawValue).map { Float($0) }
+            }
             return try EncodedNumbers(
-                try arguments[1].numbers(for: rawValue).map { Float($0) }, as: try arguments[0].text(for: rawValue)
+                try floats(arguments[1]), as: try arguments[0].text(for: rawValue),
+                importance: arguments.count == 3 ? try floats(arguments[2]) : nil
             ).record
         case .stored:
             try take(arguments, 0...1, "nothing, or a part of tensors' names")

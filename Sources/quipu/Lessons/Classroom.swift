@@ -54,7 +54,8 @@ struct Classroom {
         }
         return LessonQuestion(
             id: question.id, kind: question.name, ask: typed(try tutor.filled(question.ask, lesson, question)),
-            choices: choices, then: try question.then.map { try tutor.filled($0.ask, lesson, question) }, unit: unit,
+            choices: choices, then: try question.then.map { typed(try tutor.filled($0.ask, lesson, question)) },
+            unit: unit,
             isSolved: tutor.note(lesson, question).solved)
     }
 
@@ -71,12 +72,13 @@ struct Classroom {
         }
     }
 
-    /// A command of a lesson, run.
+    /// A command of a lesson, run once.
     private func ran(_ line: String) throws -> LessonPassage {
-        guard let words = OwnProgram.words(line).map({ LessonProgram.filled($0, model) }) else {
+        guard let words = OwnProgram.words(line) else {
             throw InputError("in a lesson's command, a quote is not closed: quipu \(line)")
         }
-        let outcome = try OwnProgram.run(words + (style.isColored ? ["--color", "always"] : []))
+        let outcome = try LessonProgram.run(
+            words + (style.isColored ? ["--color", "always"] : []), model, folder: Self.folder)
         let printed = outcome.output.isEmpty && outcome.status != 0 ? outcome.errors : outcome.output
         return .command("quipu " + typed(line), output: shortened(printed))
     }
@@ -86,7 +88,7 @@ struct Classroom {
     func typed(_ line: String) -> String {
         let fallback = (ModelArgument.preferred ?? (try? EmbeddedModel.path())) == model.path
         let isLast = LastTrace.path == model.trace
-        let isEmbedded = (try? EmbeddedModel.path()) == model.path
+        let (isEmbedded, micro) = ((try? EmbeddedModel.path()) == model.path, LessonProgram.path("MICRO"))
         return
             line
             .replacing("MODEL mine", with: "\(model.path.quotedIfNeeded) mine")
@@ -95,7 +97,10 @@ struct Classroom {
             .replacing("--from TRACE", with: "--from \(model.trace.quotedIfNeeded)")
             .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
             .replacing(
-                isEmbedded ? " --file TEXT" : "TEXT", with: isEmbedded ? "" : LessonProgram.text.quotedIfNeeded)
+                isEmbedded ? " --file TEXT" : "TEXT", with: isEmbedded ? "" : LessonProgram.path("TEXT").quotedIfNeeded
+            )
+            .replacing(isEmbedded ? " MICRO" : "MICRO", with: isEmbedded ? "" : micro.quotedIfNeeded)
+            .replacing("TRAINED", with: LessonProgram.path("TRAINED").quotedIfNeeded)
     }
 
     /// For files of the learner's own.

@@ -24,7 +24,8 @@ enum LessonActions {
         let lesson = try room.tutor.lesson()
         let isRight = verdict.outcome == .right
         return LessonVerdictReport(
-            question: key, verdict: verdict, attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
+            question: key, verdict: verdict, says: verdict.says.map(room.typed),
+            attempts: room.tutor.progress.questions[key]?.attempts ?? 0,
             after: isRight ? try room.after() : [],
             why: isRight ? room.typed(try room.tutor.filled(question.why, lesson, question)) : nil,
             yours: isRight ? Classroom.own(try room.tutor.filled(question.yours, lesson, question)) : nil,
@@ -57,8 +58,10 @@ enum LessonActions {
 
     private static func report(_ hint: Tutor.Hint, _ room: inout Classroom) throws -> LessonTextReport {
         try room.save()
+        let note = room.tutor.note(try room.tutor.lesson(), try room.tutor.question().0)
         return LessonTextReport(
-            hint, text: room.typed(hint.text), after: hint.rung == nil ? try room.after() : [], isLoop: room.isLoop)
+            hint, text: room.typed(hint.text), after: hint.rung == nil ? try room.after() : [], isDue: note.due,
+            isLoop: room.isLoop)
     }
 
     static func why(_ room: Classroom) throws -> LessonTextReport {

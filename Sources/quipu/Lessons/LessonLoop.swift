@@ -19,7 +19,9 @@ struct LessonLoop {
         try show(try room.stepReport())
         while true {
             Terminal.write("\n> ")
-            guard let line = readLine() else { return Terminal.write("\n") }
+            guard var line = readLine() else { return Terminal.write("\n") }
+            // As in a shell; long commands are shown folded like this.
+            while line.hasSuffix("\\"), let more = readLine() { line = line.dropLast() + more }
             let text = line.trimmingCharacters(in: .whitespaces)
             if ["quit", "exit", "q"].contains(text.lowercased()) { break }
             do {

@@ -4,39 +4,58 @@ import Lessons
 
 /// Commands of this program that lessons run on the learner's model.
 enum LessonProgram {
-    /// A text that models can be measured on: the embedded model's stories, plain English for any other.
-    static let text = (try? EmbeddedModel.path(of: EmbeddedModel.heldOutText)) ?? EmbeddedModel.heldOutText
+    /// Files that come with the program: a text that models can be measured on, plain English for any of them; and a small
+    /// model in two versions, for what takes training and so cannot be done to the learner's.
+    private static let files = [
+        "TEXT": EmbeddedModel.heldOutText, "MICRO": EmbeddedModel.model, "TRAINED": EmbeddedModel.trainedRounded,
+    ].mapValues { (try? EmbeddedModel.path(of: $0)) ?? $0 }
 
-    /// The words with paths for `MODEL`, `TRACE` and `TEXT`.
+    /// Where one of these files is.
+    ///
+    /// - Precondition: there is one of this name.
+    static func path(_ name: String) -> String { files[name]! }
+
+    /// The words with paths for `MODEL`, `TRACE` and the files that come with the program.
     static func filled(_ words: [String], _ model: LessonProgress.Model) -> [String] {
-        words.map {
-            $0.replacing("MODEL", with: model.path).replacing("TRACE", with: model.trace).replacing("TEXT", with: text)
-        }
+        let all = files.merging(["MODEL": model.path, "TRACE": model.trace]) { $1 }
+        return words.map { all[$0] ?? $0 }
     }
 
     /// The learner's model and trace; what queries ask of commands is computed once and kept in `folder`.
     static func subject(_ model: LessonProgress.Model, folder: URL) throws -> Subject {
         var subject = try Subject(trace: model.trace, model: model.path)
-        subject.program = { words in try output(words, model, folder: folder) }
+        subject.program = { words in
+            let outcome = try run(words, model, folder: folder) {
+                Terminal.complain("quipu: measuring with `quipu \(words[0])` for this lesson, once")
+            }
+            guard outcome.status == 0 else {
+                throw InputError(outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines))
+            }
+            return Data(outcome.output.utf8)
+        }
         return subject
     }
 
-    /// Kept for as long as the model's bytes, the program and the words are the same: measured times, too, stay what they
-    /// were when the learner first saw them.
-    private static func output(_ words: [String], _ model: LessonProgress.Model, folder: URL) throws -> Data {
+    /// Runs a command, unless what it printed is kept: for as long as model, trace, program and words are the same. So
+    /// measured times, too, stay what they were when the learner first saw them.
+    ///
+    /// - Parameter announce: called before it is run.
+    static func run(
+        _ words: [String], _ model: LessonProgress.Model, folder: URL, announce: () -> Void = {}
+    ) throws -> OwnProgram.Outcome {
         let built = try FileManager.default.attributesOfItem(atPath: OwnProgram.path)[.modificationDate] as? Date
-        let key = (words + [model.sha256, "\(built?.timeIntervalSince1970 ?? 0)"]).joined(separator: "\n")
-        let file = folder.appending(path: "output-\(String(key.stableHash, radix: 16)).json")
-        if let kept = try? Data(contentsOf: file) { return kept }
-        Terminal.complain("quipu: measuring with `quipu \(words[0])` for this lesson, once")
-        let outcome = try OwnProgram.run(filled(words, model))
-        guard outcome.status == 0 else {
-            throw InputError(outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines))
+        let key = words + [model.sha256, model.trace, "\(built?.timeIntervalSince1970 ?? 0)"]
+        let file = folder.appending(path: "output-\(String(key.joined(separator: "\n").stableHash, radix: 16))")
+        if let kept = try? String(contentsOf: file, encoding: .utf8) {
+            return OwnProgram.Outcome(status: 0, output: kept, errors: "")
         }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let data = Data(outcome.output.utf8)
-        try data.write(to: file, options: .atomic)
-        return data
+        announce()
+        let outcome = try OwnProgram.run(filled(words, model))
+        if outcome.status == 0 {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try Data(outcome.output.utf8).write(to: file, options: .atomic)
+        }
+        return outcome
     }
 }
 

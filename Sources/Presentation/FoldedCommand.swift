@@ -1,0 +1,26 @@
+/// A command line on several lines of a page, as a shell takes it back: lines end with a backslash. Where a quote is open,
+/// nothing is indented, so that no space gets into the text; single quotes are left whole.
+enum FoldedCommand {
+    /// - Parameter first: columns that are taken already on the first line.
+    static func lines(_ command: String, width: Int, first: Int = 0) -> [String] {
+        var (lines, line, quote) = ([String](), "", Character?.none)
+        for (place, word) in command.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+            let room = width - (lines.isEmpty ? first : 0) - " \\".count
+            if place > 0, quote != "'", (line + " " + word).displayWidth > room {
+                lines.append(line + " \\")
+                line = quote == nil ? "    " : ""
+            } else if place > 0 {
+                line += " "
+            }
+            line += word
+            for character in word {
+                if quote == nil, character == "'" || character == "\"" {
+                    quote = character
+                } else if character == quote {
+                    quote = nil
+                }
+            }
+        }
+        return lines + [line]
+    }
+}
