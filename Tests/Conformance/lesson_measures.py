@@ -211,7 +211,8 @@ def importances(f): return (f.values("kqv_out-0") ** 2).mean(axis=0)
 def heard(f):
     error = (decoded(f.row(W, 0), Q4_0) - f.row(W, 0))[:6]
     harms = importances(f)[:6] * error ** 2
-    return str(int(harms.argmax())), 100 * harms.max() / harms.sum(), 100 * (error ** 2)[harms.argmax()] / (error ** 2).sum()
+    most, squares = int(harms.argmax()), error ** 2
+    return str(most), 100 * harms[most] / harms.sum(), 100 * squares[most] / squares.sum()
 
 
 @functools.cache
@@ -244,8 +245,12 @@ def down(f): return f.tensors["blk.0.ffn_down.weight"]
 
 @functools.cache
 def bench(f):
-    kept = [open(path).read() for path in glob.glob(os.path.join(os.path.dirname(f.trace), "output-*"))]
-    return next(found for found in map(json.loads, (k for k in kept if k.startswith("{"))) if "memory_bandwidth" in found)
+    for path in glob.glob(os.path.join(os.path.dirname(f.trace), "output-*")):
+        with open(path, encoding="utf-8") as file:
+            kept = file.read()
+        if kept.startswith("{") and "memory_bandwidth" in kept:
+            return json.loads(kept)
+    raise RuntimeError("the lesson has not measured yet")
 
 
 def slowest(f):
@@ -304,7 +309,8 @@ MISTAKES = {
     "sensitivity/importance": (lambda f: math.sqrt(importances(f).max()), "the rms"),
     "sensitivity/heard": (lambda f: heard(f)[::2], "Importance is missing"),
     "sensitivity/trained": (lambda f: f"{avoided(f)[0]} {100 - avoided(f)[1]}", "the share that is left"),
-    "roofline/bytes-a-token": (lambda f: sum(int(t.n_elements) for t in f.tensors.values()), "one number for each weight"),
+    "roofline/bytes-a-token": (
+        lambda f: sum(int(t.n_elements) for t in f.tensors.values()), "one number for each weight"),
     "roofline/intensity": (lambda f: int(down(f).n_elements) / int(down(f).n_bytes), "two operations"),
     "roofline/limit": (lambda f: (limit(f)[0], limit(f)[2] - slowest(f)["intensity"]), "difference"),
     "roofline/prompt": (lambda f: f"{prompt_time(f)[0]} {1 / times_as_long(f)}", "as fast reading is"),
