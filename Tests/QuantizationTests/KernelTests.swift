@@ -166,7 +166,7 @@ private struct RandomProduct {
         let bytes = tokens > 1 || group == 1 ? kernel.preparedBytes(count: count) : 0
         // What is not written must not matter.
         var prepared = [UInt8](repeating: 0xff, count: bytes * ((tokens + group - 1) / group))
-        for first in bytes > 0 ? stride(from: 0, to: tokens, by: group) : stride(from: 0, to: 0, by: 1) {
+        for first in Swift.stride(from: 0, to: bytes > 0 ? tokens : 0, by: group) {
             var elements = prepared.mutableSpan
             var all = elements.mutableBytes
             var part = all._mutatingExtracting(first / group * bytes..<(first / group + 1) * bytes)
