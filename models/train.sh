@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the embedded model and its numbers from nothing: models/train.sh [all|train|export|quantised|measure|check]
-# About an hour on one core with bfloat16 instructions, two without; training, interrupted, it goes on where it was. Everything goes to
-# models/.build/ first; `all` then replaces the committed files.
+# About an hour on one core with bfloat16 instructions, two without; training, interrupted, it goes on where it was.
+# Everything goes to models/.build/ first; `all` then replaces the committed files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
