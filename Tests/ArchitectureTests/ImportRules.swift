@@ -28,9 +28,9 @@ struct ImportRules {
         "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
-        // Mapping files, threads, and asking whether the output is a terminal.
-        "Glibc": ["GGUF", "ComputeGraph", "quipu"],
-        "Musl": ["GGUF", "ComputeGraph", "quipu"],
+        // Mapping files, threads, a thread's priority, and asking whether the output is a terminal.
+        "Glibc": ["GGUF", "ComputeGraph", "Recording", "quipu"],
+        "Musl": ["GGUF", "ComputeGraph", "Recording", "quipu"],
         "Darwin": ["GGUF", "ComputeGraph", "quipu"],
     ]
 

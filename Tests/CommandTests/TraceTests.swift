@@ -10,7 +10,7 @@ import Testing
         let generated = try bench.row("SELECT group_concat(piece, '') AS text FROM token", of: "trace.db")
         #expect(outcome.output.hasPrefix("\(try #require(generated["text"] as? String))\n\n1  The prompt"))
         let commands = Self.commands(in: outcome)
-        #expect(commands.count == 3)
+        #expect(commands.count == 4)
         for command in commands {
             let next = try bench.shell(command)
             #expect(next.status == 0 && next.output.count > 100, "\(command): \(next.errors)")
