@@ -60,7 +60,8 @@ public struct DigestMemory: Sendable {
     private func remember(_ entry: Entry, _ key: String) {
         var entries = entries()
         entries[key] = entry
-        try? FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try? FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         try? JSONEncoder().encode(entries).write(to: file, options: .atomic)
     }
 }

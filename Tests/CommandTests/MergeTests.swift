@@ -31,7 +31,8 @@ import Testing
         expectComplaint(try bench.quipu("merge", "model.gguf", "a.db"), "model.gguf: found a GGUF model")
         expectComplaint(try bench.quipu("merge", "no/all.db", "a.db"), "no folder")
         try before.prefix(before.count / 2).write(to: URL(filePath: bench.folder.path("half.db")))
-        expectComplaint(try bench.quipu("merge", "all.db", "half.db"), "half.db: the file was cut off or damaged", "trace again")
+        expectComplaint(
+            try bench.quipu("merge", "all.db", "half.db"), "half.db: the file was cut off or damaged", "trace again")
         #expect(!bench.exists("all.db"))
         expectComplaint(try bench.quipu("merge", "all.db"), "Missing expected argument", status: 64)
         #expect(try bench.bytes("a.db") == before)
