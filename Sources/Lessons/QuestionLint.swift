@@ -48,11 +48,11 @@ struct QuestionLint {
         }
     }
 
-    /// Grades as a learner's answer is graded, from nothing: with a new evaluator and by the clock.
+    /// Grades as a learner's answer is graded, from nothing: with a new evaluator, and timed.
     private mutating func verdict(_ answer: String) throws -> Verdict {
-        let start = ContinuousClock.now
+        let start = LessonLint.processorTime
         let verdict = try Grader(evaluator, seed: "lint").grade(answer, question)
-        let time = start.duration(to: .now)
+        let time = LessonLint.processorTime - start
         answersChecked += 1
         slowest = max(slowest, time)
         if time > LessonLint.limit { problems.append("checking '\(answer)' took \(time)") }
@@ -164,11 +164,11 @@ struct QuestionLint {
         }
         let handle = FileHandle(forReadingAtPath: out)
         let isModel = try handle?.read(upToCount: 4) == Data("GGUF".utf8)
-        let start = ContinuousClock.now
+        let start = LessonLint.processorTime
         if try !passes(isModel ? Subject(model: out) : Subject(trace: out)) {
             problems.append("the solution does not pass")
         }
-        slowest = max(slowest, start.duration(to: .now))
+        slowest = max(slowest, LessonLint.processorTime - start)
         answersChecked += 2
         // What cannot be asked of the unchanged trace does not hold for it either.
         if (try? passes(subject)) == true { problems.append("holds without any change") }
