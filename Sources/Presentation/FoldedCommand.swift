@@ -1,6 +1,12 @@
 /// A command line on several lines of a page, as a shell takes it back: lines end with a backslash. Where a quote is open,
 /// nothing is indented, so that no space gets into the text; single quotes are left whole.
 enum FoldedCommand {
+    /// The lines of a page, each painted, the first behind `lead`; at most 80 columns, as wide as what is typed may be.
+    static func lines(_ command: String, after lead: String, _ style: Style, paint: (String) -> String) -> [String] {
+        let folded = lines(command, width: min(style.width, 80), first: lead.displayWidth).map(paint)
+        return [lead + folded[0]] + folded.dropFirst()
+    }
+
     /// - Parameter first: columns that are taken already on the first line.
     static func lines(_ command: String, width: Int, first: Int = 0) -> [String] {
         var (lines, line, quote) = ([String](), "", Character?.none)

@@ -27,8 +27,7 @@ public enum LessonPassage: Encodable, Sendable {
         case .command(let command, let output):
             // Not indented: the program's pages are as wide as a terminal.
             let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-            let typed = FoldedCommand.lines(command, width: min(style.width, 80), first: 2).map { style.bold($0) }
-            return ["$ " + typed[0]] + typed.dropFirst() + printed.droppingEmptyEnd
+            return FoldedCommand.lines(command, after: "$ ", style) { style.bold($0) } + printed.droppingEmptyEnd
         }
     }
 }

@@ -20,8 +20,7 @@ public struct LessonVerdictReport: Report {
     ///   - after: what is shown once the question is solved.
     public init(
         question: String, verdict: Verdict, says: String?, attempts: Int, after: [LessonPassage], why: String?,
-        yours: String?,
-        isLoop: Bool
+        yours: String?, isLoop: Bool
     ) {
         (self.question, outcome, isKnownMistake) = (question, verdict.outcome, verdict.isKnownMistake)
         (self.attempts, self.after, self.isLoop) = (attempts, after, isLoop)
@@ -44,8 +43,8 @@ public struct LessonVerdictReport: Report {
             for passage in after { lines += passage.lines(style) + [""] }
             if let why { lines += LessonProse(text: "**Why it matters.** " + why).lines(style) + [""] }
             if let yours {
-                let command = FoldedCommand.lines(yours, width: min(style.width, 80), first: 2).map { style.accent($0) }
-                lines += ["On a model of your own:", "  " + command[0]] + command.dropFirst() + [""]
+                lines += ["On a model of your own:"]
+                lines += FoldedCommand.lines(yours, after: "  ", style) { style.accent($0) } + [""]
             }
             return (lines + [style.dim("Go on: \(prefix)next")]).joined(separator: "\n")
         }
@@ -187,8 +186,7 @@ public struct LessonCheatsheetReport: Report {
         for row in commands {
             if row.title != title { lines += (lines.isEmpty ? [] : [""]) + [style.bold(row.title)] }
             title = row.title
-            let command = FoldedCommand.lines(row.command, width: min(style.width, 80), first: 2)
-            lines += ["  " + style.accent(command[0])] + command.dropFirst().map { style.accent($0) }
+            lines += FoldedCommand.lines(row.command, after: "  ", style) { style.accent($0) }
         }
         return lines.joined(separator: "\n")
     }

@@ -139,7 +139,8 @@ public struct ProductKernel: @unchecked Sendable {
             sizes.rows > 0 && sizes.tokens > 0
                 && weights.byteCount >= (sizes.rows - 1) * sizes.weightStride + row
                 && activations.byteCount >= (sizes.tokens - 1) * sizes.activationStride + token
-                && (sizes.tokens < preparedTokens || prepared.byteCount == groups * preparedBytes(count: sizes.count))
+                && (prepared.byteCount == groups * preparedBytes(count: sizes.count)
+                    || prepared.isEmpty && sizes.tokens < preparedTokens)
                 && outputs >= (sizes.tokens - 1) * sizes.outputStride + sizes.rows,
             """
             \(weights.byteCount), \(activations.byteCount), \(prepared.byteCount) bytes and \(outputs) values \

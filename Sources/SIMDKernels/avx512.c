@@ -3,8 +3,8 @@
 // One token (decoding): two rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows are
 // taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
 //
-// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, interleaved like this (lane of
-// the first row a, of the second b):  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
+// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows: one in each half for a single
+// token; in a tile interleaved like this (lane of the first row a, of the second b):  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
 // so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
 #include "sets.h"
 #if QUIPU_X86
