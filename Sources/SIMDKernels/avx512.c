@@ -1,10 +1,10 @@
 // Kernels for AVX-512 with VNNI: Intel since 2019, AMD since Zen 4.
 //
-// One token (decoding): two rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows are
-// taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
+// One token (decoding): two or four rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows
+// are taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
 //
-// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows: one in each half for a single
-// token; in a tile interleaved like this (lane of the first row a, of the second b):  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
+// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, one in each half, or half of four
+// rows, one in each quarter, for a single token; in a tile two rows a and b are interleaved, lane by lane:  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
 // so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
 #include "sets.h"
 #if QUIPU_X86
@@ -15,6 +15,10 @@
 #pragma STDC FP_CONTRACT OFF
 #define HAS_F16C
 #include "unpack.h"
+
+/// Bytes from where a row is read to where it is fetched, on into the rows after it. Two threads then take from memory
+/// what it has to give; the processor's own fetching stops at every page, and left a fifth to a third of that.
+enum { AHEAD = 2048 };
 
 /// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
 enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
@@ -48,7 +52,8 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
     }
 }
 
-#include "avx512_rows.inc"
+#include "avx512_block_rows.inc"
+#include "avx512_super_rows.inc"
 #include "avx512_tiles.inc"
 #include "avx512_super_tiles.inc"
 #include "avx512_floats.inc"
@@ -59,6 +64,11 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
     static void multiply_##name(const quipu_product *p) { \
         if (p->tokens < TILE_FROM) multiply_rows_of_blocks(p, format_##name); \
         else multiply_with_block_tiles(p, format_##name); \
+    } \
+    static size_t name##_prepared_bytes(size_t count) { return prepared_bytes(count, format_##name); } \
+    static void prepare_##name(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared) { \
+        (void)stride, (void)tokens; \
+        prepare_blocks(activations, count, format_##name, prepared); \
     }
 BLOCK_KERNEL(q4_0)
 BLOCK_KERNEL(q4_1)
@@ -89,12 +99,12 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
         KERNEL(TYPE_F32, f32, FLOAT_TOKENS, f32_prepared_bytes, prepare_f32)
         KERNEL(TYPE_F16, f16, FLOAT_TOKENS, f16_prepared_bytes, prepare_f16)
         KERNEL(TYPE_BF16, bf16, 1, 0, 0)
-        KERNEL(TYPE_Q4_0, q4_0, 1, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_Q4_1, q4_1, 1, q8_1_prepared_bytes, prepare_q8_1)
-        KERNEL(TYPE_Q5_0, q5_0, 1, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_Q5_1, q5_1, 1, q8_1_prepared_bytes, prepare_q8_1)
+        KERNEL(TYPE_Q4_0, q4_0, 1, q4_0_prepared_bytes, prepare_q4_0)
+        KERNEL(TYPE_Q4_1, q4_1, 1, q4_1_prepared_bytes, prepare_q4_1)
+        KERNEL(TYPE_Q5_0, q5_0, 1, q5_0_prepared_bytes, prepare_q5_0)
+        KERNEL(TYPE_Q5_1, q5_1, 1, q5_1_prepared_bytes, prepare_q5_1)
         KERNEL(TYPE_Q8_0, q8_0, 1, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_IQ4_NL, iq4_nl, 1, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, 1, iq4_nl_prepared_bytes, prepare_iq4_nl)
         KERNEL(TYPE_Q2_K, q2_k, 1, 0, 0)
         KERNEL(TYPE_Q3_K, q3_k, 1, 0, 0)
         KERNEL(TYPE_Q4_K, q4_k, 1, 0, 0)
