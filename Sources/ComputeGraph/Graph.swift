@@ -19,8 +19,8 @@ public struct Leaf: Sendable {
     public let role: Role
 }
 
-/// One evaluated step.
-public struct Node: Sendable {
+/// One evaluated step. Graphs of one shape share most of theirs, and each evaluation refers to one.
+public final class Node: Sendable {
     /// Place in the order of evaluation, from 0.
     public let index: Int
     /// llama.cpp's name, such as `Qcur-0`. Not unique: a layer has three nodes called so.
@@ -32,6 +32,15 @@ public struct Node: Sendable {
     public let output: Output
     public var layout: Layout { output.layout }
     public var kind: String { operation.kind }
+
+    init(index: Int, name: String, layer: Int?, operation: any Operation, inputs: [Source], output: Output) {
+        self.index = index
+        self.name = name
+        self.layer = layer
+        self.operation = operation
+        self.inputs = inputs
+        self.output = output
+    }
 }
 
 /// Nodes in order of evaluation: every source of a node comes before it.

@@ -9,20 +9,22 @@ struct OperationBatch: Sendable {
     static let fullSize = 8 << 20
 
     private(set) var rows: [OperationStatisticsRow] = []
-    private(set) var captured: [(id: Int, evaluation: Evaluation, selection: Selection)] = []
-    private(set) var softMaxes: [(id: Int, evaluation: Evaluation)] = []
+    /// Those whose values the writing thread reads, with the ids of their rows.
+    private(set) var evaluations: [(id: Int, evaluation: Evaluation)] = []
     /// Bytes that wait in memory: a tensor as a whole, whatever part of it is kept.
     private(set) var bytes = 0
 
-    mutating func add(_ row: OperationStatisticsRow, _ evaluation: Evaluation, _ selection: Selection?) {
+    mutating func add(_ row: OperationStatisticsRow, _ evaluation: Evaluation, _ capture: Capture) {
         rows.append(row)
         bytes += 200
-        guard selection != nil || evaluation.node.kind == "SOFT_MAX" else { return }
-        if let selection { captured.append((row.id, evaluation, selection)) }
-        if evaluation.node.kind == "SOFT_MAX" { softMaxes.append((row.id, evaluation)) }
+        let node = evaluation.node
+        guard !node.output.isPureView, capture.keepsValues(of: node.name) || isSoftMax(node) else { return }
+        evaluations.append((row.id, evaluation))
         bytes += evaluation.output.layout.byteCount
     }
 }
+
+private func isSoftMax(_ node: Node) -> Bool { node.kind == "SOFT_MAX" }
 
 /// Turns evaluated nodes into rows; runs on the writing thread.
 ///
@@ -30,21 +32,30 @@ struct OperationBatch: Sendable {
 /// the node attends to, or that earlier passes filled, are read.
 struct OperationWriting: Sendable {
     let pass: PassRow
+    let capture: Capture
     let configuration: LlamaConfiguration
 
     func write(_ batch: OperationBatch, _ db: Database) throws {
         let statistics = try OperationStatisticsRow.inserter(db)
         for row in batch.rows { try statistics.insert(row) }
         let tensors = try TensorRow.inserter(db)
-        for (id, evaluation, selection) in batch.captured {
-            for (chunk, runs) in CapturedRuns.read(selection, evaluation, tokens: pass.tokens).enumerated() {
-                try runs.withBytes { bytes in
-                    try tensors.insert(TensorRow(operationID: id, chunk: chunk, captured: runs, bytes: bytes))
-                }
+        let heads = try AttentionHeadRow.inserter(db)
+        for (id, evaluation) in batch.evaluations {
+            let selection = Selection(
+                evaluation.node, inputs: evaluation.inputs.map(\.layout), tokens: pass.tokens, capture: capture)
+            if let selection { try write(selection, of: evaluation, id, tensors) }
+            if isSoftMax(evaluation.node) { try write(id, evaluation, heads) }
+        }
+    }
+
+    private func write(
+        _ selection: Selection, of evaluation: Evaluation, _ id: Int, _ tensors: Inserter<TensorRow>
+    ) throws {
+        for (chunk, runs) in CapturedRuns.read(selection, evaluation, tokens: pass.tokens).enumerated() {
+            try runs.withBytes { bytes in
+                try tensors.insert(TensorRow(operationID: id, chunk: chunk, captured: runs, bytes: bytes))
             }
         }
-        let heads = try AttentionHeadRow.inserter(db)
-        for (id, evaluation) in batch.softMaxes { try write(id, evaluation, heads) }
     }
 
     /// A row for each head and query position of a softmax `[N, T, H]`.

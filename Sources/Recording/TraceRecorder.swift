@@ -163,9 +163,7 @@ public final class TraceRecorder: ExecutionObserver {
         batch.add(
             OperationStatisticsRow(
                 id: first + node.index, passID: current.id, nanoseconds: evaluation.nanoseconds,
-                statistics: statistics.add(evaluation)), evaluation,
-            Selection(
-                node, inputs: node.inputs.map(currentGraph.layout(of:)), tokens: current.tokens, capture: capture))
+                statistics: statistics.add(evaluation)), evaluation, capture)
         let isLast = node.index == currentGraph.nodes.count - 1
         if batch.bytes >= OperationBatch.fullSize || isLast { try flush(current) }
     }
@@ -214,7 +212,7 @@ public final class TraceRecorder: ExecutionObserver {
     private func flush(_ pass: PassRow) throws {
         let full = batch
         batch = OperationBatch()
-        let writing = OperationWriting(pass: pass, configuration: model.configuration)
+        let writing = OperationWriting(pass: pass, capture: capture, configuration: model.configuration)
         try write(bytes: full.bytes) { db in try writing.write(full, db) }
     }
 
