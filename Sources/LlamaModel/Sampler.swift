@@ -61,8 +61,10 @@ public struct Sampler: Sendable {
 
     /// The place of the largest logit; the first among equals. NaN is never the largest.
     public static func argmax(_ logits: [Float]) -> Int {
-        var best = 0
-        for index in logits.indices where logits[index] > logits[best] || logits[best].isNaN { best = index }
+        var (best, largest) = (0, logits[0])
+        for (index, logit) in logits.enumerated() where logit > largest || largest.isNaN {
+            (best, largest) = (index, logit)
+        }
         return best
     }
 
@@ -72,14 +74,14 @@ public struct Sampler: Sendable {
         guard limit < logits.count / 8 else {
             return logits.indices.sorted(by: order).prefix(limit).map { ($0, logits[$0]) }
         }
-        // A small list kept in order: most logits fail the first comparison.
-        var best: [Int] = []
-        for token in logits.indices where best.count < limit || order(token, best.last!) {
-            let place = best.firstIndex { order(token, $0) } ?? best.endIndex
-            best.insert(token, at: place)
+        // A small list kept in order: most logits fail the first comparison. Of equal ones, the lower id was there first.
+        var best: [(token: Int, logit: Float)] = []
+        for (token, logit) in logits.enumerated() where best.count < limit || logit > best[limit - 1].logit {
+            let place = best.firstIndex { logit > $0.logit } ?? best.endIndex
+            best.insert((token, logit), at: place)
             if best.count > limit { best.removeLast() }
         }
-        return best.map { ($0, logits[$0]) }
+        return best
     }
 
     static func softmax(_ logits: [Float]) -> [Float] {

@@ -26,10 +26,9 @@ final class Progress: ExecutionObserver {
         try Task.checkCancellation()
         let share = Double(evaluation.node.index + 1) / Double(nodes)
         if share == 1 { finished += tokens }
+        guard !isSilent, Terminal.isErrorTerminal else { return }
         let now = ContinuousClock.now
-        guard !isSilent, Terminal.isErrorTerminal, now - start > .seconds(1),
-            now - (lastShown ?? start) > .milliseconds(100)
-        else { return }
+        guard now - start > .seconds(1), now - (lastShown ?? start) > .milliseconds(100) else { return }
         lastShown = now
         let done = Double(finished) + (share == 1 ? 0 : share * Double(tokens))
         let line = ProgressLine(done: done, total: total, seconds: Double(start.duration(to: now).nanoseconds) / 1e9)
