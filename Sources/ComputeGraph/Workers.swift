@@ -84,6 +84,8 @@ private final class Crew: @unchecked Sendable {
     /// Polls of `generation` before a thread goes to sleep: some fifty microseconds. Between two operations that share
     /// their work come views, small operations and the recorder; waking a thread that sleeps takes as long.
     private static let spins = 30_000
+    /// Polls that the pause between two operations rarely outlasts.
+    private static let politeAfter = 2000
 
     init() {
         pthread_mutex_init(mutex, nil)
@@ -147,7 +149,11 @@ private final class Crew: @unchecked Sendable {
 
     private func nextJob(after seen: inout Int) -> Job? {
         var polls = 0
-        while generation.load(ordering: .acquiring) == seen, polls < Crew.spins { polls += 1 }
+        while generation.load(ordering: .acquiring) == seen, polls < Crew.spins {
+            polls += 1
+            // Lets others have the processor, such as the recorder's writing thread; at once back if there are none.
+            if polls > Crew.politeAfter, polls % 200 == 0 { sched_yield() }
+        }
         // The caller holds the mutex for an instant only; to wait for it asleep would take longer than most jobs.
         while pthread_mutex_trylock(mutex) != 0 {
             polls += 1
