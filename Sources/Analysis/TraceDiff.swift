@@ -173,7 +173,8 @@ extension TraceDiff.Pair {
         isIdentical = zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
         count = a.count
         nmse = errors.normalised
-        cosine = errors.cosine
+        // None where one side is all zeros.
+        cosine = errors.cosine.isNaN ? nil : errors.cosine
         maximum = Double(errors.maximum)
         let shape = operation.shape
         let isWhole = a.count == shape.count && shape.count == shape.ne0 * shape.ne1

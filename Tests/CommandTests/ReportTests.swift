@@ -130,6 +130,8 @@ import Testing
         try bench.addTrace("t.db")
         try bench.quipu("report", "t.db")
         let before = try bench.bytes("report.html")
+        expectComplaint(try bench.quipu("report", "t.db", "-o", "-"), "give it a name, as in -o report.html")
+        #expect(!bench.exists("-"))
         expectComplaint(try bench.quipu("report", "t.db"), "report.html exists already", "--force")
         #expect(try bench.bytes("report.html") == before)
         #expect(try bench.quipu("report", "t.db", "--force").status == 0)

@@ -71,6 +71,16 @@ import Testing
         for line in page.lines where !line.contains(".db") { #expect(line.count <= 80, "\(line)") }
     }
 
+    /// Zeros have no direction.
+    @Test func aSilencedOperationHasNoCosine() throws {
+        let bench = try Workbench()
+        try bench.addTrace()
+        try bench.quipu("trace", "--from", "trace.db", "--set", "ffn_out-2=0", "-o", "child.db")
+        let first = try bench.quipu("diff", "child.db", "--json").object()["first_divergence"] as? [String: Any]
+        #expect(first?["name"] as? String == "ffn_out-2" && first?["cosine"] is NSNull)
+        #expect(try !bench.quipu("diff", "child.db").output.contains("nan"))
+    }
+
     /// The divergence that is shown, from the logits by themselves.
     @Test func predictionsAreThoseOfTheTraces() throws {
         let bench = try Workbench()

@@ -58,6 +58,9 @@ struct ReportCommand: AsyncParsableCommand {
 
     /// Before the work, not after it. Only a page is ever replaced.
     private func checkOutput() throws {
+        guard output != "-" else {
+            throw InputError("A report is a page of its own, not to be read in a terminal: give it a name, as in -o report.html.")
+        }
         if FileManager.default.fileExists(atPath: output) {
             guard force else {
                 throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
