@@ -33,7 +33,8 @@ import Testing
     func productsAreTheReferences(example: Case) throws {
         var random = SeededGenerator(seed: 11)
         let block = example.format.type.blockElements
-        // Rows in fours with neighbours, whole tiles, rests of rows and tokens, more than one tile of columns, and for floats rows that end anywhere.
+        // Rows in fours with neighbours, whole tiles, rests of rows and tokens, more than one tile of columns, and for
+        // floats rows that end anywhere.
         let counts = block == 1 ? [1, 7, 16, 40, 64, 100, 1100] : [block, 3 * block, 2048 + 2 * block]
         for count in counts {
             for (rows, tokens) in [(1, 1), (18, 1), (5, 2), (8, 4), (11, 7), (3, 133)] where count < 2000 || tokens < 100 {

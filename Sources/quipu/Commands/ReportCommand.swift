@@ -59,7 +59,7 @@ struct ReportCommand: AsyncParsableCommand {
     /// Before the work, not after it. Only a page is ever replaced.
     private func checkOutput() throws {
         guard output != "-" else {
-            throw InputError("A report is a page of its own, not to be read in a terminal: give it a name, as in -o report.html.")
+            throw InputError("A report is a page for a browser, not a terminal: give it a name, as in -o report.html.")
         }
         if FileManager.default.fileExists(atPath: output) {
             guard force else {
