@@ -9,9 +9,9 @@ public enum TokenizationError: InputProblem, Sendable, Equatable {
     case wrongType(key: String, found: String, expected: String)
     /// An array has fewer elements than there are tokens (or none at all).
     case tooFew(key: String, found: Int, expected: Int)
-    /// `tokenizer.ggml.model` names a kind of tokenizer that is not implemented.
+    /// `tokenizer.ggml.model` names a kind of tokenizer that Quipu does not have.
     case unknownModel(String, known: [String])
-    /// `tokenizer.ggml.pre` names a pre-tokenizer that is not implemented.
+    /// `tokenizer.ggml.pre` names a pre-tokenizer that Quipu does not have.
     case unknownPreTokenizer(String, known: [String])
     /// A key holds the id of a token that does not exist.
     case idOutOfRange(key: String, id: Int, count: Int)
