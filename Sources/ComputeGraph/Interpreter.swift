@@ -67,7 +67,7 @@ public struct Interpreter {
                 nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
             }
         }
-        if !edits.isEmpty { for edit in edits[position] ?? [] { edit.apply(to: output) } }
+        for edit in edits[position] ?? [] { edit.apply(to: output) }
         values[position] = output
         position += 1
         releaseDeadValues()

@@ -61,7 +61,7 @@ public struct Sampler: Sendable {
 
     /// The place of the largest logit; the first among equals. NaN is never the largest.
     public static func argmax(_ logits: [Float]) -> Int {
-        var (best, largest) = (0, logits[0])
+        var (best, largest) = (0, Float.nan)
         for (index, logit) in logits.enumerated() where logit > largest || largest.isNaN {
             (best, largest) = (index, logit)
         }

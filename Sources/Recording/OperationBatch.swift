@@ -17,8 +17,7 @@ struct OperationBatch: Sendable {
     mutating func add(_ row: OperationStatisticsRow, _ evaluation: Evaluation, _ capture: Capture) {
         rows.append(row)
         bytes += 200
-        let node = evaluation.node
-        guard !node.output.isPureView, capture.keepsValues(of: node.name) || isSoftMax(node) else { return }
+        guard Selection.keeps(evaluation.node, capture) || isSoftMax(evaluation.node) else { return }
         evaluations.append((row.id, evaluation))
         bytes += evaluation.output.layout.byteCount
     }

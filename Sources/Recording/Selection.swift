@@ -19,9 +19,14 @@ package struct Selection: Sendable {
 
     package var bytes: Int { elements * type.blockBytes }
 
-    /// - Returns: `nil` if nothing of this operation is kept. Views are never kept: their values are their source's.
+    /// Whether anything of an operation is kept. Views are never kept: their values are their source's.
+    static func keeps(_ node: Node, _ capture: Capture) -> Bool {
+        !node.output.isPureView && capture.keepsValues(of: node.name)
+    }
+
+    /// - Returns: `nil` if nothing of this operation is kept.
     package init?(_ node: Node, inputs: @autoclosure () -> [Layout], tokens: Int, capture: Capture) {
-        guard !node.output.isPureView, capture.keepsValues(of: node.name) else { return nil }
+        guard Self.keeps(node, capture) else { return nil }
         let shape = node.layout.shape
         let lastOnly = capture.policy == .last
         type = node.layout.type

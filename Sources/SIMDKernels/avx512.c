@@ -4,7 +4,8 @@
 // are taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
 //
 // Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, one in each half, or half of four
-// rows, one in each quarter, for a single token; in a tile two rows a and b are interleaved, lane by lane:  a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
+// rows, one in each quarter, for a single token; in a tile two rows a and b are interleaved, lane by lane:
+// a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
 // so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
 #include "sets.h"
 #if QUIPU_X86
@@ -23,7 +24,12 @@ enum { AHEAD = 2048 };
 /// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
 enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
 
+ALWAYS_INLINE __m128i load16(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 ALWAYS_INLINE __m256i load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+/// 32 bytes of each of two rows.
+ALWAYS_INLINE __m512i two_rows(const void *a, const void *b) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(load32(a)), load32(b), 1);
+}
 
 /// (high + low), then (0 + 2) + (1 + 3).
 ALWAYS_INLINE float total8(__m256 v) {
