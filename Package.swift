@@ -105,7 +105,7 @@ let package = Package(
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
-            name: "QuantizationTests", dependencies: ["Quantization", "TestSupport"],
+            name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],
             exclude: ["make_encodings.py", "make_vectors.py"],
             resources: [.copy("Fixtures")]),
         // what Tests/Conformance/format_conformance.py asks
@@ -124,18 +124,25 @@ let package = Package(
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["quipu", "GGUF", "TestSupport", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "quipu", "GGUF", "LlamaModel", "Tensors", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             exclude: ["step_on_a_terminal.py"]),
         .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
-        .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "TestSupport"]),
+        .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "Tensors", "TestSupport"]),
         .testTarget(
-            name: "OperationsTests", dependencies: ["Operations", "Quantization", "LlamaModel", "TestSupport"]),
-        .testTarget(name: "LlamaModelTests", dependencies: ["LlamaModel", "GGUF", "Operations", "TestSupport"]),
+            name: "OperationsTests",
+            dependencies: ["ComputeGraph", "LlamaModel", "Operations", "Quantization", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "LlamaModelTests",
+            dependencies: ["ComputeGraph", "GGUF", "LlamaModel", "Operations", "Tensors", "TestSupport"]),
         .testTarget(
             name: "RecordingTests",
             dependencies: [
-                "Recording", "LlamaModel", "GGUF", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+                "ComputeGraph", "GGUF", "LlamaModel", "Recording", "Tensors", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
             name: "AnalysisTests",

@@ -21,11 +21,15 @@ public struct Cont: NamedAfterSource {
 
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let x = inputs[0]
-        output.withMutableElements(of: Float.self) { y in
-            for number in 0..<x.shape.rows {
+        let rowBytes = x.layout.rowBytes
+        workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
+            for number in rows {
                 let (i1, i2, i3) = x.shape.row(number)
                 x.withRow(of: Float.self, i1, i2, i3) { row in
-                    for i in 0..<row.count { y[number * row.count + i] = row[i] }
+                    let bytes = number * rowBytes..<(number + 1) * rowBytes
+                    output.buffer.withMutableElements(of: Float.self, in: bytes) { y in
+                        for i in 0..<row.count { y[i] = row[i] }
+                    }
                 }
             }
         }

@@ -42,11 +42,10 @@ public struct MatMul: Operation {
         let product = Product(
             kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
             activations: activations, order: order, output: output, on: workers)
-        // A chunk of rows is small enough to stay in the first-level cache while all tokens pass over it.
-        let chunk = max(8, min(rowCount, 24576 / max(1, w.layout.rowBytes)) / 8 * 8)
+        let planes = output.shape.ne2 * output.shape.ne3
+        let chunk = chunkOfRows(rowCount, bytes: w.layout.rowBytes, planes: planes, threads: workers.count)
         let chunksPerPlane = (rowCount + chunk - 1) / chunk
         let grain = max(1, 32768 / (chunk * w.shape.ne0 * tokens))
-        let planes = output.shape.ne2 * output.shape.ne3
         workers.run(items: planes * chunksPerPlane, grain: grain) { items in
             for plane in items.lowerBound / chunksPerPlane...(items.upperBound - 1) / chunksPerPlane {
                 let chunks = items.clamped(to: plane * chunksPerPlane..<(plane + 1) * chunksPerPlane)
@@ -54,6 +53,14 @@ public struct MatMul: Operation {
                 product.multiply(rows: first..<min(first + chunks.count * chunk, rowCount), plane: plane)
             }
         }
+    }
+
+    /// Rows that a thread takes at a time, in eights: few enough to stay in the first-level cache while all tokens pass over
+    /// them, and for threads to end at about the same time.
+    private func chunkOfRows(_ rows: Int, bytes: Int, planes: Int, threads: Int) -> Int {
+        let fitting = min(24576 / max(1, bytes), rows)
+        let even = rows * planes / (8 * threads)
+        return max(8, min(fitting, even) / 8 * 8)
     }
 
     /// The order in which an output element of so many rows and tokens is added up.
@@ -71,11 +78,8 @@ public struct MatMul: Operation {
         workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
             for number in rows {
                 let (i1, i2, i3) = x.shape.row(number)
-                let start = result.layout.rowOffset(i1, i2, i3)
                 x.withRow(of: Float.self, i1, i2, i3) { values in
-                    result.buffer.withMutableBytes(in: start..<start + result.layout.rowBytes) { bytes in
-                        encoder.encode(values, into: &bytes)
-                    }
+                    result.withMutableRowBytes(i1, i2, i3) { encoder.encode(values, into: &$0) }
                 }
             }
         }

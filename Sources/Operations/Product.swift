@@ -26,8 +26,8 @@ struct Product: Sendable {
         self.activations = activations
         self.order = order
         self.output = output
-        let bytes = kernel?.preparedBytes(count: weights.shape.ne0) ?? 0
-        if let kernel, bytes > 0, activations.shape.ne1 > 1 || kernel.preparedTokens == 1 {
+        let bytes = kernel?.preparedBytes(count: weights.shape.ne0, tokens: activations.shape.ne1) ?? 0
+        if let kernel, bytes > 0 {
             prepared = Self.prepare(activations, by: kernel, bytes: bytes, on: workers)
         } else {
             prepared = nil
@@ -51,7 +51,8 @@ struct Product: Sendable {
                 let span = (tokens - 1) * stride + activations.layout.rowBytes
                 activations.source.withBytes(in: start..<start + span) { rows in
                     result.buffer.withMutableBytes(in: number * bytes..<(number + 1) * bytes) { output in
-                        kernel.prepare(rows, stride: stride, tokens: tokens, count: shape.ne0, into: &output)
+                        kernel.prepare(
+                            rows, stride: stride, tokens: tokens, of: shape.ne1, count: shape.ne0, into: &output)
                     }
                 }
             }

@@ -71,24 +71,30 @@ public struct ProductKernel: @unchecked Sendable {
     /// Tokens that are prepared together.
     public var preparedTokens: Int { kernel.pointee.prepared_tokens }
 
-    /// Bytes that `prepare` writes for such a group of tokens of `count` values; 0 if there is nothing to prepare.
-    public func preparedBytes(count: Int) -> Int { kernel.pointee.prepared_bytes.map { $0(count) } ?? 0 }
+    /// Bytes that `prepare` writes for each such group of a product of so many tokens, of `count` values each; 0 if there
+    /// is nothing to prepare.
+    public func preparedBytes(count: Int, tokens: Int) -> Int {
+        kernel.pointee.prepared_bytes.map { $0(count, tokens) } ?? 0
+    }
 
     /// Writes what products of several tokens would otherwise compute again for each row.
     ///
-    /// - Parameter stride: bytes from one token to the next.
+    /// - Parameters:
+    ///   - stride: bytes from one token to the next.
+    ///   - total: the tokens of the whole product.
     /// - Precondition: the activations of up to `preparedTokens` tokens in the type of the format's `activationType`, and
     ///   `preparedBytes`.
     public func prepare(
-        _ activations: RawSpan, stride: Int, tokens: Int, count: Int, into output: inout MutableRawSpan
+        _ activations: RawSpan, stride: Int, tokens: Int, of total: Int, count: Int,
+        into output: inout MutableRawSpan
     ) {
         precondition(
             (1...preparedTokens).contains(tokens)
                 && activations.byteCount >= (tokens - 1) * stride + format.activationType.rowBytes(count)!
-                && output.byteCount == preparedBytes(count: count),
+                && output.byteCount == preparedBytes(count: count, tokens: total),
             """
-            \(activations.byteCount) and \(output.byteCount) bytes for \(tokens) tokens of \(count) values of \
-            \(format.activationType)
+            \(activations.byteCount) and \(output.byteCount) bytes for \(tokens) of \(total) tokens of \(count) values \
+            of \(format.activationType)
             """)
         output.withUnsafeMutableBytes { output in
             activations.withUnsafeBytes {
@@ -100,14 +106,14 @@ public struct ProductKernel: @unchecked Sendable {
     /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
     ///
     /// - Parameters:
-    ///   - prepared: what `prepare` wrote for all tokens, group after group; may be empty if they are fewer than a group.
+    ///   - prepared: what `prepare` wrote for all tokens, group after group.
     ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
     ///     that others may write other rows of the same tokens at the same time.
     public func multiply(
         _ weights: RawSpan, _ activations: RawSpan, prepared: RawSpan, _ sizes: Sizes,
         into output: inout MutableSpan<Float>
     ) {
-        let preparedStride = preparedBytes(count: sizes.count)
+        let preparedStride = preparedBytes(count: sizes.count, tokens: sizes.tokens)
         check(weights, activations, prepared, sizes, outputs: output.count)
         weights.withUnsafeBytes { weights in
             activations.withUnsafeBytes { activations in
@@ -139,8 +145,7 @@ public struct ProductKernel: @unchecked Sendable {
             sizes.rows > 0 && sizes.tokens > 0
                 && weights.byteCount >= (sizes.rows - 1) * sizes.weightStride + row
                 && activations.byteCount >= (sizes.tokens - 1) * sizes.activationStride + token
-                && (prepared.byteCount == groups * preparedBytes(count: sizes.count)
-                    || prepared.isEmpty && sizes.tokens < preparedTokens)
+                && prepared.byteCount == groups * preparedBytes(count: sizes.count, tokens: sizes.tokens)
                 && outputs >= (sizes.tokens - 1) * sizes.outputStride + sizes.rows,
             """
             \(weights.byteCount), \(activations.byteCount), \(prepared.byteCount) bytes and \(outputs) values \

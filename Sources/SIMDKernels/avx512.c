@@ -6,7 +6,8 @@
 // Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, one in each half, or half of four
 // rows, one in each quarter, for a single token; in a tile two rows a and b are interleaved, lane by lane:
 // a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
-// so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
+// so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form. So are
+// the lanes of two tokens in the tiles of blocks of 32.
 #include "sets.h"
 #if QUIPU_X86
 #include <immintrin.h>
@@ -61,20 +62,19 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
 #include "avx512_block_rows.inc"
 #include "avx512_super_rows.inc"
 #include "avx512_tiles.inc"
+#include "avx512_block_tiles.inc"
 #include "avx512_super_tiles.inc"
 #include "avx512_floats.inc"
 #include "avx512_activations.inc"
 #include "avx512_functions.inc"
 
 #define BLOCK_KERNEL(name) \
-    static void multiply_##name(const quipu_product *p) { \
-        if (p->tokens < TILE_FROM) multiply_rows_of_blocks(p, format_##name); \
-        else multiply_with_block_tiles(p, format_##name); \
+    static void multiply_##name(const quipu_product *p) { multiply_blocks(p, format_##name); } \
+    static size_t name##_prepared_bytes(size_t count, size_t tokens) { \
+        return prepared_block_bytes(count, tokens, format_##name); \
     } \
-    static size_t name##_prepared_bytes(size_t count) { return prepared_bytes(count, format_##name); } \
     static void prepare_##name(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared) { \
-        (void)stride, (void)tokens; \
-        prepare_blocks(activations, count, format_##name, prepared); \
+        prepare_blocks(activations, stride, tokens, count, format_##name, prepared); \
     }
 BLOCK_KERNEL(q4_0)
 BLOCK_KERNEL(q4_1)
@@ -105,12 +105,12 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
         KERNEL(TYPE_F32, f32, FLOAT_TOKENS, f32_prepared_bytes, prepare_f32)
         KERNEL(TYPE_F16, f16, FLOAT_TOKENS, f16_prepared_bytes, prepare_f16)
         KERNEL(TYPE_BF16, bf16, 1, 0, 0)
-        KERNEL(TYPE_Q4_0, q4_0, 1, q4_0_prepared_bytes, prepare_q4_0)
-        KERNEL(TYPE_Q4_1, q4_1, 1, q4_1_prepared_bytes, prepare_q4_1)
-        KERNEL(TYPE_Q5_0, q5_0, 1, q5_0_prepared_bytes, prepare_q5_0)
-        KERNEL(TYPE_Q5_1, q5_1, 1, q5_1_prepared_bytes, prepare_q5_1)
-        KERNEL(TYPE_Q8_0, q8_0, 1, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_IQ4_NL, iq4_nl, 1, iq4_nl_prepared_bytes, prepare_iq4_nl)
+        KERNEL(TYPE_Q4_0, q4_0, TOKENS, q4_0_prepared_bytes, prepare_q4_0)
+        KERNEL(TYPE_Q4_1, q4_1, TOKENS, q4_1_prepared_bytes, prepare_q4_1)
+        KERNEL(TYPE_Q5_0, q5_0, TOKENS, q5_0_prepared_bytes, prepare_q5_0)
+        KERNEL(TYPE_Q5_1, q5_1, TOKENS, q5_1_prepared_bytes, prepare_q5_1)
+        KERNEL(TYPE_Q8_0, q8_0, TOKENS, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
         KERNEL(TYPE_Q2_K, q2_k, 1, 0, 0)
         KERNEL(TYPE_Q3_K, q3_k, 1, 0, 0)
         KERNEL(TYPE_Q4_K, q4_k, 1, 0, 0)

@@ -2,10 +2,10 @@
 ///
 /// Sharing contract: an operation's workers write disjoint ranges of its output at the same time, and nothing reads
 /// them before all workers are done. The interpreter keeps that contract, which is why the class may be `Sendable`.
-/// This is the one place where tensor memory is unsafe.
+/// This file and the rows of `Tensor` are the places where tensor memory is unsafe.
 public final class Buffer: ByteSource, @unchecked Sendable {
     public let byteCount: Int
-    private let base: UnsafeMutableRawPointer
+    let base: UnsafeMutableRawPointer
 
     /// 64 bytes: one cache line, one AVX-512 register.
     public static let alignment = 64
@@ -48,14 +48,7 @@ public final class Buffer: ByteSource, @unchecked Sendable {
     public func withMutableElements<Element: BitwiseCopyable, Result>(
         of _: Element.Type, in range: Range<Int>, _ body: (inout MutableSpan<Element>) throws -> Result
     ) rethrows -> Result {
-        check(range)
-        let size = MemoryLayout<Element>.stride
-        precondition(
-            range.lowerBound % MemoryLayout<Element>.alignment == 0 && range.count % size == 0,
-            "bytes \(range) are no whole \(Element.self) values")
-        let start = (base + range.lowerBound).assumingMemoryBound(to: Element.self)
-        var span = MutableSpan(_unsafeStart: start, count: range.count / size)
-        return try body(&span)
+        try withMutableBytes(in: range) { try $0.withMutableElements(of: Element.self, body) }
     }
 
     private func check(_ range: Range<Int>) {
@@ -80,6 +73,28 @@ extension RawSpan {
                 "\(raw.count) bytes are no whole, aligned \(Element.self) values")
             // Safe: size and alignment were checked, and every bit pattern is a value.
             return try body(Span(_unsafeElements: raw.bindMemory(to: Element.self)))
+        }
+    }
+}
+
+extension MutableRawSpan {
+    /// The bytes as values of `Element` for writing, without a copy.
+    ///
+    /// - Precondition: the span is aligned to and a multiple of `Element`.
+    @inlinable
+    public mutating func withMutableElements<Element: BitwiseCopyable, Result>(
+        of _: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
+    ) rethrows -> Result {
+        try withUnsafeMutableBytes { raw in
+            let size = MemoryLayout<Element>.stride
+            precondition(
+                raw.count % size == 0
+                    && UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0,
+                "\(raw.count) bytes are no whole, aligned \(Element.self) values")
+            // Safe: size and alignment were checked, and every bit pattern is a value.
+            let elements = raw.bindMemory(to: Element.self)
+            var span = MutableSpan(_unsafeElements: elements)
+            return try body(&span)
         }
     }
 }

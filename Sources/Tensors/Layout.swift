@@ -70,6 +70,7 @@ public struct Layout: Hashable, Sendable {
     }
 
     /// Bytes from the first value to the start of a row.
+    @inlinable
     public func rowOffset(_ i1: Int, _ i2: Int = 0, _ i3: Int = 0) -> Int {
         i1 * strides.nb1 + i2 * strides.nb2 + i3 * strides.nb3
     }

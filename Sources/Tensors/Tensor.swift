@@ -7,6 +7,14 @@ public struct Tensor: Sendable {
     /// Bytes from the start of `source` to the first value.
     public let offset: Int
 
+    // Rows are read and written one at a time, millions in a prompt. What that needs is looked up once, the code of it is
+    // inlined where it is used, and the buffer is not retained each time, by all threads at once.
+
+    /// Where the first value is, if the source is a `Buffer`. Valid as long as `source` is.
+    @usableFromInline nonisolated(unsafe) let start: UnsafeMutableRawPointer?
+    /// Bytes of a row; `nil` if dimension 0 is not contiguous.
+    @usableFromInline let contiguousRowBytes: Int?
+
     public var type: TensorType { layout.type }
     public var shape: Shape { layout.shape }
 
@@ -18,6 +26,8 @@ public struct Tensor: Sendable {
         self.layout = layout
         self.source = source
         self.offset = offset
+        start = (source as? Buffer).map { $0.base + offset }
+        contiguousRowBytes = layout.strides.nb0 == layout.type.blockBytes ? layout.rowBytes : nil
     }
 
     /// A new contiguous tensor of zeros.
@@ -57,23 +67,44 @@ public struct Tensor: Sendable {
     /// Calls `body` with one contiguous row.
     ///
     /// - Precondition: dimension 0 is contiguous.
+    @inlinable
     public func withRow<Element: BitwiseCopyable, Result>(
         of element: Element.Type, _ i1: Int, _ i2: Int = 0, _ i3: Int = 0,
         _ body: (Span<Element>) throws -> Result
     ) rethrows -> Result {
-        let start = rowStart(i1, i2, i3)
-        return try source.withBytes(in: start..<start + layout.rowBytes) { try $0.withElements(of: element, body) }
+        let row = rowRange(i1, i2, i3)
+        guard let start else {
+            return try source.withBytes(in: offset + row.lowerBound..<offset + row.upperBound) {
+                try $0.withElements(of: element, body)
+            }
+        }
+        defer { extendLifetime(source) }
+        // Safe: `init` checked that the layout fits the source, `rowRange` that the row is one of the layout's.
+        return try RawSpan(_unsafeStart: start + row.lowerBound, byteCount: row.count).withElements(of: element, body)
     }
 
     /// Calls `body` with one contiguous row for writing. Workers may write different rows at the same time.
     ///
     /// - Precondition: the tensor lies in a `Buffer` and dimension 0 is contiguous.
+    @inlinable
     public func withMutableRow<Element: BitwiseCopyable, Result>(
         of element: Element.Type, _ i1: Int, _ i2: Int = 0, _ i3: Int = 0,
         _ body: (inout MutableSpan<Element>) throws -> Result
     ) rethrows -> Result {
-        let start = rowStart(i1, i2, i3)
-        return try buffer.withMutableElements(of: element, in: start..<start + layout.rowBytes, body)
+        try withMutableRowBytes(i1, i2, i3) { try $0.withMutableElements(of: element, body) }
+    }
+
+    /// Calls `body` with the bytes of one contiguous row for writing, as `withMutableRow` does.
+    @inlinable
+    public func withMutableRowBytes<Result>(
+        _ i1: Int, _ i2: Int = 0, _ i3: Int = 0, _ body: (inout MutableRawSpan) throws -> Result
+    ) rethrows -> Result {
+        let row = rowRange(i1, i2, i3)
+        guard let start else { preconditionFailure("mapped tensors are read-only") }
+        defer { extendLifetime(source) }
+        // Safe: as in `withRow`.
+        var span = MutableRawSpan(_unsafeStart: start + row.lowerBound, byteCount: row.count)
+        return try body(&span)
     }
 
     /// Calls `body` with all values of a contiguous tensor for writing.
@@ -113,9 +144,9 @@ public struct Tensor: Sendable {
         values.reserveCapacity(shape.count)
         for number in 0..<shape.rows {
             let (i1, i2, i3) = (number % shape.ne1, number / shape.ne1 % shape.ne2, number / (shape.ne1 * shape.ne2))
-            if layout.strides.nb0 == type.blockBytes {
-                let start = rowStart(i1, i2, i3)
-                values += source.withBytes(in: start..<start + layout.rowBytes) {
+            if contiguousRowBytes != nil {
+                let row = offset + layout.rowOffset(i1, i2, i3)
+                values += source.withBytes(in: row..<row + layout.rowBytes) {
                     type.plainValues($0, count: shape.ne0)
                 }
             } else {
@@ -125,11 +156,15 @@ public struct Tensor: Sendable {
         return values
     }
 
-    private func rowStart(_ i1: Int, _ i2: Int, _ i3: Int) -> Int {
-        precondition(
-            layout.strides.nb0 == type.blockBytes && i1 < shape.ne1 && i2 < shape.ne2 && i3 < shape.ne3,
-            "row [\(i1),\(i2),\(i3)] of \(layout) with strides \(layout.strides)")
-        return offset + layout.rowOffset(i1, i2, i3)
+    /// The bytes of a contiguous row, from the first value on.
+    @inlinable
+    func rowRange(_ i1: Int, _ i2: Int, _ i3: Int) -> Range<Int> {
+        let shape = layout.shape
+        guard let contiguousRowBytes, min(i1, i2, i3) >= 0, i1 < shape.ne1, i2 < shape.ne2, i3 < shape.ne3 else {
+            preconditionFailure("row [\(i1),\(i2),\(i3)] of \(layout) with strides \(layout.strides)")
+        }
+        let first = layout.rowOffset(i1, i2, i3)
+        return first..<first + contiguousRowBytes
     }
 }
 

@@ -37,7 +37,7 @@ import Testing
         // floats rows that end anywhere.
         let counts = block == 1 ? [1, 7, 16, 40, 64, 100, 1100] : [block, 3 * block, 2048 + 2 * block]
         for count in counts {
-            for (rows, tokens) in [(1, 1), (18, 1), (5, 2), (8, 4), (11, 7), (3, 133)]
+            for (rows, tokens) in [(1, 1), (18, 1), (5, 2), (8, 4), (9, 6), (11, 7), (3, 133)]
             where count < 2000 || tokens < 100 {
                 let product = try RandomProduct(example.format, rows, tokens, count, using: &random)
                 for order in orders(of: example.format.type) {
@@ -165,7 +165,7 @@ private struct RandomProduct {
     func result(on set: InstructionSet, _ order: SummationOrder) -> [Float]? {
         guard let kernel = ProductKernel(for: format, on: set) else { return nil }
         let group = kernel.preparedTokens
-        let bytes = tokens > 1 || group == 1 ? kernel.preparedBytes(count: count) : 0
+        let bytes = kernel.preparedBytes(count: count, tokens: tokens)
         // What is not written must not matter.
         var prepared = [UInt8](repeating: 0xff, count: bytes * ((tokens + group - 1) / group))
         for first in Swift.stride(from: 0, to: bytes > 0 ? tokens : 0, by: group) {
@@ -175,7 +175,7 @@ private struct RandomProduct {
             let some = min(group, tokens - first)
             kernel.prepare(
                 activations.span.bytes.extracting(first * tokenBytes..<(first + some) * tokenBytes),
-                stride: tokenBytes, tokens: some, count: count, into: &part)
+                stride: tokenBytes, tokens: some, of: tokens, count: count, into: &part)
         }
         // A gap between tokens that must stay as it is.
         var output = [Float](repeating: 7, count: tokens * (rows + 2))

@@ -27,8 +27,7 @@ typedef struct {
     /// The first token's activations in the type that weights of this type are multiplied with, and bytes between tokens.
     const void *activations;
     size_t activation_stride;
-    /// What `prepare` made of all tokens; bytes between groups of tokens. NULL if there was nothing to prepare, or only one
-    /// token of a kernel that prepares several together.
+    /// What `prepare` made of all tokens; bytes between groups of tokens. NULL if there was nothing to prepare.
     const void *prepared;
     size_t prepared_stride;
     /// The first token's outputs, one for each row, and the floats from one token to the next.
@@ -48,8 +47,9 @@ typedef struct {
     void (*multiply)(const quipu_product *product);
     /// Tokens that are prepared together.
     size_t prepared_tokens;
-    /// Bytes that `prepare` writes for such a group; NULL if `multiply` needs the activations only.
-    size_t (*prepared_bytes)(size_t count);
+    /// Bytes that `prepare` writes for each such group of a product of so many tokens: 0 if `multiply` needs no more than
+    /// the activations. NULL if that is always so.
+    size_t (*prepared_bytes)(size_t count, size_t tokens);
     /// Writes what products of several tokens would otherwise compute again for each row: of up to `prepared_tokens`
     /// tokens, whose activations are `stride` bytes apart.
     void (*prepare)(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared);
