@@ -3,16 +3,56 @@ import GRDB
 import LlamaModel
 import Tensors
 
-/// Evaluated nodes on their way to the file.
+/// The pass that is being recorded, if one is; in one place, since it changes with every node.
+struct PassRecording {
+    private var row: PassRow?
+    private var nodes = 0
+    private var statistics = PassStatistics()
+    private var batch: OperationBatch?
+
+    mutating func begin(_ row: PassRow, _ graph: Graph) {
+        self.row = row
+        nodes = graph.nodes.count
+        statistics.begin(graph)
+        batch = OperationBatch(pass: row)
+    }
+
+    /// - Returns: what is to be written: a batch that is full, or the pass's last.
+    mutating func add(_ evaluation: Evaluation, _ capture: Capture) -> OperationBatch? {
+        guard let row, let first = row.firstOperationID else { return nil }
+        let node = evaluation.node
+        batch?.add(
+            OperationStatisticsRow(
+                id: first + node.index, passID: row.id, nanoseconds: evaluation.nanoseconds,
+                statistics: statistics.add(evaluation)), evaluation, capture)
+        return batch.map { $0.bytes >= OperationBatch.fullSize } == true || node.index == nodes - 1 ? takeBatch() : nil
+    }
+
+    /// What has not been written yet.
+    mutating func takeBatch() -> OperationBatch? {
+        defer { batch = row.map(OperationBatch.init) }
+        return batch
+    }
+
+    mutating func end() -> PassRow? {
+        defer { (row, batch) = (nil, nil) }
+        return row
+    }
+}
+
+/// Evaluated nodes of a pass on their way to the file.
 struct OperationBatch: Sendable {
     /// Bytes after which a batch is handed over: large enough to be few, small enough not to wait for a whole prompt.
     static let fullSize = 8 << 20
 
+    let pass: PassRow
     private(set) var rows: [OperationStatisticsRow] = []
     /// Those whose values the writing thread reads, with the ids of their rows.
     private(set) var evaluations: [(id: Int, evaluation: Evaluation)] = []
     /// Bytes that wait in memory: a tensor as a whole, whatever part of it is kept.
     private(set) var bytes = 0
+
+    init(pass: PassRow) { self.pass = pass }
 
     mutating func add(_ row: OperationStatisticsRow, _ evaluation: Evaluation, _ capture: Capture) {
         rows.append(row)
@@ -30,48 +70,56 @@ private func isSoftMax(_ node: Node) -> Bool { node.kind == "SOFT_MAX" }
 /// Reading the cache here, after later nodes have run, is safe: a run never writes a cell twice, and only cells that
 /// the node attends to, or that earlier passes filled, are read.
 struct OperationWriting: Sendable {
-    let pass: PassRow
     let capture: Capture
     let configuration: LlamaConfiguration
 
     func write(_ batch: OperationBatch, _ db: Database) throws {
-        let statistics = try OperationStatisticsRow.inserter(db)
-        for row in batch.rows { try statistics.insert(row) }
-        let tensors = try TensorRow.inserter(db)
-        let heads = try AttentionHeadRow.inserter(db)
+        try OperationStatisticsRow.insert(batch.rows, db)
+        var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []
+        var heads: [AttentionHeadRow] = []
+        let pass = batch.pass
         for (id, evaluation) in batch.evaluations {
             let selection = Selection(
                 evaluation.node, inputs: evaluation.inputs.map(\.layout), tokens: pass.tokens, capture: capture)
-            if let selection { try write(selection, of: evaluation, id, tensors) }
-            if isSoftMax(evaluation.node) { try write(id, evaluation, heads) }
+            if let selection {
+                for (chunk, runs) in CapturedRuns.read(selection, evaluation, tokens: pass.tokens).enumerated() {
+                    captured.append((id, chunk, runs))
+                }
+            }
+            if isSoftMax(evaluation.node) { heads += self.heads(of: evaluation, id, pass) }
         }
+        for first in stride(from: 0, to: captured.count, by: TensorRow.insertion.batch) {
+            var rows: [TensorRow] = []
+            try write(captured[first...].prefix(TensorRow.insertion.batch), after: &rows, db)
+        }
+        try AttentionHeadRow.insert(heads, db)
     }
 
+    /// Inserts rows whose bytes are at hand, together with those of `captured`, whose bytes are so one within the other.
     private func write(
-        _ selection: Selection, of evaluation: Evaluation, _ id: Int, _ tensors: Inserter<TensorRow>
+        _ captured: ArraySlice<(id: Int, chunk: Int, runs: CapturedRuns)>, after rows: inout [TensorRow], _ db: Database
     ) throws {
-        for (chunk, runs) in CapturedRuns.read(selection, evaluation, tokens: pass.tokens).enumerated() {
-            try runs.withBytes { bytes in
-                try tensors.insert(TensorRow(operationID: id, chunk: chunk, captured: runs, bytes: bytes))
-            }
+        guard let first = captured.first else { return try TensorRow.insert(rows, db) }
+        try first.runs.withBytes { bytes in
+            rows.append(TensorRow(operationID: first.id, chunk: first.chunk, captured: first.runs, bytes: bytes))
+            try write(captured.dropFirst(), after: &rows, db)
         }
     }
 
     /// A row for each head and query position of a softmax `[N, T, H]`.
-    private func write(_ id: Int, _ evaluation: Evaluation, _ heads: Inserter<AttentionHeadRow>) throws {
-        guard let layer = evaluation.node.layer else { return }
+    private func heads(of evaluation: Evaluation, _ id: Int, _ pass: PassRow) -> [AttentionHeadRow] {
+        guard let layer = evaluation.node.layer else { return [] }
         let shape = evaluation.output.shape
-        for head in 0..<shape.ne2 {
-            for token in 0..<shape.ne1 {
+        return (0..<shape.ne2).flatMap { head in
+            (0..<shape.ne1).map { token in
                 let position = pass.firstPosition + token
                 // Later positions are masked; their weights are exactly zero.
                 let summary = evaluation.output.withRow(of: Float.self, token, head) {
                     AttentionSummary($0.extracting(0..<position + 1))
                 }
-                try heads.insert(
-                    AttentionHeadRow(
-                        operationID: id, layer: layer, head: head, kvHead: configuration.kvHead(ofQueryHead: head),
-                        position: position, summary: summary))
+                return AttentionHeadRow(
+                    operationID: id, layer: layer, head: head, kvHead: configuration.kvHead(ofQueryHead: head),
+                    position: position, summary: summary)
             }
         }
     }

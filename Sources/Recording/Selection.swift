@@ -53,18 +53,34 @@ package struct CapturedRuns: Sendable {
     package let runStride: Int?
     package let type: TensorType
     private let source: any ByteSource
-    /// Where in the source the runs lie, in bytes.
-    private let ranges: [Range<Int>]
+    /// Where in the source the first run begins, in bytes.
+    private let start: Int
 
     package var data: Data { withBytes { Data($0) } }
 
     /// Calls `body` with the values; one run is not copied.
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        if ranges.count == 1 { return try source.withBytes(in: ranges[0]) { try $0.withUnsafeBytes(body) } }
-        var gathered: [UInt8] = []
-        gathered.reserveCapacity(ranges.count * ranges[0].count)
-        for range in ranges {
-            source.withBytes(in: range) { $0.withUnsafeBytes { gathered.append(contentsOf: $0) } }
+        let size = type.blockBytes
+        guard let runLength, let runStride else {
+            return try source.withBytes(in: start..<start + count * size) { try $0.withUnsafeBytes(body) }
+        }
+        let (length, step, runs) = (runLength * size, runStride * size, count / runLength)
+        let gathered = source.withBytes(in: start..<start + (runs - 1) * step + length) { bytes in
+            bytes.withUnsafeBytes { from in
+                [UInt8](unsafeUninitializedCapacity: runs * length) { to, written in
+                    let to = UnsafeMutableRawBufferPointer(to)
+                    for run in 0..<runs {
+                        // Values of the cache, one of each dimension: too short for a call.
+                        if length == 2 {
+                            let number = from.loadUnaligned(fromByteOffset: run * step, as: UInt16.self)
+                            to.storeBytes(of: number, toByteOffset: run * length, as: UInt16.self)
+                        } else {
+                            memcpy(to.baseAddress! + run * length, from.baseAddress! + run * step, length)
+                        }
+                    }
+                    written = runs * length
+                }
+            }
         }
         return try gathered.withUnsafeBytes(body)
     }
@@ -115,10 +131,9 @@ package struct CapturedRuns: Sendable {
         let step = limit / size
         return stride(from: first, to: first + count, by: step).map { start in
             let length = min(step, first + count - start)
-            let range = tensor.offset + start * size..<tensor.offset + (start + length) * size
             return CapturedRuns(
                 firstElement: start, count: length, runLength: nil, runStride: nil, type: tensor.type,
-                source: tensor.source, ranges: [range])
+                source: tensor.source, start: tensor.offset + start * size)
         }
     }
 
@@ -133,10 +148,10 @@ package struct CapturedRuns: Sendable {
         let perBlob = max(1, limit / (length * size))
         return stride(from: 0, to: starts.count, by: perBlob).map { first in
             let runs = starts[first..<min(first + perBlob, starts.count)]
-            let ranges = runs.map { tensor.offset + $0 * size..<tensor.offset + ($0 + length) * size }
             return CapturedRuns(
                 firstElement: runs.first!, count: runs.count * length, runLength: runs.count == 1 ? nil : length,
-                runStride: runs.count == 1 ? nil : step, type: tensor.type, source: tensor.source, ranges: ranges)
+                runStride: runs.count == 1 ? nil : step, type: tensor.type, source: tensor.source,
+                start: tensor.offset + runs.first! * size)
         }
     }
 }

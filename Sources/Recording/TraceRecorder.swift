@@ -58,12 +58,9 @@ public final class TraceRecorder: ExecutionObserver {
     private var nextOperationID: Int
     private var nextGraphID: Int
     private var step = 0
-    private var current: PassRow?
-    private var currentGraph: Graph?
+    private var recording = PassRecording()
     /// The last one written; the next pass is likely to share it.
     private var recordedGraph: RecordedGraph?
-    private var statistics = PassStatistics()
-    private var batch = OperationBatch()
 
     /// The whole file is hashed meanwhile, on its own thread.
     private let hash: Task<String, Never>
@@ -129,10 +126,7 @@ public final class TraceRecorder: ExecutionObserver {
             firstOperationID: keepsOperations ? nextOperationID : nil)
         nextPassID += 1
         step += 1
-        current = row
-        currentGraph = graph
-        statistics.begin(graph)
-        batch = OperationBatch()
+        recording.begin(row, graph)
         nextOperationID += graph.nodes.count
         try write(bytes: 100) { db in try row.insert(db) }
     }
@@ -156,36 +150,27 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
-        guard capture.policy != .none, let current, let currentGraph, let first = current.firstOperationID else {
-            return
-        }
-        let node = evaluation.node
-        batch.add(
-            OperationStatisticsRow(
-                id: first + node.index, passID: current.id, nanoseconds: evaluation.nanoseconds,
-                statistics: statistics.add(evaluation)), evaluation, capture)
-        let isLast = node.index == currentGraph.nodes.count - 1
-        if batch.bytes >= OperationBatch.fullSize || isLast { try flush(current) }
+        guard capture.policy != .none, let full = recording.add(evaluation, capture) else { return }
+        try flush(full)
     }
 
     /// Call when the pass is done, with its logits.
     public func end(_ pass: Pass, prediction: Prediction, nanoseconds: Int) throws {
-        guard let row = current else { preconditionFailure("end without begin") }
+        guard let row = recording.end() else { preconditionFailure("end without begin") }
         let last = row.firstPosition + row.tokens - 1
         let configuration = model.configuration
         let candidates = prediction.top(20, model.tokenizer)
         try write(bytes: 10_000) { db in
             try db.execute(sql: "UPDATE pass SET wall_ns = ? WHERE id = ?", arguments: [nanoseconds, row.id])
-            for (rank, candidate) in candidates.enumerated() {
-                try LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate).insert(db)
+            let logits = candidates.enumerated().map { rank, candidate in
+                LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate)
             }
-            for layer in 0..<configuration.layers {
-                try KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration).insert(
-                    db)
+            try LogitRow.insert(logits, db)
+            let caches = (0..<configuration.layers).map { layer in
+                KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration)
             }
+            try KVCacheRow.insert(caches, db)
         }
-        current = nil
-        currentGraph = nil
     }
 
     /// Call when all passes are done: waits for the writes, marks the run complete and closes the file.
@@ -202,18 +187,16 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.
     public func abandon() throws {
-        if let current { try flush(current) }
+        if let rest = recording.takeBatch() { try flush(rest) }
         try TraceStore.wrapping(store.path) { try writer.drain() }
         try store.close()
     }
 
     // MARK: pieces
 
-    private func flush(_ pass: PassRow) throws {
-        let full = batch
-        batch = OperationBatch()
-        let writing = OperationWriting(pass: pass, capture: capture, configuration: model.configuration)
-        try write(bytes: full.bytes) { db in try writing.write(full, db) }
+    private func flush(_ batch: OperationBatch) throws {
+        let writing = OperationWriting(capture: capture, configuration: model.configuration)
+        try write(bytes: batch.bytes) { db in try writing.write(batch, db) }
     }
 
     private func write(bytes: Int, _ body: @escaping @Sendable (Database) throws -> Void) throws {

@@ -49,11 +49,13 @@ public struct Layout: Hashable, Sendable {
 
     /// Whether the values lie in row-major order without gaps. Dimensions of one element may have any stride.
     public var isContiguous: Bool {
-        let packed = Layout(type, shape).strides
-        return (0..<4).allSatisfy { dimension in
+        var packed = type.blockBytes
+        for dimension in 0..<4 {
             let extent = dimension == 0 ? shape.ne0 / type.blockElements : shape[dimension]
-            return extent <= 1 || strides[dimension] == packed[dimension]
+            if extent > 1, strides[dimension] != packed { return false }
+            packed *= extent
         }
+        return true
     }
 
     /// Bytes of one contiguous row along dimension 0.

@@ -67,7 +67,7 @@ struct GraphInputRow: TraceRow {
 struct OperationStatisticsRow: TraceRow {
     static let insertion = Insertion(
         into: "op_stat",
-        columns: ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"])
+        columns: ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"], batch: 32)
 
     let id: Int
     let passID: Int
@@ -100,7 +100,7 @@ struct TensorRow: TraceRow {
         into: "tensor",
         columns: [
             "op_id", "chunk", "first_element", "n_elements", "run_length", "run_stride", "dtype", "data",
-        ])
+        ], batch: 8)
 
     let operationID: Int
     let chunk: Int
@@ -131,7 +131,7 @@ struct AttentionHeadRow: TraceRow {
         columns: [
             "op_id", "layer", "head", "kv_head", "position", "entropy_bits", "top_position", "top_weight",
             "sink_weight",
-        ])
+        ], batch: 16)
 
     let operationID: Int
     let layer: Int

@@ -69,7 +69,7 @@ struct KVCacheRow: TraceRow {
         into: "kv_cache",
         columns: [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
-        ])
+        ], batch: 10)
 
     let passID: Int
     let layer: Int
@@ -87,7 +87,8 @@ struct KVCacheRow: TraceRow {
 struct LogitRow: TraceRow {
     static let insertion = Insertion(
         into: "logit",
-        columns: ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"])
+        columns: ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
+        batch: 20)
 
     let passID: Int
     let position: Int

@@ -10,47 +10,54 @@ protocol TraceRow {
     func bind(to row: RowBinder)
 }
 
-/// The statement that inserts into a table; its text is made once for a table, not for each row.
+/// The statements that insert into a table, one row or `batch` rows at a time; their text is made once for a table.
 struct Insertion: Sendable {
-    let sql: String
+    let single: String
+    let several: String
     let columnCount: Int
+    let batch: Int
 
-    init(into table: String, columns: [String]) {
-        let marks = Array(repeating: "?", count: columns.count).joined(separator: ", ")
-        sql = "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES (\(marks))"
+    /// - Parameter batch: rows of a statement where there are many; 1 for tables of few rows. To begin and end a statement
+    ///   takes as long as a row of numbers.
+    init(into table: String, columns: [String], batch: Int = 1) {
+        let row = "(" + Array(repeating: "?", count: columns.count).joined(separator: ", ") + ")"
+        single = "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES \(row)"
+        several = single + String(repeating: ", " + row, count: batch - 1)
         columnCount = columns.count
+        self.batch = batch
     }
 }
 
-extension TraceRow {
-    /// Inserts the row by a statement that the connection prepares once.
-    func insert(_ db: Database) throws { try Self.inserter(db).insert(self) }
-
-    /// What inserts many rows.
-    static func inserter(_ db: Database) throws -> Inserter<Self> {
-        Inserter(
-            row: RowBinder(
-                statement: try db.cachedStatement(sql: insertion.sql).sqliteStatement,
-                columnCount: insertion.columnCount), db: db)
-    }
-}
-
-/// The prepared statement of a table.
-///
 /// Values are bound by SQLite's own functions: a pass makes thousands of rows, and GRDB's arguments would take longer
 /// than SQLite itself.
-struct Inserter<Row: TraceRow> {
-    fileprivate let row: RowBinder
-    fileprivate let db: Database
+extension TraceRow {
+    /// Inserts the row by a statement that the connection prepares once.
+    func insert(_ db: Database) throws { try Self.insert([self], db) }
 
-    func insert(_ row: Row) throws {
-        row.bind(to: self.row)
-        let result = sqlite3_step(self.row.statement)
-        sqlite3_reset(self.row.statement)
-        guard result == SQLITE_DONE else {
-            throw DatabaseError(
-                resultCode: ResultCode(rawValue: result),
-                message: String(cString: sqlite3_errmsg(db.sqliteConnection)), sql: Row.insertion.sql)
+    static func insert(_ rows: [Self], _ db: Database) throws {
+        let inBatches = rows.count / insertion.batch * insertion.batch
+        try insert(rows[..<inBatches], insertion.batch, at: insertion.several, db)
+        try insert(rows[inBatches...], 1, at: insertion.single, db)
+    }
+
+    /// - Precondition: whole groups of as many rows as the statement takes.
+    private static func insert(_ rows: ArraySlice<Self>, _ group: Int, at sql: String, _ db: Database) throws {
+        guard !rows.isEmpty else { return }
+        let statement = try db.cachedStatement(sql: sql).sqliteStatement
+        for first in stride(from: rows.startIndex, to: rows.endIndex, by: group) {
+            for place in 0..<group {
+                rows[first + place].bind(
+                    to: RowBinder(
+                        statement: statement, before: Int32(place * insertion.columnCount),
+                        columnCount: insertion.columnCount))
+            }
+            let result = sqlite3_step(statement)
+            sqlite3_reset(statement)
+            guard result == SQLITE_DONE else {
+                throw DatabaseError(
+                    resultCode: ResultCode(rawValue: result),
+                    message: String(cString: sqlite3_errmsg(db.sqliteConnection)), sql: sql)
+            }
         }
     }
 }
@@ -58,6 +65,8 @@ struct Inserter<Row: TraceRow> {
 /// Where a row's values go.
 struct RowBinder {
     let statement: SQLiteStatement
+    /// Values of the rows before it in the statement.
+    let before: Int32
     let columnCount: Int
 
     /// - Precondition: a value for each column.
@@ -65,7 +74,7 @@ struct RowBinder {
         var column: Int32 = 0
         for value in repeat each value {
             column += 1
-            value.bind(to: statement, column)
+            value.bind(to: statement, before + column)
         }
         precondition(column == columnCount, "\(column) values for \(columnCount) columns")
     }
@@ -73,27 +82,31 @@ struct RowBinder {
 
 /// For tables with a row for each operation: without the generic code, which costs as much as SQLite does.
 extension RowBinder {
-    func set(_ column: Int32, _ value: Int) { sqlite3_bind_int64(statement, column, Int64(value)) }
+    func set(_ column: Int32, _ value: Int) { sqlite3_bind_int64(statement, before + column, Int64(value)) }
 
     func set(_ column: Int32, _ value: Int?) {
-        if let value { set(column, value) } else { sqlite3_bind_null(statement, column) }
+        if let value { set(column, value) } else { sqlite3_bind_null(statement, before + column) }
     }
 
     func set(_ column: Int32, _ value: Double?) {
-        if let value { sqlite3_bind_double(statement, column, value) } else { sqlite3_bind_null(statement, column) }
+        if let value {
+            sqlite3_bind_double(statement, before + column, value)
+        } else {
+            sqlite3_bind_null(statement, before + column)
+        }
     }
 
     /// Text that stays where it is for good.
     func set(_ column: Int32, _ value: StaticString) {
         value.withUTF8Buffer { bytes in
             bytes.withMemoryRebound(to: CChar.self) {
-                _ = sqlite3_bind_text(statement, column, $0.baseAddress, Int32($0.count), nil)
+                _ = sqlite3_bind_text(statement, before + column, $0.baseAddress, Int32($0.count), nil)
             }
         }
     }
 
     /// - Precondition: the bytes stay valid until the row is inserted.
-    func set(_ column: Int32, _ value: UnsafeRawBufferPointer) { value.bind(to: statement, column, nil) }
+    func set(_ column: Int32, _ value: UnsafeRawBufferPointer) { value.bind(to: statement, before + column, nil) }
 }
 
 /// A value that SQLite stores.
