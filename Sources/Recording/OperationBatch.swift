@@ -5,13 +5,12 @@ import Tensors
 
 /// The pass that is being recorded, if one is; in one place, since it changes with every node.
 struct PassRecording {
-    private var row: PassRow?
     private var nodes = 0
     private var statistics = PassStatistics()
+    /// What has not been handed over yet; `nil` outside a pass.
     private var batch: OperationBatch?
 
     mutating func begin(_ row: PassRow, _ graph: Graph) {
-        self.row = row
         nodes = graph.nodes.count
         statistics.begin(graph)
         batch = OperationBatch(pass: row)
@@ -19,24 +18,23 @@ struct PassRecording {
 
     /// - Returns: what is to be written: a batch that is full, or the pass's last.
     mutating func add(_ evaluation: Evaluation, _ capture: Capture) -> OperationBatch? {
-        guard let row, let first = row.firstOperationID else { return nil }
+        guard let pass = batch?.pass, let first = pass.firstOperationID else { return nil }
         let node = evaluation.node
-        batch?.add(
+        batch!.add(
             OperationStatisticsRow(
-                id: first + node.index, passID: row.id, nanoseconds: evaluation.nanoseconds,
+                id: first + node.index, passID: pass.id, nanoseconds: evaluation.nanoseconds,
                 statistics: statistics.add(evaluation)), evaluation, capture)
-        return batch.map { $0.bytes >= OperationBatch.fullSize } == true || node.index == nodes - 1 ? takeBatch() : nil
+        return batch!.bytes >= OperationBatch.fullSize || node.index == nodes - 1 ? takeBatch() : nil
     }
 
-    /// What has not been written yet.
     mutating func takeBatch() -> OperationBatch? {
-        defer { batch = row.map(OperationBatch.init) }
+        defer { batch = batch.map { OperationBatch(pass: $0.pass) } }
         return batch
     }
 
     mutating func end() -> PassRow? {
-        defer { (row, batch) = (nil, nil) }
-        return row
+        defer { batch = nil }
+        return batch?.pass
     }
 }
 

@@ -66,11 +66,7 @@ extension RawSpan {
         of _: Element.Type, _ body: (Span<Element>) throws -> Result
     ) rethrows -> Result {
         try withUnsafeBytes { raw in
-            let size = MemoryLayout<Element>.stride
-            precondition(
-                raw.count % size == 0
-                    && UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0,
-                "\(raw.count) bytes are no whole, aligned \(Element.self) values")
+            requireWhole(raw, of: Element.self)
             // Safe: size and alignment were checked, and every bit pattern is a value.
             return try body(Span(_unsafeElements: raw.bindMemory(to: Element.self)))
         }
@@ -86,15 +82,19 @@ extension MutableRawSpan {
         of _: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
     ) rethrows -> Result {
         try withUnsafeMutableBytes { raw in
-            let size = MemoryLayout<Element>.stride
-            precondition(
-                raw.count % size == 0
-                    && UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0,
-                "\(raw.count) bytes are no whole, aligned \(Element.self) values")
+            requireWhole(UnsafeRawBufferPointer(raw), of: Element.self)
             // Safe: size and alignment were checked, and every bit pattern is a value.
-            let elements = raw.bindMemory(to: Element.self)
-            var span = MutableSpan(_unsafeElements: elements)
+            var span = MutableSpan(_unsafeElements: raw.bindMemory(to: Element.self))
             return try body(&span)
         }
     }
+}
+
+/// - Precondition: the bytes are aligned to and a multiple of `Element`.
+@inlinable
+func requireWhole<Element>(_ raw: UnsafeRawBufferPointer, of _: Element.Type) {
+    precondition(
+        raw.count % MemoryLayout<Element>.stride == 0
+            && UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0,
+        "\(raw.count) bytes are no whole, aligned \(Element.self) values")
 }

@@ -144,9 +144,9 @@ public struct Tensor: Sendable {
         values.reserveCapacity(shape.count)
         for number in 0..<shape.rows {
             let (i1, i2, i3) = (number % shape.ne1, number / shape.ne1 % shape.ne2, number / (shape.ne1 * shape.ne2))
-            if contiguousRowBytes != nil {
+            if let contiguousRowBytes {
                 let row = offset + layout.rowOffset(i1, i2, i3)
-                values += source.withBytes(in: row..<row + layout.rowBytes) {
+                values += source.withBytes(in: row..<row + contiguousRowBytes) {
                     type.plainValues($0, count: shape.ne0)
                 }
             } else {
