@@ -43,8 +43,9 @@ public enum BlockFormats {
 
     /// The format that activations of this type are encoded with; `nil` if it is no activation type.
     public static func activationFormat(for type: TensorType) -> (any ActivationFormat)? {
-        byID[type] as? any ActivationFormat
+        activationsByID[type]
     }
 
     private static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.type, $0) })
+    private static let activationsByID = byID.compactMapValues { $0 as? any ActivationFormat }
 }

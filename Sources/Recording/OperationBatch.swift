@@ -5,31 +5,39 @@ import Tensors
 
 /// The pass that is being recorded, if one is; in one place, since it changes with every node.
 struct PassRecording {
-    private var nodes = 0
+    private let capture: Capture
     private var statistics = PassStatistics()
+    /// Whether the writing thread reads a node's values, by its place in the graph.
+    private var keepsValues: [Bool] = []
     /// What has not been handed over yet; `nil` outside a pass.
     private var batch: OperationBatch?
 
-    mutating func begin(_ row: PassRow, _ graph: Graph) {
-        nodes = graph.nodes.count
-        statistics.begin(graph)
-        batch = OperationBatch(pass: row)
+    init(_ capture: Capture) { self.capture = capture }
+
+    /// - Parameter isAlike: whether the graph has the same nodes as the one before, whatever their shapes.
+    mutating func begin(_ row: PassRow, _ graph: Graph, isAlike: Bool) {
+        batch = OperationBatch(pass: row, first: 0)
+        guard capture.policy != .none else { return }
+        statistics.begin(graph, isAlike: isAlike)
+        if !isAlike || keepsValues.count != graph.nodes.count {
+            keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isSoftMax($0) }
+        }
     }
 
     /// - Returns: what is to be written: a batch that is full, or the pass's last.
-    mutating func add(_ evaluation: Evaluation, _ capture: Capture) -> OperationBatch? {
-        guard let pass = batch?.pass, let first = pass.firstOperationID else { return nil }
-        let node = evaluation.node
-        batch!.add(
-            OperationStatisticsRow(
-                id: first + node.index, passID: pass.id, nanoseconds: evaluation.nanoseconds,
-                statistics: statistics.add(evaluation)), evaluation, capture)
-        return batch!.bytes >= OperationBatch.fullSize || node.index == nodes - 1 ? takeBatch() : nil
+    mutating func add(_ evaluation: Evaluation) -> OperationBatch? {
+        guard batch != nil else { return nil }
+        statistics.add(evaluation)
+        let place = evaluation.node.index
+        batch!.add(evaluation, keepsValues: keepsValues[place])
+        return batch!.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1 ? takeBatch() : nil
     }
 
     mutating func takeBatch() -> OperationBatch? {
-        defer { batch = batch.map { OperationBatch(pass: $0.pass) } }
-        return batch
+        guard var full = batch else { return nil }
+        batch = OperationBatch(pass: full.pass, first: full.first + full.nanoseconds.count)
+        full.statistics = statistics.byNode[full.first...]
+        return full
     }
 
     mutating func end() -> PassRow? {
@@ -44,20 +52,26 @@ struct OperationBatch: Sendable {
     static let fullSize = 8 << 20
 
     let pass: PassRow
-    private(set) var rows: [OperationStatisticsRow] = []
-    /// Those whose values the writing thread reads, with the ids of their rows.
-    private(set) var evaluations: [(id: Int, evaluation: Evaluation)] = []
-    /// Bytes that wait in memory: a tensor as a whole, whatever part of it is kept.
+    /// The place in the graph of the first node.
+    let first: Int
+    /// Of each node.
+    private(set) var nanoseconds: [Int] = []
+    fileprivate(set) var statistics: ArraySlice<Statistics> = []
+    /// Those whose values the writing thread reads.
+    private(set) var evaluations: [Evaluation] = []
+    /// Bytes that wait in memory: a computed tensor as a whole, whatever part of it is kept.
     private(set) var bytes = 0
 
-    init(pass: PassRow) { self.pass = pass }
+    fileprivate init(pass: PassRow, first: Int) { (self.pass, self.first) = (pass, first) }
 
-    mutating func add(_ row: OperationStatisticsRow, _ evaluation: Evaluation, _ capture: Capture) {
-        rows.append(row)
+    fileprivate mutating func add(_ evaluation: Evaluation, keepsValues: Bool) {
+        nanoseconds.append(evaluation.nanoseconds)
         bytes += 200
-        guard Selection.keeps(evaluation.node, capture) || isSoftMax(evaluation.node) else { return }
-        evaluations.append((row.id, evaluation))
-        bytes += evaluation.output.layout.byteCount
+        guard keepsValues else { return }
+        evaluations.append(evaluation)
+        // The cache is there anyway.
+        let isInPlace = if case .inPlace = evaluation.node.output.memory { true } else { false }
+        bytes += (isInPlace ? evaluation.inputs[0] : evaluation.output).layout.byteCount
     }
 }
 
@@ -72,11 +86,18 @@ struct OperationWriting: Sendable {
     let configuration: LlamaConfiguration
 
     func write(_ batch: OperationBatch, _ db: Database) throws {
-        try OperationStatisticsRow.insert(batch.rows, db)
+        guard let firstID = batch.pass.firstOperationID else { return }
+        try OperationStatisticsRow.insert(
+            zip(batch.statistics.indices, batch.nanoseconds).map { place, nanoseconds in
+                OperationStatisticsRow(
+                    id: firstID + place, passID: batch.pass.id, nanoseconds: nanoseconds,
+                    statistics: batch.statistics[place])
+            }, db)
         var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []
         var heads: [AttentionHeadRow] = []
         let pass = batch.pass
-        for (id, evaluation) in batch.evaluations {
+        for evaluation in batch.evaluations {
+            let id = firstID + evaluation.node.index
             let selection = Selection(
                 evaluation.node, inputs: evaluation.inputs.map(\.layout), tokens: pass.tokens, capture: capture)
             if let selection {

@@ -1,45 +1,83 @@
 import ComputeGraph
+import Quantization
 import Tensors
 
 /// Statistics of a pass's nodes as they are evaluated, while their values are still in the processor's cache.
+///
+/// This is what the recorder does on the thread that computes, for each node: what depends on the graph alone is
+/// looked up once.
 struct PassStatistics {
-    private var graph = Graph(leaves: [], nodes: [])
-    private var byNode: [Statistics] = []
-    /// What all passes of the run have written into each cache so far, by the leaf's name.
-    private var written: [String: Statistics] = [:]
+    private var sources: [Source] = []
+    private(set) var byNode: [Statistics] = []
+    /// What all passes of the run have written into each cache so far.
+    private var written: [Statistics?] = []
+    /// The place of each cache in `written`, by the leaf's name.
+    private var caches: [String: Int] = [:]
 
-    mutating func begin(_ graph: Graph) {
-        self.graph = graph
-        byNode.removeAll(keepingCapacity: true)
+    /// What a node's statistics are of.
+    private struct Source {
+        enum Values {
+            case computed
+            case written
+            /// Those of a node, or of another place in the same memory.
+            case viewed(node: Int?)
+        }
+
+        let values: Values
+        /// The cache it shows or writes to.
+        let cache: Int?
+        /// Cells of that cache, in values.
+        let capacity: Int
+    }
+
+    /// - Parameter isAlike: whether the graph has the same nodes as the one before, whatever their shapes.
+    mutating func begin(_ graph: Graph, isAlike: Bool) {
+        byNode = []
+        byNode.reserveCapacity(graph.nodes.count)
+        guard !isAlike || sources.count != graph.nodes.count else { return }
+        sources = graph.nodes.map { node in
+            switch node.output.memory {
+            case .fresh: return Source(values: .computed, cache: nil, capacity: 0)
+            case .inPlace(let slot): return source(.written, graph.leaf(behind: node.inputs[slot]))
+            case .view(let slot, _):
+                let viewed: Int? = if case .node(let index) = node.inputs[slot] { index } else { nil }
+                return source(.viewed(node: viewed), graph.leaf(behind: node.inputs[slot]))
+            }
+        }
+    }
+
+    private mutating func source(_ values: Source.Values, _ leaf: Leaf?) -> Source {
+        guard let leaf, leaf.role == .cache else { return Source(values: values, cache: nil, capacity: 0) }
+        let place = caches[leaf.name] ?? written.count
+        if place == written.count {
+            caches[leaf.name] = place
+            written.append(nil)
+        }
+        return Source(values: values, cache: place, capacity: leaf.layout.shape.count)
     }
 
     /// - Precondition: nodes come in order, each once.
-    mutating func add(_ evaluation: Evaluation) -> Statistics {
+    mutating func add(_ evaluation: Evaluation) {
         precondition(evaluation.node.index == byNode.count, "node \(evaluation.node.index) after \(byNode.count) nodes")
-        let statistics = statistics(of: evaluation)
-        byNode.append(statistics)
-        return statistics
+        byNode.append(statistics(of: evaluation, sources[byNode.count]))
     }
 
-    private mutating func statistics(of evaluation: Evaluation) -> Statistics {
-        let node = evaluation.node
-        switch node.output.memory {
-        case .fresh: return Self.statistics(of: evaluation.output)
-        case .inPlace(let slot):
+    private mutating func statistics(of evaluation: Evaluation, _ source: Source) -> Statistics {
+        switch source.values {
+        case .computed: return Self.statistics(of: evaluation.output)
+        case .written:
             // Of what was written; the rest of the cache is no news.
-            let news = Statistics(evaluation.inputs[0].floats().map { Half.float(f16: Half.f16($0)) })
-            if let cache = graph.leaf(behind: node.inputs[slot])?.name {
-                written[cache] = written[cache]?.merged(with: news) ?? news
-            }
+            let news = Self.statistics(ofWritten: evaluation.inputs[0])
+            if let cache = source.cache { written[cache] = written[cache]?.merged(with: news) ?? news }
             return news
-        case .view(let slot, _):
-            let count = node.layout.shape.count
-            if case .node(let source) = node.inputs[slot], byNode[source].count == count { return byNode[source] }
-            if let cache = graph.leaf(behind: node.inputs[slot]), cache.role == .cache {
+        case .viewed(let node):
+            let count = evaluation.node.layout.shape.count
+            if let node, byNode[node].count == count { return byNode[node] }
+            if let cache = source.cache {
                 // Cells that no pass has filled yet are no data, and all others are what was written, whether the view
                 // is of the whole cache or of the positions that are attended to.
-                let written = written[cache.name] ?? Statistics([])
-                if count == cache.layout.shape.count || count == written.count { return written }
+                let written = written[cache] ?? Statistics([])
+                if count == source.capacity || count == written.count { return written }
             }
             return Self.statistics(of: evaluation.output)
         }
@@ -48,6 +86,21 @@ struct PassStatistics {
     /// Floats that lie together, as nearly all do, are read where they are.
     private static func statistics(of tensor: Tensor) -> Statistics {
         guard tensor.type == .f32, tensor.layout.isContiguous else { return Statistics(tensor.floats()) }
-        return tensor.withBytes { $0.withElements(of: Float.self) { Statistics($0) } }
+        return tensor.withElements(of: Float.self) { Statistics($0) }
     }
+
+    /// Of floats as the cache has them, F16.
+    private static func statistics(ofWritten tensor: Tensor) -> Statistics {
+        let written = Tensor.unwritten(.f16, Shape(tensor.shape.count))
+        written.withMutableRowBytes(0) { bytes in
+            if tensor.layout.isContiguous {
+                tensor.withElements(of: Float.self) { encoder.encode($0, into: &bytes) }
+            } else {
+                encoder.encode(tensor.floats().span, into: &bytes)
+            }
+        }
+        return Statistics(written.floats())
+    }
+
+    private static let encoder = ActivationEncoder(BlockFormats.activationFormat(for: .f16)!, on: .best)
 }

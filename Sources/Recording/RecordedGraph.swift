@@ -46,23 +46,26 @@ struct RecordedGraph: Sendable {
 
     func write(weightIDs: [String: Int], _ db: Database) throws {
         try db.execute(sql: "INSERT INTO graph VALUES (?, ?)", arguments: [id, graph.nodes.count])
-        for (node, next) in zip(graph.nodes, grown.nodes) {
-            let cost = graph.cost(of: node)
-            let later = grown.cost(of: next)
-            let each = Cost(
-                operations: later.operations - cost.operations, bytesRead: later.bytesRead - cost.bytesRead,
-                bytesWritten: later.bytesWritten - cost.bytesWritten)
-            try GraphOperationRow(
-                graphID: id, node: node, extents: extents(node.layout.shape, next.layout.shape),
-                fixed: Cost(
-                    operations: cost.operations - each.operations * attended,
-                    bytesRead: cost.bytesRead - each.bytesRead * attended,
-                    bytesWritten: cost.bytesWritten - each.bytesWritten * attended), each: each
-            ).insert(db)
-            for (slot, source) in node.inputs.enumerated() {
-                try inputRow(node.index, slot, source, weightIDs).insert(db)
-            }
-        }
+        try GraphOperationRow.insert(graph.nodes.map(operationRow), db)
+        try GraphInputRow.insert(
+            graph.nodes.flatMap { node in
+                node.inputs.enumerated().map { slot, source in inputRow(node.index, slot, source, weightIDs) }
+            }, db)
+    }
+
+    private func operationRow(_ node: Node) -> GraphOperationRow {
+        let next = grown.nodes[node.index]
+        let cost = graph.cost(of: node)
+        let later = grown.cost(of: next)
+        let each = Cost(
+            operations: later.operations - cost.operations, bytesRead: later.bytesRead - cost.bytesRead,
+            bytesWritten: later.bytesWritten - cost.bytesWritten)
+        return GraphOperationRow(
+            graphID: id, node: node, extents: extents(node.layout.shape, next.layout.shape),
+            fixed: Cost(
+                operations: cost.operations - each.operations * attended,
+                bytesRead: cost.bytesRead - each.bytesRead * attended,
+                bytesWritten: cost.bytesWritten - each.bytesWritten * attended), each: each)
     }
 
     /// `nil` where it is N.

@@ -58,7 +58,7 @@ public final class TraceRecorder: ExecutionObserver {
     private var nextOperationID: Int
     private var nextGraphID: Int
     private var step = 0
-    private var recording = PassRecording()
+    private var recording: PassRecording
     /// The last one written; the next pass is likely to share it.
     private var recordedGraph: RecordedGraph?
 
@@ -70,6 +70,7 @@ public final class TraceRecorder: ExecutionObserver {
         self.store = store
         self.model = model
         capture = run.capture
+        recording = PassRecording(run.capture)
         writer = BoundedWriter(store.database, limit: 256 << 20)
         parent = run.parent
         let file = model.file
@@ -119,22 +120,24 @@ public final class TraceRecorder: ExecutionObserver {
     public func begin(_ pass: Pass) throws {
         let graph = pass.interpreter.graph
         let keepsOperations = capture.policy != .none
-        if keepsOperations { try share(graph, of: pass) }
+        let isAlike = keepsOperations ? try share(graph, of: pass) : false
         let row = PassRow(
             id: nextPassID, runID: runID, step: step, kind: pass.kind, firstPosition: pass.firstPosition,
             tokens: pass.tokens.count, graphID: keepsOperations ? recordedGraph?.id : nil,
             firstOperationID: keepsOperations ? nextOperationID : nil)
         nextPassID += 1
         step += 1
-        recording.begin(row, graph)
+        recording.begin(row, graph, isAlike: isAlike)
         nextOperationID += graph.nodes.count
         try write(bytes: 100) { db in try row.insert(db) }
     }
 
     /// Writes what the graph shares with later passes, unless an earlier pass has.
-    private func share(_ graph: Graph, of pass: Pass) throws {
+    ///
+    /// - Returns: whether one has, the last.
+    private func share(_ graph: Graph, of pass: Pass) throws -> Bool {
         let (attended, tokens) = (pass.firstPosition + pass.tokens.count, pass.tokens.count)
-        if let recordedGraph, recordedGraph.describes(graph, attended: attended, tokens: tokens) { return }
+        if let recordedGraph, recordedGraph.describes(graph, attended: attended, tokens: tokens) { return true }
         // A prompt's graph is its own.
         let grown = tokens == 1 ? try pass.graph.graph(attended: attended + 1) : graph
         var recorded = RecordedGraph(
@@ -147,10 +150,11 @@ public final class TraceRecorder: ExecutionObserver {
         try write(bytes: 200 * graph.nodes.count) { [recorded, weightIDs] db in
             try recorded.write(weightIDs: weightIDs, db)
         }
+        return false
     }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
-        guard capture.policy != .none, let full = recording.add(evaluation, capture) else { return }
+        guard capture.policy != .none, let full = recording.add(evaluation) else { return }
         try flush(full)
     }
 
@@ -161,7 +165,8 @@ public final class TraceRecorder: ExecutionObserver {
         let configuration = model.configuration
         let candidates = prediction.top(20, model.tokenizer)
         try write(bytes: 10_000) { db in
-            try db.execute(sql: "UPDATE pass SET wall_ns = ? WHERE id = ?", arguments: [nanoseconds, row.id])
+            try db.cachedStatement(sql: "UPDATE pass SET wall_ns = ? WHERE id = ?")
+                .execute(arguments: [nanoseconds, row.id])
             let logits = candidates.enumerated().map { rank, candidate in
                 LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate)
             }

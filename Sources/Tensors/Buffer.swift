@@ -20,10 +20,10 @@ public final class Buffer: ByteSource, @unchecked Sendable {
     public init(unwritten byteCount: Int) {
         precondition(byteCount >= 0, "a buffer of \(byteCount) bytes")
         self.byteCount = byteCount
-        base = .allocate(byteCount: max(byteCount, 1), alignment: Buffer.alignment)
+        base = SpareMemory.take(byteCount)
     }
 
-    deinit { base.deallocate() }
+    deinit { SpareMemory.giveBack(base, byteCount) }
 
     public func withBytes<Result>(in range: Range<Int>, _ body: (RawSpan) throws -> Result) rethrows -> Result {
         check(range)

@@ -20,13 +20,17 @@ public struct Tensor: Sendable {
 
     /// - Precondition: the layout's span lies within the source.
     public init(_ layout: Layout, in source: any ByteSource, offset: Int = 0) {
+        self.init(layout, in: source, at: offset, start: (source as? Buffer).map { $0.base + offset })
+    }
+
+    private init(_ layout: Layout, in source: any ByteSource, at offset: Int, start: UnsafeMutableRawPointer?) {
         precondition(
             offset >= 0 && offset + layout.span <= source.byteCount,
             "\(layout) at byte \(offset) does not fit \(source.byteCount) bytes")
         self.layout = layout
         self.source = source
         self.offset = offset
-        start = (source as? Buffer).map { $0.base + offset }
+        self.start = start
         contiguousRowBytes = layout.strides.nb0 == layout.type.blockBytes ? layout.rowBytes : nil
     }
 
@@ -56,12 +60,24 @@ public struct Tensor: Sendable {
 
     /// The same values with another layout: how views, reshapes and permutations are made.
     public func view(_ layout: Layout, at byteOffset: Int = 0) -> Tensor {
-        Tensor(layout, in: source, offset: offset + byteOffset)
+        Tensor(layout, in: source, at: offset + byteOffset, start: start.map { $0 + byteOffset })
     }
 
     /// Calls `body` with all bytes from the first value to the last; gaps of a strided view included.
     public func withBytes<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         try source.withBytes(in: offset..<offset + layout.span, body)
+    }
+
+    /// Calls `body` with all values of a contiguous tensor.
+    @inlinable
+    public func withElements<Element: BitwiseCopyable, Result>(
+        of element: Element.Type, _ body: (Span<Element>) throws -> Result
+    ) rethrows -> Result {
+        precondition(layout.isContiguous, "reading all of a strided view at once")
+        guard let start else { return try withBytes { try $0.withElements(of: element, body) } }
+        defer { extendLifetime(source) }
+        // Safe: `init` checked that the layout fits the source.
+        return try RawSpan(_unsafeStart: start, byteCount: layout.byteCount).withElements(of: element, body)
     }
 
     /// Calls `body` with one contiguous row.

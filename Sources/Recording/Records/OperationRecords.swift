@@ -11,7 +11,7 @@ struct GraphOperationRow: TraceRow {
         columns: [
             "graph_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "flops",
             "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each",
-        ])
+        ], batch: 16)
 
     let graphID: Int
     let node: Node
@@ -22,10 +22,20 @@ struct GraphOperationRow: TraceRow {
     let each: Cost
 
     func bind(to row: RowBinder) {
-        row.bind(
-            graphID, node.index, node.name, node.kind, node.layer, node.layout.type.name, extents[0], extents[1],
-            extents[2], extents[3], node.operation.parametersJSON, fixed.operations, fixed.bytesRead,
-            fixed.bytesWritten, each.operations, each.bytesRead, each.bytesWritten)
+        row.set(1, graphID)
+        row.set(2, node.index)
+        row.set(3, node.name)
+        row.set(4, node.kind)
+        row.set(5, node.layer)
+        row.set(6, node.layout.type.name)
+        for (dimension, extent) in extents.enumerated() { row.set(Int32(7 + dimension), extent) }
+        row.set(11, node.operation.parametersJSON)
+        row.set(12, fixed.operations)
+        row.set(13, fixed.bytesRead)
+        row.set(14, fixed.bytesWritten)
+        row.set(15, each.operations)
+        row.set(16, each.bytesRead)
+        row.set(17, each.bytesWritten)
     }
 }
 
@@ -35,7 +45,7 @@ struct GraphInputRow: TraceRow {
         into: "graph_input",
         columns: [
             "graph_id", "seq", "slot", "source_seq", "weight_id", "leaf", "name", "ne0", "ne1", "ne2", "ne3",
-        ])
+        ], batch: 16)
 
     enum Origin: Sendable {
         case operation(Int)
@@ -58,8 +68,14 @@ struct GraphInputRow: TraceRow {
         case .weight(let id): weight = id
         case .leaf: leaf = name
         }
-        row.bind(
-            graphID, seq, slot, source, weight, leaf, name, extents[0], extents[1], extents[2], extents[3])
+        row.set(1, graphID)
+        row.set(2, seq)
+        row.set(3, slot)
+        row.set(4, source)
+        row.set(5, weight)
+        row.set(6, leaf)
+        row.set(7, name)
+        for (dimension, extent) in extents.enumerated() { row.set(Int32(8 + dimension), extent) }
     }
 }
 
@@ -100,7 +116,7 @@ struct TensorRow: TraceRow {
         into: "tensor",
         columns: [
             "op_id", "chunk", "first_element", "n_elements", "run_length", "run_stride", "dtype", "data",
-        ], batch: 8)
+        ], batch: 32)
 
     let operationID: Int
     let chunk: Int
