@@ -27,7 +27,7 @@ struct ImportRules {
         "Mustache": ["ReportPage"],
         "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
-        "Synchronization": ["ComputeGraph", "Analysis", "quipu"],
+        "Synchronization": ["Tensors", "ComputeGraph", "Analysis", "quipu"],
         // Mapping files, threads, a thread's priority, and asking whether the output is a terminal.
         "Glibc": ["GGUF", "ComputeGraph", "Recording", "quipu"],
         "Musl": ["GGUF", "ComputeGraph", "Recording", "quipu"],

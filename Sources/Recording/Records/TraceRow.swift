@@ -25,7 +25,7 @@ struct Insertion: Sendable {
         single = "INSERT \(values)"
         // A statement that could be undone alone has SQLite copy each page before it changes it: a third of its time with
         // large rows. A row that is refused ends the run either way.
-        several = "INSERT OR FAIL \(values)" + String(repeating: ", " + row, count: batch - 1)
+        several = batch == 1 ? single : "INSERT OR FAIL \(values)" + String(repeating: ", " + row, count: batch - 1)
         columnCount = columns.count
         self.batch = batch
     }
