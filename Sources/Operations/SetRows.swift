@@ -31,20 +31,12 @@ public struct SetRows: NamedAfterSource {
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let (x, width) = (inputs[0], inputs[0].shape.ne0)
         let encoder = ActivationEncoder(BlockFormats.activationFormat(for: .f16)!, on: workers.instructions)
-        let numbers = Tensor.unwritten(.f16, x.shape)
-        x.withBytes { bytes in
-            bytes.withElements(of: Float.self) { x in
-                numbers.buffer.withMutableBytes(in: 0..<numbers.layout.byteCount) { encoder.encode(x, into: &$0) }
-            }
-        }
-        numbers.withBytes { bytes in
-            bytes.withElements(of: UInt16.self) { x in
-                inputs[1].withRow(of: Int64.self, 0) { index in
-                    output.withMutableElements(of: UInt16.self) { destination in
-                        for j in 0..<index.count {
-                            let row = Int(index[j])
-                            for i in 0..<width { destination[row * width + i] = x[j * width + i] }
-                        }
+        encoder.encode(x).withElements(of: UInt16.self) { x in
+            inputs[1].withRow(of: Int64.self, 0) { index in
+                output.withMutableElements(of: UInt16.self) { destination in
+                    for j in 0..<index.count {
+                        let row = Int(index[j])
+                        for i in 0..<width { destination[row * width + i] = x[j * width + i] }
                     }
                 }
             }

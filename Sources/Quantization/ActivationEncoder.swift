@@ -25,6 +25,15 @@ public struct ActivationEncoder: @unchecked Sendable {
         }
     }
 
+    /// Converts all values of a contiguous tensor of floats.
+    public func encode(_ values: Tensor) -> Tensor {
+        let result = Tensor.unwritten(format.type, values.shape)
+        values.withElements(of: Float.self) { values in
+            result.buffer.withMutableBytes(in: 0..<result.layout.byteCount) { encode(values, into: &$0) }
+        }
+        return result
+    }
+
     /// Converts a row.
     ///
     /// - Precondition: whole blocks, and exactly as many bytes as they take.

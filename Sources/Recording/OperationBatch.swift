@@ -19,14 +19,12 @@ struct PassRecording {
         batch = OperationBatch(pass: row, first: 0)
         guard capture.policy != .none else { return }
         statistics.begin(graph, isAlike: isAlike)
-        if !isAlike || keepsValues.count != graph.nodes.count {
-            keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isSoftMax($0) }
-        }
+        if !isAlike { keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isSoftMax($0) } }
     }
 
     /// - Returns: what is to be written: a batch that is full, or the pass's last.
     mutating func add(_ evaluation: Evaluation) -> OperationBatch? {
-        guard batch != nil else { return nil }
+        guard batch != nil, capture.policy != .none else { return nil }
         statistics.add(evaluation)
         let place = evaluation.node.index
         batch!.add(evaluation, keepsValues: keepsValues[place])

@@ -34,7 +34,7 @@ struct PassStatistics {
     mutating func begin(_ graph: Graph, isAlike: Bool) {
         byNode = []
         byNode.reserveCapacity(graph.nodes.count)
-        guard !isAlike || sources.count != graph.nodes.count else { return }
+        guard !isAlike else { return }
         sources = graph.nodes.map { node in
             switch node.output.memory {
             case .fresh: return Source(values: .computed, cache: nil, capacity: 0)
@@ -67,7 +67,7 @@ struct PassStatistics {
         case .computed: return Self.statistics(of: evaluation.output)
         case .written:
             // Of what was written; the rest of the cache is no news.
-            let news = Self.statistics(ofWritten: evaluation.inputs[0])
+            let news = Statistics(Self.encoder.encode(evaluation.inputs[0]).floats())
             if let cache = source.cache { written[cache] = written[cache]?.merged(with: news) ?? news }
             return news
         case .viewed(let node):
@@ -89,18 +89,6 @@ struct PassStatistics {
         return tensor.withElements(of: Float.self) { Statistics($0) }
     }
 
-    /// Of floats as the cache has them, F16.
-    private static func statistics(ofWritten tensor: Tensor) -> Statistics {
-        let written = Tensor.unwritten(.f16, Shape(tensor.shape.count))
-        written.withMutableRowBytes(0) { bytes in
-            if tensor.layout.isContiguous {
-                tensor.withElements(of: Float.self) { encoder.encode($0, into: &bytes) }
-            } else {
-                encoder.encode(tensor.floats().span, into: &bytes)
-            }
-        }
-        return Statistics(written.floats())
-    }
-
+    /// Converts floats to what the cache has of them.
     private static let encoder = ActivationEncoder(BlockFormats.activationFormat(for: .f16)!, on: .best)
 }

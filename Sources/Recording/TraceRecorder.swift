@@ -154,8 +154,7 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
-        guard capture.policy != .none, let full = recording.add(evaluation) else { return }
-        try flush(full)
+        if let full = recording.add(evaluation) { try flush(full) }
     }
 
     /// Call when the pass is done, with its logits.
