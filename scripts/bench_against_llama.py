@@ -133,22 +133,26 @@ class Bench:
         return {"prompt" if row["n_prompt"] else "decode": row["avg_ts"] for row in rows}
 
     def recording(self, model):
-        """Decode rates of `trace` at each level of recording, and what it costs beside none."""
-        rates = {"none": [], "stats": [], "all": []}
-        for _ in range(self.options.rounds):
-            for capture in rates:
-                rates[capture].append(self.traced(model, capture)["tokens_per_second"])
-        medians = {capture: statistics.median(values) for capture, values in rates.items()}
-        cost = {capture: medians["none"] / medians[capture] - 1 for capture in ("stats", "all")}
-        print(f"recording, {model.name}: none {medians['none']:.1f} tokens/s, "
-              + ", ".join(f"{capture} {medians[capture]:.1f} (+{cost[capture]:.0%} time)" for capture in cost))
-        return {"tokens_per_second": medians, "cost": cost, "runs": rates}
+        """What recording adds to the time of decoding: each run against those without it just before and after, since the
+        speed of a shared machine wanders by more than recording costs. Runs are short, so there are more of them."""
+        none = [self.traced(model, "none")]
+        costs = {"stats": [], "all": []}
+        for _ in range(3 * self.options.rounds):
+            for capture in costs:
+                recorded = self.traced(model, capture)
+                none.append(self.traced(model, "none"))
+                costs[capture].append(2 * recorded / (none[-2] + none[-1]) - 1)
+        print(f"recording, {model.name}: {statistics.median(none) * 1e3:.2f} ms a token without, "
+              + ", ".join(f"{capture} {spread(values)}" for capture, values in costs.items()))
+        return {"seconds_without": none, "cost": costs,
+                "median_cost": {capture: statistics.median(values) for capture, values in costs.items()}}
 
     def traced(self, model, capture):
+        """Seconds of a generated token."""
         with tempfile.TemporaryDirectory() as folder:
-            return self.json(
-                "trace", model, "--prompt", PROMPT, "--generate", 65, "--ignore-eos", "--capture", capture,
-                "--output", os.path.join(folder, "t.db"))
+            return 1 / self.json(
+                "trace", model, "--prompt", PROMPT, "--generate", 129, "--ignore-eos", "--capture", capture,
+                "--output", os.path.join(folder, "t.db"))["tokens_per_second"]
 
     def trace(self, model):
         """Seconds from the start of the process to its end: a whole trace, every value kept, against printing six."""
@@ -199,6 +203,12 @@ def run(command):
     if done.returncode != 0:
         sys.exit(f"{command[0]} failed with status {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def spread(shares):
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(shares, n=4)
+    return f"{middle:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
 def timed(action):

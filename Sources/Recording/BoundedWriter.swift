@@ -119,7 +119,8 @@ private final class Writing: @unchecked Sendable {
     /// Bytes since the last commit, and when the next one is due; `nil` outside a transaction.
     private var transaction: (bytes: Int, due: Date)?
 
-    private static let transactionBytes = 4 << 20
+    /// What SQLite's cache of pages holds, so that none is written before its time.
+    private static let transactionBytes = 2 << 20
     /// Seconds from the start of a transaction to its commit.
     private static let commitInterval = 0.1
 

@@ -6,41 +6,45 @@ import Tensors
 /// The pass that is being recorded, if one is; in one place, since it changes with every node.
 struct PassRecording {
     private let capture: Capture
+    private var pass: PassRow?
     private var statistics = PassStatistics()
-    /// Whether the writing thread reads a node's values, by its place in the graph.
+    /// Whether the writing thread reads a node's values, by its place in the graph; of no node if nodes are not recorded.
     private var keepsValues: [Bool] = []
-    /// What has not been handed over yet; `nil` outside a pass.
-    private var batch: OperationBatch?
+    /// What has not been handed over yet.
+    private var batch = OperationBatch(first: 0)
 
     init(_ capture: Capture) { self.capture = capture }
 
     /// - Parameter isAlike: whether the graph has the same nodes as the one before, whatever their shapes.
     mutating func begin(_ row: PassRow, _ graph: Graph, isAlike: Bool) {
-        batch = OperationBatch(pass: row, first: 0)
+        pass = row
+        batch = OperationBatch(first: 0)
         guard capture.policy != .none else { return }
         statistics.begin(graph, isAlike: isAlike)
         if !isAlike { keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isSoftMax($0) } }
     }
 
-    /// - Returns: what is to be written: a batch that is full, or the pass's last.
-    mutating func add(_ evaluation: Evaluation) -> OperationBatch? {
-        guard batch != nil, capture.policy != .none else { return nil }
+    /// - Returns: whether there is something to write: a batch that is full, or the pass's last.
+    mutating func add(_ evaluation: Evaluation) -> Bool {
+        guard !keepsValues.isEmpty else { return false }
         statistics.add(evaluation)
         let place = evaluation.node.index
-        batch!.add(evaluation, keepsValues: keepsValues[place])
-        return batch!.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1 ? takeBatch() : nil
+        batch.add(evaluation, keepsValues: keepsValues[place])
+        return batch.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1
     }
 
-    mutating func takeBatch() -> OperationBatch? {
-        guard var full = batch else { return nil }
-        batch = OperationBatch(pass: full.pass, first: full.first + full.nanoseconds.count)
+    /// What was added since the last time, and the pass it is of; `nil` outside a pass.
+    mutating func takeBatch() -> (pass: PassRow, batch: OperationBatch)? {
+        guard let pass else { return nil }
+        var full = OperationBatch(first: batch.first + batch.nanoseconds.count)
+        swap(&full, &batch)
         full.statistics = statistics.byNode[full.first...]
-        return full
+        return (pass, full)
     }
 
     mutating func end() -> PassRow? {
-        defer { batch = nil }
-        return batch?.pass
+        defer { pass = nil }
+        return pass
     }
 }
 
@@ -49,7 +53,6 @@ struct OperationBatch: Sendable {
     /// Bytes after which a batch is handed over: large enough to be few, small enough not to wait for a whole prompt.
     static let fullSize = 8 << 20
 
-    let pass: PassRow
     /// The place in the graph of the first node.
     let first: Int
     /// Of each node.
@@ -60,7 +63,7 @@ struct OperationBatch: Sendable {
     /// Bytes that wait in memory: a computed tensor as a whole, whatever part of it is kept.
     private(set) var bytes = 0
 
-    fileprivate init(pass: PassRow, first: Int) { (self.pass, self.first) = (pass, first) }
+    fileprivate init(first: Int) { self.first = first }
 
     fileprivate mutating func add(_ evaluation: Evaluation, keepsValues: Bool) {
         nanoseconds.append(evaluation.nanoseconds)
@@ -83,17 +86,16 @@ struct OperationWriting: Sendable {
     let capture: Capture
     let configuration: LlamaConfiguration
 
-    func write(_ batch: OperationBatch, _ db: Database) throws {
-        guard let firstID = batch.pass.firstOperationID else { return }
+    func write(_ batch: OperationBatch, of pass: PassRow, _ db: Database) throws {
+        guard let firstID = pass.firstOperationID else { return }
         try OperationStatisticsRow.insert(
             zip(batch.statistics.indices, batch.nanoseconds).map { place, nanoseconds in
                 OperationStatisticsRow(
-                    id: firstID + place, passID: batch.pass.id, nanoseconds: nanoseconds,
+                    id: firstID + place, passID: pass.id, nanoseconds: nanoseconds,
                     statistics: batch.statistics[place])
             }, db)
         var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []
         var heads: [AttentionHeadRow] = []
-        let pass = batch.pass
         for evaluation in batch.evaluations {
             let id = firstID + evaluation.node.index
             let selection = Selection(

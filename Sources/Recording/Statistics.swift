@@ -1,5 +1,4 @@
 import Quantization
-import RealModule
 import SIMDKernels
 import Tensors
 
@@ -36,10 +35,10 @@ public struct Statistics: Sendable, Hashable {
         if lanes.low <= lanes.high { (minimum, maximum) = (lanes.low, lanes.high) }
     }
 
-    // C's arrays of eight.
-    fileprivate typealias Eight = (Double, Double, Double, Double, Double, Double, Double, Double)
+    /// C's arrays of eight.
+    typealias Eight = (Double, Double, Double, Double, Double, Double, Double, Double)
 
-    private static func total(_ v: Eight) -> Double { ((v.0 + v.4) + (v.2 + v.6)) + ((v.1 + v.5) + (v.3 + v.7)) }
+    static func total(_ v: Eight) -> Double { ((v.0 + v.4) + (v.2 + v.6)) + ((v.1 + v.5) + (v.3 + v.7)) }
 
     /// The summary of these values and `other`'s together.
     func merged(with other: Statistics) -> Statistics {
@@ -78,32 +77,5 @@ extension quipu_statistics {
         withUnsafeMutableBytes(of: &squares) {
             $0.bindMemory(to: Double.self)[lane] += Double(value) * Double(value)
         }
-    }
-}
-
-/// How one head looks from one position: a row of `kq_soft_max`.
-public struct AttentionSummary: Sendable, Hashable {
-    /// Shannon entropy of the weights; 0 bits: all on one position, log2(N): evenly on all.
-    public let entropyBits: Double
-    public let topPosition: Int
-    public let topWeight: Float
-    /// Weight on the first position, where heads park what they do not use.
-    public let sinkWeight: Float
-
-    public init(_ weights: [Float]) { self.init(weights.span) }
-
-    /// - Precondition: at least one weight.
-    public init(_ weights: Span<Float>) {
-        var (bits, top, place) = (0.0, -Float.infinity, 0)
-        for position in 0..<weights.count {
-            let weight = weights[position]
-            if weight.isNaN { bits = .nan }
-            if weight > 0 { bits -= Double(weight) * Double.log2(Double(weight)) }
-            if weight > top { (top, place) = (weight, position) }
-        }
-        entropyBits = bits
-        topPosition = place
-        topWeight = top == -.infinity ? .nan : top
-        sinkWeight = weights[0]
     }
 }

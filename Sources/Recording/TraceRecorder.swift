@@ -154,7 +154,7 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
-        if let full = recording.add(evaluation) { try flush(full) }
+        if recording.add(evaluation) { try flush() }
     }
 
     /// Call when the pass is done, with its logits.
@@ -191,16 +191,17 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.
     public func abandon() throws {
-        if let rest = recording.takeBatch() { try flush(rest) }
+        try flush()
         try TraceStore.wrapping(store.path) { try writer.drain() }
         try store.close()
     }
 
     // MARK: pieces
 
-    private func flush(_ batch: OperationBatch) throws {
+    private func flush() throws {
+        guard let (pass, batch) = recording.takeBatch() else { return }
         let writing = OperationWriting(capture: capture, configuration: model.configuration)
-        try write(bytes: batch.bytes) { db in try writing.write(batch, db) }
+        try write(bytes: batch.bytes) { db in try writing.write(batch, of: pass, db) }
     }
 
     private func write(bytes: Int, _ body: @escaping @Sendable (Database) throws -> Void) throws {

@@ -247,13 +247,6 @@ import Testing
         }
     }
 
-    @Test func entropyOfKnownRows() {
-        #expect(AttentionSummary([Float](repeating: 0.125, count: 8)).entropyBits == 3)
-        let one = AttentionSummary([0, 0, 1, 0])
-        #expect((one.entropyBits, one.topPosition, one.topWeight, one.sinkWeight) == (0, 2, 1, 0))
-        #expect(AttentionSummary([0.5, 0.5]).topPosition == 0)
-    }
-
     @Test func statisticsOfUnusualValues() {
         let s = Statistics([.nan, 3, -.infinity, 0, -1, .infinity, -0.0])
         #expect((s.count, s.nans, s.infinities, s.zeros) == (7, 1, 2, 2))

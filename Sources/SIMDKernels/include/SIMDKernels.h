@@ -86,6 +86,8 @@ typedef struct {
     void (*rotate)(const float *x, const float *rotations, size_t count, float *y);
     /// Summarises whole groups of eight.
     void (*statistics)(const float *x, size_t count, quipu_statistics *result);
+    /// Subtracts `w log2(w)` of every eighth weight each from the eight sums, from weight 0 on; whole groups of eight.
+    void (*entropy)(const float *weights, size_t count, double *sums);
 } quipu_row_kernels;
 
 /// The row kernels of a set; NULL if it has none.
