@@ -11,7 +11,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
@@ -61,8 +60,11 @@ let package = Package(
             name: "Recording",
             dependencies: [
                 "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
-                .product(name: "Crypto", package: "swift-crypto"), .product(name: "GRDB", package: "GRDB.swift"),
+                .target(name: "Libcrypto", condition: .when(platforms: [.linux])),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        // SHA-256 where CryptoKit is not.
+        .systemLibrary(name: "Libcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         // row 6
         .target(
             name: "Analysis",
@@ -124,8 +126,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "quipu", "GGUF", "LlamaModel", "Tensors", "TestSupport",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "quipu", "GGUF", "LlamaModel", "Recording", "Tensors", "TestSupport",
             ],
             exclude: ["step_on_a_terminal.py"]),
         .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building needs and the machine lacks: SQLite's header. Asks for root rights only if something is missing.
+# Installs what building needs and the machine lacks: the headers of SQLite and libcrypto. Asks for root rights only if something is missing.
 #
 #     scripts/setup.sh            # for building and testing
 #     scripts/setup.sh browser    # Chromium, for the tests of the report's page
@@ -39,8 +39,9 @@ if ! command -v python3 >/dev/null; then
     echo "python3 is needed and is not on the PATH." >&2
     exit 1
 fi
-if [ "$(uname)" != Linux ] || echo '#include <sqlite3.h>' | cc -E - >/dev/null 2>&1 \
-    || echo '#include <sqlite3.h>' | clang -E - >/dev/null 2>&1; then
-    exit 0
+[ "$(uname)" = Linux ] || exit 0
+headers='#include <sqlite3.h>
+#include <openssl/evp.h>'
+if ! cc -E - <<<"$headers" >/dev/null 2>&1 && ! clang -E - <<<"$headers" >/dev/null 2>&1; then
+    install "The header of SQLite (sqlite3.h) or of OpenSSL's libcrypto (openssl/evp.h)" libsqlite3-dev libssl-dev
 fi
-install "SQLite's header (sqlite3.h)" libsqlite3-dev

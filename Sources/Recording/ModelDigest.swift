@@ -1,15 +1,12 @@
-import Crypto
 import Foundation
 import GGUF
 
 extension GGUFFile {
     /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
     public func hexDigest() -> String {
-        var hasher = SHA256()
-        for part in parts {
-            part.withBytes(in: 0..<part.byteCount) { $0.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
-        }
-        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let hash = SHA256()
+        for part in parts { part.withBytes(in: 0..<part.byteCount) { hash.update($0) } }
+        return hash.hexDigest()
     }
 }
 

@@ -42,7 +42,7 @@ import Testing
         ("GGUF", "@preconcurrency public import Foundation", "GGUF (row 1) imports Foundation, allowed from row 5"),
         ("Quantization", "import RealModule", "Quantization (row 2) imports RealModule, allowed from row 3"),
         ("Analysis", "import GRDB", "Analysis imports GRDB, which only [\"Recording\"] may"),
-        ("Analysis", "import Crypto", "Analysis imports Crypto, which only [\"Recording\"] may"),
+        ("Analysis", "import Libcrypto", "Analysis imports Libcrypto, which only [\"Recording\"] may"),
         ("quipu", "import Rainbow", "quipu imports Rainbow, which only [\"Presentation\"] may"),
         ("Presentation", "import ArgumentParser", "Presentation imports ArgumentParser, which only [\"quipu\"] may"),
         ("Recording", "import SQLite3", "Recording imports SQLite3, which no rule allows"),

@@ -22,7 +22,8 @@ struct ImportRules {
     private static let guests: [String: Set<String>] = [
         "GRDB": ["Recording"],
         "GRDBSQLite": ["Recording"],
-        "Crypto": ["Recording"],
+        "CryptoKit": ["Recording"],
+        "Libcrypto": ["Recording"],
         "Rainbow": ["Presentation"],
         "Mustache": ["ReportPage"],
         "Yams": ["Lessons"],

@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 import GGUF
+import Recording
 import Tensors
 import TestSupport
 import Testing
@@ -157,7 +157,9 @@ import Testing
 extension Workbench {
     /// SHA-256 of a file.
     func digest(_ name: String) throws -> String {
-        SHA256.hash(data: try bytes(name)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let hash = SHA256()
+        hash.update(try bytes(name).bytes)
+        return hash.hexDigest()
     }
 
     /// The bytes of every tensor of a file.
