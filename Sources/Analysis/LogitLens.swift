@@ -22,9 +22,10 @@ public struct LogitLens: Sendable {
         let residual = builder.leaf("residual", Layout(.f32, Shape(c.embedding)), .input)
         let normWeight = builder.leaf("output_norm.weight", weights.outputNorm.tensor.layout, .weight)
         let output = builder.leaf("output.weight", weights.output.tensor.layout, .weight)
-        let normed = try builder.apply(RMSNorm(epsilon: c.normEpsilon), residual, name: "norm")
-        let scaled = try builder.apply(Mul(), normed, normWeight, name: "result_norm")
-        builder.expand(try builder.apply(MatMul(), output, scaled, name: "result_output"))
+        let normed = try builder.apply(
+            RMSNorm(epsilon: c.normEpsilon), residual, name: "norm", role: .init(.finalNorm, .unweighted))
+        let scaled = try builder.apply(Mul(), normed, normWeight, name: "result_norm", role: .init(.finalNorm))
+        builder.expand(try builder.apply(MatMul(), output, scaled, name: "result_output", role: .init(.logits)))
         graph = builder.build()
     }
 

@@ -7,15 +7,16 @@ import Tokenization
 /// A loaded model: file, sizes, weights, tokenizer.
 public struct Llama: Sendable {
     public let file: GGUFFile
-    public private(set) var configuration: LlamaConfiguration
+    private(set) var architecture: any Architecture
+    public var configuration: LlamaConfiguration { architecture.configuration }
     public private(set) var weights: LlamaWeights
     public let tokenizer: Tokenizer
 
-    /// - Throws: `LlamaError` or `TokenizationError` if the file is no llama that Quipu runs.
+    /// - Throws: `LlamaError` or `TokenizationError` if the file is no model that Quipu runs.
     public init(file: GGUFFile) throws {
         self.file = file
-        configuration = try LlamaConfiguration(metadata: file.metadata, file: file.path)
-        weights = try LlamaWeights(file: file, configuration: configuration)
+        architecture = try Architectures.architecture(of: file)
+        weights = try LlamaWeights(file: file, architecture)
         tokenizer = try Tokenizer(metadata: file.metadata)
     }
 
@@ -39,17 +40,26 @@ public struct Llama: Sendable {
     /// - Precondition: rows of that number, and `kvHeads` divides the query heads.
     public func replacing(_ tensors: [String: Tensor], kvHeads: Int) -> Llama {
         var copy = self
-        copy.configuration = configuration.with(kvHeads: kvHeads)
+        copy.architecture.configuration = configuration.with(kvHeads: kvHeads)
         copy.weights = weights.replacing(tensors)
-        let size = copy.configuration.kvSize
-        for layer in copy.weights.layers {
-            switch layer.attention {
+        for (weights, sizes) in zip(copy.weights.layers, copy.configuration.perLayer) {
+            switch weights.attention {
             case .separate(_, let key, let value):
-                for linear in [key, value] { linear.check(rows: size) }
-            case .fused(let matrix): matrix.check(rows: configuration.heads * configuration.headSize + 2 * size)
+                key.check(rows: sizes.keyWidth)
+                value.check(rows: sizes.valueWidth)
+            case .fused(let matrix):
+                matrix.check(rows: sizes.heads * sizes.keySize + sizes.keyWidth + sizes.valueWidth)
             }
         }
         return copy
+    }
+}
+
+extension LlamaWeights.Linear {
+    fileprivate func check(rows: Int) {
+        precondition(
+            weight.tensor.shape.ne1 == rows && bias.map { $0.tensor.shape.ne0 == rows } ?? true,
+            "'\(weight.info.name)' is \(weight.tensor.shape), expected \(rows) rows, and as many in its bias")
     }
 }
 
@@ -141,7 +151,7 @@ public struct Session {
         if tokens.count == 1, let decodeGraph {
             return try LlamaGraph(after: decodeGraph, tokens: tokens, cache: cache)
         }
-        return try LlamaGraph(model.configuration, model.weights, tokens: tokens, cache: cache, outputs: outputs)
+        return try LlamaGraph(model, tokens: tokens, cache: cache, outputs: outputs)
     }
 
     /// Counts a finished pass's positions as written.
