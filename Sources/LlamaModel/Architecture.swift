@@ -24,7 +24,12 @@ protocol Architecture: Sendable {
 /// Every architecture that Quipu runs: one line a file.
 public enum Architectures {
     static let all: [any Architecture.Type] = [
-        Llama.self
+        Llama.self,
+        Qwen2.self,
+        Qwen3.self,
+        SmolLM3.self,
+        Olmo2.self,
+        Granite.self,
     ]
 
     /// Their names in `general.architecture`.
