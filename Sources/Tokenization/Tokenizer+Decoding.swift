@@ -11,9 +11,9 @@ extension Tokenizer {
         case .byte: return Vocabulary.byte(spelled: text).map { [$0] } ?? []
         case .unused, .undefined: return []
         case .normal:
-            switch vocabulary.model {
-            case .sentencePiece: return Self.unescapingSpaces(text)
-            case .bytePair: return Self.bytes(spelled: text)
+            switch vocabulary.preTokenizer?.spelling {
+            case nil, .charactersWithoutSpaces: return Self.unescapingSpaces(text)
+            case .bytes, .characters: return Self.bytes(spelled: text)
             }
         }
     }

@@ -25,6 +25,8 @@ public struct Vocabulary: Sendable {
     public enum Model: String, CaseIterable, Sendable {
         case sentencePiece = "llama"
         case bytePair = "gpt2"
+        /// Byte-pair encoding with the pre-tokenizer "gemma4", whatever name the file gives.
+        case gemma4 = "gemma4"
     }
 
     public let model: Model
@@ -67,7 +69,12 @@ public struct Vocabulary: Sendable {
         var warnings: [String] = []
         model = try Self.model(keys)
         preTokenizerName = try keys.string(.preTokenizer)
-        preTokenizer = model == .bytePair ? try Self.preTokenizer(named: preTokenizerName, &warnings) : nil
+        preTokenizer =
+            switch model {
+            case .sentencePiece: nil
+            case .bytePair: try Self.preTokenizer(named: preTokenizerName, &warnings)
+            case .gemma4: PreTokenizer.named(model.rawValue)
+            }
 
         texts = try Self.texts(keys)
         scores = try Self.scores(keys, count: texts.count)
@@ -83,14 +90,15 @@ public struct Vocabulary: Sendable {
         endOfGeneration = special.endOfGeneration
 
         let isSentencePiece = model == .sentencePiece
-        addsBOS = try keys.bool(.addsBOS) ?? preTokenizer?.addsBOS ?? true
+        let addsBOS = try keys.bool(.addsBOS) ?? preTokenizer?.addsBOS ?? true
+        self.addsBOS = addsBOS || preTokenizer?.alwaysAddsBOS ?? false
         addsEOS = try keys.bool(.addsEOS) ?? false
         addsSpacePrefix = try keys.bool(.addsSpacePrefix) ?? isSentencePiece
         cleansSpaces = preTokenizer?.cleansSpaces ?? false
         self.warnings = warnings
 
         for (adds, id, flag, key) in [
-            (addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos),
+            (self.addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos),
         ]
         where adds && id == nil {
             throw .missingSpecialToken(flag: flag.rawValue, key: key.rawValue)
