@@ -4,19 +4,42 @@ import Quantization
 import Tensors
 import Tokenization
 
-/// A loaded model: file, sizes, weights, tokenizer.
+/// A loaded model: file, sizes, weights, vocabulary.
 public struct Llama: Sendable {
     public let file: GGUFFile
     public private(set) var configuration: LlamaConfiguration
     public private(set) var weights: LlamaWeights
-    public let tokenizer: Tokenizer
+    /// The texts of the tokens, whether or not the tokenizer is one that Quipu has.
+    public let vocabulary: Vocabulary
+    private let loadedTokenizer: Result<Tokenizer, TokenizationError>
 
-    /// - Throws: `LlamaError` or `TokenizationError` if the file is no llama that Quipu runs.
+    /// A tokenizer that is missing or unknown is no obstacle: ids can be run without one.
+    ///
+    /// - Throws: `LlamaError` if the file is no llama that Quipu runs.
     public init(file: GGUFFile) throws {
         self.file = file
         configuration = try LlamaConfiguration(metadata: file.metadata, file: file.path)
         weights = try LlamaWeights(file: file, configuration: configuration)
-        tokenizer = try Tokenizer(metadata: file.metadata)
+        do throws(TokenizationError) {
+            loadedTokenizer = .success(try Tokenizer(metadata: file.metadata))
+        } catch {
+            loadedTokenizer = .failure(error)
+        }
+        vocabulary =
+            (try? loadedTokenizer.get())?.vocabulary
+            ?? Vocabulary(listedIn: file.metadata, count: configuration.vocabulary)
+    }
+
+    /// What turns text into ids.
+    ///
+    /// - Throws: `LlamaError.noTokenizer`.
+    public var tokenizer: Tokenizer {
+        get throws(LlamaError) {
+            switch loadedTokenizer {
+            case .success(let tokenizer): return tokenizer
+            case .failure(let reason): throw .noTokenizer(file: file.path, reason: reason)
+            }
+        }
     }
 
     /// The model with other tensors in the place of some weights, by name. Its file stays what it was.

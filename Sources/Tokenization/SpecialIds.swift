@@ -41,6 +41,15 @@ struct SpecialIds {
         fillSeparator = try keys.id(.fillSeparator, count: count)
     }
 
+    /// The ids the keys name, where they are ids.
+    init(_ keys: TokenizerKeys, count: Int) {
+        bos = try? keys.id(.bos, count: count)
+        eos = try? keys.id(.eos, count: count)
+        eot = try? keys.id(.eot, count: count)
+        eom = try? keys.id(.eom, count: count)
+        unknown = try? keys.id(.unknown, count: count)
+    }
+
     /// The old key comes later in llama.cpp's list and so overrules the new one.
     private static func id(
         _ keys: TokenizerKeys, _ key: TokenizerKey, orOld oldKey: TokenizerKey, _ count: Int
