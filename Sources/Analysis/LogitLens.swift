@@ -74,17 +74,17 @@ public struct LensColumn: Sendable {
     ///   - top: how many of the most probable tokens to keep.
     public init(
         position: Int, step: Int, stream: [[Float]], through lens: LogitLens, following token: Int?, top: Int,
-        tokenizer: Tokenizer
+        vocabulary: Vocabulary
     ) throws {
         let predictions = try stream.map(lens.prediction)
-        final = predictions.last!.top(1, tokenizer)[0]
+        final = predictions.last!.top(1, vocabulary)[0]
         let followed = token ?? final.token
         self.position = position
         self.step = step
         readings = predictions.enumerated().map { number, prediction in
             LensReading(
-                layer: number - 1, top: prediction.top(top, tokenizer), entropyBits: prediction.entropyBits,
-                followed: prediction.candidate(followed, tokenizer), rank: prediction.rank(of: followed))
+                layer: number - 1, top: prediction.top(top, vocabulary), entropyBits: prediction.entropyBits,
+                followed: prediction.candidate(followed, vocabulary), rank: prediction.rank(of: followed))
         }
     }
 }

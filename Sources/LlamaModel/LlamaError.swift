@@ -1,4 +1,5 @@
 import Tensors
+import Tokenization
 
 /// A model that Quipu cannot run, or a run that the model cannot do.
 public enum LlamaError: InputProblem, Sendable, Equatable {
@@ -12,6 +13,7 @@ public enum LlamaError: InputProblem, Sendable, Equatable {
     case emptyPrompt
     case contextExceeded(needed: Int, limit: Int)
     case tokenOutOfRange(token: Int, vocabulary: Int)
+    case noTokenizer(file: String, reason: TokenizationError)
 }
 
 extension LlamaError: CustomStringConvertible {
@@ -39,6 +41,8 @@ extension LlamaError: CustomStringConvertible {
                 + "shorten the prompt or generate fewer tokens"
         case .tokenOutOfRange(let token, let vocabulary):
             "token id \(token) is outside the vocabulary of \(vocabulary) tokens"
+        case .noTokenizer(let file, let reason):
+            "\(file): \(reason). `quipu trace --ids` runs the model without a tokenizer; `quipu inspect` lists the file."
         }
     }
 
