@@ -31,7 +31,8 @@ public struct TraceEstimate: Sendable, Equatable {
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
         case operationByName, operationByRole, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap
-        case attentionHead, kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue, patchValueByStep
+        case attentionHead, kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue,
+            patchValueByStep
     }
 
     /// Pages of each tree, the last one by its filled part.
