@@ -1,4 +1,5 @@
 import GGUF
+import LlamaModel
 import Quantization
 import Tensors
 
@@ -45,7 +46,8 @@ public struct QuantizationPlan: Sendable {
         let tensors = Self.order(file.tensors)
         let metadata = file.metadata.setting(options.metadata.map(\.entry))
         var chooser = try TypeChooser(
-            mix, options, facts: try ModelFacts(metadata, of: file.path), file: file.path, hasImportance: hasImportance,
+            mix, options, sizes: try ModelSizes(forMixOf: metadata, in: file.path), file: file.path,
+            hasImportance: hasImportance,
             names: tensors.map(\.name))
         var entries: [Entry] = []
         for tensor in tensors { entries.append(try chooser.entry(tensor)) }

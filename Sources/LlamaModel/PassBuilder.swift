@@ -38,7 +38,7 @@ struct PassBuilder {
     }
 
     /// The sizes of the layer.
-    var sizes: LlamaConfiguration.Layer { c.perLayer[layer!] }
+    var sizes: ModelSizes.Layer { c.perLayer[layer!] }
 
     /// T and N of this pass.
     var tokenCount: Int { inputs.tokens.count }
