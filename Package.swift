@@ -1,6 +1,12 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// For modules in which nobody waits for a loop: words, options, pages. Optimising these took a third of a build.
+let unoptimised: [SwiftSetting] = [
+    .unsafeFlags(
+        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode"], .when(configuration: .release))
+]
+
 /// One target per module of the architecture, in row order: a module imports only from rows above its own.
 /// `Tests/ArchitectureTests` holds every file's imports against the same table.
 let package = Package(
@@ -77,7 +83,7 @@ let package = Package(
         .target(
             name: "Lessons",
             dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
-            resources: [.copy("../../lessons")]),
+            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
         // row 8
         .target(
             name: "Presentation",
@@ -85,14 +91,14 @@ let package = Package(
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
                 "Analysis", "Lessons",
                 "Rainbow",
-            ]),
+            ], swiftSettings: unoptimised),
         // Its files are compiled in: the page is found wherever the program lies.
         .target(
             name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
             resources: [
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }),
+            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
         // row 9
         .executableTarget(
             name: "quipu",
@@ -100,7 +106,7 @@ let package = Package(
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], swiftSettings: unoptimised),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
@@ -153,3 +159,7 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+for target in package.targets where target.type == .test || target.name == "TestSupport" {
+    target.swiftSettings = unoptimised
+}
