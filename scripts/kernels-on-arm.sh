@@ -27,7 +27,7 @@ for source in "${sources[@]}"; do
 done
 aarch64-linux-gnu-gcc -static "$out"/*.o -lm -o "$out/arm"
 
-"$out/here" >"$out/here.txt"
+"$out/here" >"$out/here.txt" || { cat "$out/here.txt"; exit 1; }
 qemu-aarch64 "$out/arm" | tee "$out/arm.txt"
 diff "$out/here.txt" "$out/arm.txt"
 echo "The same bits as on $(uname -m), in $(grep -c . "$out/arm.txt") types."
