@@ -7,7 +7,9 @@ import Tensors
 public struct GGUFWriter: Sendable {
     /// One tensor to write. Its values are asked for when its turn comes, so that a whole model need not fit in memory.
     public struct TensorEntry: Sendable {
+        /// Unique in the file; at most 63 bytes of UTF-8.
         public let name: String
+        /// Type and shape; contiguous.
         public let layout: Layout
         /// Dimensions to store; the shape's others must be 1.
         public let dimensionCount: Int
@@ -51,7 +53,9 @@ public struct GGUFWriter: Sendable {
         case bytes(Int)
     }
 
+    /// The key-value pairs, in the order in which they are written.
     public var metadata: Metadata
+    /// The tensors, in the order in which they are written.
     public var tensors: [TensorEntry]
     /// 2 or 3; the files differ in this number only.
     public var version: Int

@@ -48,6 +48,7 @@ public struct SummationOrder: Sendable, Hashable {
     /// The row goes on with zeros to a multiple of 256, as positions in llama.cpp's KV cache do.
     public let isPadded: Bool
 
+    /// Parameters are the properties of the same names.
     public init(isTile: Bool, isPadded: Bool) {
         self.isTile = isTile
         self.isPadded = isPadded

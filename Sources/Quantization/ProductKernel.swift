@@ -44,16 +44,22 @@ public struct ProductKernel: @unchecked Sendable {
 
     /// The sizes of a product. Strides are bytes from one row or token to the next, of the output: values.
     public struct Sizes: Sendable {
+        /// Rows of weights.
         public var rows: Int
+        /// Rows of activations.
         public var tokens: Int
         /// Values in a row: a multiple of the block lengths.
         public var count: Int
+        /// Bytes from one row of weights to the next.
         public var weightStride: Int
+        /// Bytes from one token's activations to the next token's.
         public var activationStride: Int
+        /// Values from one token's outputs to the next token's; at least `rows`.
         public var outputStride: Int
         /// Matters to F32 and F16 only.
         public var order: SummationOrder
 
+        /// Parameters are the properties of the same names.
         public init(
             rows: Int, tokens: Int, count: Int, weightStride: Int, activationStride: Int, outputStride: Int,
             order: SummationOrder

@@ -1,5 +1,6 @@
 /// The scales and minima of a block as its weights meet them, all in Float as ggml computes them.
 public struct BlockScales: Sendable {
+    /// How a minimum enters a value.
     public enum Minimum: Sendable {
         /// `q * d + m`.
         case added
@@ -11,6 +12,7 @@ public struct BlockScales: Sendable {
     public let scale: Float?
     /// `m` or `dmin` as stored; `nil` for formats without.
     public let minimum: Float?
+    /// How this format's minimum enters a value; no matter where there is none.
     public let use: Minimum
     /// The effective scale of each sub-block; of the block where there is only one.
     public let subScales: [Float]

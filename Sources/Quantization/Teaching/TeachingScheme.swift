@@ -51,6 +51,7 @@ public struct TeachingParameters: Sendable, Equatable {
     /// Weights of the group.
     public let count: Int
 
+    /// Parameters are the properties of the same names.
     public init(scale: Float, zeroPoint: Int, count: Int) {
         (self.scale, self.zeroPoint, self.count) = (scale, zeroPoint, count)
     }
@@ -58,6 +59,7 @@ public struct TeachingParameters: Sendable, Equatable {
 
 /// The schemes that textbooks show.
 public enum TeachingSchemes {
+    /// Every scheme, in the order in which pages show them.
     public static let all: [any TeachingScheme] = [
         AbsmaxScheme(bits: 8, group: .tensor),
         AbsmaxScheme(bits: 8, group: .row),
@@ -83,6 +85,7 @@ public enum TeachingGroup: Sendable, Hashable {
     /// So many consecutive weights of a row; the last group of a row may be shorter.
     case elements(Int)
 
+    /// In words: `tensor`, `row`, `group of 32`.
     public var name: String {
         switch self {
         case .tensor: "tensor"
