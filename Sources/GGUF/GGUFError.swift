@@ -11,7 +11,10 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
     /// What is wrong, for code to compare.
     public let problem: Problem
 
-    /// - Parameter offset: bytes from the start of the file; `nil` if the file as a whole is at fault.
+    /// - Parameters:
+    ///   - file: the path as it was given.
+    ///   - offset: bytes from the start of the file; `nil` if the file as a whole is at fault.
+    ///   - problem: what is wrong.
     public init(file: String, offset: Int? = nil, _ problem: Problem) {
         self.file = file
         self.offset = offset

@@ -16,8 +16,11 @@ public struct GGUFWriter: Sendable {
         let values: @Sendable () throws -> Tensor
 
         /// - Parameters:
-        ///   - dimensionCount: Dimensions to store; as few as possible by default.
-        ///   - values: Makes the values: contiguous, of this type and shape.
+        ///   - name: unique in the file.
+        ///   - type: how the values are stored.
+        ///   - shape: in elements, `ne0` first.
+        ///   - dimensionCount: dimensions to store; as few as possible by default.
+        ///   - values: makes the values: contiguous, of this type and shape.
         /// - Precondition: `ne0` is a whole number of the type's blocks.
         public init(
             name: String, type: TensorType, shape: Shape, dimensionCount: Int? = nil,
@@ -60,7 +63,10 @@ public struct GGUFWriter: Sendable {
     /// 2 or 3; the files differ in this number only.
     public var version: Int
 
-    /// - Parameter metadata: `general.alignment`, if present, is obeyed.
+    /// - Parameters:
+    ///   - metadata: `general.alignment`, if present, is obeyed.
+    ///   - tensors: in the order in which they are written.
+    ///   - version: 2 or 3.
     public init(metadata: Metadata, tensors: [TensorEntry], version: Int = 3) {
         self.metadata = metadata
         self.tensors = tensors

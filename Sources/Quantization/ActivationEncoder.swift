@@ -11,7 +11,7 @@ public struct ActivationEncoder: @unchecked Sendable {
     public let format: any ActivationFormat
     private let kernel: Kernel?
 
-    /// - Parameter set: where it has no kernel for the format, or does not run here, the format's own code is used.
+    /// Chooses the kernel. Where the set has none for the format, or does not run here, the format's own code is used.
     public init(_ format: any ActivationFormat, on set: InstructionSet) {
         self.format = format
         guard let kernels = set.kernels, set.isAvailable, let rows = quipu_row_kernels_of(kernels)?.pointee else {

@@ -86,8 +86,12 @@ public struct ProductKernel: @unchecked Sendable {
     /// Writes what products of several tokens would otherwise compute again for each row.
     ///
     /// - Parameters:
+    ///   - activations: the tokens that are prepared now, one row each.
     ///   - stride: bytes from one token to the next.
+    ///   - tokens: how many are prepared now, at most `preparedTokens`.
     ///   - total: the tokens of the whole product.
+    ///   - count: values in a row.
+    ///   - output: `preparedBytes` bytes.
     /// - Precondition: the activations of up to `preparedTokens` tokens in the type of the format's `activationType`, and
     ///   `preparedBytes`.
     public func prepare(
@@ -112,7 +116,10 @@ public struct ProductKernel: @unchecked Sendable {
     /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
     ///
     /// - Parameters:
+    ///   - weights: from the first row's first byte to the last row's last.
+    ///   - activations: of all tokens, in the format's `activationType`.
     ///   - prepared: what `prepare` wrote for all tokens, group after group.
+    ///   - sizes: rows, tokens, values and strides.
     ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
     ///     that others may write other rows of the same tokens at the same time.
     public func multiply(

@@ -77,7 +77,7 @@ import Testing
         let help = try bench.quipu("--help").output
         for command in Self.commands { #expect(help.contains("\n  \(command[0]) "), "\(command)") }
         let changes = try String(contentsOf: Places.package.appending(path: "CHANGELOG.md"), encoding: .utf8)
-        let newest = try #require(changes.firstMatch(of: /\n## \[(\d+\.\d+\.\d+)\] - /)).1
+        let newest = try #require(changes.firstMatch(of: /\n## \[(\d+\.\d+\.\d+)\]/)).1
         #expect(try bench.quipu("--version").output.trimmingCharacters(in: .whitespacesAndNewlines) == newest)
         #expect(try bench.quipu().output == help)
     }

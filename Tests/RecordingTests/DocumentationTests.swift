@@ -9,8 +9,9 @@ import Testing
         let folder = try TemporaryFolder()
         try TraceStore.create(path: folder.path("fresh.db")).close()
         let store = try TraceStore.open(path: folder.path("fresh.db"))
+        let names = try store.texts("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").compactMap(\.self)
         var actual: [String: [String]] = [:]
-        for name in try store.texts("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").compactMap(\.self) {
+        for name in names {
             actual[name] = try store.texts("SELECT name FROM pragma_table_info('\(name)')").compactMap(\.self).sorted()
         }
         let page = try String(contentsOf: Places.package.appending(path: "docs/trace.md"), encoding: .utf8)

@@ -36,7 +36,9 @@ public struct BlockScales: Sendable {
 
     /// The value of a code in a sub-block, with the roundings of `decode`.
     ///
-    /// - Parameter factor: what the scale is multiplied by; see `CodeBook`.
+    /// - Parameters:
+    ///   - factor: what the scale is multiplied by; see `CodeBook`.
+    ///   - sub: index of the sub-block.
     public func value(_ factor: Float, sub: Int) -> Float {
         let product = subScales[sub] * factor
         guard !subMinima.isEmpty else { return product }

@@ -23,7 +23,10 @@ public protocol TeachingScheme: Sendable {
 
     /// Quantises a matrix and gives back what its codes stand for.
     ///
-    /// - Parameter values: `rows * columns` finite numbers, row by row.
+    /// - Parameters:
+    ///   - values: `rows * columns` finite numbers, row by row.
+    ///   - rows: how many rows the matrix has.
+    ///   - columns: numbers in a row.
     func roundTrip(_ values: [Float], rows: Int, columns: Int) -> TeachingResult
 
     /// How one number of a group becomes a code and what that stands for, a sentence a step, with its numbers.
