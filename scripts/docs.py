@@ -66,8 +66,8 @@ def undescribed(graph: Path) -> list[str]:
     found = []
     for symbol in json.loads(graph.read_text("utf-8"))["symbols"]:
         path, kind = symbol["pathComponents"], symbol["kind"]["identifier"]
-        explained = kind == "swift.enum.case" or path[-1] == "init()" or len(path) == 2 and LAYOUT.fullmatch(path[0])
-        if "docComment" in symbol or explained:
+        is_field = len(path) == 2 and LAYOUT.fullmatch(path[0])
+        if "docComment" in symbol or is_field or kind == "swift.enum.case" or path[-1] == "init()":
             continue
         place = symbol["location"]
         file = place["uri"].removeprefix(f"file://{ROOT}/")

@@ -1,12 +1,14 @@
 """Every Markdown page of the repository as a reader sees it, by CommonMark and GitHub's tables.
 
 A page's source can look right and be shown wrong: a blank line ends a table, a bar too many drops a cell without a
-word, a renamed heading leaves links that go nowhere. Pages are parsed, and what came out is compared with what was meant.
+word, a renamed heading leaves links that go nowhere. Pages are parsed, and what came out is compared with what was
+meant.
 """
 
 import re
 import subprocess
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -126,7 +128,7 @@ def anchors(text: str) -> set[str]:
     """The names that GitHub gives to headings."""
     tokens = MARKDOWN.parse(text)
     names: set[str] = set()
-    for heading, inline in zip(tokens, tokens[1:]):
+    for heading, inline in pairwise(tokens):
         if heading.type != "heading_open":
             continue
         words = "".join(child.content for child in inline.children or [] if child.type in ("text", "code_inline"))
