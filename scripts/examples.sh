@@ -32,7 +32,7 @@ cp -R Examples "$out/examples"
 sed -i.bak "s|.package(name: \"quipu\", path: \"..\")|.package(url: \"file://$out/quipu\", exact: \"9999.0.0\")|" \
     "$out/examples/Package.swift"
 check "$out/examples" "$out/build" --cache-path "$out/cache"
-! grep -E '"identity"' "$out/examples/Package.resolved" | grep -v '"quipu"' || {
-    echo "The libraries fetch packages that they do not need." >&2
+if [ -e "$out/build/debug/Modules/GRDB.swiftmodule" ]; then
+    echo "The libraries build packages that only the program needs." >&2
     exit 1
-}
+fi
