@@ -6,7 +6,7 @@ CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 
-.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -28,6 +28,23 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# Every Markdown page as it is shown.
+docs-test: Tests/Docs/.venv/ready
+	Tests/Docs/.venv/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
+Tests/Docs/.venv/ready: Tests/Docs/requirements.txt
+	python3 -m venv Tests/Docs/.venv
+	Tests/Docs/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The libraries' interface as web pages.
+docs:
+	python3 scripts/docs.py .build/docs
+
+# Programs on the libraries, against this checkout and against a tagged clone.
+examples:
+	scripts/examples.sh
 
 # Executes the notebooks and checks what they claim.
 notebooks: build $(NOTEBOOKS)/ready

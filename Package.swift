@@ -11,16 +11,21 @@ let unoptimised: [SwiftSetting] = [
 /// `Tests/ArchitectureTests` holds every file's imports against the same table.
 let package = Package(
     name: "quipu",
+    // `InlineArray` came with macOS 26.
+    platforms: [.macOS(.v26)],
     products: [
-        .executable(name: "quipu", targets: ["quipu"])
+        .executable(name: "quipu", targets: ["quipu"]),
+        // For other people's code: docs/libraries.md.
+        .library(name: "GGUF", targets: ["GGUF", "Tensors"]),
+        .library(name: "Quantization", targets: ["Quantization", "Tensors"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
-        .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.0")),
+        .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/apple/swift-numerics", .upToNextMinor(from: "1.1.0")),
+        .package(url: "https://github.com/onevcat/Rainbow", .upToNextMinor(from: "4.2.0")),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", .upToNextMinor(from: "2.1.0")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.0")),
     ],
     targets: [
         // row 0
