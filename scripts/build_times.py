@@ -60,7 +60,7 @@ def label(arguments: list[str], parent: str | None) -> str:
         and ("-emit-executable" in arguments or (program.startswith("clang") and output and "-c" not in arguments))
     ):
         return "(link)"
-    if any(argument.endswith("Package.swift") or argument.endswith("-manifest") for argument in arguments):
+    if any(argument.endswith(("Package.swift", "-manifest")) for argument in arguments):
         return "(manifests)"
     if module:
         return module
@@ -189,8 +189,9 @@ def summary(result: dict, title: str) -> str:
     capacity = result["wall"] * result["cores"]
     others = max(0, capacity - result["machine_idle"] - result["cpu"])
     return (
-        f"{title}: {result['wall']:.1f} s from start to end, {result['cpu']:.1f} processor seconds on {result['cores']} "
-        f"cores; {result['machine_idle'] / capacity:.0%} idle, {others / capacity:.0%} taken by other programs"
+        f"{title}: {result['wall']:.1f} s from start to end, {result['cpu']:.1f} processor seconds on "
+        f"{result['cores']} cores; "
+        f"{result['machine_idle'] / capacity:.0%} idle, {others / capacity:.0%} taken by other programs"
     )
 
 

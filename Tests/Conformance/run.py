@@ -22,8 +22,10 @@ def install(python, requirements):
     stamp = os.path.join(ENVIRONMENT, requirements + ".installed")
     with open(os.path.join(HERE, requirements)) as file:
         text = file.read()
-    if os.path.exists(stamp) and open(stamp).read() == text:
-        return
+    if os.path.exists(stamp):
+        with open(stamp) as file:
+            if file.read() == text:
+                return
     print(f"installing {requirements} …", file=sys.stderr, flush=True)
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]
     if subprocess.run(command, cwd=HERE).returncode != 0:
@@ -33,7 +35,7 @@ def install(python, requirements):
 
 
 def main():
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 – that is what this says
         sys.exit(f"the suite needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     python = os.path.join(ENVIRONMENT, "bin", "python")
     if not os.path.exists(python):
