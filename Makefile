@@ -5,6 +5,7 @@ QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
+TOOLS := .venv
 
 .PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
 
@@ -75,8 +76,14 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-lint:
-	swift format lint --strict --recursive Package.swift Sources Tests models
+# Swift, Python, shell and C.
+lint: $(TOOLS)/ready
+	scripts/lint.sh
+
+$(TOOLS)/ready: requirements-dev.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 clean:
 	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) notebooks/.work notebooks/.executed demo-trace.db
