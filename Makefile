@@ -7,7 +7,7 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
 
-.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint docs-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -76,6 +76,11 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
+# Every command that README.md and docs/ show, and what they show of its output.
+docs-test: build $(TOOLS)/ready
+	@scripts/setup.sh docs
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
 # Swift, Python, shell and C.
 lint: $(TOOLS)/ready
 	scripts/lint.sh
@@ -86,4 +91,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

@@ -26,6 +26,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SCRATCH = ".build-times"
 DEFAULT_COMMAND = ["swift", "build", "-c", "release", "--product", "quipu", "--scratch-path", SCRATCH]
 BAR = 40
+MANIFESTS = "(manifests)"
 
 
 @dataclasses.dataclass
@@ -55,13 +56,13 @@ def label(arguments: list[str], parent: str | None) -> str:
     """What a process works for: a module, a C target, a link, or what its parent does."""
     program = os.path.basename(arguments[0]) if arguments else ""
     module, output = option(arguments, "-module-name"), option(arguments, "-o") or ""
+    if parent == MANIFESTS or any(argument.endswith(("Package.swift", "-manifest")) for argument in arguments):
+        return MANIFESTS
     if program in ("swift-autolink-extract", "ld", "ld.gold", "ld.lld", "lld", "ar", "llvm-ar") or (
         program in ("swiftc", "swift-driver", "swift-frontend", "clang", "clang++")
         and ("-emit-executable" in arguments or (program.startswith("clang") and output and "-c" not in arguments))
     ):
         return "(link)"
-    if any(argument.endswith(("Package.swift", "-manifest")) for argument in arguments):
-        return "(manifests)"
     if module:
         return module
     if program.startswith("clang") and (target := re.search(r"/([^/]+)\.build/", output)):
@@ -117,7 +118,7 @@ class Sampler:
             return
         process = self.processes.get((pid, start))
         if not process:
-            process = Process("", 0, self.boot + start / TICKS - self.began, now)
+            process = Process("(other)", 0, self.boot + start / TICKS - self.began, now)
             self.processes[pid, start] = process
         if arguments:  # after exec they are others than after fork
             above = self.processes.get((parent, stats[parent][2])) if parent in stats else None
