@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `quipu quantize` with llama.cpp's own quantiser: every tensor's type and bytes, and the whole file.
 
-    pip install -r requirements.txt -r requirements-whole-pass.txt
+    pip install -r requirements.txt && ../../scripts/build_llama.py package python3
     python3 quantize_conformance.py --quipu ../../.build/release/quipu
     python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on 20 layers
 

@@ -15,6 +15,7 @@ import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENVIRONMENT = os.path.join(HERE, ".venv")
+BUILD_LLAMA = os.path.join(HERE, "..", "..", "scripts", "build_llama.py")
 
 
 def install(python, requirements):
@@ -42,7 +43,7 @@ def main():
         venv.create(ENVIRONMENT, with_pip=True)
     install(python, "requirements.txt")
     if "--whole-pass" in sys.argv:
-        install(python, "requirements-whole-pass.txt")
+        subprocess.run([sys.executable, BUILD_LLAMA, "package", python], check=True)
     os.execv(python, [python, os.path.join(HERE, "suite.py"), *sys.argv[1:]])
 
 

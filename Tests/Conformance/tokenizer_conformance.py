@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the tokenizer with the real llama.cpp, id for id.
 
-    pip install -r requirements.txt -r requirements-whole-pass.txt
+    pip install -r requirements.txt && ../../scripts/build_llama.py package python3
     python3 tokenizer_conformance.py --quipu ../../.build/release/quipu --cache ~/.cache/quipu [--model M.gguf …]
 
 1. The vectors llama.cpp ships (46 texts for each vocabulary; vocabularies and vectors come with the source package of
@@ -32,7 +32,8 @@ import llama_cpp as llama
 
 from tokenizer_random import RandomVocabulary, Writer, write_vocabulary
 
-PACKAGE = "llama-cpp-python==0.3.36"
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements-whole-pass.txt")) as file:
+    PACKAGE = next(line.strip() for line in file if line.startswith("llama-cpp-python"))
 SEPARATOR = "\n__ggml_vocab_test__\n"
 VOCABULARIES = [
     "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox",
