@@ -30,15 +30,6 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# Every Markdown page as it is shown.
-docs-test: Tests/Docs/.venv/ready
-	Tests/Docs/.venv/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
-
-Tests/Docs/.venv/ready: Tests/Docs/requirements.txt
-	python3 -m venv Tests/Docs/.venv
-	Tests/Docs/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	touch $@
-
 # The libraries' interface as web pages.
 docs:
 	python3 scripts/docs.py .build/docs
