@@ -1,32 +1,41 @@
 import GGUF
 import Tensors
-import TestSupport
 
 /// A model as mixes see it: names, rows and metadata of a llama model, with two rows a tensor.
-struct PaperModel {
-    var layers = 8
-    var heads = 8
-    var keyValueHeads = 8
-    var experts = 0
+package struct PaperModel {
+    package var layers = 8
+    package var heads = 8
+    package var keyValueHeads = 8
+    package var experts = 0
     /// Values in each row.
-    var width = 256
-    var isTied = false
-    var architecture = "llama"
+    package var width = 256
+    package var isTied = false
+    package var architecture = "llama"
     /// Added to the metadata.
-    var entries: [Metadata.Entry] = []
+    package var entries: [Metadata.Entry] = []
 
     /// Value `index` of a tensor.
-    var value: @Sendable (_ tensor: String, _ index: Int) -> Float = { name, index in
+    package var value: @Sendable (_ tensor: String, _ index: Int) -> Float = { name, index in
         // Any that differ from tensor to tensor, with no pattern that a block could make use of.
         Float((index * 7919 + name.utf8.reduce(0) { $0 &* 31 &+ Int($1) }) % 1009) / 504 - 1
     }
 
-    static let layerParts = [
+    package init(
+        layers: Int = 8, heads: Int = 8, keyValueHeads: Int = 8, experts: Int = 0, width: Int = 256,
+        isTied: Bool = false, architecture: String = "llama", entries: [Metadata.Entry] = [],
+        value: (@Sendable (_ tensor: String, _ index: Int) -> Float)? = nil
+    ) {
+        (self.layers, self.heads, self.keyValueHeads, self.experts) = (layers, heads, keyValueHeads, experts)
+        (self.width, self.isTied, self.architecture, self.entries) = (width, isTied, architecture, entries)
+        if let value { self.value = value }
+    }
+
+    package static let layerParts = [
         "attn_k.weight", "attn_norm.weight", "attn_output.weight", "attn_q.weight", "attn_v.weight", "ffn_down.weight",
         "ffn_gate.weight", "ffn_norm.weight", "ffn_up.weight",
     ]
 
-    func write(to path: String, type: TensorType = .f32) throws -> GGUFFile {
+    package func write(to path: String, type: TensorType = .f32) throws -> GGUFFile {
         func tensor(_ name: String) -> GGUFWriter.TensorEntry {
             let isVector = name.hasSuffix("_norm.weight")
             let shape = Shape(width, isVector ? 1 : 2, name.contains("_exps") ? experts : 1)

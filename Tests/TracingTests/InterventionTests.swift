@@ -90,7 +90,7 @@ import Tracing
         let plain = try await Recorded(.gqa, prompt: Self.prompt, generate: 3, Capture(.all))
         #expect(Self.bits(shown) == Self.bits(computed))
         #expect(Self.bits(shown) != Self.bits(plain))
-        #expect(try Self.values(shown, "Vcur-0")[1 + 2 * shown.model.configuration.kvSize] == 0.5)
+        #expect(try Self.values(shown, "Vcur-0")[1 + 2 * shown.model.configuration.perLayer[0].keyWidth] == 0.5)
     }
 
     @Test func aStepIsChangedAlone() async throws {
