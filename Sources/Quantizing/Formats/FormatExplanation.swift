@@ -53,7 +53,7 @@ public struct FormatExplanation: Sendable {
 
 extension FormatExplanation.Example {
     /// - Precondition: one block of weights, in a format that can be made and taken apart.
-    init(_ weights: [Float], as type: TensorType) {
+    package init(_ weights: [Float], as type: TensorType) {
         let encoder = BlockFormats.encodableFormat(for: type)!
         var bytes = [UInt8](repeating: 0, count: type.blockBytes)
         var elements = bytes.mutableSpan
