@@ -56,7 +56,7 @@ def write(recipe, folder):
     _write_metadata(writer, recipe)
     n_vocab = getattr(vocabularies, recipe.vocabulary)(writer)
     writer.add_vocab_size(n_vocab)
-    for name, type, ne, data in _tensors(recipe, n_vocab):
+    for name, type, _, data in _tensors(recipe, n_vocab):
         writer.add_tensor(name, data, raw_shape=data.shape, raw_dtype=gguf.GGMLQuantizationType(type))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -91,7 +91,7 @@ def _write_metadata(writer, recipe):
         writer.add_rope_scaling_orig_ctx_len(128)
 
 
-def _tensors(recipe, n_vocab):
+def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the other
     """(name, type, ne, bytes as numpy) of every tensor, in the order of the file."""
     q, kv = recipe.heads * recipe.head_size, recipe.kv_heads * recipe.head_size
     e, f = recipe.embedding, recipe.feed_forward
@@ -109,7 +109,7 @@ def _tensors(recipe, n_vocab):
 
     def volume(name, n_in, n_out):
         """One matrix for each expert, in one tensor."""
-        _, type, ne, data = matrix(name, n_in, n_out * recipe.experts)
+        _, type, _, data = matrix(name, n_in, n_out * recipe.experts)
         return name + ".weight", type, (n_in, n_out, recipe.experts), data.reshape(recipe.experts, n_out, -1)
 
     def vector(name, values):
@@ -226,7 +226,9 @@ QUANTIZE = [
         "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256, biases="all",
         separate_output=True),
     Recipe("mix-odder-f32", "F32", layers=8, embedding=48, feed_forward=80, separate_output=True),
-    Recipe("mix-fused-bf16", "BF16", layers=8, embedding=256, kv_heads=1, head_size=64, feed_forward=256, fused_qkv=True),
+    Recipe(
+        "mix-fused-bf16", "BF16", layers=8, embedding=256, kv_heads=1, head_size=64, feed_forward=256,
+        fused_qkv=True),
     Recipe(
         "mix-experts-f16", "F16", layers=8, embedding=256, head_size=64, feed_forward=256, experts=8,
         formats=(("ffn_gate_inp", "F32"),)),
