@@ -1,20 +1,31 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// For modules in which nobody waits for a loop: words, options, pages. Optimising these took a third of a build.
+let unoptimised: [SwiftSetting] = [
+    .unsafeFlags(
+        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode"], .when(configuration: .release))
+]
+
 /// One target per module of the architecture, in row order: a module imports only from rows above its own.
 /// `Tests/ArchitectureTests` holds every file's imports against the same table.
 let package = Package(
     name: "quipu",
+    // `InlineArray` came with macOS 26.
+    platforms: [.macOS(.v26)],
     products: [
-        .executable(name: "quipu", targets: ["quipu"])
+        .executable(name: "quipu", targets: ["quipu"]),
+        // For other people's code: docs/libraries.md.
+        .library(name: "GGUF", targets: ["GGUF", "Tensors"]),
+        .library(name: "Quantization", targets: ["Quantization", "Tensors"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
-        .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.0")),
+        .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/apple/swift-numerics", .upToNextMinor(from: "1.1.0")),
+        .package(url: "https://github.com/onevcat/Rainbow", .upToNextMinor(from: "4.2.0")),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", .upToNextMinor(from: "2.1.0")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.0")),
     ],
     targets: [
         // row 0
@@ -31,6 +42,12 @@ let package = Package(
             name: "Operations",
             dependencies: [
                 "Tensors", "SIMDKernels", "Quantization", "ComputeGraph",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
+        .target(
+            name: "Quantizing",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 4
@@ -65,42 +82,62 @@ let package = Package(
             ]),
         // SHA-256 where CryptoKit is not.
         .systemLibrary(name: "Libcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "Measuring",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 6
         .target(
-            name: "Analysis",
+            name: "Tracing",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel", "Recording", "Measuring",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
         .target(
+            name: "Stepping",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", "Recording", "Measuring", "Tracing",
+            ]),
+        .target(
             name: "Lessons",
-            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
-            resources: [.copy("../../lessons")]),
+            dependencies: [
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "Recording", "Measuring", "Tracing",
+                "Yams",
+            ],
+            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
         // row 8
         .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis", "Lessons",
+                "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
-            ]),
+            ], swiftSettings: unoptimised),
         // Its files are compiled in: the page is found wherever the program lies.
         .target(
-            name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
+            name: "ReportPage",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording", "Quantizing", "Measuring",
+                "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+            ],
             resources: [
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }),
+            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
         // row 9
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
+                "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons", "Presentation",
+                "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], swiftSettings: unoptimised),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
@@ -121,7 +158,8 @@ let package = Package(
             path: "Tests/TestSupport"),
         .testTarget(
             name: "PresentationTests",
-            dependencies: ["Presentation", "ReportPage", "Operations", "Analysis", "Recording", "TestSupport"],
+            dependencies: ["Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Recording", "TestSupport"],
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
@@ -145,11 +183,28 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
-            name: "AnalysisTests",
+            name: "QuantizingTests",
+            dependencies: ["ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "MeasuringTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing", "Tensors",
                 "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
+        .testTarget(
+            name: "TracingTests",
+            dependencies: [
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing",
+                "Recording", "Tensors", "TestSupport", "Tracing",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
+        .testTarget(
+            name: "SteppingTests",
+            dependencies: ["LlamaModel", "Recording", "Stepping", "TestSupport", "Tracing"]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+for target in package.targets where target.type == .test || target.name == "TestSupport" {
+    target.swiftSettings = unoptimised
+}

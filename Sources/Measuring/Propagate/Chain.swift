@@ -1,0 +1,122 @@
+import ComputeGraph
+import LlamaModel
+import Operations
+import Quantization
+import Tensors
+
+/// A part of a model that is quantised, or not, as one.
+public enum ModelPart: Hashable, Sendable {
+    case embedding
+    case layer(Int)
+    /// The final norm and the output matrix.
+    case output
+
+    static func all(layers: Int) -> [ModelPart] { [.embedding] + (0..<layers).map(ModelPart.layer) + [.output] }
+}
+
+/// What in a chain is quantised: nothing in the reference, everything in the real run.
+struct Recipe {
+    /// Parts whose weights are the quantised ones.
+    var weights: Set<ModelPart>
+    /// Parts whose products round activations as those of the quantised model do.
+    var activations: Set<ModelPart>
+
+    static let reference = Recipe(weights: [], activations: [])
+}
+
+/// The graph of two models at once: for each operation, weights of the one or the other, and activations rounded or not.
+///
+/// What has neither is the same in all chains: norms, rotation, softmax, and the products with the KV cache, which is F16
+/// as in every run.
+struct ChainBuilder {
+    let reference: Llama
+    let quantized: Llama
+    let tokens: [Int]
+    let workers: Workers
+
+    var parts: [ModelPart] { ModelPart.all(layers: quantized.configuration.layers) }
+
+    /// - Throws: `PropagationProblem` if the models are not of one shape.
+    func interpreter(_ recipe: Recipe) throws -> Interpreter {
+        let cache = KVCache(quantized.configuration, capacity: tokens.count)
+        let exact = try graph(reference, cache)
+        let rounded = try graph(quantized, cache)
+        try check(exact.graph, rounded.graph)
+        let shift = exact.graph.leaves.count
+        let graph = exact.graph.rebuilt(leaves: exact.graph.leaves + rounded.graph.leaves) { node in
+            let other = rounded.graph.nodes[node.index]
+            let part = Self.part(of: node)
+            let hasWeights = recipe.weights.contains(part)
+            let inputs = zip(node.inputs, other.inputs).map { mine, theirs -> Source in
+                guard hasWeights, case .leaf(let index) = theirs, rounded.graph.leaves[index].role == .weight else {
+                    return mine
+                }
+                return .leaf(shift + index)
+            }
+            guard node.operation is MatMul, case .leaf(let index) = other.inputs[0],
+                rounded.graph.leaves[index].role == .weight
+            else { return (node.operation, inputs) }
+            let rounds = recipe.activations.contains(part)
+            if hasWeights, rounds { return (node.operation, inputs) }
+            let type = BlockFormats.format(for: rounded.graph.leaves[index].layout.type)!.activationType
+            return (FloatProduct(rounding: rounds ? type : nil), inputs)
+        }
+        return Interpreter(graph: graph, leaves: exact.leaves + rounded.leaves, workers: workers)
+    }
+
+    /// Logits are wanted of every token.
+    private func graph(_ model: Llama, _ cache: KVCache) throws -> LlamaGraph {
+        try LlamaGraph(
+            model, tokens: tokens.map(Int32.init), cache: cache,
+            outputs: tokens.indices)
+    }
+
+    static func part(of node: Node) -> ModelPart {
+        node.layer.map(ModelPart.layer) ?? (node.operation is GetRows ? .embedding : .output)
+    }
+
+    /// Throws unless both are of the same sizes, so that a cache fits both.
+    func checkSizes() throws(PropagationProblem) {
+        let (mine, theirs) = (reference.configuration, quantized.configuration)
+        let sizes: [(String, KeyPath<LlamaConfiguration, Int>)] = [
+            ("n_layer", \.layers), ("n_embd", \.embedding), ("n_head", \.heads), ("n_head_kv", \.kvHeads),
+            ("head_dim", \.headSize), ("n_ff", \.feedForward), ("n_vocab", \.vocabulary),
+        ]
+        for (name, size) in sizes where mine[keyPath: size] != theirs[keyPath: size] {
+            throw problem(name, "\(theirs[keyPath: size])", "\(mine[keyPath: size])")
+        }
+    }
+
+    /// One may have biases, or one matrix for queries, keys and values.
+    private func check(_ one: Graph, _ other: Graph) throws(PropagationProblem) {
+        for (mine, theirs) in zip(one.nodes, other.nodes)
+        where mine.name != theirs.name || mine.layout.shape != theirs.layout.shape {
+            throw problem(
+                "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)", "\(mine.name) \(mine.layout.shape)")
+        }
+        guard one.nodes.count == other.nodes.count else {
+            throw problem("the number of operations", "\(other.nodes.count)", "\(one.nodes.count)")
+        }
+    }
+
+    private func problem(_ what: String, _ found: String, _ expected: String) -> PropagationProblem {
+        .otherModel(
+            reference: reference.file.path, quantized: quantized.file.path, what: what, found: found,
+            expected: expected)
+    }
+}
+
+/// Models that cannot be held against each other.
+public enum PropagationProblem: InputProblem, Sendable, Equatable {
+    case otherModel(reference: String, quantized: String, what: String, found: String, expected: String)
+}
+
+extension PropagationProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .otherModel(let reference, let quantized, let what, let found, let expected):
+            "\(quantized) and \(reference) are not the same model: \(what) is \(found) in the one, \(expected) in the "
+                + "other. --base takes a file of the same model in higher precision."
+        }
+    }
+}
