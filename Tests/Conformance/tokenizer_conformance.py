@@ -9,7 +9,8 @@
 2. Random documents on these vocabularies and on every --model: ordinary text, white space, digits, emoji, rare scripts,
    invalid UTF-8, special tokens, with and without --no-add-special and --no-parse-special.
 3. Every name of a pre-tokenizer that llama.cpp knows, on a vocabulary in which any two bytes merge, so that a cut in
-   another place gives other ids; four names, whose merges start from characters, on Gemma 4's. An unknown name is refused.
+   another place gives other ids; four names, whose merges start from characters, on Gemma 4's. An unknown name is
+   refused.
 4. Small random vocabularies: odd token types, merges without tokens, well-known special tokens in any state.
 5. The piece of every id that occurs.
 
@@ -39,8 +40,8 @@ with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements
     PACKAGE = next(line.strip() for line in file if line.startswith("llama-cpp-python"))
 SEPARATOR = "\n__ggml_vocab_test__\n"
 VOCABULARIES = [
-    "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox", "baichuan",
-    "deepseek-coder", "deepseek-llm", "falcon", "qwen2", "qwen35", "gemma-4",
+    "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox",
+    "baichuan", "deepseek-coder", "deepseek-llm", "falcon", "qwen2", "qwen35", "gemma-4",
 ]
 # Names whose merges start from characters, for which another vocabulary is needed.
 OF_CHARACTERS = ["gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"]
@@ -149,9 +150,8 @@ class Comparison:
         for pre in names:
             patched = os.path.join(self.folder, "pre.gguf")
             if pre in OF_CHARACTERS:
-                write_vocabulary(
-                    patched, "gpt2", characters["tokens"], characters["token_type"], merges=characters["merges"], pre=pre,
-                    bos_token_id=2)
+                tokens, kinds, merges = (characters[key] for key in ("tokens", "token_type", "merges"))
+                write_vocabulary(patched, "gpt2", tokens, kinds, merges=merges, pre=pre, bos_token_id=2)
             else:
                 write_vocabulary(patched, "gpt2", *pairs_vocabulary(self.seed), pre=pre)
             self.documents(patched, 4, pre)

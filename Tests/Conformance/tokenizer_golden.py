@@ -29,11 +29,16 @@ SPLIT_TEXTS = [
     "$+<=>^~|!?", "日本語。テスト「はい」", "naïve café e\u0301a", "😀 👩‍👧 x😀y", "हिन्दी ไทย العربية",
     "a\u00a0b\u2003 c\u2028d\u3000",
     "\u0897\u1c89 \U0001f1e6\U0001f1e8", "a\u0000b\u0001", "def f(x):\n    return x  # no\n",
-    "HTTPServer fooBar'S ABCdef'll ABC XMLHttp'Ve éÉÉé ÄÖÜßäö iPhone's", "'tis .NET $x /usr/bin//a;\n/b !\r\n/\n", "a b c d  e",
+    "HTTPServer fooBar'S ABCdef'll ABC XMLHttp'Ve éÉÉé ÄÖÜßäö iPhone's",
+    "'tis .NET $x /usr/bin//a;\n/b !\r\n/\n",
+    "a b c d  e",
     "e\u0301\u0301 \u0301a\u0301 \u0301\u0301 !\u0301 क्षि", "1234567890 12 123 1234 12½345 12345½678 ௧௨௩௪ⅧⅨ",
-    " " * 7 + "a" + " " * 530 + "\n" + " " * 13 + "b" + " " * 4, "\t \t\u3000\u1680x \u2028\u0085\u00a0 \n\n\r \n z ",
-    "한국어ㄱㄴ ㄅㄆㄇ——「はい」、カナ；：“x”…", "ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！～ 々〇ꀀ", "漢字𠀀𪜀㐀豈中A文 x漢 漢1字",
-    "\ufaff\u2fdf\ua4d0\ue000\ufdd0 \U0010ffff \U0002b73f", "IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ <sentinel:12> <sentinel:x>",
+    " " * 7 + "a" + " " * 530 + "\n" + " " * 13 + "b" + " " * 4,
+    "\t \t\u3000\u1680x \u2028\u0085\u00a0 \n\n\r \n z ",
+    "한국어ㄱㄴ ㄅㄆㄇ——「はい」、カナ；：“x”…",
+    "ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！～ 々〇ꀀ", "漢字𠀀𪜀㐀豈中A文 x漢 漢1字",
+    "\ufaff\u2fdf\ua4d0\ue000\ufdd0 \U0010ffff \U0002b73f",
+    "IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ <sentinel:12> <sentinel:x>",
     "(a|b) [c]\\{d} `e` ~f ^g <=> ।۔،x y。z", "ςΩж Ⴀ ꙀꜢ 𐐀𐐨 𞤀 ﬀ ǅ ʰ ª º µ", "x \n\n  \n y\n", "a  ", "  ",
 ]
 SPLITTER = r"""
@@ -45,7 +50,9 @@ int main(int argc, char ** argv) {
     std::ifstream file(argv[1], std::ios::binary);
     std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     std::vector<std::string> expressions(argv + 2, argv + argc);
-    for (const auto & word : unicode_regex_split(text, expressions, false)) if (!word.empty()) std::cout << word.size() << " ";
+    for (const auto & word : unicode_regex_split(text, expressions, false)) {
+        if (!word.empty()) std::cout << word.size() << " ";
+    }
 }
 """
 
@@ -158,8 +165,8 @@ def character_pairs(name, model, pre, **keys):
     vocabulary.add(BYTE, *[f"<0x{byte:02X}>" for byte in range(256) if byte != 0x7F])
     vocabulary.add(NORMAL, *"▁helowrdzybé12'.,!", "\n", "\n\n", "\n\n\n\n")
     vocabulary.merges = [
-        "h e", "l l", "he ll", "hell o", "▁ hello", "▁ w", "o r", "▁w or", "l d", "▁wor ld", "▁ ▁", "\n \n", "1 2", "b e", "be r",
-        "é é", "w 日", ". .",
+        "h e", "l l", "he ll", "hell o", "▁ hello", "▁ w", "o r", "▁w or", "l d", "▁wor ld", "▁ ▁", "\n \n", "1 2",
+        "b e", "be r", "é é", "w 日", ". .",
     ]
     made = dict.fromkeys(merge.replace(" ", "") for merge in vocabulary.merges)
     vocabulary.add(NORMAL, *[token for token in made if token not in ("be", "ber", "\n\n", "w日")])
@@ -205,12 +212,15 @@ BYTE_PAIR_TEXTS = [
 
 
 CHARACTER_TEXTS = [
-    b"", b" ", b"hello world", b" hello world ", b"zebra zebra zebras", b"12 112", b"q\nq", b"\n", b"\n\n", b"\n\n\n", b"a\n\n\n\nb",
-    "é éé 日本 w日".encode(), b"be ber", b"<mask> <tool>x<eos>", b"hello . world , 's ' !", b"\xffh\xc3e", b"\x7f \x00", b"zz", "▁▁▁▁".encode(),
+    b"", b" ", b"hello world", b" hello world ", b"zebra zebra zebras", b"12 112", b"q\nq", b"\n", b"\n\n", b"\n\n\n",
+    b"a\n\n\n\nb", "é éé 日本 w日".encode(), b"be ber",
+    b"<mask> <tool>x<eos>", b"hello . world , 's ' !", b"\xffh\xc3e",
+    b"\x7f \x00", b"zz", "▁▁▁▁".encode(),
 ]
 SPACED_TEXTS = [b"hello  world   zebra    hello", b"\n\n hello", b"a \n\n b", b"   <tool>   "]
 NAME_TEXTS = [
-    b"hello world", b"zebra zebra zebras", b" hello . world 's x !", b"123 1234 12345 555", b"It'S isn't", "é 日本 e\u0301".encode(),
+    b"hello world", b"zebra zebra zebras", b" hello . world 's x !", b"123 1234 12345 555", b"It'S isn't",
+    "é 日本 e\u0301".encode(),
     b"hellO WorlD's heLLo", b"a\n\nb\r\nc", b"12341234", b"he <mask> <tool> <|endoftext|>",
 ]
 

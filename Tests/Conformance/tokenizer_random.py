@@ -13,8 +13,9 @@ ODD = (
 CONTRACTIONS = ["'s", "'T", "'Re", "'ve", "'LL", "'d", "'m", "' s ", "'", "''", "'l", "'r", "’s"]
 # What single pre-tokenizers look for.
 MARKERS = (
-    "<sentinel:12> <sentinel:> IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ HTTPServer's iPhone'LL Ünïcode'd ǅabc ABC abcDEF 'tis .NET $x "
-    "//path/to, a/b; ——「はい」、 ㄅㄆㄇ ㄱㄴ 한국어 ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！ “x” … ।۔، (a|b) e\u0301\u0302a \u0301 \u0301a "
+    "<sentinel:12> <sentinel:> IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ HTTPServer's iPhone'LL Ünïcode'd ǅabc ABC "
+    "abcDEF 'tis .NET $x //path/to, a/b; ——「はい」、 ㄅㄆㄇ ㄱㄴ 한국어 ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！ “x” "
+    "… ।۔، (a|b) e\u0301\u0302a \u0301 \u0301a "
     "ςΩж Ⴀ ꙀꙁꜢ 𐐀𐐨 𞤀 ﬀﬓ \u1680\u2028 𠀀𪜀𫝀𫠠𬺰 豈﨑 﫿 々〇 ሀ ꀀ \ue000 \ufdd0 \U0010ffff \u0378 \U000e0041 \U0001f9ff"
 ).split(" ")
 # Blocks in which letters, marks, numbers and unassigned code points alternate.
@@ -63,8 +64,8 @@ class Writer:
             lambda: self._some("0123456789", 24),
             lambda: self._some(MARKERS, 3),
             lambda: self._some("abAB ÄäΩω'/", 12),
-            lambda: "".join(chr(self.random.randrange(*self._choice(BLOCKS))) for _ in range(self.random.randint(1, 5))),
-            lambda: "".join(chr(self.random.randrange(*block)) for block in [self._choice(BLOCKS)] for _ in range(8)),
+            lambda: self._of_blocks([self._choice(BLOCKS) for _ in range(self.random.randint(1, 5))]),
+            lambda: self._of_blocks([self._choice(BLOCKS)] * 8),
             lambda: self._some("²³¼१२3٣6", 5),
             lambda: self._some(ODD, 3),
             lambda: self._choice(CONTRACTIONS),
@@ -72,6 +73,9 @@ class Writer:
             lambda: self._choice(self.special),
             lambda: self._choice(self.special)[: self.random.randint(1, 9)],
         ])()
+
+    def _of_blocks(self, blocks):
+        return "".join(chr(self.random.randrange(*block)) for block in blocks)
 
     def _character(self):
         low, high = self._choice([(0, 0x80), (0x80, 0x800), (0x800, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)])
