@@ -1,4 +1,5 @@
 import GRDB
+import GGUF
 import LlamaModel
 
 extension TraceStore {

@@ -1,4 +1,4 @@
-import LlamaModel
+import GGUF
 import Tensors
 
 /// What a tensor does in a model, as far as the choice of its format goes.

@@ -1,5 +1,4 @@
 import GGUF
-import LlamaModel
 
 /// What the mixes ask of a model, whatever its architecture.
 extension ModelSizes {

@@ -1,5 +1,4 @@
 import GGUF
-import LlamaModel
 import Quantization
 import Tensors
 

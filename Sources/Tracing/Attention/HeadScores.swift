@@ -1,4 +1,5 @@
 import LlamaModel
+import GGUF
 import Recording
 
 /// What a head does, in a few numbers, each a mean over positions.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import GGUF
 import Foundation
 import LlamaModel
 import Presentation

@@ -1,4 +1,3 @@
-import GGUF
 import Tensors
 
 /// How large a model is, layer by layer, as its file or a trace of it says, whether or not Quipu runs its architecture.
@@ -40,7 +39,7 @@ public struct ModelSizes: Sendable, Equatable {
     /// As `general.architecture` has it.
     public let architecture: String
     /// A value a layer, from the first.
-    public internal(set) var perLayer: [Layer]
+    public var perLayer: [Layer]
     /// n_embd: width of the residual stream.
     public let embedding: Int
     /// n_vocab.
