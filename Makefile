@@ -30,7 +30,7 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# The libraries' interface as web pages.
+# The libraries' interface as web pages, by DocC.
 docs:
 	python3 scripts/docs.py .build/docs
 
@@ -85,7 +85,7 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-# Every command that README.md and docs/ show, and what they show of its output.
+# Every Markdown page as it is shown; every command that README.md and docs/ show, and what they show of its output.
 docs-test: build $(TOOLS)/ready
 	@scripts/setup.sh docs
 	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
