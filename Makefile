@@ -7,7 +7,7 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
 
-.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint docs-test clean
+.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint docs-test sanitize clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -81,6 +81,10 @@ docs-test: build $(TOOLS)/ready
 	@scripts/setup.sh docs
 	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
 
+# C kernels and Swift tests under sanitizers; ONLY=kernels takes seconds, all of it long.
+sanitize: setup
+	scripts/sanitize.sh $(ONLY)
+
 # Swift, Python, shell and C.
 lint: $(TOOLS)/ready
 	scripts/lint.sh
@@ -91,4 +95,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
