@@ -7,7 +7,7 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
 
-.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint docs-test sanitize clean
+.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -29,6 +29,23 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# Every Markdown page as it is shown; every command shown there is run, and what is shown of its output held.
+docs-test: build $(TOOLS)/ready
+	@scripts/setup.sh docs
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
+# What scripts/, the workflow and .ci/run rely on.
+scripts-test: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Scripts
+
+# The libraries' interface as web pages.
+docs:
+	python3 scripts/docs.py .build/docs
+
+# Programs on the libraries, against this checkout and against a tagged clone.
+examples:
+	scripts/examples.sh
 
 # Executes the notebooks and checks what they claim.
 notebooks: build $(NOTEBOOKS)/ready
@@ -76,10 +93,9 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-# Every command that README.md and docs/ show, and what they show of its output.
-docs-test: build $(TOOLS)/ready
-	@scripts/setup.sh docs
-	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+# What one change needs: style, a debug build, the tests of the modules that changed.
+quick: setup $(TOOLS)/ready
+	$(TOOLS)/bin/python scripts/quick.py
 
 # C kernels and Swift tests under sanitizers; ONLY=kernels takes seconds, all of it long.
 sanitize: setup

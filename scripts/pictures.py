@@ -34,7 +34,7 @@ VIEW = "attention?layer=2&head=3&position=17"
 CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 
 # The terminal's frame; rich's own names a font on a server. A cell is 12.2 by 24.4.
-FRAME = """<svg viewBox="0 0 WIDTH HEIGHT" xmlns="http://www.w3.org/2000/svg">
+FRAME = """<svg width="WIDTH" height="HEIGHT" viewBox="0 0 WIDTH HEIGHT" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, "DejaVu Sans Mono", monospace; font-size: {char_height}px;
   line-height: {line_height}px; }}
