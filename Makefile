@@ -7,18 +7,19 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
 
-.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
 	$(QUIPU) trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 16 \
 		--output demo-trace.db --force
 
+test: swift-test report-test
+
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
-test: setup
+swift-test: setup
 	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
-	$(MAKE) --no-print-directory report-test
 
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
