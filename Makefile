@@ -87,6 +87,7 @@ conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
 	$(CONFORMANCE)/python Tests/Conformance/lesson_conformance.py --quipu $(QUIPU) models/micro-world-f16.gguf $(SMOLLM2)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)

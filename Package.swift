@@ -44,6 +44,12 @@ let package = Package(
                 "Tensors", "SIMDKernels", "Quantization", "ComputeGraph",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
+        .target(
+            name: "Quantizing",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 4
         .target(
             name: "LlamaModel",
@@ -76,30 +82,49 @@ let package = Package(
             ]),
         // SHA-256 where CryptoKit is not.
         .systemLibrary(name: "Libcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "Measuring",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 6
         .target(
-            name: "Analysis",
+            name: "Tracing",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel", "Recording", "Measuring",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
         .target(
+            name: "Stepping",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", "Recording", "Measuring", "Tracing",
+            ]),
+        .target(
             name: "Lessons",
-            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
+            dependencies: [
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "Recording", "Measuring", "Tracing",
+                "Yams",
+            ],
             resources: [.copy("../../lessons")], swiftSettings: unoptimised),
         // row 8
         .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis", "Lessons",
+                "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
         // Its files are compiled in: the page is found wherever the program lies.
         .target(
-            name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
+            name: "ReportPage",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording", "Quantizing", "Measuring",
+                "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+            ],
             resources: [
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
@@ -109,7 +134,8 @@ let package = Package(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
+                "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons", "Presentation",
+                "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),
 
@@ -132,7 +158,8 @@ let package = Package(
             path: "Tests/TestSupport"),
         .testTarget(
             name: "PresentationTests",
-            dependencies: ["Presentation", "ReportPage", "Operations", "Analysis", "Recording", "TestSupport"],
+            dependencies: ["Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Recording", "TestSupport"],
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
@@ -156,11 +183,24 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
-            name: "AnalysisTests",
+            name: "QuantizingTests",
+            dependencies: ["ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "MeasuringTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing", "Tensors",
                 "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
+        .testTarget(
+            name: "TracingTests",
+            dependencies: [
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing",
+                "Recording", "Tensors", "TestSupport", "Tracing",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
+        .testTarget(
+            name: "SteppingTests",
+            dependencies: ["LlamaModel", "Recording", "Stepping", "TestSupport", "Tracing"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,8 +1,8 @@
-import Analysis
 import ArgumentParser
 import Foundation
 import LlamaModel
 import Recording
+import Tracing
 
 /// For commands that need the model a trace was recorded from.
 struct ReplayOptions: ParsableArguments {

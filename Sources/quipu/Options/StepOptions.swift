@@ -1,7 +1,8 @@
-import Analysis
 import ArgumentParser
 import Foundation
 import Recording
+import Stepping
+import Tracing
 
 /// For commands that walk through a recorded run.
 struct StepOptions: ParsableArguments {

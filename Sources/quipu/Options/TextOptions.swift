@@ -1,8 +1,8 @@
-import Analysis
 import ArgumentParser
 import EmbeddedModel
 import GGUF
 import LlamaModel
+import Measuring
 import Tokenization
 
 /// The text that models are scored on.

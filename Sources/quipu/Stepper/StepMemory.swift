@@ -1,6 +1,6 @@
-import Analysis
 import Foundation
 import Recording
+import Stepping
 
 /// Remembers where each run was left, beside the note of the last trace.
 struct StepMemory {

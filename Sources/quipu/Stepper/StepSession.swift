@@ -1,7 +1,7 @@
-import Analysis
 import Foundation
 import Presentation
 import Recording
+import Stepping
 import Synchronization
 
 /// What there is to show after a command.
