@@ -7,18 +7,19 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
 
-.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
 	$(QUIPU) trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 16 \
 		--output demo-trace.db --force
 
+test: swift-test report-test
+
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
-test: setup
+swift-test: setup
 	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
-	$(MAKE) --no-print-directory report-test
 
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
@@ -29,6 +30,15 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# Every Markdown page as it is shown; every command shown there is run, and what is shown of its output held.
+docs-test: build $(TOOLS)/ready
+	@scripts/setup.sh docs
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
+# What scripts/, the workflow and .ci/run rely on.
+scripts-test: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Scripts
 
 # The libraries' interface as web pages, by DocC.
 docs:
@@ -85,10 +95,13 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-# Every Markdown page as it is shown; every command that README.md and docs/ show, and what they show of its output.
-docs-test: build $(TOOLS)/ready
-	@scripts/setup.sh docs
-	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+# What one change needs: style, a debug build, the tests of the modules that changed.
+quick: setup $(TOOLS)/ready
+	$(TOOLS)/bin/python scripts/quick.py
+
+# C kernels and Swift tests under sanitizers; ONLY=kernels takes seconds, all of it long.
+sanitize: setup
+	scripts/sanitize.sh $(ONLY)
 
 # Swift, Python, shell and C.
 lint: $(TOOLS)/ready
@@ -100,4 +113,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

@@ -134,7 +134,8 @@ let package = Package(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons", "Presentation",
+                "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "Presentation",
                 "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),
@@ -158,8 +159,10 @@ let package = Package(
             path: "Tests/TestSupport"),
         .testTarget(
             name: "PresentationTests",
-            dependencies: ["Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
-                "Recording", "TestSupport"],
+            dependencies: [
+                "Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Recording", "TestSupport",
+            ],
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
@@ -188,7 +191,8 @@ let package = Package(
         .testTarget(
             name: "MeasuringTests",
             dependencies: [
-                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing", "Tensors",
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing",
+                "Tensors",
                 "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
         .testTarget(
@@ -207,4 +211,13 @@ let package = Package(
 
 for target in package.targets where target.type == .test || target.name == "TestSupport" {
     target.swiftSettings = unoptimised
+}
+
+// Warnings are errors where CI asks for it, and nowhere else: another compiler may warn of other things.
+if Context.environment["QUIPU_STRICT"] == "1" {
+    for target in package.targets where target.type != .system {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
+        target.cSettings =
+            (target.cSettings ?? []) + [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
+    }
 }

@@ -36,7 +36,8 @@ struct TokenizeCommand: ParsableCommand {
         if steps {
             let result = tokenizer.encodeWithSteps(
                 bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
-            return try printing.print(TokenizeReport(ids: result.ids, steps: result.steps, vocabulary: tokenizer.vocabulary))
+            return try printing.print(
+                TokenizeReport(ids: result.ids, steps: result.steps, vocabulary: tokenizer.vocabulary))
         }
         let ids = tokenizer.encode(bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
         try printing.print(TokenizeReport(ids: ids, steps: nil, vocabulary: tokenizer.vocabulary))
