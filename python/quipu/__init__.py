@@ -15,21 +15,37 @@ from __future__ import annotations
 # Type checkers take this name for typing's.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any
 
-    from ._cache import HOOKS, ActivationCache, Hook
-    from ._commands import run
-    from ._errors import Missing, NotInTrace, ProgramError, ProgramNotFound, QuipuError, TraceError
-    from ._find import find_program
-    from ._plots import heat_map, plot_quant_errors
-    from ._program import QuipuWarning
-    from ._run import run_with_cache, trace
-    from ._table import Table
-    from ._trace import Trace
-    from ._trace import open_trace as open
+    from ._cache import HOOKS as HOOKS
+    from ._cache import ActivationCache as ActivationCache
+    from ._cache import Hook as Hook
+    from ._commands import any_command as _any
+    from ._commands import run as run
+    from ._errors import Missing as Missing
+    from ._errors import NotInTrace as NotInTrace
+    from ._errors import ProgramError as ProgramError
+    from ._errors import ProgramNotFound as ProgramNotFound
+    from ._errors import QuipuError as QuipuError
+    from ._errors import TraceError as TraceError
+    from ._find import find_program as find_program
+    from ._plots import heat_map as heat_map
+    from ._plots import plot_quant_errors as plot_quant_errors
+    from ._program import QuipuWarning as QuipuWarning
+    from ._run import run_with_cache as run_with_cache
+    from ._run import trace as trace
+    from ._table import Table as Table
+    from ._trace import Trace as Trace
+    from ._trace import open as open
 
-    attention: Callable[..., Any]
-    bench: Callable[..., Any]
+    __version__: str
+    # Every command; a test holds the list against the program's.
+    attention = bench = compare = diff = explain_element = explain_format = explain_logit = explain_weight = _any
+    gqa = gqa_map = gqa_what_if = graph = inspect = lens = lesson = lesson_back = lesson_cheatsheet = _any
+    lesson_check = lesson_export = lesson_hint = lesson_import = lesson_lint = lesson_list = lesson_next = _any
+    lesson_play = lesson_progress = lesson_redo = lesson_reset = lesson_skip = lesson_start = lesson_why = _any
+    merge = ops = perplexity = propagate = quant_blocks = quant_compare = quant_errors = quant_sensitivity = _any
+    quant_table = quantize = report = show = sql = step = tokenize = verify = _any
 
 _HOMES = {
     "_cache": ("HOOKS", "ActivationCache", "Hook"),
@@ -40,24 +56,24 @@ _HOMES = {
     "_program": ("QuipuWarning",),
     "_run": ("run_with_cache", "trace"),
     "_table": ("Table",),
-    "_trace": ("Trace",),
+    "_trace": ("Trace", "open"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__") and name != "__version__":
-        raise AttributeError(name)
-    from importlib import import_module
-
+    if name.startswith("_") and name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: Any = None
-    for home, names in _HOMES.items():
-        if name in names:
-            value = getattr(import_module(f"{__name__}.{home}"), name)
-    if name == "open":
-        from ._trace import open_trace as value
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home:
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{home}"), name)
     elif name == "__version__":
-        value = _version()
-    elif value is None:
+        from ._find import version
+
+        value = version()
+    else:
         from . import _commands
 
         if name not in _commands.names():
@@ -70,4 +86,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from . import _commands
 
-    return sorted({*globals(), *(name for names in _HOMES.values() for name in names), "open", *_commands.names()})
+    return sorted({*globals(), *(name for names in _HOMES.values() for name in names), *_commands.names()})

@@ -12,6 +12,7 @@ Arrays have the axes that TransformerLens gives them, with a batch of one: `bloc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
@@ -161,7 +162,7 @@ class ActivationCache(Mapping[str, np.ndarray]):
         for hook in HOOKS:
             if hook.name == template and layer < self._model["n_layer"]:
                 return hook, layer
-        raise NotInTrace(f"{name!r} is none of TransformerLens's names that have a tensor of ggml; quipu.HOOKS lists them")
+        raise NotInTrace(f"{name!r} is no name of TransformerLens that has a tensor of ggml; quipu.HOOKS lists them")
 
     def _held(self) -> list[str]:
         held = {row[0] for row in self.trace._rows("SELECT DISTINCT op_id FROM tensor")}
@@ -195,18 +196,15 @@ class ActivationCache(Mapping[str, np.ndarray]):
     def _array(self, hook: Hook, layer: int, name: str) -> np.ndarray:
         operation = self._operation(hook, layer)
         if operation is None:
-            raise NotInTrace(f"{name!r}: step {self.step} has no operation {hook.tensor.format(layer=layer, before='')!r}")
+            raise NotInTrace(f"{name!r}: step {self.step} has no operation for it; list(cache) has the names")
         array = self.trace._values.of(operation)
         if not name.endswith("hook_attn_scores"):
             return array
         # What ggml's SOFT_MAX does with `kq` before it takes the softmax.
-        import json
-
-        softmax = self.trace._operation(f"kq_soft_max-{layer}", self.step)
-        first = self.trace._rows("SELECT first_position FROM pass WHERE run_id = ? AND step = ?", softmax.run, self.step)
-        scores = array * np.float32(json.loads(softmax.params)["scale"])
+        scale = json.loads(self.trace.op(f"kq_soft_max-{layer}", self.step)["params"])["scale"]
         query, key = np.ogrid[: array.shape[-2], : array.shape[-1]]
-        return np.where(key > query + first[0][0], np.float32(-np.inf), scores)
+        is_masked = key > query + self.trace.first_position(self.step)
+        return np.where(is_masked, np.float32(-np.inf), array * np.float32(scale))
 
     def _shaped(self, array: np.ndarray, axes: str) -> np.ndarray:
         sizes = {

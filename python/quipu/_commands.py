@@ -19,7 +19,7 @@ from ._program import run_program
 
 TABLE = os.path.join(PACKAGE, "commands.json")
 
-# These have functions of their own, or none: a trace is an object here, and its values arrays.
+# It has a function of its own, because a trace is an object here.
 _ELSEWHERE = ("trace",)
 
 # What every function takes beside the command's options.
@@ -29,19 +29,27 @@ _RUNNING = ("program", "progress", "input")
 _PRINTING = ("json", "color", "csv", "help", "version")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def table() -> dict[str, dict[str, Any]]:
     """The commands by what their functions are called: `quant_errors`."""
     with open(TABLE, encoding="utf-8") as file:
-        return {_function_name(command["words"]): command for command in json.load(file)}
+        commands = json.load(file)
+    named = {_function_name(command["words"]): command for command in commands}
+    # `quipu gqa` is `quipu gqa map`.
+    return {**named, **{command["short"]: command for command in commands if "short" in command}}
+
+
+def any_command(*arguments: Any, **options: Any) -> Any:
+    """What type checkers take each command's function for."""
+    raise NotImplementedError
 
 
 def run(command: str, *arguments: Any, **options: Any) -> Any:
     """Runs any command of the program and returns the JSON document that it prints.
 
-    `quipu.run("quant errors", model, as_=["Q4_0", "Q4_K"])` is `quipu quant errors MODEL --as Q4_0,Q4_K --json`, and the
-    same as `quipu.quant_errors(model, as_=…)`. Commands that compare (`diff`, `verify`, `compare`, `explain element`) end
-    with status 2 if they found a difference; their document says it.
+    `quipu.run("quant errors", model, as_=["Q4_0", "Q4_K"])` is `quipu quant errors MODEL --as Q4_0,Q4_K --json`, and
+    the same as `quipu.quant_errors(model, as_=…)`. Commands that compare (`diff`, `verify`, `compare`, `explain
+    element`) end with status 2 if they found a difference; their document says it, and nothing is raised.
 
     Args:
         command: its words.
@@ -127,10 +135,11 @@ def read_from_program(program: str | None = None) -> list[dict[str, Any]]:
     return commands
 
 
-def _collect(command: dict[str, Any], words: list[str], commands: list[dict[str, Any]]) -> None:
+def _collect(command: dict[str, Any], words: list[str], commands: list[dict[str, Any]], short: str = "") -> None:
     subcommands = [one for one in command.get("subcommands", []) if one["commandName"] != "help"]
     for one in subcommands:
-        _collect(one, [*words, one["commandName"]], commands)
+        is_usual = one["commandName"] == command.get("defaultSubcommand")
+        _collect(one, [*words, one["commandName"]], commands, _function_name(words) if is_usual else "")
     if subcommands or not words:
         return
     shown = [one for one in command.get("arguments", []) if one["shouldDisplay"]]
@@ -139,6 +148,7 @@ def _collect(command: dict[str, Any], words: list[str], commands: list[dict[str,
     commands.append(
         {
             "words": words,
+            **({"short": short} if short else {}),
             "abstract": command["abstract"],
             "arguments": [entry for one in positionals for entry in _positional_entries(one)],
             "options": [_entry(one["preferredName"]["name"], one) for one in options],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def save(trace: Trace, path: str, names: Iterable[str], step: Steps, overwrite: 
     _check_free(path, overwrite)
     operations = _named(trace, tuple(names), step)
     if kind == ".npy" and len(operations) != 1:
-        raise QuipuError(f"{path}: a .npy file holds one array, and the names fit {len(operations)}. Write a .npz file.")
+        raise QuipuError(f"{path}: a .npy file holds one array, the names fit {len(operations)}. Write a .npz file.")
     # Beside it, because only there a rename is one step; what is cut off is nobody's result.
     partial = f"{path}.{os.getpid()}.partial"
     try:
@@ -54,7 +54,7 @@ def _named(trace: Trace, names: tuple[str, ...], step: Steps) -> dict[str, Opera
     if isinstance(step, int):
         return {_safe(name): op for name, op in trace.select(names, step).items()}
     found: dict[str, Operation] = {}
-    reason: Optional[NotInTrace] = None
+    reason: NotInTrace | None = None
     for number in range(trace.steps) if step is None else step:
         for name in names:
             try:

@@ -29,7 +29,7 @@ class TraceFile:
         self.path = os.fspath(path)
         _check_header(self.path)
         if sqlite3.sqlite_version_info < (3, 37):
-            raise TraceError(f"SQLite {sqlite3.sqlite_version} is too old: traces have STRICT tables, from SQLite 3.37 on")
+            raise TraceError(f"SQLite {sqlite3.sqlite_version} of this Python is too old for traces; they need 3.37")
         uri = pathlib.Path(self.path).absolute().as_uri() + "?mode=ro"
         try:
             self.connection = sqlite3.connect(uri, uri=True, isolation_level=None)
@@ -48,14 +48,15 @@ class TraceFile:
         # Views of the file may call no function that has an effect; and no statement opens another file.
         for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "mmap_size = 0"):
             db.execute(f"PRAGMA {pragma}")
-        db.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK)
+        db.set_authorizer(_permit)
         # A statement that does not end can be interrupted, because Python looks for Ctrl-C here.
         db.set_progress_handler(lambda: 0, 1_000_000)
         _functions.register(db)
 
     def _check_schema(self) -> int:
         (version,) = self.rows("PRAGMA user_version")[1][0]
-        kinds = {name: (kind, sql or "") for name, kind, sql in self.rows("SELECT name, type, sql FROM sqlite_schema")[1]}
+        schema = self.rows("SELECT name, type, sql FROM sqlite_schema")[1]
+        kinds = {name: (kind, sql or "") for name, kind, sql in schema}
         lacking = [name for name in (*_TABLES, "op") if name not in kinds]
         if lacking:
             raise TraceError(
@@ -70,7 +71,7 @@ class TraceFile:
             raise TraceError(
                 f"{self.path}: schema version {version}, this package reads up to {SCHEMA_VERSION}. Use a newer quipu."
             )
-        return version
+        return int(version)
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The columns and rows of one statement that only reads.
@@ -85,7 +86,7 @@ class TraceFile:
         except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
             raise self._worded(error) from error
         if cursor.description is None:
-            raise TraceError(f"{self.path}: the statement asks for nothing; a trace is only read (SELECT, WITH, EXPLAIN)")
+            raise TraceError(f"{self.path}: the statement asks for no rows; a trace is only read (SELECT, WITH)")
         return [column[0] for column in cursor.description], rows
 
     def _worded(self, error: Exception) -> BaseException:
@@ -93,21 +94,25 @@ class TraceFile:
         if text == "interrupted":
             return KeyboardInterrupt()
         if text.startswith(("attempt to write a readonly", "cannot modify")):
-            return TraceError(f"{self.path}: the statement would change the trace; it is only read. Nothing was changed.")
-        if isinstance(error, sqlite3.DatabaseError) and text.startswith(("file is not a database", "database disk image")):
+            return TraceError(f"{self.path}: the statement would change the trace; a trace is only read")
+        if text.startswith(("file is not a database", "database disk image")):
             return TraceError(
-                f"{self.path}: the file was cut off or damaged after it was written; SQLite cannot read it as a database. "
-                "Copy it again, or trace again."
+                f"{self.path}: the file was cut off or damaged after it was written; SQLite cannot read it as a "
+                "database. Copy it again, or trace again."
             )
         if text.startswith("unable to open database file") and os.path.exists(self.path + "-wal"):
             return TraceError(
-                f"{self.path}: the run was cut off, and its last writes are in {self.path}-wal, which SQLite can only read "
-                "where it may write. Copy both files to a folder that you can write to."
+                f"{self.path}: the run was cut off, and its last writes are in {self.path}-wal, which SQLite can only "
+                "read where it may write. Copy both files to a folder that you can write to."
             )
         return TraceError(f"{self.path}: {text}")
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _permit(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 def _check_header(path: str) -> None:

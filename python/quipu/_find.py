@@ -29,11 +29,12 @@ def find_program(program: str | os.PathLike[str] | None = None) -> str:
             return os.path.abspath(found)
     bundled = os.path.join(PACKAGE, "bin", "quipu")
     checkout = os.path.join(os.path.dirname(os.path.dirname(PACKAGE)), ".build", "release", "quipu")
-    for path in (bundled, _on_path("quipu"), checkout):
-        if path and _is_program(path):
-            return path
+    for candidate in (bundled, _on_path("quipu"), checkout):
+        if candidate and _is_program(candidate):
+            return candidate
     raise ProgramNotFound(
-        f"there is no quipu program: not with the package ({bundled}), not on the PATH, not in a checkout ({checkout}). "
+        f"there is no quipu program: not with the package ({bundled}), not on the PATH, not in a checkout "
+        f"({checkout}). "
         "Install the wheel, or run `make build` in the checkout, or name the program in the environment variable QUIPU."
     )
 
@@ -55,3 +56,19 @@ def _is_console_script(path: str) -> bool:
     with open(path, "rb") as file:
         start = file.read(4096)
     return start.startswith(b"#!") and b"quipu.__main__" in start
+
+
+def version() -> str:
+    """The version of the installed package; in a checkout, that of the program.
+
+    Raises:
+        ProgramNotFound: if there is neither.
+    """
+    from importlib import metadata
+
+    try:
+        return metadata.version("quipu")
+    except metadata.PackageNotFoundError:
+        import subprocess
+
+        return subprocess.run([find_program(), "--version"], check=True, capture_output=True, text=True).stdout.strip()

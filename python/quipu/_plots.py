@@ -39,7 +39,8 @@ def plot_attention(trace: Trace, layer: int, head: int | None, step: int, ax: An
             raise QuipuError("ax is the axes of one head; name it, or leave ax out for a picture of all heads")
         columns = math.ceil(math.sqrt(len(patterns)))
         rows = math.ceil(len(patterns) / columns)
-        figure, grid = plt.subplots(rows, columns, squeeze=False, figsize=(3 * columns, 3 * rows), layout="constrained")
+        size = (3 * columns, 3 * rows)
+        grid = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")[1]
         for number, cell in enumerate(grid.flat):
             if number >= len(patterns):
                 cell.axis("off")
@@ -50,7 +51,7 @@ def plot_attention(trace: Trace, layer: int, head: int | None, step: int, ax: An
         return grid
     pattern = trace.attention(layer, head, step)
     labels = _labels(trace)
-    first = trace._rows("SELECT first_position FROM pass WHERE run_id = ? AND step = ?", trace.run, step)[0][0]
+    first = trace.first_position(step)
     queries, keys = labels[first : first + pattern.shape[0]], labels[: pattern.shape[1]]
     if ax is None:
         size = 3 + 0.28 * len(keys)

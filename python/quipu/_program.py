@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Union
 
 from ._errors import ProgramError
 from ._find import find_program
@@ -117,7 +117,7 @@ def _sift(complaints: str, failed: bool) -> str:
     return message
 
 
-def _reporter(progress: Progress) -> Optional[Callable[[str], object]]:
+def _reporter(progress: Progress) -> Callable[[str], object] | None:
     if callable(progress):
         return progress
     stream = sys.stderr
@@ -130,7 +130,7 @@ def _reporter(progress: Progress) -> Optional[Callable[[str], object]]:
 
 def _execute(
     command: list[str],
-    report: Optional[Callable[[str], object]],
+    report: Callable[[str], object] | None,
     input: str | None,
     environment: Mapping[str, str] | None,
 ) -> tuple[int, str, str]:
@@ -185,7 +185,7 @@ class _Listener(threading.Thread):
 
     _MARK = "\r\x1b[K"
 
-    def __init__(self, descriptor: int, report: Optional[Callable[[str], object]]) -> None:
+    def __init__(self, descriptor: int, report: Callable[[str], object] | None) -> None:
         super().__init__(daemon=True)
         self.complaints = ""
         self.failure: BaseException | None = None

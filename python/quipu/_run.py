@@ -81,8 +81,8 @@ def run_with_cache(
         options: those of `quipu.trace`; `generate` is 0 if not given.
 
     Returns:
-        Logits, F32, `[batch, pos, d_vocab]`, where batch and pos are 1: llama.cpp computes those of the last token only.
-        And the cache; `cache.trace` is the trace, `cache.trace.cache(1)` the cache of the next step.
+        Logits, F32, `[batch, pos, d_vocab]`, where batch and pos are 1: llama.cpp computes those of the last token
+        only. And the cache; `cache.trace` is the trace, `cache.trace.cache(1)` the cache of the next step.
 
     Raises:
         ProgramError, ProgramNotFound: as `quipu.trace`.

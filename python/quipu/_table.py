@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 
-class Table(Sequence):
+class Table(Sequence[Any]):
     """Rows as dictionaries, in order; `table["name"]` is a column as a list.
 
     `list(table)` is a plain list of dictionaries; `pandas.DataFrame(list(table))` makes a frame of it.
@@ -73,4 +73,4 @@ def frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
         import pandas
     except ImportError:
         return Table(columns, rows)
-    return pandas.DataFrame.from_records(list(rows), columns=list(columns), coerce_float=True)
+    return pandas.DataFrame.from_records([tuple(row) for row in rows], columns=list(columns), coerce_float=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Union
 
+from ._addresses import addresses, index, matcher, split
 from ._errors import NotInTrace, TraceError
 from ._file import TraceFile
-from ._table import Table, frame
+from ._table import frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +26,11 @@ class Trace:
 
     `trace["kq_soft_max-3"]` is what the operation of this name gave, as a NumPy array of F32 with ggml's dimensions in
     reverse order: `[head, query, key]`. `trace["norm-3#0"]` is the first of several operations of one name in a pass,
-    `trace["norm-3"]` the last. `trace["l_out-3", 1]` is that of step 1: step 0 is the prompt, each further one a token.
+    `trace["norm-3"]` the last. `trace["l_out-3", 1]` is that of step 1: step 0 is the prompt, each further one a
+    token.
 
-    Tables are pandas DataFrames if pandas is installed, else `quipu.Table`, a sequence of dictionaries. Their columns are
-    those of docs/trace.md.
+    Tables are pandas DataFrames if pandas is installed, else `quipu.Table`, a sequence of dictionaries. Their columns
+    are those of docs/trace.md.
 
     Args:
         path: the file.
@@ -44,8 +45,8 @@ class Trace:
         ids = [row[0] for row in self._rows("SELECT id FROM run ORDER BY id")]
         if run is not None and run not in ids:
             self.close()
-            there = f"the trace has run{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids))}" if ids else "it has none"
-            raise TraceError(f"{self.path}: there is no run {run}; {there}")
+            there = ", ".join(map(str, ids)) or "none"
+            raise TraceError(f"{self.path}: there is no run {run}; the runs of the trace: {there}")
         self._run = run if run is not None else ids[-1] if ids else None
         self._reader: Values | None = None
         #: The document that the program printed when it wrote the trace; None if the trace was opened.
@@ -104,8 +105,8 @@ class Trace:
     @property
     def generated(self) -> str:
         """The pieces of the generated tokens, one after the other."""
-        pieces = self._rows("SELECT piece FROM token WHERE run_id = ? AND source = 'generated' ORDER BY position", self.run)
-        return "".join(piece for (piece,) in pieces)
+        statement = "SELECT piece FROM token WHERE run_id = ? AND source = 'generated' ORDER BY position"
+        return "".join(piece for (piece,) in self._rows(statement, self.run))
 
     @property
     def capture(self) -> str:
@@ -121,6 +122,12 @@ class Trace:
     def steps(self) -> int:
         """The number of passes: one for the prompt, and one for each generated token but the last."""
         return int(self._rows("SELECT count(*) FROM pass WHERE run_id = ?", self.run)[0][0])
+
+    def first_position(self, step: int = 0) -> int:
+        """The position of the first token that a pass evaluates: 0 for the prompt."""
+        self._check(step)
+        rows = self._rows("SELECT first_position FROM pass WHERE run_id = ? AND step = ?", self.run, step)
+        return int(rows[0][0])
 
     @property
     def model(self) -> dict[str, Any]:
@@ -149,9 +156,7 @@ class Trace:
         """The tokens of the run by position, prompt and generated: table `token`."""
         return self.sql("SELECT * FROM token WHERE run_id = ? ORDER BY position", self.run)
 
-    def ops(
-        self, step: int = 0, *, layer: int | None = None, kind: str | None = None, name: str | None = None
-    ) -> Any:
+    def ops(self, step: int = 0, *, layer: int | None = None, kind: str | None = None, name: str | None = None) -> Any:
         """The operations of a pass in order, with shape, time and statistics: view `op`.
 
         Args:
@@ -166,7 +171,7 @@ class Trace:
             [self.run, step, layer, layer, kind, kind],
         )
         if name is not None:
-            fits, place = _matcher(name), columns.index("name")
+            fits, place = matcher(name), columns.index("name")
             rows = [row for row in rows if fits(row[place])]
         return frame(columns, rows)
 
@@ -235,9 +240,9 @@ class Trace:
             `[query, key]` of one head, `[head, query, key]` of all. Query i is at position `pass.first_position + i`.
         """
         model = self.model
-        layer = _index(layer, model["n_layer"], "layer", self.path)
+        layer = index(layer, model["n_layer"], "layer", self.path)
         array = self.values(f"kq_soft_max-{layer}", step)
-        return array if head is None else array[_index(head, array.shape[0], "head", self.path)]
+        return array if head is None else array[index(head, array.shape[0], "head", self.path)]
 
     def names(self, pattern: str = "*", step: int = 0) -> list[str]:
         """The addresses of the operations of a pass that have captured values of their own, in order.
@@ -268,8 +273,8 @@ class Trace:
     ) -> list[str]:
         """Writes values to a file of arrays: `.npz`, `.npy` (one array) or `.safetensors` (if that is installed).
 
-        The arrays have the axes of `trace[name]`. They are called by their addresses, with `step3/` before them if there
-        are several steps.
+        The arrays have the axes of `trace[name]`. They are called by their addresses, with `step3/` before them if
+        there are several steps.
 
         Args:
             names: addresses, or patterns with `*` and `?` for all that have values of their own. (default: all)
@@ -331,23 +336,23 @@ class Trace:
     def _fitting(self, pattern: str, operations: list[Operation]) -> dict[str, Operation]:
         from ._values import VIEWS
 
-        name, number = _split(pattern)
-        fits, addresses = _matcher(name), _addresses(operations)
+        name, number = split(pattern)
+        fits = matcher(name)
         held = {row[0] for row in self._rows("SELECT DISTINCT op_id FROM tensor")} if operations else set()
         return {
             address: op
-            for op, (address, k) in zip(operations, addresses)
+            for op, (address, k) in zip(operations, addresses(operations))
             if op.id in held and op.kind not in VIEWS and fits(op.name) and number in (None, k)
         }
 
     def _why_none(self, pattern: str, operations: list[Operation]) -> str:
-        fits = _matcher(_split(pattern)[0])
+        fits = matcher(split(pattern)[0])
         matching = [op.name for op in operations if fits(op.name)]
         if not matching:
             return f"no operation is called {pattern!r}. `ops()` lists them."
         return (
-            f"{pattern!r} fits {', '.join(matching[:3])}{', …' if len(matching) > 3 else ''}, of which the trace holds no "
-            f"values of their own (capture={self.capture!r}). A view is found by its exact name."
+            f"{pattern!r} fits {', '.join(matching[:3])}{', …' if len(matching) > 3 else ''}, of which the trace holds "
+            f"no values of their own (capture={self.capture!r}). A view is found by its exact name."
         )
 
     @property
@@ -380,8 +385,8 @@ class Trace:
 
     def _operation(self, address: str, step: int = 0) -> Operation:
         if "[" in address:
-            raise NotInTrace(f"{address!r}: index the array instead, as in trace['Qcur-3'][4, 0]: its axes are the reverse")
-        name, number = _split(address)
+            raise NotInTrace(f"{address!r}: index the array, as in trace['Qcur-3'][4, 0]; its axes are ggml's reversed")
+        name, number = split(address)
         found = self._operations(step, name)
         if not found:
             raise NotInTrace(self._unknown(name, step))
@@ -401,39 +406,7 @@ class Trace:
         return f"there is no operation {name!r} in step {step}.{hint} `ops()` lists them."
 
 
-def _matcher(pattern: str) -> Any:
-    """Whether a whole name fits; `*` stands for anything, `?` for one character, all else for itself."""
-    parts = [{"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in pattern]
-    return re.compile("".join(parts), re.DOTALL).fullmatch
-
-
-def _split(address: str) -> tuple[str, Optional[int]]:
-    """`Qcur-0#1` is the operation `Qcur-0`, number 1 of that name."""
-    name, mark, number = address.rpartition("#")
-    if not mark:
-        return address, None
-    if not number.isascii() or not number.isdigit():
-        raise NotInTrace(f"{address!r} is no address: after # comes a number from 0")
-    return name, int(number)
-
-
-def _addresses(operations: list[Operation]) -> list[tuple[str, int]]:
-    """The shortest address of each operation, and which of its name it is."""
-    counts: dict[str, int] = {}
-    numbers = []
-    for op in operations:
-        numbers.append(counts.get(op.name, 0))
-        counts[op.name] = numbers[-1] + 1
-    return [(op.name if counts[op.name] == 1 else f"{op.name}#{k}", k) for op, k in zip(operations, numbers)]
-
-
-def _index(index: int, count: int, what: str, path: str) -> int:
-    if not -count <= index < count:
-        raise NotInTrace(f"{path}: there is no {what} {index}; there are 0 to {count - 1}")
-    return index % count
-
-
-def open_trace(path: str | os.PathLike[str], run: int | None = None) -> Trace:
+def open(path: str | os.PathLike[str], run: int | None = None) -> Trace:
     """Opens a trace that `quipu trace` wrote, to read it. The program is not needed.
 
     Nothing in the file is executed, and nothing in it is changed.
@@ -446,6 +419,3 @@ def open_trace(path: str | os.PathLike[str], run: int | None = None) -> Trace:
         TraceError: if it is no trace, is damaged, or is of a newer schema.
     """
     return Trace(path, run)
-
-
-__all__ = ["Address", "Table", "Trace", "open_trace"]

@@ -1,11 +1,12 @@
 """Values of recorded operations, as `quipu show` decodes them, in NumPy arrays.
 
 **Axes.** ggml names the fastest dimension first, NumPy the last: an array has ggml's dimensions in reverse order.
-`kq_soft_max-3` is `[key, query, head]` in ggml and `[head, query, key]` here. ggml always has four dimensions; those at
-the slow end that are of length 1 are left out, but two are always kept, and three of ROPE and SOFT_MAX, which are by head.
+`kq_soft_max-3` is `[key, query, head]` in ggml and `[head, query, key]` here. ggml always has four dimensions; those
+at the slow end that are of length 1 are left out, but two are always kept, and three of ROPE and SOFT_MAX, which are by
+head.
 
-**Views** (VIEW, RESHAPE, PERMUTE) have no values of their own; theirs are found in their source. What SET_ROWS gives is the
-KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
+**Views** (VIEW, RESHAPE, PERMUTE) have no values of their own; theirs are found in their source. What SET_ROWS gives is
+the KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ class Operation:
 
     @staticmethod
     def of(row: tuple[Any, ...], path: str) -> Operation:
-        numbers, texts = (*row[:4], *row[8:]), row[4:8]
-        if not all(isinstance(number, int) for number in numbers) or not all(isinstance(text, str) for text in texts):
-            raise TraceError(f"{path}: operation {row[0]!r} is damaged: {row!r}")
-        return Operation(*row[:8], ne=_shape(row[8:], str(row[4]), path))
+        op_id, run, step, seq, name, kind, element_type, params, *ne = row
+        if not all(isinstance(value, int) for value in row[:4]) or not all(isinstance(text, str) for text in row[4:8]):
+            raise TraceError(f"{path}: operation {op_id!r} is damaged: {row!r}")
+        return Operation(op_id, run, step, seq, name, kind, element_type, params, _shape(ne, name, path))
 
 
 @dataclass
@@ -130,7 +131,8 @@ class Values:
         if source_id is None:
             return self._cache(leaf, _shape(ne, operation.name, self.file.path), operation)
         source = self._operation(source_id)
-        if source is None or (source.run, source.step) != (operation.run, operation.step) or source.seq >= operation.seq:
+        pass_of = (operation.run, operation.step)
+        if source is None or (source.run, source.step) != pass_of or source.seq >= operation.seq:
             raise self._damaged(operation.name, "its source is not an earlier operation of its pass")
         return self._memory(source, depth + 1)
 
@@ -139,7 +141,7 @@ class Values:
         source_id, name, *_ = self._input(operation.id, slot, operation.name)
         for _ in range(_DEEPEST_VIEW):
             if source_id is None:
-                return name
+                return str(name)
             source_id, name, *_ = self._input(source_id, 0, operation.name)
         raise self._damaged(operation.name, "it is a view of a view without end")
 
@@ -209,13 +211,13 @@ class Values:
                 return _Memory(source.flat, ne, strides, source.offset).check(fault)
             # Byte distances, in the type that the tensor has in the engine.
             size = 2 if operation.type in ("F16", "BF16") else 4
-            steps = [int(params[key]) for key in ("nb1", "nb2", "nb3", "offset")]
+            nb1, nb2, nb3, offset = (int(params[key]) for key in ("nb1", "nb2", "nb3", "offset"))
         except (ValueError, KeyError, TypeError) as error:
             raise fault from error
-        if any(step % size for step in steps):
+        if any(distance % size for distance in (nb1, nb2, nb3, offset)):
             raise fault
-        *strides, offset = (step // size for step in steps)
-        return _Memory(source.flat, ne, (1, *strides), source.offset + offset).check(fault)
+        steps = (1, nb1 // size, nb2 // size, nb3 // size)
+        return _Memory(source.flat, ne, steps, source.offset + offset // size).check(fault)
 
     # Asking
 
@@ -231,12 +233,12 @@ class Values:
         ((capture,),) = self._rows("SELECT capture FROM run WHERE id = ?", operation.run)
         if capture == "all":
             return NotInTrace(
-                f"{operation.name!r} has no values at step {operation.step}: it is the cache before anything was written to "
-                "it. A later step has some."
+                f"{operation.name!r} has no values at step {operation.step}: it is the cache before anything was "
+                "written to it. A later step has some."
             )
         return NotInTrace(
-            f"the values of {operation.name!r} were not captured (capture={capture!r}). Trace again with capture='all', "
-            "or with an only=[…] that names it."
+            f"the values of {operation.name!r} were not captured (capture={capture!r}). Trace again with "
+            "capture='all', or with an only=[…] that names it."
         )
 
     def _damaged(self, name: str, what: str) -> TraceError:
@@ -258,7 +260,7 @@ def _shape(ne: Any, name: str, path: str) -> tuple[int, int, int, int]:
 def array_shape(operation: Operation) -> tuple[int, ...]:
     """The axes of an operation's array, as the head of this file describes them."""
     fewest = 3 if operation.kind in ("ROPE", "SOFT_MAX") else 2
-    shape = operation.ne[::-1]
+    shape: tuple[int, ...] = operation.ne[::-1]
     while len(shape) > fewest and shape[0] == 1:
         shape = shape[1:]
     return shape
