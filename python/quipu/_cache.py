@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from ._errors import NotInTrace
-from ._values import Operation
+from ._operations import VIEWS, Operation
 
 if TYPE_CHECKING:
     from ._trace import Trace
@@ -92,7 +92,7 @@ class ActivationCache(Mapping[str, np.ndarray]):
         self.has_batch_dim = True
         self._model = trace.model
         self._operations: dict[str, list[Operation]] = {}
-        for operation in trace._operations(step):
+        for operation in trace._operations.of(step):
             self._operations.setdefault(operation.name, []).append(operation)
         self._names = self._held()
 
@@ -165,12 +165,12 @@ class ActivationCache(Mapping[str, np.ndarray]):
         raise NotInTrace(f"{name!r} is no name of TransformerLens that has a tensor of ggml; quipu.HOOKS lists them")
 
     def _held(self) -> list[str]:
-        held = {row[0] for row in self.trace._rows("SELECT DISTINCT op_id FROM tensor")}
+        held = self.trace._operations.held()
         names = []
         for hook in HOOKS:
             for layer in range(self._model["n_layer"] if "{layer}" in hook.name else 1):
                 operation = self._operation(hook, layer)
-                while operation is not None and operation.kind in ("VIEW", "RESHAPE", "PERMUTE"):
+                while operation is not None and operation.kind in VIEWS:
                     operation = self.trace._values.input(operation)
                 if operation is not None and operation.id in held:
                     names.append(hook.name.format(layer=layer))

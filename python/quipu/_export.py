@@ -12,8 +12,8 @@ import numpy as np
 from ._errors import NotInTrace, QuipuError, need
 
 if TYPE_CHECKING:
+    from ._operations import Operation
     from ._trace import Trace
-    from ._values import Operation
 
 Steps = Union[None, int, Iterable[int]]
 
@@ -52,13 +52,13 @@ def _check_free(path: str, overwrite: bool) -> None:
 def _named(trace: Trace, names: tuple[str, ...], step: Steps) -> dict[str, Operation]:
     """The operations by what their arrays are called."""
     if isinstance(step, int):
-        return {_safe(name): op for name, op in trace.select(names, step).items()}
+        return {_safe(name): op for name, op in trace._operations.select(names, step).items()}
     found: dict[str, Operation] = {}
     reason: NotInTrace | None = None
     for number in range(trace.steps) if step is None else step:
         for name in names:
             try:
-                fitting = trace.select([name], number)
+                fitting = trace._operations.select([name], number)
             except NotInTrace as error:
                 # A pattern need not fit in each step.
                 if not set(name) & set("*?"):

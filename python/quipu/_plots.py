@@ -54,8 +54,8 @@ def plot_attention(trace: Trace, layer: int, head: int | None, step: int, ax: An
     first = trace.first_position(step)
     queries, keys = labels[first : first + pattern.shape[0]], labels[: pattern.shape[1]]
     if ax is None:
-        size = 3 + 0.28 * len(keys)
-        ax = plt.subplots(figsize=(size + 1, 2 + 0.28 * len(queries)), layout="constrained")[1]
+        figure_size = (4 + 0.28 * len(keys), 2 + 0.28 * len(queries))
+        ax = plt.subplots(figsize=figure_size, layout="constrained")[1]
     heat_map(ax, pattern, f"layer {layer}, head {head}", "share of attention", vmin=0, vmax=1)
     ax.set_xticks(range(len(keys)), keys, rotation=90)
     ax.set_yticks(range(len(queries)), queries)

@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Union
 
-from ._addresses import addresses, index, matcher, split
 from ._errors import NotInTrace, TraceError
 from ._file import TraceFile
+from ._operations import Operations, matcher
 from ._table import frame
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ._cache import ActivationCache
-    from ._values import Operation, Values
+    from ._values import Values
 
 #: `"Qcur-3"`, `"Qcur-3#0"`, or an address and a step: `("Qcur-3", 1)`.
 Address = Union[str, tuple[str, int]]
@@ -111,7 +111,7 @@ class Trace:
     @property
     def capture(self) -> str:
         """What was kept: `none`, `stats`, `last` or `all`, and the patterns of `only`."""
-        return str(self._of_run("capture"))
+        return self._operations.capture
 
     @property
     def complete(self) -> bool:
@@ -125,7 +125,7 @@ class Trace:
 
     def first_position(self, step: int = 0) -> int:
         """The position of the first token that a pass evaluates: 0 for the prompt."""
-        self._check(step)
+        self._operations.check(step)
         rows = self._rows("SELECT first_position FROM pass WHERE run_id = ? AND step = ?", self.run, step)
         return int(rows[0][0])
 
@@ -164,20 +164,20 @@ class Trace:
             kind: only those of this kind, such as `MUL_MAT`.
             name: only these names; `*` and `?` stand for anything.
         """
-        self._check(step)
+        self._operations.check(step)
         columns, rows = self._file.rows(
             """SELECT op.* FROM op JOIN pass ON pass.id = op.pass_id WHERE pass.run_id = ? AND pass.step = ?
             AND (? IS NULL OR op.layer = ?) AND (? IS NULL OR op.kind = upper(?)) ORDER BY op.seq""",
             [self.run, step, layer, layer, kind, kind],
         )
         if name is not None:
-            fits, place = matcher(name), columns.index("name")
-            rows = [row for row in rows if fits(row[place])]
+            fits, index = matcher(name), columns.index("name")
+            rows = [row for row in rows if fits(row[index])]
         return frame(columns, rows)
 
     def layers(self, step: int = 0) -> Any:
         """A row for each layer: time (ns), bytes, rms in, in the middle and out: view `v_layer`."""
-        self._check(step)
+        self._operations.check(step)
         return self.sql("SELECT * FROM v_layer WHERE run_id = ? AND step = ? ORDER BY layer", self.run, step)
 
     def logits(self, step: int = 0, lens_layer: int | None = None) -> Any:
@@ -188,7 +188,7 @@ class Trace:
         Args:
             lens_layer: what `quipu.lens(trace, record=True)` found after this layer. (default: the real output)
         """
-        self._check(step)
+        self._operations.check(step)
         return self.sql(
             """SELECT logit.* FROM logit JOIN pass ON pass.id = logit.pass_id
             WHERE pass.run_id = ? AND pass.step = ? AND lens_layer IS ? ORDER BY position, rank""",
@@ -197,7 +197,7 @@ class Trace:
 
     def heads(self, step: int = 0) -> Any:
         """How each head looks from each position: entropy in bits, where it looks most: table `attention_head`."""
-        self._check(step)
+        self._operations.check(step)
         return self.sql(
             """SELECT a.* FROM attention_head AS a JOIN op ON op.id = a.op_id JOIN pass ON pass.id = op.pass_id
             WHERE pass.run_id = ? AND pass.step = ? ORDER BY a.layer, a.head, a.position""",
@@ -222,16 +222,16 @@ class Trace:
             NotInTrace: if there is no such operation, or its values were not captured.
             TraceError: if there is no such step, or the values are damaged.
         """
-        return self._values.of(self._operation(address, step))
+        return self._values.of(self._operations.at(address, step))
 
     def op(self, address: str, step: int = 0) -> dict[str, Any]:
         """The row of view `op` of one operation."""
-        columns, rows = self._file.rows("SELECT * FROM op WHERE id = ?", [self._operation(address, step).id])
+        columns, rows = self._file.rows("SELECT * FROM op WHERE id = ?", [self._operations.at(address, step).id])
         return dict(zip(columns, rows[0]))
 
     def inputs(self, address: str, step: int = 0) -> Any:
         """What an operation reads, in order: view `op_input`."""
-        return self.sql("SELECT * FROM op_input WHERE op_id = ? ORDER BY slot", self._operation(address, step).id)
+        return self.sql("SELECT * FROM op_input WHERE op_id = ? ORDER BY slot", self._operations.at(address, step).id)
 
     def attention(self, layer: int, head: int | None = None, step: int = 0) -> np.ndarray:
         """Where heads look: shares of attention that add up to 1 over the keys, F32.
@@ -240,9 +240,9 @@ class Trace:
             `[query, key]` of one head, `[head, query, key]` of all. Query i is at position `pass.first_position + i`.
         """
         model = self.model
-        layer = index(layer, model["n_layer"], "layer", self.path)
+        layer = self._index(layer, model["n_layer"], "layer")
         array = self.values(f"kq_soft_max-{layer}", step)
-        return array if head is None else array[index(head, array.shape[0], "head", self.path)]
+        return array if head is None else array[self._index(head, array.shape[0], "head")]
 
     def names(self, pattern: str = "*", step: int = 0) -> list[str]:
         """The addresses of the operations of a pass that have captured values of their own, in order.
@@ -250,11 +250,11 @@ class Trace:
         Args:
             pattern: `*` and `?` stand for anything, as in `kq_soft_max-*` or `norm-*#0`.
         """
-        return list(self.select([pattern], step))
+        return list(self._operations.select([pattern], step))
 
     def __contains__(self, address: object) -> bool:
         try:
-            self._operation(*((address,) if isinstance(address, str) else tuple(address)))  # type: ignore[arg-type]
+            self._operations.at(*((address,) if isinstance(address, str) else tuple(address)))  # type: ignore[arg-type]
         except (TraceError, TypeError):
             return False
         return True
@@ -310,50 +310,17 @@ class Trace:
 
         return plot_layers(self, column, step, ax)
 
-    # Finding
+    # Inside
 
-    def select(self, names: list[str] | tuple[str, ...], step: int = 0) -> dict[str, Operation]:
-        """The operations that names and patterns fit, in order, by their addresses.
+    def _index(self, index: int, count: int, what: str) -> int:
+        if not -count <= index < count:
+            raise NotInTrace(f"{self.path}: there is no {what} {index}; there are 0 to {count - 1}")
+        return index % count
 
-        A name without `*` and `?` is one operation, whether it has values of its own or not. A pattern fits those that
-        have, not views.
-
-        Raises:
-            NotInTrace: if a name or pattern fits none.
-        """
-        operations = self._operations(step)
-        found: dict[str, Operation] = {}
-        for name in names:
-            if not set(name) & set("*?"):
-                found[name] = self._operation(name, step)
-                continue
-            fitting = self._fitting(name, operations)
-            if not fitting:
-                raise NotInTrace(self._why_none(name, operations))
-            found.update(fitting)
-        return found
-
-    def _fitting(self, pattern: str, operations: list[Operation]) -> dict[str, Operation]:
-        from ._values import VIEWS
-
-        name, number = split(pattern)
-        fits = matcher(name)
-        held = {row[0] for row in self._rows("SELECT DISTINCT op_id FROM tensor")} if operations else set()
-        return {
-            address: op
-            for op, (address, k) in zip(operations, addresses(operations))
-            if op.id in held and op.kind not in VIEWS and fits(op.name) and number in (None, k)
-        }
-
-    def _why_none(self, pattern: str, operations: list[Operation]) -> str:
-        fits = matcher(split(pattern)[0])
-        matching = [op.name for op in operations if fits(op.name)]
-        if not matching:
-            return f"no operation is called {pattern!r}. `ops()` lists them."
-        return (
-            f"{pattern!r} fits {', '.join(matching[:3])}{', …' if len(matching) > 3 else ''}, of which the trace holds "
-            f"no values of their own (capture={self.capture!r}). A view is found by its exact name."
-        )
+    @property
+    def _operations(self) -> Operations:
+        """The operations of the run, to be found by address or pattern."""
+        return Operations(self._file, self.run)
 
     @property
     def _values(self) -> Values:
@@ -365,45 +332,6 @@ class Trace:
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._file.rows(statement, values)[1]
-
-    def _check(self, step: int) -> None:
-        steps = self.steps
-        if not 0 <= step < steps:
-            there = "none yet" if not steps else "step 0 only" if steps == 1 else f"steps 0 to {steps - 1}"
-            raise TraceError(f"{self.path}: there is no step {step}; the run has {there}")
-
-    def _operations(self, step: int, name: str | None = None) -> list[Operation]:
-        from ._values import Operation
-
-        self._check(step)
-        rows = self._rows(
-            f"""SELECT {Operation.COLUMNS} FROM op JOIN pass ON pass.id = op.pass_id
-            WHERE pass.run_id = ? AND pass.step = ? AND (? IS NULL OR op.name = ?) ORDER BY op.seq""",
-            *(self.run, step, name, name),
-        )
-        return [Operation.of(row, self.path) for row in rows]
-
-    def _operation(self, address: str, step: int = 0) -> Operation:
-        if "[" in address:
-            raise NotInTrace(f"{address!r}: index the array, as in trace['Qcur-3'][4, 0]; its axes are ggml's reversed")
-        name, number = split(address)
-        found = self._operations(step, name)
-        if not found:
-            raise NotInTrace(self._unknown(name, step))
-        if number is not None and number >= len(found):
-            there = "once, as #0" if len(found) == 1 else f"{len(found)} times, as #0 to #{len(found) - 1}"
-            raise NotInTrace(f"{name!r} occurs {there}; there is no #{number}")
-        return found[-1 if number is None else number]
-
-    def _unknown(self, name: str, step: int) -> str:
-        import difflib
-
-        names = [op.name for op in self._operations(step)]
-        if not names:
-            return f"{self.path}: the run recorded no operations (capture={self.capture!r}). Trace again with more."
-        near = difflib.get_close_matches(name, dict.fromkeys(names), 3)
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
-        return f"there is no operation {name!r} in step {step}.{hint} `ops()` lists them."
 
 
 def open(path: str | os.PathLike[str], run: int | None = None) -> Trace:

@@ -20,8 +20,7 @@ import numpy as np
 
 from ._errors import NotInTrace, TraceError
 from ._file import TraceFile
-
-VIEWS = ("VIEW", "RESHAPE", "PERMUTE")
+from ._operations import VIEWS, Operation, checked_shape
 
 # A NaN with a payload that no computation produces: what was not captured, through views and slices.
 _MISSING = np.uint32(0x7FC0CAFE)
@@ -33,32 +32,6 @@ _SPARSE_LIMIT = 1 << 28
 _DEEPEST_VIEW = 64
 
 _TYPES = {"f32": "<f4", "f16": "<f2", "i32": "<i4"}
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A row of `op` with its place in the run. `ne` has ggml's order."""
-
-    id: int
-    run: int
-    step: int
-    seq: int
-    name: str
-    kind: str
-    type: str
-    params: str
-    ne: tuple[int, int, int, int]
-
-    COLUMNS = (
-        "op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.type, op.params, op.ne0, op.ne1, op.ne2, op.ne3"
-    )
-
-    @staticmethod
-    def of(row: tuple[Any, ...], path: str) -> Operation:
-        op_id, run, step, seq, name, kind, element_type, params, *ne = row
-        if not all(isinstance(value, int) for value in row[:4]) or not all(isinstance(text, str) for text in row[4:8]):
-            raise TraceError(f"{path}: operation {op_id!r} is damaged: {row!r}")
-        return Operation(op_id, run, step, seq, name, kind, element_type, params, _shape(ne, name, path))
 
 
 @dataclass
@@ -105,7 +78,7 @@ class Values:
         array = None if memory is None else memory.array()
         if array is None or (array.view(np.uint32) == _MISSING).all():
             raise self._not_captured(operation)
-        return array.reshape(array_shape(operation))
+        return array.reshape(operation.array_shape)
 
     def input(self, operation: Operation, slot: int = 0) -> Operation | None:
         """The operation that another one reads; None if it reads a weight or an input of the run there."""
@@ -129,7 +102,7 @@ class Values:
         """What a view is a view of."""
         source_id, leaf, *ne = self._input(operation.id, 0, operation.name)
         if source_id is None:
-            return self._cache(leaf, _shape(ne, operation.name, self.file.path), operation)
+            return self._cache(leaf, checked_shape(ne, operation.name, self.file.path), operation)
         source = self._operation(source_id)
         pass_of = (operation.run, operation.step)
         if source is None or (source.run, source.step) != pass_of or source.seq >= operation.seq:
@@ -174,7 +147,7 @@ class Values:
         for op_id, number, first, n, length, stride, dtype, size in chunks:
             blobs = self._rows("SELECT data FROM tensor WHERE op_id = ? AND chunk = ?", op_id, number)
             if len(blobs) != 1 or len(blobs[0][0]) != size:
-                raise self._damaged(name, f"{len(blobs)} blobs in one place")
+                raise self._damaged(name, f"{len(blobs)} blobs of one number")
             values = np.frombuffer(blobs[0][0], _TYPES[dtype]).astype(np.float32)
             if length is None:
                 flat[first : first + n] = values
@@ -249,18 +222,3 @@ _CHUNK = (
     "tensor.op_id, tensor.chunk, tensor.first_element, tensor.n_elements, tensor.run_length, tensor.run_stride, "
     "tensor.dtype, length(CASE typeof(tensor.data) WHEN 'blob' THEN tensor.data END)"
 )
-
-
-def _shape(ne: Any, name: str, path: str) -> tuple[int, int, int, int]:
-    if not all(isinstance(n, int) and 1 <= n <= 1 << 40 for n in ne) or math.prod(ne) > 1 << 40:
-        raise TraceError(f"{path}: the shape of {name!r} is damaged: {', '.join(map(str, ne))}")
-    return tuple(ne)
-
-
-def array_shape(operation: Operation) -> tuple[int, ...]:
-    """The axes of an operation's array, as the head of this file describes them."""
-    fewest = 3 if operation.kind in ("ROPE", "SOFT_MAX") else 2
-    shape: tuple[int, ...] = operation.ne[::-1]
-    while len(shape) > fewest and shape[0] == 1:
-        shape = shape[1:]
-    return shape
