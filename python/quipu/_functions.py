@@ -38,7 +38,13 @@ def row(blob: Any, i: Any, n: Any) -> str | None:
     if i < 0 or n <= 0 or (i + 1) * n > len(blob) // 4:
         return None
     values = struct.unpack_from(f"<{n}f", blob, 4 * i * n)
-    return json.dumps([value if math.isfinite(value) else None for value in values])
+    return "[" + ",".join(_shortest(value) if math.isfinite(value) else "null" for value in values) + "]"
+
+
+def _shortest(value: float) -> str:
+    """The shortest number that is this F32, as the program writes it."""
+    texts = (f"{value:.{digits}g}" for digits in range(6, 9))
+    return next((text for text in texts if struct.pack("<f", float(text)) == struct.pack("<f", value)), f"{value:.9g}")
 
 
 def dot(a: Any, b: Any) -> float | None:
