@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+# Not from typing: the console script reads this file and waits for it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class QuipuError(Exception):

@@ -4,9 +4,9 @@ import os
 import pathlib
 import shutil
 import sqlite3
+import time
 
 import pytest
-
 import quipu
 
 PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"
@@ -33,6 +33,13 @@ def recorded(tmp_path_factory, program):
     path = tmp_path_factory.mktemp("recorded") / "trace.db"
     quipu.trace(MODEL, PROMPT, generate=4, output=path).close()
     return path
+
+
+def wait_for_rows(process, path):
+    """Until a run that is under way has committed something."""
+    while not os.path.exists(f"{path}-wal") or os.path.getsize(f"{path}-wal") < 1 << 20:
+        assert process.poll() is None
+        time.sleep(0.01)
 
 
 @pytest.fixture

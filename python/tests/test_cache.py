@@ -5,9 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import MODEL, PROMPT, ROOT
-
 import quipu
+from conftest import MODEL, PROMPT, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def test_every_name_has_its_axes(run):
             assert name in cache
             found = cache[name].shape
             # llama.cpp goes on with the last token only, after the attention of the last layer.
-            late = layer == 3 and not re.search("resid_pre|ln1|attn", name) or name.startswith("ln_final")
+            late = (layer == 3 and not re.search("resid_pre|ln1|attn", name)) or name.startswith("ln_final")
             pos = 1 if late else 18
             expected = (1, *(pos if axis == "pos" else sizes[axis] for axis in hook.axes.split()))
             assert found == expected, name
@@ -54,9 +53,13 @@ def test_what_they_hold(run):
     np.testing.assert_array_equal(cache["resid_pre", 0], cache["embed"])
     np.testing.assert_array_equal(cache["resid_pre", 2], cache["resid_post", 1])
     x = layer("resid_pre")
-    np.testing.assert_allclose(cache["normalized", 1, "ln1"], x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5), **close)
+    np.testing.assert_allclose(
+        cache["normalized", 1, "ln1"], x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5), **close
+    )
     x = layer("resid_mid")
-    np.testing.assert_allclose(cache["normalized", 1, "ln2"], x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5), **close)
+    np.testing.assert_allclose(
+        cache["normalized", 1, "ln2"], x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5), **close
+    )
     query, key = half(layer("rot_q")), np.repeat(half(layer("rot_k")), 4, axis=2)
     scores = np.einsum("bqhd,bkhd->bhqk", query, key) / np.sqrt(32)
     mask = np.triu(np.ones((18, 18), bool), 1)
@@ -73,7 +76,9 @@ def test_what_they_hold(run):
     np.testing.assert_allclose(gate / (1 + np.exp(-gate)) * layer("pre_linear"), cache["post", 1], **close)
     # A rotation changes no length, and nothing at position 0.
     for plain, rotated in (("q", "rot_q"), ("k", "rot_k")):
-        np.testing.assert_allclose(np.linalg.norm(layer(plain), axis=-1), np.linalg.norm(layer(rotated), axis=-1), rtol=1e-5)
+        np.testing.assert_allclose(
+            np.linalg.norm(layer(plain), axis=-1), np.linalg.norm(layer(rotated), axis=-1), rtol=1e-5
+        )
         np.testing.assert_array_equal(cache[plain, 1][:, 0], cache[rotated, 1][:, 0])
         assert np.abs(layer(plain) - layer(rotated))[:, 1:].max() > 0.1
 

@@ -8,9 +8,8 @@ import re
 import subprocess
 
 import pytest
-from conftest import MODEL, PROMPT
-
 import quipu
+from conftest import MODEL, PROMPT
 from quipu import _commands
 
 HELP = "the program's commands or options have changed: `make python-commands` writes python/quipu/commands.json again"
@@ -24,7 +23,7 @@ def commands_of_help(program, words=()):
     found = [name for name in found if name not in ("help", "See")]
     if not found:
         return [words]
-    return [words for name in found for words in commands_of_help(program, (*words, name))]
+    return [one for name in found for one in commands_of_help(program, (*words, name))]
 
 
 def test_every_command_of_the_help_is_a_function(program):
@@ -79,7 +78,7 @@ def test_option_words():
 def test_documents(trace, recorded, tmp_path):
     """Every command that needs no keyboard, run as its help's example is."""
     q4 = tmp_path / "q4.gguf"
-    assert quipu.quantize(MODEL, q4, "Q4_0")["type"]
+    assert quipu.quantize(MODEL, q4, "Q4_0")["output"] == str(q4)
     weight = "blk.1.ffn_up.weight"
     documents = {
         "inspect": (quipu.inspect(MODEL), "n_params"),
@@ -114,7 +113,12 @@ def test_documents(trace, recorded, tmp_path):
     }
     for name, (document, key) in documents.items():
         assert key in document, (name, list(document))
-    untested = {name for name in _commands.names() if not name.startswith("lesson_")} - {*documents, "quantize", "diff", "gqa_map"}
+    untested = {name for name in _commands.names() if not name.startswith("lesson_")} - {
+        *documents,
+        "quantize",
+        "diff",
+        "gqa_map",
+    }
     assert untested == set()
 
 

@@ -7,9 +7,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import MODEL
-
 import quipu
+from conftest import MODEL
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,8 @@ def test_quant_errors():
     axes = quipu.plot_quant_errors(document)
     lines = {line.get_label(): line for line in axes.lines}
     assert set(lines) == {"Q4_0", "Q8_0"}
-    expected = [100 * row["rel_rmse"] for row in document["layers"] if row["type"] == "Q4_0"]
-    np.testing.assert_allclose(lines["Q4_0"].get_ydata(), expected)
-    with pytest.raises(quipu.QuipuError, match="no document of quipu.quant_errors"):
+    expected = {row["layer"]: 100 * row["rel_rmse"] for row in document["layers"] if row["type"] == "Q4_0"}
+    np.testing.assert_array_equal(lines["Q4_0"].get_xdata(), range(4))
+    np.testing.assert_allclose(lines["Q4_0"].get_ydata(), [expected[layer] for layer in range(4)])
+    with pytest.raises(quipu.QuipuError, match="is no document of"):
         quipu.plot_quant_errors({})

@@ -1,19 +1,15 @@
 """Finding and running the program."""
 
-import json
 import os
 import pathlib
 import signal
-import stat
 import subprocess
 import sys
 import time
-import venv
 
 import pytest
-from conftest import MODEL, ROOT
-
 import quipu
+from conftest import MODEL, wait_for_rows
 
 PACKAGE = pathlib.Path(quipu.__file__).parent
 
@@ -24,6 +20,7 @@ def python(*arguments, **environment):
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
+        cwd="/",  # where there is no package by chance
         env={**clean, "PYTHONPATH": str(PACKAGE.parent), **environment},
     )
 
@@ -69,8 +66,9 @@ def test_the_order_in_which_it_is_looked_for(tmp_path, monkeypatch):
 
 
 def test_the_module_is_the_program(program, tmp_path):
-    direct = subprocess.run([program, "tokenize", str(MODEL), "Mia has the ball", "--json"], capture_output=True, text=True)
-    module = python("-m", "quipu", "tokenize", str(MODEL), "Mia has the ball", "--json", QUIPU=program)
+    arguments = ["tokenize", str(MODEL), "Mia has the ball", "--json"]
+    direct = subprocess.run([program, *arguments], capture_output=True, text=True)
+    module = python("-m", "quipu", *arguments, QUIPU=program)
     assert (module.returncode, module.stdout, module.stderr) == (0, direct.stdout, direct.stderr)
     # Its status is passed on: of the input's faults, of wrong usage, of a difference.
     assert python("-m", "quipu", "inspect", str(tmp_path / "no.gguf"), QUIPU=program).returncode == 1
@@ -87,21 +85,26 @@ def test_starting_needs_neither_numpy_nor_time(program):
     )
     done = python("-S", "-c", code, QUIPU=program)
     assert done.stdout.startswith(f"{program} ['--version']"), done.stderr
-    # Nothing of weight: what the interpreter has loaded anyway, and three files of the package.
-    baseline = python("-S", "-c", "import os, sys, __future__; print(len(sys.modules))").stdout
-    assert int(done.stdout.split()[-1]) <= int(baseline) + 6
-    assert python("-c", "import sys, quipu; assert 'numpy' not in sys.modules and 'subprocess' not in sys.modules").returncode == 0
+    # Nothing of weight: what the interpreter has loaded anyway, and four files of the package.
+    baseline = python(
+        "-S", "-c", "import os, sys, __future__; sys.modules['numpy'] = None; print(len(sys.modules))"
+    ).stdout
+    assert int(done.stdout.split()[-1]) == int(baseline) + 4
+    assert (
+        python(
+            "-c", "import sys, quipu; assert 'numpy' not in sys.modules and 'subprocess' not in sys.modules"
+        ).returncode
+        == 0
+    )
 
 
 def test_signals_reach_the_program(program, tmp_path):
     """The module becomes the program: same process, so Ctrl-C and kill are its own."""
-    command = [sys.executable, "-m", "quipu", "trace", str(MODEL), "--prompt", "Mia " * 200, "--generate", "1200",
-               "--ignore-eos", "--capture", "stats", "--output", str(tmp_path / "t.db")]  # fmt: skip
+    command = [sys.executable, "-m", "quipu", "trace", str(MODEL), "--prompt", "Mia has the ball.", "--generate", "240",
+               "--ignore-eos", "--output", str(tmp_path / "t.db")]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "QUIPU": program}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while not (tmp_path / "t.db").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_rows(process, tmp_path / "t.db")
     assert os.readlink(f"/proc/{process.pid}/exe") == os.path.realpath(program)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -118,7 +121,7 @@ def test_failures_are_exceptions_with_the_programs_words(tmp_path):
     with pytest.raises(quipu.ProgramError, match="--generate takes 0 to") as caught:
         quipu.trace(MODEL, "x", generate=-1)
     assert caught.value.status == 64
-    with pytest.raises(quipu.ProgramError, match="^there is no command|Unknown command") as caught:
+    with pytest.raises(quipu.ProgramError, match="Unknown command") as caught:
         quipu.run("tarce")
     with pytest.raises(quipu.ProgramError, match="Unknown option"):
         quipu.run("trace", MODEL, promt="x")
@@ -183,25 +186,24 @@ def test_a_fault_of_the_watcher_is_raised(chatty):
     def watch(line):
         raise ZeroDivisionError(line)
 
-    with pytest.raises(ZeroDivisionError), pytest.warns(UserWarning):
+    with pytest.raises(ZeroDivisionError):
         quipu.run("x", watched=True, program=chatty, progress=watch)
 
 
 def test_the_programs_own_progress_is_passed_on():
     seen = []
-    quipu.trace(MODEL, "Mia has the ball. " * 40, generate=200, ignore_eos=True, capture="stats", progress=seen.append)
-    assert not seen or seen[-1] == ""  # on a fast machine it may be over before it is worth a line
+    quipu.trace(MODEL, "Mia has the ball.", generate=240, ignore_eos=True, progress=seen.append)
+    # Less than a second is not worth a line.
+    assert not seen or seen[-1] == ""
     assert all("\r" not in line and "\x1b" not in line for line in seen)
 
 
 def test_an_interrupted_python_stops_the_program(tmp_path, program):
     path = tmp_path / "t.db"
-    code = f"import quipu; quipu.trace({str(MODEL)!r}, 'Mia ' * 200, generate=1200, ignore_eos=True, capture='stats', output={str(path)!r})"
+    code = f"import quipu; quipu.trace({str(MODEL)!r}, 'Mia', generate=240, ignore_eos=True, output={str(path)!r})"
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "QUIPU": program}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
-    while not path.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_rows(process, path)
     # Python alone, as a notebook's Stop does.
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)

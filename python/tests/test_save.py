@@ -5,10 +5,9 @@ import zipfile
 
 import numpy as np
 import pytest
+import quipu
 from conftest import MODEL, PROMPT
 from safetensors.numpy import load_file
-
-import quipu
 
 
 def test_npz_holds_what_the_trace_holds(trace, tmp_path):
@@ -135,7 +134,11 @@ def test_names_that_fit_nothing(trace, tmp_path, names, part):
 
 
 def test_paths_that_cannot_be(trace, tmp_path):
-    for path, part in [("x.txt", "found (the|another) ending"), ("no/x.npz", "no folder|No such file"), (".npz", "ending")]:
+    for path, part in [
+        ("x.txt", "found (the|another) ending"),
+        ("no/x.npz", "no folder|No such file"),
+        (".npz", "ending"),
+    ]:
         with pytest.raises((quipu.QuipuError, OSError), match=part):
             trace.save(tmp_path / path, "kq-1")
         with pytest.raises(quipu.ProgramError, match=part):
@@ -148,7 +151,10 @@ def test_paths_that_cannot_be(trace, tmp_path):
 
 
 def test_names_of_strangers_do_not_leave_the_archive(changed, tmp_path):
-    path = changed("UPDATE graph_op SET name = '../../kq-1' WHERE name = 'kq-1'", "UPDATE graph_op SET name = 'kq/x' WHERE name = 'kq-2'")
+    path = changed(
+        "UPDATE graph_op SET name = '../../kq-1' WHERE name = 'kq-1'",
+        "UPDATE graph_op SET name = 'kq/x' WHERE name = 'kq-2'",
+    )
     with quipu.open(path) as trace:
         assert trace["../../kq-1"].shape == (8, 18, 18)
         for names in (("*kq-1",), ("../../kq-1",), ("kq*",)):
@@ -161,8 +167,9 @@ def test_names_of_strangers_do_not_leave_the_archive(changed, tmp_path):
 
 def test_large_archives(tmp_path):
     """More arrays than the old format of zip files can count."""
-    trace = quipu.trace(MODEL, "Mia has", generate=500, ignore_eos=True, only=["*"], max_size="4G")
-    document = quipu.export(trace, "*norm*", "Q*", "K*", "V*", "f*", "l*", "a*", "k*", "e*", "r*", output=tmp_path / "x.npz", step=":", progress=False)
+    with quipu.trace(MODEL, "Mia has", generate=250, ignore_eos=True) as trace:
+        document = quipu.export(trace, "*", "*#0", "*#1", "Vcur*", output=tmp_path / "x.npz", step=":")
+        expected = trace["l_out-3", 249]
     with np.load(tmp_path / "x.npz") as arrays:
-        assert len(arrays) == len(document["arrays"]) > 40_000
-        np.testing.assert_array_equal(arrays["step499/l_out-3"], trace["l_out-3", 499])
+        assert len(arrays) == len(document["arrays"]) > 23_000
+        np.testing.assert_array_equal(arrays["step249/l_out-3"], expected)

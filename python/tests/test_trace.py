@@ -7,9 +7,8 @@ import sys
 import numpy as np
 import pandas
 import pytest
-from conftest import MODEL, PROMPT
-
 import quipu
+from conftest import MODEL, PROMPT
 
 
 def test_the_run(trace, recorded):
@@ -45,7 +44,7 @@ def test_tables_are_those_of_the_file(trace, recorded):
 def test_an_operation_and_its_inputs(trace):
     norm = trace.op("norm-1#0")
     assert (norm["kind"], norm["layer"], norm["params"]) == ("RMS_NORM", 1, '{"eps":1e-05}')
-    assert list(trace.inputs("kq_soft_max-1")["name"])[0] == "kq-1"
+    assert trace.inputs("kq_soft_max-1")["name"][0] == "kq-1"
 
 
 def test_sql(trace):
@@ -95,7 +94,7 @@ def test_a_file_of_errors_without_a_run(tmp_path):
     quipu.quant_errors(MODEL, as_="Q4_0", output=path)
     with quipu.open(path) as errors:
         assert len(errors.sql("SELECT * FROM quant_error")) > 20 and "no run" in repr(errors)
-        for ask in (lambda: errors.tokens, lambda: errors["kq-0"], lambda: errors.ops(), lambda: errors.prompt):
+        for ask in (lambda: errors.tokens, lambda: errors["kq-0"], errors.ops, lambda: errors.prompt):
             with pytest.raises(quipu.TraceError, match="holds no run"):
                 ask()
 
