@@ -32,45 +32,44 @@ class Hook:
 
     Attributes:
         name: with `{layer}` where there is one a layer.
-        tensor: the operation of ggml, as `trace[tensor]` takes it; `< name` is what that operation reads first.
+        role: what the value is in the network (docs/trace.md): how the operation is found, whatever it is called.
+        tensor: what ggml calls the operation in a llama, as `trace[tensor]` takes it; `< name` is what it rotates.
         axes: of the array, after the batch.
         what: what it holds, if the names do not say it.
     """
 
     name: str
+    role: str
     tensor: str
     axes: str
     what: str = ""
 
 
-#: The one table of names: TransformerLens's, ggml's, axes.
+#: The one table of names: TransformerLens's, the role in the network, ggml's, axes.
+# fmt: off
 HOOKS = (
-    Hook("hook_embed", "embd", "pos d_model", "the tokens' embeddings"),
-    Hook("blocks.{layer}.hook_resid_pre", "l_out-{before}", "pos d_model", "the residual stream into the layer"),
-    Hook("blocks.{layer}.ln1.hook_normalized", "norm-{layer}#0", "pos d_model", "before the norm's weights"),
-    Hook("blocks.{layer}.attn.hook_q", "< Qcur-{layer}", "pos head d_head", "before the rotation by position"),
-    Hook("blocks.{layer}.attn.hook_k", "< Kcur-{layer}", "pos kv_head d_head", "before the rotation by position"),
-    Hook("blocks.{layer}.attn.hook_v", "Vcur-{layer}", "pos kv_head d_head"),
-    Hook("blocks.{layer}.attn.hook_rot_q", "Qcur-{layer}", "pos head d_head", "after the rotation"),
-    Hook("blocks.{layer}.attn.hook_rot_k", "Kcur-{layer}", "pos kv_head d_head", "after the rotation"),
-    Hook(
-        "blocks.{layer}.attn.hook_attn_scores",
-        "kq-{layer}",
-        "head query key",
-        "scaled, and -inf where masked, as the softmax reads them; `kq` itself is neither",
-    ),
-    Hook("blocks.{layer}.attn.hook_pattern", "kq_soft_max-{layer}", "head query key", "shares of attention"),
-    Hook("blocks.{layer}.attn.hook_z", "kqv_out-{layer}", "pos head d_head", "what each head read, before W_O"),
-    Hook("blocks.{layer}.hook_attn_out", "attn_out-{layer}", "pos d_model"),
-    Hook("blocks.{layer}.hook_resid_mid", "ffn_inp-{layer}", "pos d_model"),
-    Hook("blocks.{layer}.ln2.hook_normalized", "norm-{layer}#1", "pos d_model", "before the norm's weights"),
-    Hook("blocks.{layer}.mlp.hook_pre", "ffn_gate-{layer}", "pos d_mlp", "the gate, before its activation"),
-    Hook("blocks.{layer}.mlp.hook_pre_linear", "ffn_up-{layer}", "pos d_mlp"),
-    Hook("blocks.{layer}.mlp.hook_post", "ffn_swiglu-{layer}", "pos d_mlp"),
-    Hook("blocks.{layer}.hook_mlp_out", "ffn_out-{layer}", "pos d_model"),
-    Hook("blocks.{layer}.hook_resid_post", "l_out-{layer}", "pos d_model", "the residual stream out of the layer"),
-    Hook("ln_final.hook_normalized", "norm", "pos d_model", "before the norm's weights"),
+    Hook("hook_embed", "embedding", "embd", "pos d_model"),
+    Hook("blocks.{layer}.hook_resid_pre", "layer_output", "l_out-{before}", "pos d_model", "the stream into the layer"),
+    Hook("blocks.{layer}.ln1.hook_normalized", "attention_norm.unweighted", "norm-{layer}#0", "pos d_model"),
+    Hook("blocks.{layer}.attn.hook_q", "query", "< Qcur-{layer}", "pos head d_head", "before the rotation"),
+    Hook("blocks.{layer}.attn.hook_k", "key", "< Kcur-{layer}", "pos kv_head d_head", "before the rotation"),
+    Hook("blocks.{layer}.attn.hook_v", "value", "Vcur-{layer}", "pos kv_head d_head"),
+    Hook("blocks.{layer}.attn.hook_rot_q", "query", "Qcur-{layer}", "pos head d_head", "after the rotation"),
+    Hook("blocks.{layer}.attn.hook_rot_k", "key", "Kcur-{layer}", "pos kv_head d_head", "after the rotation"),
+    Hook("blocks.{layer}.attn.hook_attn_scores", "scores", "kq-{layer}", "head query key", "scaled; -inf where masked"),
+    Hook("blocks.{layer}.attn.hook_pattern", "pattern", "kq_soft_max-{layer}", "head query key"),
+    Hook("blocks.{layer}.attn.hook_z", "mix", "kqv_out-{layer}", "pos head d_head", "what each head read"),
+    Hook("blocks.{layer}.hook_attn_out", "attention_write", "attn_out-{layer}", "pos d_model"),
+    Hook("blocks.{layer}.hook_resid_mid", "attention_residual", "ffn_inp-{layer}", "pos d_model"),
+    Hook("blocks.{layer}.ln2.hook_normalized", "feed_forward_norm.unweighted", "norm-{layer}#1", "pos d_model"),
+    Hook("blocks.{layer}.mlp.hook_pre", "gate", "ffn_gate-{layer}", "pos d_mlp", "before the activation"),
+    Hook("blocks.{layer}.mlp.hook_pre_linear", "up", "ffn_up-{layer}", "pos d_mlp"),
+    Hook("blocks.{layer}.mlp.hook_post", "activation", "ffn_swiglu-{layer}", "pos d_mlp"),
+    Hook("blocks.{layer}.hook_mlp_out", "feed_forward_write", "ffn_out-{layer}", "pos d_model"),
+    Hook("blocks.{layer}.hook_resid_post", "layer_output", "l_out-{layer}", "pos d_model", "the stream out of it"),
+    Hook("ln_final.hook_normalized", "final_norm.unweighted", "norm", "pos d_model"),
 )
+# fmt: on
 
 Key = Union[str, tuple[Any, ...]]
 
@@ -80,7 +79,7 @@ class ActivationCache(Mapping[str, np.ndarray]):
 
     `cache["blocks.3.attn.hook_pattern"]` and, as in TransformerLens, `cache["pattern", 3]`, `cache["resid_post", -1]`,
     `cache["normalized", 3, "ln2"]`. Arrays are F32, `[batch, …]`, and read from the trace when they are asked for. The
-    names are those whose values the trace holds; `quipu.HOOKS` lists all, with ggml's.
+    names are those whose values the trace holds; `quipu.HOOKS` lists all, with roles and the names of ggml.
 
     Args:
         trace: the trace.
@@ -91,9 +90,13 @@ class ActivationCache(Mapping[str, np.ndarray]):
         self.trace, self.step = trace, step
         self.has_batch_dim = True
         self._model = trace.model
-        self._operations: dict[str, list[Operation]] = {}
+        self._named: dict[str, list[Operation]] = {}
+        # Empty of traces of schema version 1 to 6: there, names tell.
+        self._roles: dict[tuple[str, int | None], list[Operation]] = {}
         for operation in trace._operations.of(step):
-            self._operations.setdefault(operation.name, []).append(operation)
+            self._named.setdefault(operation.name, []).append(operation)
+            if operation.role:
+                self._roles.setdefault((operation.role, operation.layer), []).append(operation)
         self._names = self._held()
 
     def __getitem__(self, key: Key) -> np.ndarray:
@@ -179,14 +182,18 @@ class ActivationCache(Mapping[str, np.ndarray]):
     # Values
 
     def _operation(self, hook: Hook, layer: int) -> Operation | None:
-        before = f"l_out-{layer - 1}" if layer else "embd"
-        address = hook.tensor.replace("l_out-{before}", before).format(layer=layer)
-        reads_first = address.startswith("< ")
-        name, _, number = address[2 if reads_first else 0 :].partition("#")
-        found = self._operations.get(name, [])
-        if int(number or 0) >= len(found):
+        layer_of_role: int | None = layer if "{layer}" in hook.name else None
+        role, tensor = hook.role, hook.tensor
+        if hook.name.endswith("hook_resid_pre"):
+            # What goes into a layer came out of the one before.
+            role, tensor, layer_of_role = (role, tensor, layer - 1) if layer else ("embedding", "embd", None)
+        reads_first, name = tensor.startswith("< "), tensor.removeprefix("< ")
+        name, _, number = name.format(layer=layer, before=layer - 1).partition("#")
+        found = self._roles.get((role, layer_of_role), []) if self._roles else self._named.get(name, [])
+        index = -1 if self._roles or not number else int(number)
+        if not found or index >= len(found):
             return None
-        operation = found[int(number) if number else -1]
+        operation = found[index]
         # What is not rotated has no rotation's input, and no rotated form.
         is_rotated = operation.kind == "ROPE"
         if ".hook_rot_" in hook.name and not is_rotated:
@@ -201,7 +208,8 @@ class ActivationCache(Mapping[str, np.ndarray]):
         if not name.endswith("hook_attn_scores"):
             return array
         # What ggml's SOFT_MAX does with `kq` before it takes the softmax.
-        scale = json.loads(self.trace.op(f"kq_soft_max-{layer}", self.step)["params"])["scale"]
+        pattern = self._operation(next(hook for hook in HOOKS if hook.role == "pattern"), layer)
+        scale = json.loads(pattern.params)["scale"] if pattern else 1
         query, key = np.ogrid[: array.shape[-2], : array.shape[-1]]
         is_masked = key > query + self.trace.first_position(self.step)
         return np.where(is_masked, np.float32(-np.inf), array * np.float32(scale))

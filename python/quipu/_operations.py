@@ -11,6 +11,9 @@ from typing import Any
 from ._errors import NotInTrace, TraceError
 from ._file import TraceFile
 
+# The schema version since which `op` says what each operation is in the network.
+FIRST_WITH_ROLES = 7
+
 #: Kinds that have no values of their own.
 VIEWS = ("VIEW", "RESHAPE", "PERMUTE")
 
@@ -27,18 +30,33 @@ class Operation:
     kind: str
     type: str
     params: str
+    layer: int | None
+    role: str | None
     ne: tuple[int, int, int, int]
 
-    COLUMNS = (
-        "op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.type, op.params, op.ne0, op.ne1, op.ne2, op.ne3"
-    )
+    @staticmethod
+    def found(file: TraceFile, condition: str, *values: Any) -> list[Operation]:
+        """The operations that fit a condition, in order.
+
+        Raises:
+            TraceError: if a row is none.
+        """
+        role = "op.role" if file.version >= FIRST_WITH_ROLES else "NULL"
+        rows = file.rows(
+            f"""SELECT op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.type, op.params, op.layer, {role},
+                op.ne0, op.ne1, op.ne2, op.ne3
+            FROM op JOIN pass ON pass.id = op.pass_id WHERE {condition} ORDER BY op.seq""",
+            values,
+        )[1]
+        return [Operation._of(row, file.path) for row in rows]
 
     @staticmethod
-    def of(row: tuple[Any, ...], path: str) -> Operation:
-        op_id, run, step, seq, name, kind, element_type, params, *ne = row
+    def _of(row: tuple[Any, ...], path: str) -> Operation:
+        op_id, run, step, seq, name, kind, element_type, params, layer, role, *ne = row
         if not all(isinstance(value, int) for value in row[:4]) or not all(isinstance(text, str) for text in row[4:8]):
             raise TraceError(f"{path}: operation {op_id!r} is damaged: {row!r}")
-        return Operation(op_id, run, step, seq, name, kind, element_type, params, checked_shape(ne, name, path))
+        shape = checked_shape(ne, name, path)
+        return Operation(op_id, run, step, seq, name, kind, element_type, params, layer, role, shape)
 
     @property
     def array_shape(self) -> tuple[int, ...]:
@@ -122,12 +140,8 @@ class Operations:
     def of(self, step: int, name: str | None = None) -> list[Operation]:
         """The operations of a pass in order, or those of one name."""
         self.check(step)
-        rows = self._rows(
-            f"""SELECT {Operation.COLUMNS} FROM op JOIN pass ON pass.id = op.pass_id
-            WHERE pass.run_id = ? AND pass.step = ? AND (? IS NULL OR op.name = ?) ORDER BY op.seq""",
-            *(self.run, step, name, name),
-        )
-        return [Operation.of(row, self.file.path) for row in rows]
+        condition = "pass.run_id = ? AND pass.step = ? AND (? IS NULL OR op.name = ?)"
+        return Operation.found(self.file, condition, self.run, step, name, name)
 
     def at(self, address: str, step: int = 0) -> Operation:
         """The operation that an address names.

@@ -198,9 +198,8 @@ class Values:
         return self.file.rows(statement, values)[1]
 
     def _operation(self, op_id: Any) -> Operation | None:
-        statement = f"SELECT {Operation.COLUMNS} FROM op JOIN pass ON pass.id = op.pass_id WHERE op.id = ?"
-        rows = self._rows(statement, op_id)
-        return Operation.of(rows[0], self.file.path) if rows else None
+        found = Operation.found(self.file, "op.id = ?", op_id)
+        return found[0] if found else None
 
     def _not_captured(self, operation: Operation) -> NotInTrace:
         ((capture,),) = self._rows("SELECT capture FROM run WHERE id = ?", operation.run)

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sqlite3
 
 import numpy as np
 import pytest
@@ -125,7 +126,24 @@ def test_names_are_those_that_the_trace_holds():
 
 def test_the_documented_table_is_the_table():
     page = pathlib.Path(ROOT / "docs/python.md").read_text()
-    rows = re.findall(r"^\| `([\w.{}]*hook_\w+)` \| `([^`]+)` \| `\[([^\]]+)\]` \|", page, flags=re.M)
-    assert [(name, tensor, axes) for name, tensor, axes in rows] == [
-        (hook.name, hook.tensor, ", ".join(["batch", *hook.axes.split()])) for hook in quipu.HOOKS
+    rows = re.findall(
+        r"^\| `([\w.{}]*hook_\w+)` \| `([^`]+)` \| `([^`]+)` \| `\[([^\]]+)\]` \| (.*) \|$", page, flags=re.M
+    )
+    assert rows == [
+        (hook.name, hook.role, hook.tensor, ", ".join(["batch", *hook.axes.split()]), hook.what) for hook in quipu.HOOKS
     ]
+
+
+def test_traces_without_roles_are_read_by_names(run, tmp_path):
+    """As those of schema version 1 to 6."""
+    _, cache = run
+    path = tmp_path / "old.db"
+    path.write_bytes(pathlib.Path(cache.trace.path).read_bytes())
+    with sqlite3.connect(path) as db:
+        if db.execute("PRAGMA user_version").fetchone()[0] >= 7:
+            db.execute("UPDATE graph_op SET role = NULL")
+    with quipu.open(path) as trace:
+        other = trace.cache()
+        assert not other._roles and list(other) == list(cache)
+        for name in cache:
+            np.testing.assert_array_equal(other[name], cache[name], err_msg=name)

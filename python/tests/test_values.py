@@ -103,7 +103,7 @@ def test_a_model_with_one_head_keeps_the_head_axis(tmp_path):
     # Three axes, whatever their length.
     from quipu._operations import Operation
 
-    operation = Operation(1, 1, 0, 0, "kq_soft_max-0", "SOFT_MAX", "F32", "{}", (5, 1, 1, 1))
+    operation = Operation(1, 1, 0, 0, "kq_soft_max-0", "SOFT_MAX", "F32", "{}", 0, None, (5, 1, 1, 1))
     assert operation.array_shape == (1, 1, 5)
 
 
