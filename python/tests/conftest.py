@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 import pytest
+
 import quipu
 
 PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"

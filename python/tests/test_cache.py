@@ -6,8 +6,9 @@ import sqlite3
 
 import numpy as np
 import pytest
-import quipu
 from conftest import MODEL, PROMPT, ROOT
+
+import quipu
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import re
 import subprocess
 
 import pytest
-import quipu
 from conftest import MODEL, PROMPT
+
+import quipu
 from quipu import _commands
 
 HELP = "the program's commands or options have changed: `make python-commands` writes python/quipu/commands.json again"

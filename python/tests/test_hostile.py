@@ -8,8 +8,9 @@ import sys
 import time
 
 import pytest
-import quipu
 from conftest import MODEL, wait_for_rows
+
+import quipu
 
 
 @pytest.mark.parametrize(

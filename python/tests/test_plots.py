@@ -7,8 +7,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import quipu
 from conftest import MODEL
+
+import quipu
 
 
 @pytest.fixture(autouse=True)

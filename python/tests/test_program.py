@@ -8,8 +8,9 @@ import sys
 import time
 
 import pytest
-import quipu
 from conftest import MODEL, wait_for_rows
+
+import quipu
 
 PACKAGE = pathlib.Path(quipu.__file__).parent
 

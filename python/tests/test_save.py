@@ -5,9 +5,10 @@ import zipfile
 
 import numpy as np
 import pytest
-import quipu
 from conftest import MODEL, PROMPT
 from safetensors.numpy import load_file
+
+import quipu
 
 
 def test_npz_holds_what_the_trace_holds(trace, tmp_path):

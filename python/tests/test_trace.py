@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pandas
 import pytest
-import quipu
 from conftest import MODEL, PROMPT
+
+import quipu
 
 
 def test_the_run(trace, recorded):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import quipu
 from conftest import MODEL, PROMPT
+
+import quipu
 
 
 def shown(trace, address, step):
