@@ -1,4 +1,5 @@
 import ComputeGraph
+import Quantization
 import Tensors
 
 /// One pass of the model over some tokens, ready to be evaluated all at once or node by node.

@@ -9,7 +9,7 @@ import Testing
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["diff"], ["gqa", "map"], ["gqa", "what-if"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
     ]
 
     @Test(arguments: commands)

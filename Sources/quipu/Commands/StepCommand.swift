@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import LlamaModel
 import Presentation
+import Quantization
 import Recording
 import Tensors
 
