@@ -66,8 +66,8 @@ import Testing
             let words = entry.split(separator: " ").prefix(3)
             guard let value = words.firstIndex(where: { $0.hasPrefix("<") }), value > 0 else { continue }
             guard !without.contains(String(words[value - 1])) else { continue }
-            // Of `quant errors`, writing to a trace is an extra.
-            if command == ["quant", "errors"], words[value - 1] == "--output" { continue }
+            // Of `quant errors`, writing to a trace is an extra; of `export`, the output must be named.
+            if [["quant", "errors"], ["export"]].contains(command), words[value - 1] == "--output" { continue }
             #expect(entry.contains("default: "), "\(entry)")
         }
     }

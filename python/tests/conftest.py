@@ -1,10 +1,10 @@
 """The real program, and a trace of the embedded model that it wrote."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import sqlite3
-import time
 
 import pytest
 
@@ -37,10 +37,12 @@ def recorded(tmp_path_factory, program):
 
 
 def wait_for_rows(process, path):
-    """Until a run that is under way has committed something."""
-    while not os.path.exists(f"{path}-wal") or os.path.getsize(f"{path}-wal") < 1 << 20:
+    """Until a run that is under way has committed a pass: a trace can be read while it is written."""
+    steps = 0
+    while steps < 2:
         assert process.poll() is None
-        time.sleep(0.01)
+        with contextlib.suppress(quipu.TraceError), quipu.open(path) as trace:
+            steps = trace.steps
 
 
 @pytest.fixture

@@ -164,13 +164,3 @@ def test_names_of_strangers_do_not_leave_the_archive(changed, tmp_path):
             with pytest.raises(quipu.ProgramError, match="no file"):
                 quipu.export(path, *names, output=tmp_path / "x.npz")
     assert not (tmp_path / "x.npz").exists()
-
-
-def test_large_archives(tmp_path):
-    """More arrays than the old format of zip files can count."""
-    with quipu.trace(MODEL, "Mia has", generate=250, ignore_eos=True) as trace:
-        document = quipu.export(trace, "*", "*#0", "*#1", "Vcur*", output=tmp_path / "x.npz", step=":")
-        expected = trace["l_out-3", 249]
-    with np.load(tmp_path / "x.npz") as arrays:
-        assert len(arrays) == len(document["arrays"]) > 23_000
-        np.testing.assert_array_equal(arrays["step249/l_out-3"], expected)
