@@ -6,7 +6,8 @@ Arrays have the axes that TransformerLens gives them, with a batch of one: `bloc
 - llama.cpp goes on with the last token only after the attention of the last layer, and at the output. There `pos` is 1.
 - Keys and values have `n_head_kv` heads, as in TransformerLens with grouped-query attention.
 - In files of the llama architecture, the channels of a head's queries and keys are in an order whose rotation pairs
-  neighbours, where Hugging Face's pairs halves. Scores and patterns are the same; single channels of `hook_q` and `hook_k` are permuted.
+  neighbours, where Hugging Face's pairs halves. Scores and patterns are the same; single channels of `hook_q` and
+  `hook_k` are permuted.
 - Values are those of the file's quantised weights, on llama.cpp's numerical path.
 """
 
