@@ -5,9 +5,10 @@ QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
+PYTHON := python/.venv
 TOOLS := .venv
 
-.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -63,10 +64,26 @@ notebooks-open: build $(NOTEBOOKS)/ready
 	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check jupyterlab
 	cd notebooks && $(CURDIR)/$(NOTEBOOKS)/bin/jupyter lab
 
+# A .pth file puts the package of this checkout into the environment.
 $(NOTEBOOKS)/ready: notebooks/requirements.txt
 	python3 -m venv $(NOTEBOOKS)
 	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	echo $(CURDIR)/python > $$($(NOTEBOOKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quipu.pth
 	touch $@
+
+# The Python package, with the built program.
+python-test: build $(PYTHON)/ready
+	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider python/tests
+	$(PYTHON)/bin/python -m mypy --strict --cache-dir $(PYTHON)/mypy python/quipu
+
+$(PYTHON)/ready: python/requirements.txt
+	python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The package's table of commands and options, from the program's help.
+python-commands: build
+	PYTHONPATH=python QUIPU=$(QUIPU) python3 -m quipu._commands
 
 build: setup
 	swift build -c release --product quipu
@@ -113,4 +130,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

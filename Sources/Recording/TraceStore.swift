@@ -153,7 +153,7 @@ public final class TraceStore: Sendable {
     }
 
     /// SQLite says only that it cannot open the file.
-    private static func checkFolder(of path: String) throws {
+    static func checkFolder(of path: String) throws {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory) else {

@@ -41,6 +41,7 @@ struct Quipu: AsyncParsableCommand {
             CompareCommand.self,
             ReportCommand.self,
             MergeCommand.self,
+            ExportCommand.self,
             LessonCommand.self,
             DiffCommand.self,
             GQACommand.self,

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LlamaModel
 import Presentation
+import Quantization
 import Recording
 import Stepping
 import Tensors
