@@ -41,8 +41,10 @@ let package = Package(
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 5
+        .target(name: "ProgramFiles", dependencies: ["Tensors"]),
+        // row 6
         .target(
-            name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
+            name: "EmbeddedModel", dependencies: ["Tensors", "ProgramFiles"], path: "models",
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
@@ -59,26 +61,28 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles",
                 .target(name: "Libcrypto", condition: .when(platforms: [.linux])),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // SHA-256 where CryptoKit is not.
         .systemLibrary(name: "Libcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        // row 6
+        // row 7
         .target(
             name: "Analysis",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording",
+                "ProgramFiles", "Recording",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
-        // row 7
+        // row 8
         .target(
             name: "Lessons",
-            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
+            dependencies: [
+                "Tensors", "GGUF", "Quantization", "Tokenization", "ProgramFiles", "Recording", "Analysis", "Yams",
+            ],
             resources: [.copy("../../lessons")]),
-        // row 8
+        // row 9
         .target(
             name: "Presentation",
             dependencies: [
@@ -93,17 +97,18 @@ let package = Package(
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
             ].map { .embedInCode("Page/\($0)") }),
-        // row 9
+        // row 10
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
+                "ProgramFiles", "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
+        .testTarget(name: "ProgramFilesTests", dependencies: ["ProgramFiles", "TestSupport"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],

@@ -8,6 +8,7 @@ struct ImportRules {
         ["Quantization", "Tokenization"],
         ["Operations"],
         ["LlamaModel"],
+        ["ProgramFiles"],
         ["EmbeddedModel", "Recording"],
         ["Analysis"],
         ["Lessons"],

@@ -46,7 +46,7 @@ struct ShowProgress: ParsableCommand {
 extension LessonListReport {
     /// Needs no model.
     fileprivate static func current(isDetailed: Bool) throws -> LessonListReport {
-        let course = try Course(folder: LessonFolder.path)
+        let course = try Course(folder: LessonFolder.path())
         var progress = try LessonProgress.read(Classroom.progressPath)
         progress.adopt(course)
         return LessonListReport(course, progress, file: Classroom.progressPath, isDetailed: isDetailed)
@@ -192,7 +192,7 @@ struct ExportProgress: ParsableCommand {
         guard force || !FileManager.default.fileExists(atPath: file) else {
             throw InputError("\(file): there is a file of this name. Choose another, or give --force to replace it.")
         }
-        try LessonProgress.read(Classroom.progressPath).write(file)
+        try LessonProgress.read(Classroom.progressPath).write(file, advice: "Name another file.")
         try printing.print(LessonNoteReport("Written: \(file)", file: file))
     }
 }

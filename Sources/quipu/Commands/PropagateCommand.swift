@@ -5,6 +5,7 @@ import Foundation
 import GGUF
 import LlamaModel
 import Presentation
+import ProgramFiles
 import Recording
 
 struct PropagateCommand: AsyncParsableCommand {
@@ -109,10 +110,9 @@ struct PropagateCommand: AsyncParsableCommand {
             file: model.file, plan: plan, importance: nil, workers: Workers(threads: threads.count),
             progress: progress.update(done:total:))
         try quantizer.check(allowsRequantizing: true)
-        let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "\(mix.fileType.name).gguf").path
+        let scratch = try ScratchFolder("propagate")
+        defer { scratch.remove() }
+        let path = scratch.path("\(mix.fileType.name).gguf")
         try quantizer.write(to: path, overwrite: false)
         return try Llama(file: try GGUFFile(path: path))
     }

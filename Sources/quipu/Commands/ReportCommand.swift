@@ -3,6 +3,7 @@ import ArgumentParser
 import ComputeGraph
 import Foundation
 import Presentation
+import ProgramFiles
 import Recording
 import ReportPage
 
@@ -50,7 +51,7 @@ struct ReportCommand: AsyncParsableCommand {
         do {
             try page.write(to: URL(fileURLWithPath: output), options: force ? [.atomic] : [.withoutOverwriting])
         } catch {
-            throw InputError("\(output) cannot be written: \(error.localizedDescription)")
+            throw InputError("\(output) cannot be written: \(FileProblem.reason(of: error)).")
         }
         try printing.print(
             HTMLReportSummary(report: output, trace: store.path, sizeBytes: page.count, notes: digest.notes))
