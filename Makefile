@@ -5,8 +5,9 @@ QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
+TOOLS := .venv
 
-.PHONY: demo test report-test notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -28,6 +29,23 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# Every Markdown page as it is shown.
+docs-test: Tests/Docs/.venv/ready
+	Tests/Docs/.venv/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
+Tests/Docs/.venv/ready: Tests/Docs/requirements.txt
+	python3 -m venv Tests/Docs/.venv
+	Tests/Docs/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The libraries' interface as web pages.
+docs:
+	python3 scripts/docs.py .build/docs
+
+# Programs on the libraries, against this checkout and against a tagged clone.
+examples:
+	scripts/examples.sh
 
 # Executes the notebooks and checks what they claim.
 notebooks: build $(NOTEBOOKS)/ready
@@ -75,8 +93,19 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-lint:
-	swift format lint --strict --recursive Package.swift Sources Tests models
+# Every command that README.md and docs/ show, and what they show of its output.
+docs-test: build $(TOOLS)/ready
+	@scripts/setup.sh docs
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+
+# Swift, Python, shell and C.
+lint: $(TOOLS)/ready
+	scripts/lint.sh
+
+$(TOOLS)/ready: requirements-dev.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

@@ -1,20 +1,31 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// For modules in which nobody waits for a loop: words, options, pages. Optimising these took a third of a build.
+let unoptimised: [SwiftSetting] = [
+    .unsafeFlags(
+        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode"], .when(configuration: .release))
+]
+
 /// One target per module of the architecture, in row order: a module imports only from rows above its own.
 /// `Tests/ArchitectureTests` holds every file's imports against the same table.
 let package = Package(
     name: "quipu",
+    // `InlineArray` came with macOS 26.
+    platforms: [.macOS(.v26)],
     products: [
-        .executable(name: "quipu", targets: ["quipu"])
+        .executable(name: "quipu", targets: ["quipu"]),
+        // For other people's code: docs/libraries.md.
+        .library(name: "GGUF", targets: ["GGUF", "Tensors"]),
+        .library(name: "Quantization", targets: ["Quantization", "Tensors"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
-        .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.0"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.0")),
+        .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/apple/swift-numerics", .upToNextMinor(from: "1.1.0")),
+        .package(url: "https://github.com/onevcat/Rainbow", .upToNextMinor(from: "4.2.0")),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", .upToNextMinor(from: "2.1.0")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.0")),
     ],
     targets: [
         // row 0
@@ -41,7 +52,7 @@ let package = Package(
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 5
-        .target(name: "ProgramFiles", dependencies: ["Tensors"]),
+        .target(name: "ProgramFiles", dependencies: ["Tensors"], swiftSettings: unoptimised),
         // row 6
         .target(
             name: "EmbeddedModel", dependencies: ["Tensors", "ProgramFiles"], path: "models",
@@ -81,7 +92,7 @@ let package = Package(
             dependencies: [
                 "Tensors", "GGUF", "Quantization", "Tokenization", "ProgramFiles", "Recording", "Analysis", "Yams",
             ],
-            resources: [.copy("../../lessons")]),
+            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
         // row 9
         .target(
             name: "Presentation",
@@ -89,14 +100,14 @@ let package = Package(
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
                 "Analysis", "Lessons",
                 "Rainbow",
-            ]),
+            ], swiftSettings: unoptimised),
         // Its files are compiled in: the page is found wherever the program lies.
         .target(
             name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
             resources: [
                 "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
                 "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }),
+            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
         // row 10
         .executableTarget(
             name: "quipu",
@@ -104,7 +115,7 @@ let package = Package(
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "ProgramFiles", "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], swiftSettings: unoptimised),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
@@ -158,3 +169,7 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+for target in package.targets where target.type == .test || target.name == "TestSupport" {
+    target.swiftSettings = unoptimised
+}

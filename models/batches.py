@@ -12,7 +12,8 @@ import torch
 
 import micro_world
 
-ENOUGH = 0.9  # share of held-out answers right; what has formed goes there within 200 steps, what has not stays near 0.5
+# share of held-out answers right; what has formed goes there within 200 steps, what has not stays near 0.5
+ENOUGH = 0.9
 IGNORE = -100  # targets that do not count
 POOL = 4  # steps whose rows are drawn together and sorted by length, to pad less
 

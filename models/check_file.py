@@ -90,7 +90,7 @@ def compare(who, expected, found):
         if list(a) != list(b):
             problems.append(f"{who}: {what} {list(b)}, PyTorch {list(a)}")
     # The logits of the tie itself have the same past, so they count.
-    errors = [np.mean((a - b) ** 2) / np.mean(a ** 2) for a, b in zip(expected[2][: clear + 1], found[2])]
+    errors = [np.mean((a - b) ** 2) / np.mean(a ** 2) for a, b in zip(expected[2][: clear + 1], found[2], strict=False)]
     if max(errors) > LIMIT:
         problems.append(f"{who}: logits differ by NMSE {max(errors):.1e}, limit {LIMIT:.0e}")
     return problems, max(errors), clear

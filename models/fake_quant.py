@@ -64,7 +64,7 @@ class Q2_K:
             scale, least = cls._least_squares(blocks, codes)
             error = (blocks - scale * codes - least).square().sum(-1, keepdim=True)
             better = error < best[0]
-            best = tuple(torch.where(better, new, old) for new, old in zip((error, scale, least), best))
+            best = tuple(torch.where(better, new, old) for new, old in zip((error, scale, least), best, strict=True))
         _, scale, least = best
         d = half(scale.amax(-2, keepdim=True) / 15)
         dmin = half((-least).amax(-2, keepdim=True) / 15)

@@ -38,8 +38,8 @@ def write(path, network, tokenizer, format="F16", encode=None, name="Micro World
     writer.add_layer_norm_rms_eps(shape.epsilon)
     writer.add_vocab_size(shape.vocabulary)
     _write_tokenizer(writer, tokenizer)
-    for tensor, values in network.state_dict().items():
-        values = values.float().numpy()
+    for tensor, parameter in network.state_dict().items():
+        values = parameter.float().numpy()
         if values.ndim == 1:
             writer.add_tensor(tensor, values)
         elif format == "F16":

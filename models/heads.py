@@ -78,7 +78,7 @@ def switched_off(network, heads):
         for layer, head in heads:
             network.blk[layer].attn_output.weight[:, head * size: (head + 1) * size] = 0
         yield
-        for layer, weight in zip(network.blk, kept):
+        for layer, weight in zip(network.blk, kept, strict=True):
             layer.attn_output.weight.copy_(weight)
 
 

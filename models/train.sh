@@ -37,7 +37,7 @@ measure() {
 
 # llama.cpp is built from source for this, some minutes.
 check() {
-    "$python" -m pip install --quiet llama-cpp-python==0.3.36
+    scripts/build_llama.py package "$python"
     "$python" models/check_file.py models/micro-world-f16.gguf --quipu .build/release/quipu
 }
 

@@ -1,8 +1,8 @@
 """Trains the embedded model: python3 models/train_micro_world.py --output models/build
 
 Seeded, on one core by default, checkpointed every 100 steps; started again it goes on where it stopped. Activations are
-bfloat16 where the processor multiplies it in hardware (four times as fast there, a third as fast elsewhere); weights and
-optimiser are float32. Afterwards export.py writes the GGUF.
+bfloat16 where the processor multiplies it in hardware (four times as fast there, a third as fast elsewhere); weights
+and optimiser are float32. Afterwards export.py writes the GGUF.
 
 With --fake-quant it fine-tunes a GGUF while rounding every matrix as the format stores it (quantisation-aware
 training), writes the rounded model, and reports it next to the same GGUF rounded without training (post-training
@@ -29,9 +29,9 @@ import gguf_file
 import micro_world
 import model
 
-# First copying, because looking up is built on it. Then plain stories until what comes *after* a name is looked up; then
-# random sequences said backwards and stories said the other way round ("This is the ball Mia has."), until what came
-# *before* is looked up too ("Who has the ball?"). Then colours and richer language. Each kind of looking up forms
+# First copying, because looking up is built on it. Then plain stories until what comes *after* a name is looked up;
+# then random sequences said backwards and stories said the other way round ("This is the ball Mia has."), until what
+# came *before* is looked up too ("Who has the ball?"). Then colours and richer language. Each kind of looking up forms
 # suddenly, at a step that the last bit of a sum can move by hundreds: a stage with `until` waits for it. Without the
 # sequences said backwards, looking up backwards stayed a guess in three trials of four; with them before the plain
 # stories it took 2,000 steps, after them 300.
@@ -74,7 +74,8 @@ class Place:
         stage = STAGES[self.stage]
         low = [f"{kind} {scores[kind]:.0%}" for kind in stage.until if scores[kind] < batches.ENOUGH]
         if self.step >= stage.steps + PATIENCE and low:
-            raise SystemExit(f"'{stage.name}' did not form within {self.step} steps: {', '.join(low)}. Another --seed may.")
+            missing = ", ".join(low)
+            raise SystemExit(f"'{stage.name}' did not form within {self.step} steps: {missing}. Another --seed may.")
         if self.step >= stage.steps and not low:
             self.stage, self.step = self.stage + 1, 0
 
@@ -176,8 +177,8 @@ def fine_tune(arguments):
     if name == "F16":
         descend(network, text, arguments)
         rows.append(measure(network, text, "F16", "trained on"))
-        for format in fake_quant.FORMATS.values():
-            rows.append(measure_rounded(network, text, format, "trained on, then PTQ"))
+        rounded = fake_quant.FORMATS.values()
+        rows += [measure_rounded(network, text, format, "trained on, then PTQ") for format in rounded]
     else:
         format = fake_quant.FORMATS[name]
         rows.append(measure_rounded(network, text, format, "PTQ"))

@@ -133,15 +133,16 @@ class Bench:
         return {"prompt" if row["n_prompt"] else "decode": row["avg_ts"] for row in rows}
 
     def recording(self, model):
-        """What recording adds to the time of decoding: each run against those without it just before and after, since the
-        speed of a shared machine wanders by more than recording costs. Runs are short, so there are more of them."""
+        """What recording adds to the time of decoding: each run against those without it just before and after, since
+        the speed of a shared machine wanders by more than recording costs. Runs are short, so there are more of them.
+        """
         none = [self.traced(model, "none")]
         costs = {"stats": [], "all": []}
         for _ in range(3 * self.options.rounds):
-            for capture in costs:
+            for capture, cost in costs.items():
                 recorded = self.traced(model, capture)
                 none.append(self.traced(model, "none"))
-                costs[capture].append(2 * recorded / (none[-2] + none[-1]) - 1)
+                cost.append(2 * recorded / (none[-2] + none[-1]) - 1)
         print(f"recording, {model.name}: {statistics.median(none) * 1e3:.2f} ms a token without, "
               + ", ".join(f"{capture} {spread(values)}" for capture, values in costs.items()))
         return {"seconds_without": none, "cost": costs,

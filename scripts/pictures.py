@@ -6,6 +6,7 @@ calls it with what it needs installed.
 
 import codecs
 import fcntl
+import io
 import itertools
 import os
 import pathlib
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 
 import pyte
 from playwright.sync_api import sync_playwright
@@ -34,7 +34,7 @@ VIEW = "attention?layer=2&head=3&position=17"
 CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 
 # The terminal's frame; rich's own names a font on a server. A cell is 12.2 by 24.4.
-FRAME = """<svg viewBox="0 0 WIDTH HEIGHT" xmlns="http://www.w3.org/2000/svg">
+FRAME = """<svg width="WIDTH" height="HEIGHT" viewBox="0 0 WIDTH HEIGHT" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, "DejaVu Sans Mono", monospace; font-size: {char_height}px;
   line-height: {line_height}px; }}
@@ -87,7 +87,7 @@ def svg(shown):
             style = Style(color=color(fg), bgcolor=color(bg), bold=bold, reverse=reverse)
             text.append("".join(cell.data for cell in run), style)
         text.append("\n")
-    console = Console(width=COLUMNS, record=True, file=open(os.devnull, "w"), force_terminal=True)
+    console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
     console.print(text, end="")
     drawing = console.export_svg(code_format=FRAME, unique_id="quipu")
     return "\n".join(line.rstrip() for line in drawing.splitlines()) + "\n"

@@ -3,6 +3,7 @@
 #
 #     scripts/setup.sh            # for building and testing
 #     scripts/setup.sh browser    # Chromium, for the tests of the report's page
+#     scripts/setup.sh docs       # Graphviz, to which a command of the README hands a graph
 set -euo pipefail
 
 # install WHAT PACKAGES…: by apt, with a word on what to do where that cannot be.
@@ -28,6 +29,11 @@ install() {
 if [ "${1:-}" = browser ]; then
     command -v "${CHROMIUM:-chromium}" >/dev/null || command -v chromium-browser >/dev/null \
         || command -v google-chrome >/dev/null || install "Chromium" chromium fonts-dejavu-core
+    exit 0
+fi
+
+if [ "${1:-}" = docs ]; then
+    command -v dot >/dev/null || install "Graphviz" graphviz
     exit 0
 fi
 

@@ -93,7 +93,7 @@ public struct RepeatedTokens: Sendable {
     public init(_ model: Llama, period: Int = 24, sequences: Int = 16) {
         self.model = model
         self.sequences = sequences
-        first = model.tokenizer.vocabulary.bos.map { [$0] } ?? []
+        first = model.vocabulary.bos.map { [$0] } ?? []
         self.period = max(2, min(period, (model.configuration.trainedContext - first.count) / 2))
     }
 
@@ -104,7 +104,7 @@ public struct RepeatedTokens: Sendable {
         let c = model.configuration
         let counts = HeadCounts(layers: c.layers, heads: c.heads, kvHeads: c.kvHeads)
         var generator = SplitMix64(state: 7)
-        let vocabulary = model.tokenizer.vocabulary
+        let vocabulary = model.vocabulary
         let ids = 0..<min(c.vocabulary, vocabulary.count)
         let ordinary = ids.filter { vocabulary.kind($0) == .normal }
         let choice = ordinary.isEmpty ? Array(ids) : ordinary

@@ -22,9 +22,10 @@ public struct LogitLens: Sendable {
         let residual = builder.leaf("residual", Layout(.f32, Shape(c.embedding)), .input)
         let normWeight = builder.leaf("output_norm.weight", weights.outputNorm.tensor.layout, .weight)
         let output = builder.leaf("output.weight", weights.output.tensor.layout, .weight)
-        let normed = try builder.apply(RMSNorm(epsilon: c.normEpsilon), residual, name: "norm")
-        let scaled = try builder.apply(Mul(), normed, normWeight, name: "result_norm")
-        builder.expand(try builder.apply(MatMul(), output, scaled, name: "result_output"))
+        let normed = try builder.apply(
+            RMSNorm(epsilon: c.normEpsilon), residual, name: "norm", role: .init(.finalNorm, .unweighted))
+        let scaled = try builder.apply(Mul(), normed, normWeight, name: "result_norm", role: .init(.finalNorm))
+        builder.expand(try builder.apply(MatMul(), output, scaled, name: "result_output", role: .init(.logits)))
         graph = builder.build()
     }
 
@@ -73,17 +74,17 @@ public struct LensColumn: Sendable {
     ///   - top: how many of the most probable tokens to keep.
     public init(
         position: Int, step: Int, stream: [[Float]], through lens: LogitLens, following token: Int?, top: Int,
-        tokenizer: Tokenizer
+        vocabulary: Vocabulary
     ) throws {
         let predictions = try stream.map(lens.prediction)
-        final = predictions.last!.top(1, tokenizer)[0]
+        final = predictions.last!.top(1, vocabulary)[0]
         let followed = token ?? final.token
         self.position = position
         self.step = step
         readings = predictions.enumerated().map { number, prediction in
             LensReading(
-                layer: number - 1, top: prediction.top(top, tokenizer), entropyBits: prediction.entropyBits,
-                followed: prediction.candidate(followed, tokenizer), rank: prediction.rank(of: followed))
+                layer: number - 1, top: prediction.top(top, vocabulary), entropyBits: prediction.entropyBits,
+                followed: prediction.candidate(followed, vocabulary), rank: prediction.rank(of: followed))
         }
     }
 }

@@ -174,9 +174,7 @@ public struct QuantErrors: Sendable {
     ) throws -> TensorError {
         let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
         let (width, rows) = (info.shape.ne0, info.shape.rows)
-        var values = [Float](repeating: 0, count: width * rows)
-        var span = values.mutableSpan
-        tensor.source.withBytes(in: tensor.offset..<tensor.offset + info.byteCount) { format.decode($0, into: &span) }
+        let values = tensor.withBytes { format.values(of: $0) }
         if let index = firstNonFinite(values.span) {
             throw QuantErrorProblem.notFinite(
                 file: file.path, tensor: info.name, index: index, value: values[index])

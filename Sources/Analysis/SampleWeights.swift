@@ -37,11 +37,8 @@ public struct SampleWeights: Sendable {
     private static func first(of tensor: TensorInfo, in file: GGUFFile) -> [Float] {
         let (values, format) = (file.values(of: tensor), BlockFormats.format(for: tensor.type)!)
         let rows = min(tensor.shape.rows, (256 * blocks + tensor.shape.ne0 - 1) / tensor.shape.ne0)
-        var decoded = [Float](repeating: 0, count: rows * tensor.shape.ne0)
-        var span = decoded.mutableSpan
         let bytes = rows * values.layout.rowBytes
-        values.source.withBytes(in: values.offset..<values.offset + bytes) { format.decode($0, into: &span) }
-        return decoded
+        return values.source.withBytes(in: values.offset..<values.offset + bytes) { format.values(of: $0) }
     }
 
     /// So many weights: block `number` of that length.

@@ -25,6 +25,8 @@ public final class Node: Sendable {
     public let index: Int
     /// llama.cpp's name, such as `Qcur-0`. Not unique: a layer has three nodes called so.
     public let name: String
+    /// What its value is in the network.
+    public let role: NodeRole
     /// The layer it belongs to; `nil` for embedding and output head.
     public let layer: Int?
     public let operation: any Operation
@@ -33,9 +35,13 @@ public final class Node: Sendable {
     public var layout: Layout { output.layout }
     public var kind: String { operation.kind }
 
-    init(index: Int, name: String, layer: Int?, operation: any Operation, inputs: [Source], output: Output) {
+    init(
+        index: Int, name: String, role: NodeRole, layer: Int?, operation: any Operation, inputs: [Source],
+        output: Output
+    ) {
         self.index = index
         self.name = name
+        self.role = role
         self.layer = layer
         self.operation = operation
         self.inputs = inputs
@@ -84,12 +90,12 @@ public struct Graph: Sendable {
             nodes: nodes.map { node in
                 let (operation, inputs) = change(node)
                 return Node(
-                    index: node.index, name: node.name, layer: node.layer, operation: operation, inputs: inputs,
-                    output: node.output)
+                    index: node.index, name: node.name, role: node.role, layer: node.layer, operation: operation,
+                    inputs: inputs, output: node.output)
             })
     }
 
-    /// The same nodes under the same names, with other operations in some places and other layouts of some leaves.
+    /// The same nodes under the same names and in the same roles, with other operations in some places and other layouts of some leaves.
     /// What follows from these is derived anew; all else is kept, which is quicker than to build a graph.
     ///
     /// - Throws: `GraphError` if inputs no longer fit.
@@ -120,8 +126,8 @@ public struct Graph: Sendable {
             let output = try (operation ?? node.operation).output(for: inputs)
             hasChanged[place] = output.layout != node.layout
             nodes[place] = Node(
-                index: place, name: node.name, layer: node.layer, operation: operation ?? node.operation,
-                inputs: node.inputs, output: output)
+                index: place, name: node.name, role: node.role, layer: node.layer,
+                operation: operation ?? node.operation, inputs: node.inputs, output: output)
         }
         return Graph(leaves: leaves, nodes: nodes)
     }

@@ -10,6 +10,8 @@ public struct GraphBuilder {
 
     private struct Draft {
         var name: String
+        /// `nil` for leaves.
+        var role: NodeRole?
         var layer: Int?
         var content: Content
         var placed: Source?
@@ -31,24 +33,37 @@ public struct GraphBuilder {
 
     public mutating func leaf(_ name: String, _ layout: Layout, _ role: Leaf.Role) -> Value {
         let leaf = Leaf(name: name, layout: layout, role: role)
-        drafts.append(Draft(name: name, layer: layer, content: .leaf(leaf), placed: nil))
+        drafts.append(Draft(name: name, role: nil, layer: layer, content: .leaf(leaf), placed: nil))
         return Value(id: drafts.count - 1)
     }
 
     /// Declares an operation.
     ///
-    /// - Parameter name: llama.cpp's name without the layer, which is appended (`norm` becomes `norm-3`). Without one,
-    ///   views are named after their source, as in `Qcur-3 (view)`, and others after their place, as in `node_1077`.
+    /// - Parameters:
+    ///   - name: llama.cpp's name without the layer, which is appended (`norm` becomes `norm-3`). Without one, views are
+    ///     named after their source, as in `Qcur-3 (view)`, and others after their index, as in `node_1077`.
+    ///   - numbered: whether the layer is appended to the name.
+    ///   - role: what the value is. There is no default: nobody downstream guesses it from the name.
     /// - Throws: `GraphError` if the inputs do not fit.
     public mutating func apply(
-        _ operation: some Operation, _ inputs: Value..., name: String? = nil
+        _ operation: some Operation, _ inputs: Value..., name: String? = nil, numbered: Bool = true, role: NodeRole
     ) throws(GraphError) -> Value {
         let output = try operation.output(for: inputs.map(layout(of:)))
         drafts.append(
             Draft(
-                name: name.map(qualified) ?? derivedName(of: operation, inputs) ?? "", layer: layer,
+                name: name.map { numbered ? qualified($0) : $0 } ?? derivedName(of: operation, inputs) ?? "",
+                role: role, layer: layer,
                 content: .operation(operation, inputs: inputs, output), placed: nil))
         return Value(id: drafts.count - 1)
+    }
+
+    /// Says what a value is once that is known: a product is the result if no bias follows.
+    ///
+    /// - Precondition: an operation that is not in order yet.
+    public mutating func mark(_ value: Value, as role: NodeRole) {
+        let draft = drafts[value.id]
+        precondition(draft.role != nil && draft.placed == nil, "\(draft.name): a leaf, or already in order")
+        drafts[value.id].role = role
     }
 
     public func layout(of value: Value) -> Layout {
@@ -71,8 +86,9 @@ public struct GraphBuilder {
             let name = drafts[value.id].name
             nodes.append(
                 Node(
-                    index: index, name: name.isEmpty ? "node_\(index)" : name, layer: drafts[value.id].layer,
-                    operation: operation, inputs: inputs.map { drafts[$0.id].placed! }, output: output))
+                    index: index, name: name.isEmpty ? "node_\(index)" : name, role: drafts[value.id].role!,
+                    layer: drafts[value.id].layer, operation: operation, inputs: inputs.map { drafts[$0.id].placed! },
+                    output: output))
             drafts[value.id].placed = .node(index)
         }
     }

@@ -5,7 +5,9 @@ import Tensors
 /// An array read from a file stays there until its values are asked for, so that listing tensors does not cost decoding
 /// a vocabulary. Each call decodes again: keep the result.
 public struct GGUFArray: Sendable {
+    /// The type of all values; never `array`.
     public let elementType: GGUFValueType
+    /// How many values there are.
     public let count: Int
     private let storage: Storage
 
@@ -31,6 +33,7 @@ public struct GGUFArray: Sendable {
         storage = .file(source, range)
     }
 
+    /// All values, decoded now. See `prefix(_:)` for the first ones only.
     public var values: [GGUFValue] { prefix(count) }
 
     /// The first values, at most `length`, without decoding the others.

@@ -8,14 +8,20 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
     public let file: String
     /// Bytes from the start of the file to the field at fault; `nil` if the file as a whole is.
     public let offset: Int?
+    /// What is wrong, for code to compare.
     public let problem: Problem
 
+    /// - Parameters:
+    ///   - file: the path as it was given.
+    ///   - offset: bytes from the start of the file; `nil` if the file as a whole is at fault.
+    ///   - problem: what is wrong.
     public init(file: String, offset: Int? = nil, _ problem: Problem) {
         self.file = file
         self.offset = offset
         self.problem = problem
     }
 
+    /// What is wrong, by the part of the file that it is in.
     public enum Problem: Hashable, Sendable {
         case file(FileProblem)
         case header(HeaderProblem)
@@ -52,6 +58,7 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case invalidUTF8(Field, byte: UInt8)
     }
 
+    /// A key-value pair breaks GGUF's rules.
     public enum MetadataProblem: Hashable, Sendable {
         case emptyKey(index: Int)
         case duplicateKey(String)
@@ -61,6 +68,7 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case alignment(UInt32)
     }
 
+    /// A tensor's record breaks GGUF's or ggml's rules, or its data is not there.
     public enum TensorProblem: Hashable, Sendable {
         case nameTooLong(index: Int, byteCount: UInt64)
         /// `file` is the part that has the first tensor of the name.
@@ -79,6 +87,7 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case values(tensor: String, found: Layout, expected: Layout)
     }
 
+    /// The parts of a split model do not belong together, or one is missing.
     public enum SplitProblem: Hashable, Sendable {
         /// A `split.*` key is missing (`found` is nil) or has another type.
         case key(String, found: GGUFValueType?, expected: GGUFValueType)

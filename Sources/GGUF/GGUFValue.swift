@@ -63,6 +63,7 @@ public enum GGUFValue: Sendable, Hashable {
     case int64(Int64)
     case float64(Double)
 
+    /// The type that the value has in the file.
     public var type: GGUFValueType {
         switch self {
         case .uint8: .uint8
@@ -105,8 +106,11 @@ public enum GGUFValue: Sendable, Hashable {
         }
     }
 
+    /// The text of a string; `nil` for other types.
     public var string: String? { if case .string(let value) = self { value } else { nil } }
+    /// The value of a bool; `nil` for other types.
     public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    /// The values of an array; `nil` for other types.
     public var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
 }
 

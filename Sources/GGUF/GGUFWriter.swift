@@ -7,15 +7,20 @@ import Tensors
 public struct GGUFWriter: Sendable {
     /// One tensor to write. Its values are asked for when its turn comes, so that a whole model need not fit in memory.
     public struct TensorEntry: Sendable {
+        /// Unique in the file; at most 63 bytes of UTF-8.
         public let name: String
+        /// Type and shape; contiguous.
         public let layout: Layout
         /// Dimensions to store; the shape's others must be 1.
         public let dimensionCount: Int
         let values: @Sendable () throws -> Tensor
 
         /// - Parameters:
-        ///   - dimensionCount: Dimensions to store; as few as possible by default.
-        ///   - values: Makes the values: contiguous, of this type and shape.
+        ///   - name: unique in the file.
+        ///   - type: how the values are stored.
+        ///   - shape: in elements, `ne0` first.
+        ///   - dimensionCount: dimensions to store; as few as possible by default.
+        ///   - values: makes the values: contiguous, of this type and shape.
         /// - Precondition: `ne0` is a whole number of the type's blocks.
         public init(
             name: String, type: TensorType, shape: Shape, dimensionCount: Int? = nil,
@@ -51,12 +56,17 @@ public struct GGUFWriter: Sendable {
         case bytes(Int)
     }
 
+    /// The key-value pairs, in the order in which they are written.
     public var metadata: Metadata
+    /// The tensors, in the order in which they are written.
     public var tensors: [TensorEntry]
     /// 2 or 3; the files differ in this number only.
     public var version: Int
 
-    /// - Parameter metadata: `general.alignment`, if present, is obeyed.
+    /// - Parameters:
+    ///   - metadata: `general.alignment`, if present, is obeyed.
+    ///   - tensors: in the order in which they are written.
+    ///   - version: 2 or 3.
     public init(metadata: Metadata, tensors: [TensorEntry], version: Int = 3) {
         self.metadata = metadata
         self.tensors = tensors

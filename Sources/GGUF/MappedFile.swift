@@ -17,6 +17,7 @@ import Tensors
 public final class MappedFile: ByteSource, @unchecked Sendable {
     /// The path as it was given.
     public let path: String
+    /// The file's size in bytes.
     public let byteCount: Int
     /// What the file system said of the file when it was opened.
     public let stamp: Stamp
@@ -24,8 +25,11 @@ public final class MappedFile: ByteSource, @unchecked Sendable {
 
     /// Tells a file from others, and from itself before its last change.
     public struct Stamp: Sendable, Hashable, Codable {
+        /// The device that the file is on, as `st_dev` has it.
         public let device: UInt64
+        /// The file's number on its device.
         public let inode: UInt64
+        /// The file's size in bytes.
         public let byteCount: Int
         /// Nanoseconds since 1970 at which content or attributes last changed: programs cannot set it.
         public let changed: Int

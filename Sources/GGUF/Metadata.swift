@@ -1,15 +1,20 @@
 /// The key-value pairs of a GGUF file, in the file's order.
 public struct Metadata: Sendable {
+    /// A key with its value.
     public struct Entry: Sendable, Hashable {
+        /// The name, such as `general.architecture`.
         public let key: String
+        /// The value, with the type that it has in the file.
         public let value: GGUFValue
 
+        /// Joins a key and its value.
         public init(key: String, value: GGUFValue) {
             self.key = key
             self.value = value
         }
     }
 
+    /// All pairs, in the file's order.
     public let entries: [Entry]
     private let places: [String: Int]
 
@@ -19,6 +24,9 @@ public struct Metadata: Sendable {
         places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.key, $0) })
     }
 
+    /// The value of a key; `nil` if there is none.
+    ///
+    /// - Complexity: O(1).
     public subscript(key: String) -> GGUFValue? { places[key].map { entries[$0].value } }
 
     /// The place of `key` in `entries`.

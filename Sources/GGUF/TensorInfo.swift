@@ -2,8 +2,11 @@ import Tensors
 
 /// What a GGUF file says about one tensor, and where its data lies.
 public struct TensorInfo: Hashable, Sendable {
+    /// The name, unique in the model, such as `blk.0.attn_q.weight`.
     public let name: String
+    /// How the values are stored.
     public let type: TensorType
+    /// The four dimensions, `ne0` first.
     public let shape: Shape
     /// Dimensions stored in the file, 0 to 4; the shape's others are 1.
     public let dimensionCount: Int

@@ -39,13 +39,10 @@ public struct Subject: Sendable {
             throw .outside(index: rows.upperBound - 1, count: tensor.shape.rows)
         }
         let values = file.values(of: tensor)
-        var decoded = [Float](repeating: 0, count: rows.count * tensor.shape.ne0)
-        var span = decoded.mutableSpan
         let start = values.offset + rows.lowerBound * values.layout.rowBytes
-        values.source.withBytes(in: start..<start + rows.count * values.layout.rowBytes) {
-            format.decode($0, into: &span)
+        return values.source.withBytes(in: start..<start + rows.count * values.layout.rowBytes) {
+            format.values(of: $0)
         }
-        return decoded
     }
 
     func tensor(_ name: String) throws(QueryProblem) -> TensorInfo {

@@ -26,14 +26,14 @@ public struct Prediction: Sendable {
     }
 
     /// The most probable tokens, best first.
-    public func top(_ count: Int, _ tokenizer: Tokenizer) -> [Candidate] {
-        Sampler.ranked(logits, limit: min(count, logits.count)).map { candidate($0.token, tokenizer) }
+    public func top(_ count: Int, _ vocabulary: Vocabulary) -> [Candidate] {
+        Sampler.ranked(logits, limit: min(count, logits.count)).map { candidate($0.token, vocabulary) }
     }
 
     /// What is said about one token.
-    public func candidate(_ token: Int, _ tokenizer: Tokenizer) -> Candidate {
+    public func candidate(_ token: Int, _ vocabulary: Vocabulary) -> Candidate {
         Candidate(
-            token: token, piece: tokenizer.displayPiece(token), logit: Double(logits[token]),
+            token: token, piece: vocabulary.displayPiece(token), logit: Double(logits[token]),
             probability: Double.exp(logProbability(of: token)))
     }
 

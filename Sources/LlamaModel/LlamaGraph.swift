@@ -2,11 +2,7 @@ import ComputeGraph
 import Operations
 import Tensors
 
-/// The llama graph of one pass, node for node as llama.cpp builds it with flash attention off.
-///
-/// Symbols: E embedding, H query heads, K KV heads, D head size, F feed-forward, V vocabulary, T tokens of the pass,
-/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache, O tokens that get logits.
-/// Source: llama.cpp `src/models/llama.cpp`, `llama-graph.cpp`, `llama-kv-cache.cpp`.
+/// The graph of one pass, node for node as llama.cpp builds it with flash attention off.
 public struct LlamaGraph: Sendable {
     public let graph: Graph
     /// A tensor for each leaf of the graph, in its order; inputs are filled for this pass.
@@ -17,18 +13,17 @@ public struct LlamaGraph: Sendable {
     ///   - tokens: the tokens of this pass; their positions follow those already in the cache.
     ///   - outputs: the tokens that get logits, counted from the pass's first. `nil`: the last.
     public init(
-        _ configuration: LlamaConfiguration, _ weights: LlamaWeights, tokens: [Int32], cache: KVCache,
-        outputs: Range<Int>? = nil
+        _ model: Llama, tokens: [Int32], cache: KVCache, outputs: Range<Int>? = nil
     ) throws(GraphError) {
         let inputs = PassInputs(
             tokens: tokens, outputs: outputs ?? tokens.count - 1..<tokens.count, first: cache.count,
-            capacity: cache.capacity, c: configuration)
-        var assembly = Assembly(c: configuration, weights: weights, inputs: inputs, cache: cache)
-        try assembly.addModel()
-        graph = assembly.builder.build()
-        growth = assembly.growth
-        let bindings = assembly.bindings
-        leaves = graph.leaves.map { bindings[$0.name]! }
+            capacity: cache.capacity, c: model.configuration)
+        var pass = PassBuilder(model.configuration, model.weights, inputs, cache)
+        let logits = try model.architecture.logits(&pass)
+        pass.graph.expand(logits)
+        graph = pass.graph.build()
+        growth = Growth(pass)
+        leaves = graph.leaves.map { pass.bindings[$0.name]! }
     }
 
     /// The graph of a later pass of the same session over as many tokens as `earlier` was made for. Only the positions
@@ -52,243 +47,53 @@ public struct LlamaGraph: Sendable {
 }
 
 /// What in a graph depends on N itself; all else follows.
-private struct Growth {
+struct Growth {
     let c: LlamaConfiguration
     let capacity: Int
     let tokenCount: Int
-    /// Places of the views of the caches' filled parts, and of the mask among the leaves.
-    var keyViews: [Int] = []
-    var valueViews: [Int] = []
-    var mask = 0
+    /// The layers of the views of the caches' filled parts, by the nodes' indices.
+    private var keyViews: [Int: Int] = [:]
+    private var valueViews: [Int: Int] = [:]
+    /// The mask's index among the leaves.
+    private var mask: Int?
+
+    init(c: LlamaConfiguration, capacity: Int, tokenCount: Int) {
+        (self.c, self.capacity, self.tokenCount) = (c, capacity, tokenCount)
+    }
+
+    /// - Precondition: all of the pass is in order.
+    init(_ pass: PassBuilder) {
+        self.init(c: pass.c, capacity: pass.cache.capacity, tokenCount: pass.tokenCount)
+        func node(_ value: GraphBuilder.Value) -> Int? {
+            if case .node(let index)? = pass.graph.place(of: value) { index } else { nil }
+        }
+        for (value, layer) in pass.keyViews { if let node = node(value) { keyViews[node] = layer } }
+        for (value, layer) in pass.valueViews { if let node = node(value) { valueViews[node] = layer } }
+        mask = pass.graph.build().leaves.firstIndex { $0.name == PassInputs.Name.mask.rawValue }
+    }
 
     func graph(from graph: Graph, attended: Int) throws(GraphError) -> Graph {
         var operations: [Int: any Operation] = [:]
-        for place in keyViews { operations[place] = keyView(attended) }
-        for place in valueViews { operations[place] = valueView(attended) }
-        return try graph.replacing(
-            operations: operations, layouts: [mask: Layout(.f32, Shape(attended, tokenCount))])
+        for (node, layer) in keyViews { operations[node] = keyView(layer, attended) }
+        for (node, layer) in valueViews { operations[node] = valueView(layer, attended) }
+        let mask = mask.map { [$0: Layout(.f32, Shape(attended, tokenCount))] }
+        return try graph.replacing(operations: operations, layouts: mask ?? [:])
     }
 
     /// A row a position. [D,K,N]
-    func keyView(_ attended: Int) -> View {
-        View(
-            Shape(c.headSize, c.kvHeads, attended),
-            strides: .init(2, c.headSize * 2, c.kvSize * 2, c.kvSize * capacity * 2))
+    func keyView(_ layer: Int, _ attended: Int) -> View {
+        let (size, heads, width) = (c.perLayer[layer].keySize, c.perLayer[layer].kvHeads, c.perLayer[layer].keyWidth)
+        return View(
+            Shape(size, heads, attended), strides: .init(2, size * 2, width * 2, width * capacity * 2))
     }
 
     /// A row a dimension of a head. [N,K,D]
-    func valueView(_ attended: Int) -> View {
-        View(
-            Shape(attended, c.kvHeads, c.headSize),
-            strides: .init(2, capacity * c.headSize * 2, capacity * 2, c.kvSize * capacity * 2))
-    }
-}
-
-/// The graph while it is put together, and the tensors of its leaves by name.
-private struct Assembly {
-    typealias Value = GraphBuilder.Value
-
-    let c: LlamaConfiguration
-    let weights: LlamaWeights
-    let inputs: PassInputs
-    let cache: KVCache
-    var builder = GraphBuilder()
-    var bindings: [String: Tensor] = [:]
-    private var known: [String: Value] = [:]
-    private var keyViews: [Value] = []
-    private var valueViews: [Value] = []
-    private let empty: Growth
-
-    /// T and N of this pass.
-    private var tokenCount: Int { inputs.tokens.count }
-    private var attended: Int { inputs.attended }
-
-    init(c: LlamaConfiguration, weights: LlamaWeights, inputs: PassInputs, cache: KVCache) {
-        self.c = c
-        self.weights = weights
-        self.inputs = inputs
-        self.cache = cache
-        empty = Growth(c: c, capacity: cache.capacity, tokenCount: inputs.tokens.count)
-    }
-
-    /// Known once all is expanded.
-    var growth: Growth {
-        func node(_ value: Value) -> Int? {
-            if case .node(let index)? = builder.place(of: value) { index } else { nil }
-        }
-        var growth = empty
-        growth.keyViews = keyViews.compactMap(node)
-        growth.valueViews = valueViews.compactMap(node)
-        if case .leaf(let index)? = known[PassInputs.Name.mask.rawValue].flatMap(builder.place) { growth.mask = index }
-        return growth
-    }
-
-    // MARK: the forward pass, top to bottom
-
-    mutating func addModel() throws(GraphError) {
-        let ids = input(.tokens)
-        let positions = input(.positions)
-        var residual = try builder.apply(GetRows(), weight(weights.tokenEmbedding), ids, name: "embd")  // [E,T]
-
-        for index in 0..<c.layers {
-            builder.layer = index
-            residual = try addLayer(index, residual, positions)
-        }
-        builder.layer = nil
-
-        let normed = try norm(residual, weights.outputNorm, name: "result_norm")  // [E,O]
-        let logits = try builder.apply(MatMul(), weight(weights.output), normed, name: "result_output")  // [V,O]
-        builder.expand(logits)
-    }
-
-    private mutating func addLayer(_ index: Int, _ input: Value, _ positions: Value) throws(GraphError) -> Value {
-        let layer = weights.layers[index]
-        var residual = input
-        let normed = try norm(residual, layer.attentionNorm, name: "attn_norm")  // [E,T]
-        var attended = try addAttention(index, layer, normed, positions)  // [E,T]
-        if index == c.layers - 1 {
-            // Only the tokens whose logits are wanted go on.
-            let wanted = self.input(.outputs)
-            attended = try builder.apply(GetRows(), attended, wanted)  // [E,O]
-            residual = try builder.apply(GetRows(), residual, wanted)
-        }
-        let middle = try builder.apply(Add(), attended, residual, name: "ffn_inp")  // [E,T]
-
-        let feed = try norm(middle, layer.feedForwardNorm, name: "ffn_norm")  // [E,T]
-        let up = try linear(layer.up, feed, name: "ffn_up", withBias: "ffn_up_b")  // [F,T]
-        let gate = try linear(layer.gate, feed, name: "ffn_gate", withBias: "ffn_gate_b")  // [F,T]
-        let gated = try builder.apply(SwiGLU(), gate, up, name: "ffn_swiglu")  // [F,T]
-        let down = try linear(
-            layer.down, gated, name: layer.down.bias == nil ? "ffn_out" : "ffn_down", withBias: "ffn_out")  // [E,T]
-        return try builder.apply(Add(), down, middle, name: "l_out")  // [E,T]
-    }
-
-    private mutating func addAttention(
-        _ index: Int, _ layer: LlamaWeights.Layer, _ normed: Value, _ positions: Value
-    ) throws(GraphError) -> Value {
-        let (rawQuery, rawKey, value) = try addProjections(layer.attention, normed)
-        let query = try rope(rawQuery, positions, name: "Qcur")  // [D,H,T]
-        let key = try rope(rawKey, positions, name: "Kcur")  // [D,K,T]
-        for projection in [query, value, key] { builder.expand(projection) }
-        let (keyCache, valueCache) = try addStores(index, key: key, value: value)
-
-        // Keys as [D,N,K], values as [N,D,K]: K heads each, shared by the query heads of a group.
-        let filledKeys = try builder.apply(empty.keyView(attended), keyCache)
-        let keys = try builder.apply(Permute([0, 2, 1, 3]), filledKeys)
-        let filledValues = try builder.apply(empty.valueView(attended), valueCache)
-        let values = try builder.apply(Permute([0, 2, 1, 3]), filledValues)
-        keyViews.append(filledKeys)
-        valueViews.append(filledValues)
-        let queryLayout = builder.layout(of: query)
-        let queries = try builder.apply(
-            Permute([0, 2, 1, 3]), builder.apply(View(queryLayout.shape, strides: queryLayout.strides), query))
-
-        let scores = try builder.apply(MatMul(cachedDimension: 1), keys, queries, name: "kq")  // [N,T,H]
-        let shares = try builder.apply(
-            SoftMax(scale: c.scoreScale), scores, input(.mask), name: "kq_soft_max")  // [N,T,H]
-        let mixed = try builder.apply(MatMul(cachedDimension: 0), values, shares, name: "kqv")  // [D,T,H]
-        let joined = try builder.apply(
-            Cont(Shape(c.headSize * c.heads, tokenCount)), builder.apply(Permute([0, 2, 1, 3]), mixed),
-            name: "kqv_out")  // [H*D,T]
-        builder.expand(joined)
-        let output = layer.attentionOutput
-        return try linear(output, joined, name: output.bias == nil ? "attn_out" : nil, withBias: "attn_out")  // [E,T]
-    }
-
-    /// Query `[D,H,T]`, key and value `[D,K,T]`, before rotation.
-    private mutating func addProjections(
-        _ attention: LlamaWeights.Attention, _ normed: Value
-    ) throws(GraphError) -> (query: Value, key: Value, value: Value) {
-        switch attention {
-        case .separate(let query, let key, let value):
-            // The first names are those of the unshaped products; the reshaped ones take them over.
-            let q = try linear(query, normed, name: "Qcur", withBias: "Qcur")
-            let k = try linear(key, normed, name: "Kcur", withBias: "Kcur")
-            let v = try linear(value, normed, name: "Vcur", withBias: "Vcur")
-            return (
-                try builder.apply(Reshape(Shape(c.headSize, c.heads, tokenCount)), q, name: "Qcur"),
-                try builder.apply(Reshape(Shape(c.headSize, c.kvHeads, tokenCount)), k, name: "Kcur"),
-                try builder.apply(Reshape(Shape(c.headSize, c.kvHeads, tokenCount)), v, name: "Vcur")
-            )
-        case .fused(let matrix):
-            let all = try linear(matrix, normed, name: "wqkv", withBias: "wqkv_b")  // [(H+2K)*D,T]
-            let row = (c.heads + 2 * c.kvHeads) * c.headSize * 4
-            func part(heads: Int, after: Int) -> View {
-                View(
-                    Shape(c.headSize, heads, tokenCount), strides: .init(4, c.headSize * 4, row, row * tokenCount),
-                    byteOffset: after * c.headSize * 4)
-            }
-            return (
-                try builder.apply(part(heads: c.heads, after: 0), all, name: "Qcur"),
-                try builder.apply(part(heads: c.kvHeads, after: c.heads), all, name: "Kcur"),
-                try builder.apply(part(heads: c.kvHeads, after: c.heads + c.kvHeads), all, name: "Vcur")
-            )
-        }
-    }
-
-    /// Writes this pass's keys and values into the cache; returns the cache leaves.
-    private mutating func addStores(
-        _ index: Int, key: Value, value: Value
-    ) throws(GraphError) -> (keys: Value, values: Value) {
-        let keyCache = cacheLeaf("cache_k_l\(index)", cache.keys[index])
-        let valueCache = cacheLeaf("cache_v_l\(index)", cache.values[index])
-        let keyRows = try builder.apply(
-            View(
-                Shape(c.kvSize, tokenCount),
-                strides: .init(4, c.kvSize * 4, c.kvSize * tokenCount * 4, c.kvSize * tokenCount * 4)),
-            key)
-        builder.expand(try builder.apply(SetRows(), keyRows, input(.keyPlaces), keyCache))
-
-        let rows = Shape(c.kvSize, tokenCount)
-        let isPacked = builder.layout(of: value).strides.nb2 == c.kvSize * 4
-        let valueRows = isPacked ? try builder.apply(Reshape(rows), value) : try builder.apply(Cont(rows), value)
-        let valueCells = try builder.apply(Reshape(Shape(1, c.kvSize * cache.capacity)), valueCache)
-        let valueElements = try builder.apply(Reshape(Shape(1, c.kvSize * tokenCount)), valueRows)
-        builder.expand(try builder.apply(SetRows(), valueElements, input(.valuePlaces), valueCells))
-        return (keyCache, valueCache)
-    }
-
-    // MARK: pieces
-
-    private mutating func norm(
-        _ x: Value, _ weight: LlamaWeights.Weight, name: String
-    ) throws(GraphError) -> Value {
-        let normed = try builder.apply(RMSNorm(epsilon: c.normEpsilon), x, name: "norm")
-        return try builder.apply(Mul(), normed, self.weight(weight), name: name)
-    }
-
-    private mutating func linear(
-        _ linear: LlamaWeights.Linear, _ x: Value, name: String?, withBias biasName: String
-    ) throws(GraphError) -> Value {
-        let product = try builder.apply(MatMul(), weight(linear.weight), x, name: name)
-        guard let bias = linear.bias else { return product }
-        return try builder.apply(Add(), product, weight(bias), name: biasName)
-    }
-
-    private mutating func rope(_ x: Value, _ positions: Value, name: String) throws(GraphError) -> Value {
-        guard let factors = weights.ropeFactors else {
-            return try builder.apply(RoPE(c.rope), x, positions, name: name)
-        }
-        return try builder.apply(RoPE(c.rope), x, positions, weight(factors), name: name)
-    }
-
-    // MARK: leaves
-
-    private mutating func weight(_ weight: LlamaWeights.Weight) -> Value {
-        leaf(weight.info.name, weight.tensor, .weight)
-    }
-
-    private mutating func cacheLeaf(_ name: String, _ tensor: Tensor) -> Value { leaf(name, tensor, .cache) }
-
-    private mutating func input(_ name: PassInputs.Name) -> Value {
-        known[name.rawValue] ?? leaf(name.rawValue, inputs.tensor(name), .input)
-    }
-
-    private mutating func leaf(_ name: String, _ tensor: Tensor, _ role: Leaf.Role) -> Value {
-        if let value = known[name] { return value }
-        let value = builder.leaf(name, tensor.layout, role)
-        known[name] = value
-        bindings[name] = tensor
-        return value
+    func valueView(_ layer: Int, _ attended: Int) -> View {
+        let (size, heads, width) = (
+            c.perLayer[layer].valueSize, c.perLayer[layer].kvHeads, c.perLayer[layer].valueWidth
+        )
+        return View(
+            Shape(attended, heads, size),
+            strides: .init(2, capacity * size * 2, capacity * 2, width * capacity * 2))
     }
 }

@@ -30,10 +30,13 @@ struct PassInputs {
         case .positions: filled(.i32, Shape(tokens.count), tokens.indices.map { Int32(first + $0) })
         case .mask: filled(.f32, Shape(attended, tokens.count), mask)
         case .keyPlaces: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
-        case .valuePlaces: filled(.i64, Shape(tokens.count * c.kvSize), valuePlaces)
+        case .valuePlaces: filled(.i64, Shape(tokens.count * valueWidth), valuePlaces)
         case .outputs: filled(.i32, Shape(outputs.count), outputs.map(Int32.init))
         }
     }
+
+    /// The same in every layer, for all write at these cells.
+    private var valueWidth: Int { c.perLayer[0].valueWidth }
 
     /// 0 where a token may look, -∞ at later positions. [N,T]
     private var mask: [Float] {
@@ -46,7 +49,7 @@ struct PassInputs {
 
     /// The cache element of each token's each value, token by token. [T*K*D]
     private var valuePlaces: [Int64] {
-        tokens.indices.flatMap { token in (0..<c.kvSize).map { Int64($0 * capacity + first + token) } }
+        tokens.indices.flatMap { token in (0..<valueWidth).map { Int64($0 * capacity + first + token) } }
     }
 
     private func filled<Element: BitwiseCopyable>(

@@ -6,6 +6,7 @@ public enum OperationCatalog {
         GetRows.self,
         RMSNorm.self,
         Mul.self,
+        Scale.self,
         MatMul.self,
         Add.self,
         Reshape.self,

@@ -2,12 +2,12 @@ import ComputeGraph
 import RealModule
 import Tensors
 
-/// Rotary position embedding, mode NORMAL: neighbouring pairs of a head are rotated by an angle that grows with the
-/// token's position and falls with the pair's number.
+/// Rotary position embedding: pairs of a head's values are rotated by an angle that grows with the token's position and
+/// falls with the pair's number.
 ///
-/// For pair j at position p: `θ = p · base^(-2j/D) / f[j]`, `y[2j] = x[2j]·cos θ - x[2j+1]·sin θ`,
-/// `y[2j+1] = x[2j]·sin θ + x[2j+1]·cos θ`. x, y F32 `[D, H, T]`, positions I32 `[T]`, f F32 `[D/2]` optional
-/// (`rope_freqs.weight`, Llama 3's long-context factors).
+/// For pair j, of values a and b, at position p: `θ = p · base^(-2j/D) / f[j]`, `y[a] = x[a]·cos θ - x[b]·sin θ`,
+/// `y[b] = x[a]·sin θ + x[b]·cos θ`. Which values make a pair is the model's choice (`Pairs`). x, y F32 `[D, H, T]`,
+/// positions I32 `[T]`, f F32 `[D/2]` optional (`rope_freqs.weight`, Llama 3's long-context factors).
 ///
 /// Numerics: θ by repeated multiplication in Float, as ggml does it. Linear scaling multiplies θ by `frequencyScale`;
 /// YaRN blends the scaled and unscaled θ by a ramp over j and corrects the magnitude.
@@ -15,7 +15,23 @@ import Tensors
 public struct RoPE: Operation {
     public static let kind = "ROPE"
 
+    /// Which two values of a head are rotated together.
+    public enum Pairs: Int, Sendable, Hashable {
+        /// 2j and 2j + 1; ggml's mode NORMAL.
+        case neighbours = 0
+        /// j and j + D/2; ggml's mode NEOX.
+        case halves = 2
+
+        func indices(of pair: Int, dimensions: Int) -> (Int, Int) {
+            switch self {
+            case .neighbours: (2 * pair, 2 * pair + 1)
+            case .halves: (pair, pair + dimensions / 2)
+            }
+        }
+    }
+
     public struct Parameters: Sendable, Hashable {
+        public var pairs: Pairs
         /// Dimensions of a head that are rotated; all of them in a llama.
         public var dimensions: Int
         /// Context length the model was trained for before it was stretched, in tokens.
@@ -31,9 +47,11 @@ public struct RoPE: Operation {
         public var betaSlow: Float
 
         public init(
-            dimensions: Int, originalContext: Int, frequencyBase: Float, frequencyScale: Float,
+            pairs: Pairs = .neighbours, dimensions: Int, originalContext: Int, frequencyBase: Float,
+            frequencyScale: Float,
             extrapolation: Float, attentionFactor: Float, betaFast: Float, betaSlow: Float
         ) {
+            self.pairs = pairs
             self.dimensions = dimensions
             self.originalContext = originalContext
             self.frequencyBase = frequencyBase
@@ -53,7 +71,8 @@ public struct RoPE: Operation {
 
     public var parameters: [(name: String, value: ParameterValue)] {
         [
-            ("n_dims", .int(rope.dimensions)), ("mode", .int(0)), ("n_ctx_orig", .int(rope.originalContext)),
+            ("n_dims", .int(rope.dimensions)), ("mode", .int(rope.pairs.rawValue)),
+            ("n_ctx_orig", .int(rope.originalContext)),
             ("freq_base", .float(rope.frequencyBase)), ("freq_scale", .float(rope.frequencyScale)),
             ("ext_factor", .float(rope.extrapolation)), ("attn_factor", .float(rope.attentionFactor)),
             ("beta_fast", .float(rope.betaFast)), ("beta_slow", .float(rope.betaSlow)),
@@ -87,8 +106,10 @@ public struct RoPE: Operation {
                 for head in 0..<x.shape.ne1 {
                     x.withRow(of: Float.self, head, i2, i3) { from in
                         output.withMutableRow(of: Float.self, head, i2, i3) { to in
-                            if !kernels.rotate(from, by: rotations.span, into: &to) {
-                                rotate(from, by: rotations, into: &to)
+                            if rope.pairs == .halves {
+                                rotateHalves(from, by: rotations, into: &to)
+                            } else if !kernels.rotate(from, by: rotations.span, into: &to) {
+                                rotateNeighbours(from, by: rotations, into: &to)
                             }
                         }
                     }
@@ -97,7 +118,7 @@ public struct RoPE: Operation {
         }
     }
 
-    private func rotate(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
+    private func rotateNeighbours(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
         for j in 0..<x.count / 2 {
             let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
             let (x0, x1) = (x[2 * j], x[2 * j + 1])
@@ -106,24 +127,37 @@ public struct RoPE: Operation {
         }
     }
 
+    private func rotateHalves(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
+        let half = x.count / 2
+        for j in 0..<half {
+            let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+            let (x0, x1) = (x[j], x[j + half])
+            y[j] = fused(x0, c, -(x1 * s))
+            y[j + half] = fused(x0, s, x1 * c)
+        }
+    }
+
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let rotations = self.rotations(at: element.i2, inputs)
-        let j = element.i0 / 2
+        let isNeighbours = rope.pairs == .neighbours
+        let j = isNeighbours ? element.i0 / 2 : element.i0 % (rope.dimensions / 2)
+        let (first, second) = rope.pairs.indices(of: j, dimensions: rope.dimensions)
         let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
-        let isFirst = element.i0 % 2 == 0
+        let isFirst = element.i0 == first
         let coefficients = isFirst ? [c, -s] : [s, c]
-        let terms = zip([2 * j, 2 * j + 1], coefficients).map { i0, coefficient in
-            let place = ElementIndex(i0, element.i1, element.i2, element.i3)
-            let x = inputs[0][place]
+        let terms = zip([first, second], coefficients).map { i0, coefficient in
+            let index = ElementIndex(i0, element.i1, element.i2, element.i3)
+            let x = inputs[0][index]
             return Explanation.Term(
-                slot: 0, index: place, value: x, coefficient: coefficient, contribution: coefficient * x)
+                slot: 0, index: index, value: x, coefficient: coefficient, contribution: coefficient * x)
         }
         let products = terms.map { "\($0.value) * \(bracketed($0.coefficient))" }.joined(separator: " + ")
         let value = fused(
             terms[0].value, terms[0].coefficient, terms[1].value * terms[1].coefficient)
+        let (a, b) = isNeighbours ? ("2j", "2j+1") : ("j", "j+D/2")
         return Explanation(
             formula: isFirst
-                ? "y[2j] = x[2j]·cos θ - x[2j+1]·sin θ" : "y[2j+1] = x[2j]·sin θ + x[2j+1]·cos θ",
+                ? "y[\(a)] = x[\(a)]·cos θ - x[\(b)]·sin θ" : "y[\(b)] = x[\(a)]·sin θ + x[\(b)]·cos θ",
             rule: .sum, value: value, terms: terms,
             quantities: [
                 ("position", Double(inputs[1][ElementIndex(element.i2)])), ("pair j", Double(j)),

@@ -143,7 +143,7 @@ public struct PropagateReport: Report {
         self.reference = reference ?? "self"
         self.limit = limit
         promptIds = found.tokens
-        pieces = found.tokens.map(model.tokenizer.displayPiece)
+        pieces = found.tokens.map(model.vocabulary.displayPiece)
         causes = Causes(weights: cause(.weights), activations: cause(.activations), both: cause(.both))
         ops = found.operations.map(Operation.init)
         let types = Set(found.operations.compactMap { $0.kind == "MUL_MAT" ? $0.weightType : nil })

@@ -21,9 +21,9 @@ public struct TokenizeReport: Report {
         let reason: String
     }
 
-    public init(ids: [Int], steps: [TokenizationStep]?, tokenizer: Tokenizer) {
+    public init(ids: [Int], steps: [TokenizationStep]?, vocabulary: Vocabulary) {
         self.ids = ids
-        pieces = ids.map(tokenizer.displayPiece)
+        pieces = ids.map(vocabulary.displayPiece)
         self.steps = steps?.map { step in
             Step(
                 fragment: step.text, symbols: step.symbols,

@@ -114,7 +114,7 @@ public struct TraceReport: Report {
         trace = outcome.trace
         self.model = model.file.path
         promptIds = outcome.promptIds
-        promptPieces = outcome.promptIds.map(model.tokenizer.displayPiece)
+        promptPieces = outcome.promptIds.map(model.vocabulary.displayPiece)
         generatedIds = outcome.generatedIds
         generatedText = outcome.generatedText
         nOps = outcome.operations
@@ -133,7 +133,7 @@ public struct TraceReport: Report {
         tokensPerSecond = decodes > 0 ? Double(decodes) / Double(max(1, outcome.decodeNs)) * 1e9 : nil
         embeddingRMS = outcome.summary.embeddingRMS
         groupSize = model.configuration.groupSize
-        top = outcome.prediction.top(10, model.tokenizer).enumerated().map { rank, candidate in
+        top = outcome.prediction.top(10, model.vocabulary).enumerated().map { rank, candidate in
             Top(
                 rank: rank, tokenId: candidate.token, piece: candidate.piece, logit: candidate.logit,
                 probability: candidate.probability)

@@ -7,9 +7,11 @@ public struct ActivationEncoder: @unchecked Sendable {
     // Unchecked: a C function is code only.
     private typealias Kernel = @convention(c) (UnsafePointer<Float>?, Int, UnsafeMutableRawPointer?) -> Bool
 
+    /// What activations are converted to.
     public let format: any ActivationFormat
     private let kernel: Kernel?
 
+    /// Chooses the kernel. Where the set has none for the format, or does not run here, the format's own code is used.
     public init(_ format: any ActivationFormat, on set: InstructionSet) {
         self.format = format
         guard let kernels = set.kernels, set.isAvailable, let rows = quipu_row_kernels_of(kernels)?.pointee else {

@@ -31,7 +31,10 @@ public protocol BlockFormat: Sendable {
     /// - Parameters:
     ///   - weights: the rows, from the first byte of the first to the last of the last.
     ///   - stride: bytes from one row to the next.
+    ///   - activations: one row in the type `activationType`.
+    ///   - count: values in a row.
     ///   - order: matters to F32 and F16 only.
+    ///   - output: one product for each row.
     func dotRows(
         _ weights: RawSpan, stride: Int, _ activations: RawSpan, count: Int, order: SummationOrder,
         into output: inout MutableSpan<Float>)
@@ -48,6 +51,7 @@ public struct SummationOrder: Sendable, Hashable {
     /// The row goes on with zeros to a multiple of 256, as positions in llama.cpp's KV cache do.
     public let isPadded: Bool
 
+    /// Parameters are the properties of the same names.
     public init(isTile: Bool, isPadded: Bool) {
         self.isTile = isTile
         self.isPadded = isPadded

@@ -2,6 +2,7 @@ import Tensors
 
 /// The formats that can be decoded and multiplied. A new one is a file in `Blocks/` and a line here.
 public enum BlockFormats {
+    /// Every format, those of activations included, in no order that matters.
     public static let all: [any BlockFormat] = [
         FormatF32(),
         FormatF16(),

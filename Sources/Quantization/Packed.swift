@@ -14,6 +14,7 @@ public struct PackedHalf: BitwiseCopyable, Sendable {
         bytes = [UInt8(truncatingIfNeeded: bits), UInt8(truncatingIfNeeded: bits >> 8)]
     }
 
+    /// The sixteen bits.
     @inline(__always)
     public var bits: UInt16 { UInt16(littleEndian: bytes.load(as: UInt16.self)) }
 
@@ -26,6 +27,7 @@ public struct PackedHalf: BitwiseCopyable, Sendable {
 public struct PackedFloat: BitwiseCopyable, Sendable {
     private var bytes: InlineArray<4, UInt8>
 
+    /// The same value in four bytes.
     @inline(__always)
     public init(_ value: Float) {
         let bits = value.bitPattern
@@ -35,6 +37,7 @@ public struct PackedFloat: BitwiseCopyable, Sendable {
         ]
     }
 
+    /// The value, exactly.
     @inline(__always)
     public var float: Float { Float(bitPattern: UInt32(littleEndian: bytes.load(as: UInt32.self))) }
 }
@@ -43,11 +46,13 @@ public struct PackedFloat: BitwiseCopyable, Sendable {
 public struct PackedInt16: BitwiseCopyable, Sendable {
     private var bytes: InlineArray<2, UInt8>
 
+    /// The same value in two bytes.
     @inline(__always)
     public init(_ value: Int16) {
         bytes = [UInt8(truncatingIfNeeded: value), UInt8(truncatingIfNeeded: value >> 8)]
     }
 
+    /// The value.
     @inline(__always)
     public var value: Int16 { Int16(littleEndian: bytes.load(as: Int16.self)) }
 

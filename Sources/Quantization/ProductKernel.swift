@@ -44,16 +44,22 @@ public struct ProductKernel: @unchecked Sendable {
 
     /// The sizes of a product. Strides are bytes from one row or token to the next, of the output: values.
     public struct Sizes: Sendable {
+        /// Rows of weights.
         public var rows: Int
+        /// Rows of activations.
         public var tokens: Int
         /// Values in a row: a multiple of the block lengths.
         public var count: Int
+        /// Bytes from one row of weights to the next.
         public var weightStride: Int
+        /// Bytes from one token's activations to the next token's.
         public var activationStride: Int
+        /// Values from one token's outputs to the next token's; at least `rows`.
         public var outputStride: Int
         /// Matters to F32 and F16 only.
         public var order: SummationOrder
 
+        /// Parameters are the properties of the same names.
         public init(
             rows: Int, tokens: Int, count: Int, weightStride: Int, activationStride: Int, outputStride: Int,
             order: SummationOrder
@@ -80,8 +86,12 @@ public struct ProductKernel: @unchecked Sendable {
     /// Writes what products of several tokens would otherwise compute again for each row.
     ///
     /// - Parameters:
+    ///   - activations: the tokens that are prepared now, one row each.
     ///   - stride: bytes from one token to the next.
+    ///   - tokens: how many are prepared now, at most `preparedTokens`.
     ///   - total: the tokens of the whole product.
+    ///   - count: values in a row.
+    ///   - output: `preparedBytes` bytes.
     /// - Precondition: the activations of up to `preparedTokens` tokens in the type of the format's `activationType`, and
     ///   `preparedBytes`.
     public func prepare(
@@ -106,7 +116,10 @@ public struct ProductKernel: @unchecked Sendable {
     /// `output[t, r] = sum over k of weights[r, k] * activations[t, k]`.
     ///
     /// - Parameters:
+    ///   - weights: from the first row's first byte to the last row's last.
+    ///   - activations: of all tokens, in the format's `activationType`.
     ///   - prepared: what `prepare` wrote for all tokens, group after group.
+    ///   - sizes: rows, tokens, values and strides.
     ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
     ///     that others may write other rows of the same tokens at the same time.
     public func multiply(

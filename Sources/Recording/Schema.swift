@@ -2,7 +2,9 @@
 ///
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 package enum Schema {
-    package static let migrations = [version1, version2, version3, version4, version5, interventions]
+    package static let migrations = [version1, version2, version3, version4, version5, interventions, roles]
+    /// The version since which operations have roles.
+    static let firstWithRoles = 7
 
     /// Everything a query needs is a plain column. Blobs are little-endian and row-major in ggml's order (`ne0` fastest).
     /// Computed numbers may be NULL: SQLite has no NaN, and a model with broken weights is a reason to look inside.
@@ -82,7 +84,33 @@ package enum Schema {
         ) STRICT;
         CREATE INDEX logit_by_pass ON logit (pass_id, position);
 
-        \(viewsOfOperations)
+        CREATE VIEW v_op AS
+            SELECT op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.layer,
+                op.type || ' ' || op.ne0 || 'x' || op.ne1 || 'x' || op.ne2 || 'x' || op.ne3 AS shape,
+                (SELECT group_concat(name, ', ') FROM (SELECT name FROM op_input WHERE op_id = op.id ORDER BY slot)) AS inputs,
+                op.params, op.ns, op.flops, op.bytes_read, op.bytes_written, op.rms, op.min, op.max, op.nan, op.inf
+            FROM op JOIN pass ON pass.id = op.pass_id;
+        CREATE VIEW v_layer AS
+            SELECT pass.run_id, pass.step, op.layer, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
+                sum(op.bytes_read) AS bytes_read, sum(op.bytes_written) AS bytes_written,
+                max(CASE WHEN op.name = 'l_out-' || op.layer THEN op.rms END) AS rms_out,
+                max(CASE WHEN op.name = 'ffn_inp-' || op.layer THEN op.rms END) AS rms_mid,
+                (SELECT before.rms FROM op AS before WHERE before.pass_id = op.pass_id
+                    AND before.name = CASE op.layer WHEN 0 THEN 'embd' ELSE 'l_out-' || (op.layer - 1) END) AS rms_in
+            FROM op JOIN pass ON pass.id = op.pass_id WHERE op.layer IS NOT NULL
+            GROUP BY op.pass_id, op.layer;
+        CREATE VIEW v_attention_group AS
+            SELECT pass.run_id, pass.step, a.layer, a.kv_head, count(DISTINCT a.head) AS n_query_heads, a.position,
+                avg(a.entropy_bits) AS entropy_bits, max(a.top_weight) AS top_weight, avg(a.sink_weight) AS sink_weight
+            FROM attention_head AS a JOIN op ON op.id = a.op_id JOIN pass ON pass.id = op.pass_id
+            GROUP BY op.pass_id, a.layer, a.kv_head, a.position;
+        CREATE VIEW v_roofline AS
+            SELECT pass.run_id, pass.step, op.kind, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
+                sum(op.bytes_read + op.bytes_written) AS bytes,
+                sum(op.flops) * 1.0 / max(1, sum(op.bytes_read + op.bytes_written)) AS flops_per_byte,
+                sum(op.bytes_read + op.bytes_written) * 1.0 / max(1, sum(op.ns)) AS gb_per_s,
+                sum(op.flops) * 1.0 / max(1, sum(op.ns)) AS gflop_per_s
+            FROM op JOIN pass ON pass.id = op.pass_id GROUP BY op.pass_id, op.kind;
         """
 
     /// Errors of weights. A row's unique key conflicts are replaced: measuring again gives the same numbers.
@@ -113,37 +141,6 @@ package enum Schema {
             saturated INTEGER NOT NULL, codes_used INTEGER NOT NULL,
             PRIMARY KEY (weight_id, row, block) ON CONFLICT REPLACE
         ) STRICT, WITHOUT ROWID;
-        """
-
-    /// Read `op` and `op_input`, whether these are tables or views.
-    static let viewsOfOperations = """
-        CREATE VIEW v_op AS
-            SELECT op.id, pass.run_id, pass.step, op.seq, op.name, op.kind, op.layer,
-                op.type || ' ' || op.ne0 || 'x' || op.ne1 || 'x' || op.ne2 || 'x' || op.ne3 AS shape,
-                (SELECT group_concat(name, ', ') FROM (SELECT name FROM op_input WHERE op_id = op.id ORDER BY slot)) AS inputs,
-                op.params, op.ns, op.flops, op.bytes_read, op.bytes_written, op.rms, op.min, op.max, op.nan, op.inf
-            FROM op JOIN pass ON pass.id = op.pass_id;
-        CREATE VIEW v_layer AS
-            SELECT pass.run_id, pass.step, op.layer, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
-                sum(op.bytes_read) AS bytes_read, sum(op.bytes_written) AS bytes_written,
-                max(CASE WHEN op.name = 'l_out-' || op.layer THEN op.rms END) AS rms_out,
-                max(CASE WHEN op.name = 'ffn_inp-' || op.layer THEN op.rms END) AS rms_mid,
-                (SELECT before.rms FROM op AS before WHERE before.pass_id = op.pass_id
-                    AND before.name = CASE op.layer WHEN 0 THEN 'embd' ELSE 'l_out-' || (op.layer - 1) END) AS rms_in
-            FROM op JOIN pass ON pass.id = op.pass_id WHERE op.layer IS NOT NULL
-            GROUP BY op.pass_id, op.layer;
-        CREATE VIEW v_attention_group AS
-            SELECT pass.run_id, pass.step, a.layer, a.kv_head, count(DISTINCT a.head) AS n_query_heads, a.position,
-                avg(a.entropy_bits) AS entropy_bits, max(a.top_weight) AS top_weight, avg(a.sink_weight) AS sink_weight
-            FROM attention_head AS a JOIN op ON op.id = a.op_id JOIN pass ON pass.id = op.pass_id
-            GROUP BY op.pass_id, a.layer, a.kv_head, a.position;
-        CREATE VIEW v_roofline AS
-            SELECT pass.run_id, pass.step, op.kind, count(*) AS n_ops, sum(op.ns) AS ns, sum(op.flops) AS flops,
-                sum(op.bytes_read + op.bytes_written) AS bytes,
-                sum(op.flops) * 1.0 / max(1, sum(op.bytes_read + op.bytes_written)) AS flops_per_byte,
-                sum(op.bytes_read + op.bytes_written) * 1.0 / max(1, sum(op.ns)) AS gb_per_s,
-                sum(op.flops) * 1.0 / max(1, sum(op.ns)) AS gflop_per_s
-            FROM op JOIN pass ON pass.id = op.pass_id GROUP BY op.pass_id, op.kind;
         """
 
     /// Errors of operations, which `v_layer` shows where they were measured. Measuring again replaces a row.

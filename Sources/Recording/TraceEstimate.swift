@@ -51,7 +51,7 @@ public struct TraceEstimate: Sendable, Equatable {
         func llamaGraph(tokens: Int, at position: Int) throws -> LlamaGraph {
             cache.count = position
             return try LlamaGraph(
-                model.configuration, model.weights, tokens: Array(repeating: 0, count: tokens), cache: cache)
+                model, tokens: Array(repeating: 0, count: tokens), cache: cache)
         }
         let prompt = try llamaGraph(tokens: promptTokens, at: 0).graph
         try Self.checkNames(of: capture, in: prompt)

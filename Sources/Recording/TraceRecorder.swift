@@ -109,7 +109,7 @@ public final class TraceRecorder: ExecutionObserver {
     ) throws {
         let rows = zip(first..., tokens).map { position, token in
             TokenRow(
-                runID: runID, position: position, token: token, piece: model.tokenizer.displayPiece(token),
+                runID: runID, position: position, token: token, piece: model.vocabulary.displayPiece(token),
                 source: source, logProbability: position == first ? prediction?.logProbability(of: token) : nil,
                 rank: position == first ? prediction?.rank(of: token) : nil)
         }
@@ -162,7 +162,7 @@ public final class TraceRecorder: ExecutionObserver {
         guard let row = recording.end() else { preconditionFailure("end without begin") }
         let last = row.firstPosition + row.tokens - 1
         let configuration = model.configuration
-        let candidates = prediction.top(20, model.tokenizer)
+        let candidates = prediction.top(20, model.vocabulary)
         try write(bytes: 10_000) { db in
             try db.cachedStatement(sql: "UPDATE pass SET wall_ns = ? WHERE id = ?")
                 .execute(arguments: [nanoseconds, row.id])

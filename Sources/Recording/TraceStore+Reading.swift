@@ -1,3 +1,4 @@
+import ComputeGraph
 import Foundation
 import GRDB
 import LlamaModel
@@ -58,6 +59,8 @@ public struct RecordedOperation: Sendable {
     public let seq: Int
     public let name: String
     public let kind: String
+    /// What its value is in the network; `nil` only of a trace that somebody else wrote.
+    public let role: NodeRole?
     public let layer: Int?
     public let type: TensorType
     public let shape: Shape
@@ -317,6 +320,7 @@ extension RecordedOperation {
         seq = row["seq"]
         name = row["name"]
         kind = row["kind"]
+        role = (row["role"] as String?).flatMap(NodeRole.init)
         layer = row["layer"]
         type = TensorType.allCases.first { $0.name == typeName } ?? .f32
         shape = Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"])

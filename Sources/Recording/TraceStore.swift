@@ -127,6 +127,7 @@ public final class TraceStore: Sendable {
                     // Who reads a trace reads no other file.
                     sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
                     TraceFunctions.register(in: db)
+                    try Self.addRoles(db)
                 }
                 let store = TraceStore(
                     path: path, database: try DatabaseQueue(path: path, configuration: configuration))
@@ -136,6 +137,13 @@ public final class TraceStore: Sendable {
         } catch TraceError.database where hasUnreadableLog(path) {
             throw TraceError.unrecoveredLog(path: path)
         }
+    }
+
+    /// Of a trace of an earlier version, which is read as it is.
+    private static func addRoles(_ db: Database) throws {
+        let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard version < Schema.firstWithRoles, try isTrace(db) else { return }
+        try db.execute(sql: Schema.rolesBeside(version: version))
     }
 
     /// SQLite reads a write-ahead log by way of a file that it makes beside it.

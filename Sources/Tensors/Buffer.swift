@@ -4,6 +4,7 @@
 /// them before all workers are done. The interpreter keeps that contract, which is why the class may be `Sendable`.
 /// This file and the rows of `Tensor` are the places where tensor memory is unsafe.
 public final class Buffer: ByteSource, @unchecked Sendable {
+    /// The size in bytes; it never changes.
     public let byteCount: Int
     let base: UnsafeMutableRawPointer
 

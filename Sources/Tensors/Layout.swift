@@ -2,21 +2,32 @@
 ///
 /// A view shares its source's bytes and differs only in its layout.
 public struct Layout: Hashable, Sendable {
+    /// How each row is stored.
     public var type: TensorType
+    /// The four dimensions, in elements.
     public var shape: Shape
     /// Bytes from one element (block) to the next along dimension 0, and from one row, plane, volume to the next.
     public var strides: Strides
 
+    /// Distances in bytes, one for each dimension.
     public struct Strides: Hashable, Sendable {
+        /// From one element to the next; of block formats, from one block to the next.
         public var nb0: Int
+        /// From one row to the next.
         public var nb1: Int
+        /// From one plane of rows to the next.
         public var nb2: Int
+        /// From one volume of planes to the next.
         public var nb3: Int
 
+        /// Bytes; the properties of the same names.
         public init(_ nb0: Int, _ nb1: Int, _ nb2: Int, _ nb3: Int) {
             (self.nb0, self.nb1, self.nb2, self.nb3) = (nb0, nb1, nb2, nb3)
         }
 
+        /// The distance along one dimension.
+        ///
+        /// - Precondition: `dimension` is 0, 1, 2 or 3.
         public subscript(_ dimension: Int) -> Int {
             switch dimension {
             case 0: nb0
@@ -28,6 +39,7 @@ public struct Layout: Hashable, Sendable {
         }
     }
 
+    /// Any layout: that of a view, for instance.
     public init(type: TensorType, shape: Shape, strides: Strides) {
         self.type = type
         self.shape = shape

@@ -1,10 +1,15 @@
 /// The four dimensions of a tensor in ggml order: `ne0` is contiguous, missing dimensions are 1.
 public struct Shape: Hashable, Sendable {
+    /// Elements of a row.
     public var ne0: Int
+    /// Rows of a plane.
     public var ne1: Int
+    /// Planes of a volume.
     public var ne2: Int
+    /// Volumes.
     public var ne3: Int
 
+    /// Elements along each dimension; 1 where it is left out.
     public init(_ ne0: Int, _ ne1: Int = 1, _ ne2: Int = 1, _ ne3: Int = 1) {
         (self.ne0, self.ne1, self.ne2, self.ne3) = (ne0, ne1, ne2, ne3)
     }
@@ -16,6 +21,9 @@ public struct Shape: Hashable, Sendable {
         self.init(ne[0], ne[1], ne[2], ne[3])
     }
 
+    /// Elements along one dimension.
+    ///
+    /// - Precondition: `dimension` is 0, 1, 2 or 3.
     public subscript(_ dimension: Int) -> Int {
         switch dimension {
         case 0: ne0
@@ -50,11 +58,16 @@ extension Shape: CustomStringConvertible {
 
 /// A position inside a tensor, `i0` along the contiguous dimension.
 public struct ElementIndex: Hashable, Sendable {
+    /// Along the contiguous dimension, from 0.
     public var i0: Int
+    /// The row, from 0.
     public var i1: Int
+    /// The plane, from 0.
     public var i2: Int
+    /// The volume, from 0.
     public var i3: Int
 
+    /// Indices from 0; 0 where one is left out.
     public init(_ i0: Int, _ i1: Int = 0, _ i2: Int = 0, _ i3: Int = 0) {
         (self.i0, self.i1, self.i2, self.i3) = (i0, i1, i2, i3)
     }

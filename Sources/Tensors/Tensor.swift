@@ -2,7 +2,9 @@
 ///
 /// Copying a `Tensor` copies no values. A view is a tensor over the same source with another layout and offset.
 public struct Tensor: Sendable {
+    /// Type, shape and strides.
     public let layout: Layout
+    /// The memory that the values are in, which other tensors may share.
     public let source: any ByteSource
     /// Bytes from the start of `source` to the first value.
     public let offset: Int
@@ -15,7 +17,9 @@ public struct Tensor: Sendable {
     /// Bytes of a row; `nil` if dimension 0 is not contiguous.
     @usableFromInline let contiguousRowBytes: Int?
 
+    /// How the values are stored.
     public var type: TensorType { layout.type }
+    /// The four dimensions, `ne0` first.
     public var shape: Shape { layout.shape }
 
     /// - Precondition: the layout's span lies within the source.

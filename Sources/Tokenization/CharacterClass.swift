@@ -1,5 +1,5 @@
 /// The classes of characters that the pre-tokenizers' expressions tell apart.
-package enum CharacterClass: UInt8, Sendable {
+package enum CharacterClass: UInt8, CaseIterable, Sendable {
     /// `\p{L}`
     case letter
     /// `\p{N}`
@@ -8,7 +8,11 @@ package enum CharacterClass: UInt8, Sendable {
     case space
     /// `\p{P}`
     case punctuation
-    /// Everything else: marks, symbols, controls, unassigned.
+    /// `\p{M}`
+    case mark
+    /// `\p{S}`
+    case symbol
+    /// Everything else: controls, unassigned.
     case other
 
     /// The class of a code point, surrogates included.
@@ -34,13 +38,14 @@ package enum CharacterClass: UInt8, Sendable {
         case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
             .finalPunctuation, .otherPunctuation:
             self = .punctuation
+        case .nonspacingMark, .spacingMark, .enclosingMark:
+            self = .mark
+        case .mathSymbol, .currencySymbol, .modifierSymbol, .otherSymbol:
+            self = .symbol
         default:
             self = properties.isWhitespace ? .space : .other
         }
     }
 
     private static let ascii = (UInt8(0)..<0x80).map { CharacterClass(Unicode.Scalar($0).properties) }
-
-    /// `[^\s\p{L}\p{N}]`
-    var isSymbol: Bool { self == .punctuation || self == .other }
 }

@@ -4,13 +4,13 @@
 /// be no text become U+FFFD. The texts returned, one after another, are the pieces' bytes decoded as a whole. Nothing is
 /// dropped at the start and no spaces are cleaned, as what is generated continues a text (llama.cpp streams the same way).
 public struct Detokenizer {
-    private let tokenizer: Tokenizer
+    private let vocabulary: Vocabulary
     private let special: Bool
     private var pending: [UInt8] = []
 
     /// - Parameter special: whether control and unknown tokens show their text.
-    public init(tokenizer: Tokenizer, special: Bool = true) {
-        self.tokenizer = tokenizer
+    public init(_ vocabulary: Vocabulary, special: Bool = true) {
+        self.vocabulary = vocabulary
         self.special = special
     }
 
@@ -18,7 +18,7 @@ public struct Detokenizer {
     ///
     /// - Precondition: `id` is an id of the vocabulary.
     public mutating func append(_ id: Int) -> String {
-        pending.append(contentsOf: tokenizer.piece(id, special: special))
+        pending.append(contentsOf: vocabulary.piece(id, special: special))
         let complete = pending.count - incompleteSuffixLength
         defer { pending.removeFirst(complete) }
         return String(decoding: pending.prefix(complete), as: UTF8.self)

@@ -8,6 +8,19 @@ struct Symbol: Sendable {
 
     static let unknown: Int32 = -1
     var range: Range<Int> { Int(start)..<Int(end) }
+
+    /// Characters by what their first byte claims, cut off at the end.
+    static func characters(of word: [UInt8], in texts: ByteStringTable) -> [Symbol] {
+        var symbols: [Symbol] = []
+        var start = 0
+        while start < word.count {
+            let end = min(start + LenientText.length(startingWith: word[start]), word.count)
+            let id = texts.id(of: word.span.extracting(start..<end)).map { Int32($0) } ?? unknown
+            symbols.append(Symbol(id: id, start: Int32(start), end: Int32(end)))
+            start = end
+        }
+        return symbols
+    }
 }
 
 /// What may be merged: the one thing in which SentencePiece and byte-pair encoding differ.

@@ -25,11 +25,8 @@ struct SentencePieceTokenizer: Sendable {
     func encode(
         _ fragment: ArraySlice<UInt8>, prefixed: Bool, _ ids: inout [Int], _ steps: inout [TokenizationStep]?
     ) {
-        var word = prefixed ? Self.space : []
-        for byte in fragment {
-            if byte == 0x20 { word.append(contentsOf: Self.space) } else { word.append(byte) }
-        }
-        let symbols = characters(of: word)
+        let word = (prefixed ? Self.space : []) + Self.escapingSpaces(fragment)
+        let symbols = Symbol.characters(of: word, in: texts)
         var merges: [TokenizationStep.Merge] = []
         var loop = MergeLoop()
         if steps == nil {
@@ -53,17 +50,13 @@ struct SentencePieceTokenizer: Sendable {
                 merges: merges, isTakenWhole: false, ids: produced))
     }
 
-    /// Characters by what their first byte claims, cut off at the end.
-    private func characters(of word: [UInt8]) -> [Symbol] {
-        var symbols: [Symbol] = []
-        var start = 0
-        while start < word.count {
-            let end = min(start + LenientText.length(startingWith: word[start]), word.count)
-            let id = texts.id(of: word.span.extracting(start..<end)).map { Int32($0) } ?? Symbol.unknown
-            symbols.append(Symbol(id: id, start: Int32(start), end: Int32(end)))
-            start = end
+    /// The text as the vocabulary spells it.
+    static func escapingSpaces(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        for byte in text {
+            if byte == 0x20 { result.append(contentsOf: space) } else { result.append(byte) }
         }
-        return symbols
+        return result
     }
 }
 

@@ -22,11 +22,15 @@ struct SpecialIds {
         _ keys: TokenizerKeys, model: Vocabulary.Model, preTokenizer: PreTokenizer?, count: Int
     ) throws(TokenizationError) {
         func existing(_ id: Int?) -> Int? { id.flatMap { $0 < count ? $0 : nil } }
-        let isSentencePiece = model == .sentencePiece
-        let hasDefaultBOS = !(preTokenizer?.hasNoDefaultBOS ?? false)
-        bos = try keys.id(.bos, count: count) ?? existing(isSentencePiece ? 1 : hasDefaultBOS ? 11 : nil)
-        eos = try keys.id(.eos, count: count) ?? existing(isSentencePiece ? 2 : 11)
-        unknown = try keys.id(.unknown, count: count) ?? existing(isSentencePiece ? 0 : nil)
+        let defaults: (bos: Int?, eos: Int?, unknown: Int?) =
+            switch model {
+            case .sentencePiece: (1, 2, 0)
+            case .bytePair: (preTokenizer?.hasNoDefaultBOS ?? false ? nil : 11, 11, nil)
+            case .gemma4: (nil, nil, nil)
+            }
+        bos = try keys.id(.bos, count: count) ?? existing(defaults.bos)
+        eos = try keys.id(.eos, count: count) ?? existing(defaults.eos)
+        unknown = try keys.id(.unknown, count: count) ?? existing(defaults.unknown)
         eot = try keys.id(.eot, count: count)
         eom = try keys.id(.eom, count: count)
         fillPrefix = try Self.id(keys, .fillPrefix, orOld: .oldFillPrefix, count)
@@ -35,6 +39,15 @@ struct SpecialIds {
         fillPadding = try keys.id(.fillPadding, count: count)
         fillRepository = try keys.id(.fillRepository, count: count)
         fillSeparator = try keys.id(.fillSeparator, count: count)
+    }
+
+    /// The ids the keys name, where they are ids.
+    init(_ keys: TokenizerKeys, count: Int) {
+        bos = try? keys.id(.bos, count: count)
+        eos = try? keys.id(.eos, count: count)
+        eot = try? keys.id(.eot, count: count)
+        eom = try? keys.id(.eom, count: count)
+        unknown = try? keys.id(.unknown, count: count)
     }
 
     /// The old key comes later in llama.cpp's list and so overrules the new one.

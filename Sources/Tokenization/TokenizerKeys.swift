@@ -34,6 +34,8 @@ struct TokenizerKeys {
 
     init(_ metadata: Metadata) { self.metadata = metadata }
 
+    func has(_ key: TokenizerKey) -> Bool { metadata[key.rawValue] != nil }
+
     func string(_ key: TokenizerKey) throws(TokenizationError) -> String? {
         guard let value = metadata[key.rawValue] else { return nil }
         guard let string = value.string else { throw wrongType(key, value, expected: "a string") }

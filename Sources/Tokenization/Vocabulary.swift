@@ -25,9 +25,12 @@ public struct Vocabulary: Sendable {
     public enum Model: String, CaseIterable, Sendable {
         case sentencePiece = "llama"
         case bytePair = "gpt2"
+        /// Byte-pair encoding with the pre-tokenizer "gemma4", whatever name the file gives.
+        case gemma4 = "gemma4"
     }
 
-    public let model: Model
+    /// `nil` for another kind, of which only the texts are known.
+    public let model: Model?
     /// `tokenizer.ggml.pre`; `nil` if the metadata has none. SentencePiece vocabularies ignore it.
     public let preTokenizerName: String?
 
@@ -59,15 +62,25 @@ public struct Vocabulary: Sendable {
     private let kinds: [TokenKind]
     /// What `preTokenizerName` means; `nil` for SentencePiece.
     let preTokenizer: PreTokenizer?
+    /// How the texts of normal tokens are to be read.
+    var spelling: PreTokenizer.Spelling {
+        preTokenizer?.spelling ?? (model == .bytePair ? .bytes : .charactersWithoutSpaces)
+    }
 
     /// - Throws: `TokenizationError`, for keys that are missing or hold something else than they must, for unknown names,
     ///   and for parts that do not fit together.
     public init(metadata: Metadata) throws(TokenizationError) {
         let keys = TokenizerKeys(metadata)
         var warnings: [String] = []
-        model = try Self.model(keys)
+        let model = try Self.model(keys)
+        self.model = model
         preTokenizerName = try keys.string(.preTokenizer)
-        preTokenizer = model == .bytePair ? try Self.preTokenizer(named: preTokenizerName, &warnings) : nil
+        preTokenizer =
+            switch model {
+            case .sentencePiece: nil
+            case .bytePair: try Self.preTokenizer(named: preTokenizerName, &warnings)
+            case .gemma4: PreTokenizer.named(model.rawValue)
+            }
 
         texts = try Self.texts(keys)
         scores = try Self.scores(keys, count: texts.count)
@@ -83,18 +96,47 @@ public struct Vocabulary: Sendable {
         endOfGeneration = special.endOfGeneration
 
         let isSentencePiece = model == .sentencePiece
-        addsBOS = try keys.bool(.addsBOS) ?? preTokenizer?.addsBOS ?? true
+        let addsBOS = try keys.bool(.addsBOS) ?? preTokenizer?.addsBOS ?? true
+        self.addsBOS = addsBOS || preTokenizer?.alwaysAddsBOS ?? false
         addsEOS = try keys.bool(.addsEOS) ?? false
         addsSpacePrefix = try keys.bool(.addsSpacePrefix) ?? isSentencePiece
         cleansSpaces = preTokenizer?.cleansSpaces ?? false
         self.warnings = warnings
 
         for (adds, id, flag, key) in [
-            (addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos),
+            (self.addsBOS, bos, TokenizerKey.addsBOS, TokenizerKey.bos), (addsEOS, eos, .addsEOS, .eos),
         ]
         where adds && id == nil {
             throw .missingSpecialToken(flag: flag.rawValue, key: key.rawValue)
         }
+    }
+
+    /// The tokens of a file whose tokenizer cannot be used, to show ids as text.
+    ///
+    /// What is missing or malformed is passed over: a token without a usable text reads `<7>` after its id.
+    ///
+    /// - Parameter count: the least number of tokens.
+    public init(listedIn metadata: Metadata, count: Int) {
+        let keys = TokenizerKeys(metadata)
+        model = (try? keys.string(.model)).flatMap(Model.init)
+        preTokenizerName = try? keys.string(.preTokenizer)
+        preTokenizer = model == .bytePair ? preTokenizerName.flatMap(PreTokenizer.named) : nil
+        let tokens = (try? keys.strings(.tokens)) ?? []
+        var texts = ByteStringTable(minimumCapacity: max(tokens.count, count))
+        for id in 0..<max(tokens.count, count) {
+            var text = id < tokens.count ? Array(tokens[id].utf8) : []
+            if text.isEmpty { text = Array("<\(id)>".utf8) }
+            while !texts.insert(text.span).isNew { text = Array("<\(String(decoding: text, as: UTF8.self))>".utf8) }
+        }
+        var kinds = (try? Self.kinds(keys, texts)) ?? Array(repeating: .normal, count: texts.count)
+        var special = SpecialIds(keys, count: texts.count)
+        var warnings: [String] = []
+        special.find(in: texts, &kinds, &warnings)
+        (self.texts, self.kinds, scores) = (texts, kinds, [])
+        (bos, eos, eot, unknown) = (special.bos, special.eos, special.eot, special.unknown)
+        endOfGeneration = special.endOfGeneration
+        (addsBOS, addsEOS, addsSpacePrefix, cleansSpaces) = (false, false, false, false)
+        self.warnings = []
     }
 
     /// The number of tokens.

@@ -6,8 +6,6 @@ import Tensors
 
 @main
 struct Quipu: AsyncParsableCommand {
-    static let version = "0.1.0"
-
     /// How the user called the program, for suggestions that can be typed as they are.
     static var calledAs: String {
         let path = CommandLine.arguments.first ?? "quipu"

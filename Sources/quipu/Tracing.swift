@@ -35,9 +35,9 @@ struct Tracing {
 
     /// - Parameter stream: called with the prompt when it is evaluated, and with each piece of text as it is generated.
     mutating func run(_ ids: [Int], generate: Int, stream: ((String) -> Void)?) throws {
-        let tokenizer = session.model.tokenizer
+        let vocabulary = session.model.vocabulary
         promptIds = ids
-        var detokenizer = Detokenizer(tokenizer: tokenizer)
+        var detokenizer = Detokenizer(vocabulary)
         try recorder.record(tokens: ids, from: 0, source: "prompt")
         let summary = PassSummary(layers: session.model.configuration.layers)
         self.summary = summary
@@ -45,7 +45,7 @@ struct Tracing {
         firstPrediction = prediction
         // From here on the text itself shows the progress, if it is printed to the terminal.
         if stream != nil, Terminal.isOutputTerminal { progress.end() }
-        stream?(tokenizer.decode(ids))
+        stream?(vocabulary.decode(ids))
 
         while generated.count < generate {
             let token = sampler.sample(prediction.logits)
@@ -55,7 +55,7 @@ struct Tracing {
             let piece = detokenizer.append(token)
             text += piece
             stream?(piece)
-            let isEnd = tokenizer.vocabulary.endOfGeneration.contains(token)
+            let isEnd = vocabulary.endOfGeneration.contains(token)
             if generated.count == generate || (isEnd && stopsAtEnd) { break }
             prediction = try evaluate([token], observers: [])
         }

@@ -174,7 +174,7 @@ import Testing
         #expect(one.layers[0].cached == c.kvHeads && one.kvHeads == c.heads)
         let (set, _) = try await InterventionTests.record(.gqa, [InterventionTests.set("kq_soft_max-0[:, :, 1]")])
         var session = Session(one.applied(to: model), capacity: 64, threads: 2)
-        let prompt = model.tokenizer.encode(InterventionTests.prompt)
+        let prompt = try model.tokenizer.encode(InterventionTests.prompt)
         #expect(try session.logits(after: prompt) == set.passes[0].prediction.logits)
     }
 

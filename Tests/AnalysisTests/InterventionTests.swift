@@ -104,7 +104,7 @@ import Testing
     /// The embedding of another prompt in the place of one's own makes the other prompt's pass.
     @Test func aPatchCarriesARunOver() async throws {
         let other = try await Recorded(.gqa, prompt: "Once a time upon", generate: 1, Capture(.all))
-        try #require(other.promptTokens == other.model.tokenizer.encode(Self.prompt).count)
+        try #require(try other.promptTokens == other.model.tokenizer.encode(Self.prompt).count)
         let patch = try InterventionRecord.patch("embd", from: other.store.run(), in: other.store)
         #expect(patch.patches.keys.sorted() == [0])
         let (patched, _) = try await Self.record(.gqa, [patch])

@@ -111,7 +111,7 @@ import Testing
         let recorded = try await Recorded(.stories, generate: 1, Capture(.stats))
         let run = try recorded.store.run()
         let pass = try #require(try recorded.store.passes(of: run).first)
-        let top = recorded.passes[0].prediction.top(3, recorded.model.tokenizer)
+        let top = recorded.passes[0].prediction.top(3, recorded.model.vocabulary)
         for _ in 0..<2 {
             let writable = try TraceStore.create(path: recorded.path, .appending)
             try writable.record([

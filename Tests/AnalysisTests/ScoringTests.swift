@@ -115,10 +115,10 @@ import Testing
         let text = try text(model)
         // The BOS token that the tokenizer adds is part of the text, and stands at the start of every chunk.
         let bytes = Array(try Data(contentsOf: URL(filePath: ScoringGolden.text)))
-        let tokens = model.tokenizer.encode(bytes: bytes)
+        let tokens = try model.tokenizer.encode(bytes: bytes)
         #expect(text.chunkSize == 256 && text.chunks.count == tokens.count / 256)
         #expect(text.scored == 128..<255)
-        #expect(text.chunks.allSatisfy { $0[0] == model.tokenizer.vocabulary.bos })
+        #expect(text.chunks.allSatisfy { $0[0] == model.vocabulary.bos })
         #expect(Array(text.chunks[3][1...]) == Array(tokens[769..<1024]))
         #expect(text.targets(of: 3) == Array(tokens[897..<1024]))
         #expect(try self.text(model, chunk: 9).scored == 4..<8)

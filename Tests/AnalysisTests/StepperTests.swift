@@ -120,7 +120,7 @@ import Testing
     @Test func theTopTokenIsTheModels() async throws {
         let recorded = try await Recorded(.stories, generate: 3, Capture(.all))
         for (step, pass) in recorded.passes.enumerated() {
-            let top = pass.prediction.top(1, recorded.model.tokenizer)[0].piece
+            let top = pass.prediction.top(1, recorded.model.vocabulary)[0].piece
             var stepper = try stepper(recorded)
             _ = try place(after: "G", &stepper)
             while stepper.state.place.step > step { _ = try place(after: "[", &stepper) }

@@ -14,7 +14,7 @@ import Testing
         let changed = try Interventions([.weight("\(name)@\(edit)")]).applied(to: model)
         func tensor(_ model: Llama) throws -> Tensor {
             let graph = try LlamaGraph(
-                model.configuration, model.weights, tokens: [0], cache: KVCache(model.configuration, capacity: 1))
+                model, tokens: [0], cache: KVCache(model.configuration, capacity: 1))
             let place = try #require(graph.graph.leaves.firstIndex { $0.name == name })
             return graph.leaves[place]
         }

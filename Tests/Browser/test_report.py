@@ -6,9 +6,9 @@ Numbers that the page shows are held against the trace, read by sqlite3, and aga
 import json
 import math
 import re
+from functools import partial
 
 import pytest
-
 from conftest import MODEL, SCREENS, point, quipu, shows, tip
 
 VIEWS = ["overview", "pass", "attention", "quantisation", "depth", "roofline"]
@@ -17,7 +17,7 @@ VIEWS = ["overview", "pass", "attention", "quantisation", "depth", "roofline"]
 def test_every_view_opens_by_mouse_and_by_key(show, made, screen):
     page = show(made.report)
     for number, view in enumerate(VIEWS, 1):
-        for open_it in (lambda: page.click(f"#tab-{view}"), lambda: page.keyboard.press(str(number))):
+        for open_it in (partial(page.click, f"#tab-{view}"), partial(page.keyboard.press, str(number))):
             page.keyboard.press("1" if view != "overview" else "2")
             open_it()
             root = page.locator(f"#view-{view}")
@@ -29,7 +29,8 @@ def test_every_view_opens_by_mouse_and_by_key(show, made, screen):
 
 def test_theme_follows_the_system_and_the_button(show, made, screen):
     page = show(made.report)
-    background = lambda: sum(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))))
+    color = "getComputedStyle(document.body).backgroundColor"
+    background = lambda: sum(map(int, re.findall(r"\d+", page.evaluate(color))))
     was = background()
     assert (was < 384) == (screen[2] == "dark")
     page.click("#theme")
@@ -155,8 +156,9 @@ def test_every_number_of_every_operation(show, made):
         assert len(rows) > 140
         for seq, name, kind, *values in rows:
             page.evaluate(f"go({{view: 'pass', step: {step}, seq: {seq}}})")
-            texts = {e.get_attribute("data-stat"): e.inner_text().strip() for e in page.query_selector_all("[data-stat]")}
-            v = dict(zip(columns, values))
+            cells = page.query_selector_all("[data-stat]")
+            texts = {cell.get_attribute("data-stat"): cell.inner_text().strip() for cell in cells}
+            v = dict(zip(columns, values, strict=True))
             for key in ("rms", "mean", "std", "min", "max"):
                 assert shows(texts[key], v[key]), (name, key, texts[key], v[key])
             assert shows(texts["time"], v["ns"] / 1e9, 3) and shows(texts["arithmetic"], v["flops"], 3)
@@ -168,7 +170,7 @@ def test_every_number_of_every_operation(show, made):
                 "WHERE step = ? AND op.seq = ? ORDER BY slot", (step, seq)).fetchall()
             listed = page.locator(".details .links").first.locator("li").all_inner_texts()
             assert len(listed) == len(sources)
-            for text, (source,) in zip(listed, sources):
+            for text, (source,) in zip(listed, sources, strict=True):
                 assert text.startswith(source), (name, text, source)
 
 
@@ -272,7 +274,7 @@ def test_the_group_map_counts_the_cache(show, made):
         assert shows(rows.nth(row).locator("td").nth(2).inner_text(), expected, 3)
     colors = [c.get_attribute("fill") for c in page.query_selector_all(".qhead circle")]
     groups = [row[0] for row in made.db.execute("SELECT kv_head FROM gqa_map WHERE layer = 0 ORDER BY head")]
-    assert len(colors) == len(groups) and len(set(zip(colors, groups))) == len(set(groups)) == len(set(colors))
+    assert len(set(zip(colors, groups, strict=True))) == len(set(groups)) == len(set(colors))
 
 
 # Quantisation
@@ -323,7 +325,7 @@ def test_from_layer_to_the_codes_of_a_block(show, made):
 def test_bytes_of_a_quantised_file_are_the_files(show, real, screen):
     page = show(real.report, "#quantisation?weight=0&format=0&block=0")
     name = "blk.7.ffn_down.weight"
-    weight, offset = real.one("SELECT id, file_offset FROM weight WHERE name = ?", name)
+    offset = real.one("SELECT file_offset FROM weight WHERE name = ?", name)
     page.evaluate(f"go({{weight: WEIGHTS.name.indexOf('{name}'), block: 1}})")
     row, block = map(int, re.search(r"Row (\d+), block (\d+)", page.locator(".block").inner_text()).groups())
     shown = bytes.fromhex("".join(page.locator(".hex span").all_inner_texts()))
@@ -341,7 +343,8 @@ def test_sizes_over_depth(show, made):
     assert dots.count() == 12
     for layer in range(4):
         dots.nth(layer).hover()
-        rms = made.one("SELECT rms FROM op JOIN pass ON pass.id = pass_id WHERE step = 0 AND op.name = ?", f"l_out-{layer}")
+        rms = made.one(
+            "SELECT rms FROM op JOIN pass ON pass.id = pass_id WHERE step = 0 AND op.name = ?", f"l_out-{layer}")
         assert shows(tip(page).split("rms ")[1], rms)
 
 
@@ -419,8 +422,8 @@ def test_error_propagation_is_the_recorded_one(show, propagated):
     page.keyboard.press("ArrowLeft")
     for cause, layer in ((cause, layer) for cause in ("both", "weights", "activations") for layer in range(4)):
         sqnr, rmse = propagated.one(
-            "SELECT sqnr_db, e.rmse FROM op_error AS e JOIN op ON op.id = op_id WHERE mode = 'accumulated' AND cause = ? "
-            "AND op.name = ?", cause, f"l_out-{layer}")
+            "SELECT sqnr_db, e.rmse FROM op_error AS e JOIN op ON op.id = op_id "
+            "WHERE mode = 'accumulated' AND cause = ? AND op.name = ?", cause, f"l_out-{layer}")
         found = re.search(r"l_out-(\d), (\w+), accumulated: (\S+) dB\nrmse ([^,]+),", tip(page))
         assert found[1] == str(layer) and found[2] == cause and shows(found[3], sqnr) and shows(found[4], rmse)
         page.keyboard.press("ArrowRight")

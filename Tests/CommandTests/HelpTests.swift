@@ -76,7 +76,9 @@ import Testing
         let bench = try Workbench()
         let help = try bench.quipu("--help").output
         for command in Self.commands { #expect(help.contains("\n  \(command[0]) "), "\(command)") }
-        #expect(try bench.quipu("--version").output.contains("."))
+        let changes = try String(contentsOf: Places.package.appending(path: "CHANGELOG.md"), encoding: .utf8)
+        let newest = try #require(changes.firstMatch(of: /\n## \[(\d+\.\d+\.\d+)\]/)).1
+        #expect(try bench.quipu("--version").output.trimmingCharacters(in: .whitespacesAndNewlines) == newest)
         #expect(try bench.quipu().output == help)
     }
 

@@ -5,7 +5,15 @@
 Scenarios: quit, interrupt, terminate, resize. Prints `ok`, or what was wrong and exits with 1.
 """
 
-import fcntl, os, pty, select, signal, struct, sys, termios, time
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
 
 LEAVE = b"\x1b[?1049l"
 DRAWN = b"\x1b[?2026l"

@@ -10,11 +10,11 @@ import Testing
         var builder = GraphBuilder()
         let x = builder.leaf("x", vector, .input)
         let w = builder.leaf("w", vector, .weight)
-        let late = try builder.apply(Plus(), x, x, name: "late")
-        let early = try builder.apply(Plus(), w, x, name: "early")
-        let unused = try builder.apply(Plus(), early, late, name: "unused")
-        let middle = try builder.apply(Plus(), early, late, name: "middle")
-        let result = try builder.apply(Plus(), middle, early, name: "result")
+        let late = try builder.apply(Plus(), x, x, name: "late", role: .init(.scores))
+        let early = try builder.apply(Plus(), w, x, name: "early", role: .init(.scores))
+        let unused = try builder.apply(Plus(), early, late, name: "unused", role: .init(.scores))
+        let middle = try builder.apply(Plus(), early, late, name: "middle", role: .init(.scores))
+        let result = try builder.apply(Plus(), middle, early, name: "result", role: .init(.scores))
         builder.expand(result)
         let graph = builder.build()
         _ = unused
@@ -34,9 +34,9 @@ import Testing
     @Test func expandingEarlierComesEarlier() throws {
         var builder = GraphBuilder()
         let x = builder.leaf("x", vector, .input)
-        let a = try builder.apply(Plus(), x, x, name: "a")
-        let b = try builder.apply(Plus(), x, x, name: "b")
-        let both = try builder.apply(Plus(), a, b, name: "both")
+        let a = try builder.apply(Plus(), x, x, name: "a", role: .init(.scores))
+        let b = try builder.apply(Plus(), x, x, name: "b", role: .init(.scores))
+        let both = try builder.apply(Plus(), a, b, name: "both", role: .init(.scores))
         builder.expand(b)
         builder.expand(both)
         builder.expand(b)
@@ -47,15 +47,15 @@ import Testing
         var builder = GraphBuilder()
         let x = builder.leaf("x", vector, .input)
         builder.layer = 3
-        let named = try builder.apply(Plus(), x, x, name: "sum")
-        let view = try builder.apply(Half2(), named)
-        let again = try builder.apply(Half2("reshaped"), view)
-        let own = try builder.apply(Half2("permuted"), named, name: "Qcur")
+        let named = try builder.apply(Plus(), x, x, name: "sum", role: .init(.scores))
+        let view = try builder.apply(Half2(), named, role: .init(.scores))
+        let again = try builder.apply(Half2("reshaped"), view, role: .init(.scores))
+        let own = try builder.apply(Half2("permuted"), named, name: "Qcur", role: .init(.scores))
         builder.layer = nil
-        let unnamed = try builder.apply(Plus(), view, own)
-        let afterUnnamed = try builder.apply(Half2(), unnamed)
-        let stored = try builder.apply(Accumulate(), x, named)
-        let last = try builder.apply(Plus(), x, x, name: "last")
+        let unnamed = try builder.apply(Plus(), view, own, role: .init(.scores))
+        let afterUnnamed = try builder.apply(Half2(), unnamed, role: .init(.scores))
+        let stored = try builder.apply(Accumulate(), x, named, role: .init(.scores))
+        let last = try builder.apply(Plus(), x, x, name: "last", role: .init(.scores))
         for value in [again, unnamed, afterUnnamed, stored, last] { builder.expand(value) }
         let nodes = builder.build().nodes
 
@@ -67,11 +67,40 @@ import Testing
         #expect(nodes.map(\.layer) == [3, 3, 3, 3, nil, nil, nil, nil])
     }
 
+    @Test func rolesGoWithTheNodes() throws {
+        var builder = GraphBuilder()
+        let x = builder.leaf("x", vector, .input)
+        let product = try builder.apply(Plus(), x, x, role: .init(.query, .product))
+        let sum = try builder.apply(Plus(), product, x, role: .init(.query, .biased))
+        builder.mark(sum, as: .init(.query))
+        builder.expand(sum)
+        let graph = builder.build()
+        let roles = [NodeRole(.query, .product), NodeRole(.query)]
+        #expect(graph.nodes.map(\.role) == roles)
+        #expect(graph.nodes.map(\.role.result) == [nil, .query])
+        #expect(graph.rebuilt(leaves: graph.leaves) { ($0.operation, $0.inputs) }.nodes.map(\.role) == roles)
+        #expect(try graph.replacing(operations: [1: Plus()], layouts: [:]).nodes.map(\.role) == roles)
+    }
+
+    @Test func rolesAreTheirText() {
+        for part in NodeRole.Part.allCases {
+            for step in [nil] + NodeRole.Step.allCases {
+                let role = NodeRole(part, step)
+                #expect(NodeRole(rawValue: role.rawValue) == role)
+                #expect(role.rawValue.allSatisfy { $0.isLowercase || "_.".contains($0) })
+            }
+        }
+        #expect(NodeRole(.attentionWrite, .rows).rawValue == "attention_write.rows")
+        for text in ["", "query.", "query.products", ".product", "Query", "query.product.view"] {
+            #expect(NodeRole(rawValue: text) == nil, "\(text)")
+        }
+    }
+
     @Test func whatDoesNotFitIsRefused() throws {
         var builder = GraphBuilder()
         let x = builder.leaf("x", vector, .input)
         let y = builder.leaf("y", Layout(.f32, Shape(4, 2)), .input)
-        let error = #expect(throws: GraphError.self) { try builder.apply(Plus(), x, y) }
+        let error = #expect(throws: GraphError.self) { try builder.apply(Plus(), x, y, role: .init(.scores)) }
         #expect(
             error
                 == .shape(

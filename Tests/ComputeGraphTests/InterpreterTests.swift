@@ -16,12 +16,13 @@ import Testing
             let vector = Layout(.f32, Shape(Self.count))
             let memory = builder.leaf("memory", Layout(.f32, Shape(Self.count / 2)), .cache)
             let a = try builder.apply(
-                Plus(), builder.leaf("x", vector, .input), builder.leaf("w", vector, .weight), name: "a")
-            let b = try builder.apply(Plus(), a, a, name: "b")
-            let half = try builder.apply(Half2(), b)
-            let c = try builder.apply(Plus(), half, half, name: "c")
-            builder.expand(try builder.apply(Accumulate(), c, memory))
-            builder.expand(try builder.apply(Plus(), c, half, name: "d"))
+                Plus(), builder.leaf("x", vector, .input), builder.leaf("w", vector, .weight), name: "a",
+                role: .init(.scores))
+            let b = try builder.apply(Plus(), a, a, name: "b", role: .init(.scores))
+            let half = try builder.apply(Half2(), b, role: .init(.scores))
+            let c = try builder.apply(Plus(), half, half, name: "c", role: .init(.scores))
+            builder.expand(try builder.apply(Accumulate(), c, memory, role: .init(.scores)))
+            builder.expand(try builder.apply(Plus(), c, half, name: "d", role: .init(.scores)))
             graph = builder.build()
             var random = SeededGenerator(seed: 1)
             leaves = [random.tensor(Self.count), random.tensor(Self.count), .zeros(.f32, Shape(Self.count / 2))]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes Tests/Fixtures/tiny-*.gguf and, from the real llama.cpp, Tests/Fixtures/golden/tiny-*.tsv
 # golden/quantize.json and golden/perplexity.json.
-# Needs a Python with requirements.txt and requirements-whole-pass.txt installed:  PYTHON=.../bin/python fixtures.sh
+# Needs a Python with requirements.txt installed, and llama-cpp-python by scripts/build_llama.py:  PYTHON=.../bin/python fixtures.sh
 set -eu
 cd "$(dirname "$0")"
 fixtures=../Fixtures

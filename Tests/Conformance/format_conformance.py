@@ -23,9 +23,9 @@ A comparison is exact for bytes and decoded values. Products may differ by 1e-6 
 sum |w * a|, and not of the result, which may be as close to zero as it likes: there ggml's own kernels differ from the
 exact sum by 1e-4 and more of the result, and by 4e-8 of the terms in ordinary rows. Counted as terms is what a kernel
 adds up: where it multiplies unsigned codes and subtracts an offset times the sum of the activations, that product, too.
-In Q6_K the two meet in different lanes of a register and are rounded apart; in rows with an outlier, whose other weights
-are nearly zero, the offset is fifty times as large as the terms, and ggml's x86 kernel is up to 6e-6 of these off. The
-portable function, which subtracts first, is right there to 2e-7. Quipu does what the kernel does, to the bit.
+In Q6_K the two meet in different lanes of a register and are rounded apart; in rows with an outlier, whose other
+weights are nearly zero, the offset is fifty times as large as the terms, and ggml's x86 kernel is up to 6e-6 of these
+off. The portable function, which subtracts first, is right there to 2e-7. Quipu does what the kernel does, to the bit.
 The last line says how many formats agree; the exit status is 1 if one does not.
 """
 import argparse
@@ -49,9 +49,11 @@ TYPES = {
     "Q5_1": (7, 32, 24, "Q8_1", False), "Q8_0": (8, 32, 34, "Q8_0", False), "Q8_1": (9, 32, 36, None, False),
     "Q2_K": (10, 256, 84, "Q8_K", False), "Q3_K": (11, 256, 110, "Q8_K", False), "Q4_K": (12, 256, 144, "Q8_K", False),
     "Q5_K": (13, 256, 176, "Q8_K", False), "Q6_K": (14, 256, 210, "Q8_K", False), "Q8_K": (15, 256, 292, None, False),
-    "IQ2_XXS": (16, 256, 66, "Q8_K", True), "IQ2_XS": (17, 256, 74, "Q8_K", True), "IQ3_XXS": (18, 256, 98, "Q8_K", False),
+    "IQ2_XXS": (16, 256, 66, "Q8_K", True), "IQ2_XS": (17, 256, 74, "Q8_K", True),
+    "IQ3_XXS": (18, 256, 98, "Q8_K", False),
     "IQ1_S": (19, 256, 50, "Q8_K", True), "IQ4_NL": (20, 32, 18, "Q8_0", False), "IQ3_S": (21, 256, 110, "Q8_K", False),
-    "IQ2_S": (22, 256, 82, "Q8_K", False), "IQ4_XS": (23, 256, 136, "Q8_K", False), "IQ1_M": (29, 256, 56, "Q8_K", False),
+    "IQ2_S": (22, 256, 82, "Q8_K", False), "IQ4_XS": (23, 256, 136, "Q8_K", False),
+    "IQ1_M": (29, 256, 56, "Q8_K", False),
     "TQ1_0": (34, 256, 54, "Q8_K", False), "TQ2_0": (35, 256, 66, "Q8_K", False), "MXFP4": (39, 32, 17, "Q8_0", False),
     "NVFP4": (40, 64, 36, "Q8_0", False), "Q1_0": (41, 128, 18, "Q8_0", False), "Q2_0": (42, 64, 18, "Q8_0", False),
 }
@@ -224,7 +226,7 @@ def importance_of(count, random):
 def compare(ggml, quipu, generic, name, total):
     random = np.random.default_rng(TYPES[name][0])
     needs = TYPES[name][4]
-    counts = dict(rows=0, plain=0, weighted=0, decoded=0, dots=0)
+    counts = {"rows": 0, "plain": 0, "weighted": 0, "decoded": 0, "dots": 0}
     for values in batches(total, random):
         rows, count = values.shape
         counts["rows"] += rows
@@ -289,7 +291,7 @@ def exact(ggml, name, encoded, activations, count):
     weights = [encoded]
     if name in MINIMA:
         weights = [encoded.copy(), encoded.copy()]
-        for part, offset in zip(weights, MINIMA[name]):
+        for part, offset in zip(weights, MINIMA[name], strict=True):
             part.reshape(-1, TYPES[name][2])[:, offset : offset + 2] = 0
     weights = [ggml.decode(name, part, count).astype(np.float64) for part in weights]
     products = sum(part @ values for part in weights)

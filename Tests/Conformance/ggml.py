@@ -55,7 +55,7 @@ def array_of(tensor):
     if tensor.type not in NUMPY or not tensor.data:
         return None
     ne, nb, dtype = list(tensor.ne), list(tensor.nb), np.dtype(NUMPY[tensor.type])
-    span = sum((n - 1) * s for n, s in zip(ne, nb)) + dtype.itemsize
+    span = sum((n - 1) * s for n, s in zip(ne, nb, strict=True)) + dtype.itemsize
     memory = (C.c_char * span).from_address(tensor.data)
     return np.ndarray(ne[::-1], dtype, memory, strides=nb[::-1]).copy()
 

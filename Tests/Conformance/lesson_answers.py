@@ -1,9 +1,9 @@
-"""Answers of every question of the course, each computed here from the GGUF and the trace with numpy: nothing is taken from
-the lessons but their ids.
+"""Answers of every question of the course, each computed here from the GGUF and the trace with numpy: nothing is taken
+from the lessons but their ids.
 
 An entry of ANSWERS: lesson/question -> function of Facts, giving an answer as a learner types it. An entry of MISTAKES:
-the same, with words that the diagnosis must contain. An entry of CHANGES: a function giving two command lines that write
-OUT, of which the first makes something to be refused and the second something to be accepted.
+the same, with words that the diagnosis must contain. An entry of CHANGES: a function giving two command lines that
+write OUT, of which the first makes something to be refused and the second something to be accepted.
 """
 
 import json
@@ -35,7 +35,8 @@ class Facts:
     def values(self, name, number=-1, step=0):
         """A recorded tensor as an array of [ne2, ne1, ne0] without leading ones; `number` of the nodes of a name."""
         rows = self.db.execute(
-            "SELECT op.id, ne0, ne1, ne2 FROM op JOIN pass ON pass.id = pass_id WHERE name = ? AND step = ? ORDER BY seq",
+            "SELECT op.id, ne0, ne1, ne2 FROM op JOIN pass ON pass.id = pass_id "
+            "WHERE name = ? AND step = ? ORDER BY seq",
             (name, step)).fetchall()
         rows = [r for r in rows if self.db.execute("SELECT 1 FROM tensor WHERE op_id = ?", (r[0],)).fetchone()]
         op, ne0, ne1, ne2 = rows[number]
@@ -150,7 +151,8 @@ def value40(f, offset=8, shift=0):
 def row8(f): return f.values("ffn_out-0")[1]
 def power8(f): return 2.0 ** (math.frexp(np.max(np.abs(row8(f))))[1])
 def fixed8(f): return np.clip(away(row8(f) / (power8(f) / 128)), -128, 127) * (power8(f) / 128)
-def error8(f, which): return rms({"fixed": fixed8(f), "absmax": absmax(row8(f))[1], "q8": decoded(row8(f), Q8_0)}[which] - row8(f))
+def error8(f, which):
+    return rms({"fixed": fixed8(f), "absmax": absmax(row8(f))[1], "q8": decoded(row8(f), Q8_0)}[which] - row8(f))
 def stream8(f, kind): return rms(decoded(f.values("l_out-0")[1], kind) - f.values("l_out-0")[1])
 def db(ratio): return 20 * math.log10(ratio)
 
@@ -211,7 +213,8 @@ def gain10(f):
     return rms(decoded(w, Q4_0) - w) / rms(k - w)
 
 
-# Eleven: llama.cpp's rules for Q4_K_M, for models of one expert, and what steps in where blocks of 256 do not fill rows.
+# Eleven: llama.cpp's rules for Q4_K_M, for models of one expert, and what steps in where blocks of 256 do not fill
+# rows.
 BITS = {"F32": 32, "F16": 16, "BF16": 16, "Q4_1": 5, "Q4_K": 4.5, "Q6_K": 6.5625, "Q5_0": 5.5, "Q8_0": 8.5}
 
 
@@ -222,9 +225,9 @@ def mixed11(f, tensor):
     name, rows = tensor.name, int(tensor.shape[0])
     if len(tensor.shape) < 2 or name.endswith("norm.weight"):
         return tensor.tensor_type.name
-    output = name == "output.weight" or name == "token_embd.weight" and "output.weight" not in f.tensors
+    output = name == "output.weight" or (name == "token_embd.weight" and "output.weight" not in f.tensors)
     layer = int(name.split(".")[1]) if name.startswith("blk.") else None
-    more = output or (".attn_v." in name or ".ffn_down." in name) and favoured11(layer, layers12(f))
+    more = output or ((".attn_v." in name or ".ffn_down." in name) and favoured11(layer, layers12(f)))
     if rows % 256 == 0:
         return "Q6_K" if more else "Q4_K"
     return "Q8_0" if more else "Q5_0"
@@ -247,7 +250,7 @@ def twins12(f):
 
 def rope12(f):
     key = f.reader.fields.get("llama.rope.freq_base")
-    heads, _, size = shape14(f)
+    _, _, size = shape14(f)
     return (float(key.contents()) if key else 10000.0), size, f.values("Qcur-0", 0)[4][:size]
 
 
@@ -328,7 +331,8 @@ ANSWERS = {
     "residual/embedding-address": lambda f: f"embd[6,{len(prompt_ids(f)) - 1}]",
     "residual/which-row": lambda f: prompt_ids(f)[1],
     "residual/stream": lambda f: sum(p[0] for p in parts3(f)),
-    "residual/who-adds-more": lambda f: f"{rms(parts3(f)[1]) > rms(parts3(f)[2])} {rms(parts3(f)[1]) / rms(parts3(f)[2])}",
+    "residual/who-adds-more": lambda f: (
+        f"{rms(parts3(f)[1]) > rms(parts3(f)[2])} {rms(parts3(f)[1]) / rms(parts3(f)[2])}"),
     "rmsnorm/rms-by-hand": lambda f: rms(embd1(f)[:4]),
     "rmsnorm/normed": lambda f: embd1(f)[2] / math.sqrt(np.mean(embd1(f) ** 2) + eps(f)),
     "rmsnorm/every-token": lambda f: f"true {scaled_rms(f)}",
@@ -350,7 +354,9 @@ ANSWERS = {
     "comparison/fixed-step": lambda f: power8(f) / 128,
     "comparison/sqnr": lambda f: db(rms(row8(f)) / error8(f, "fixed")),
     "comparison/order": lambda f: (
-        min((error8(f, "fixed"), "Fixed point;"), (error8(f, "absmax"), "INT8 with one"), (error8(f, "q8"), "Q8_0;"))[1],
+        min(
+            (error8(f, "fixed"), "Fixed point;"), (error8(f, "absmax"), "INT8 with one"), (error8(f, "q8"), "Q8_0;"),
+        )[1],
         error8(f, "absmax") / error8(f, "q8")),
     "comparison/four-bits": lambda f: db(stream8(f, Q4_0) / stream8(f, Q8_0)),
     "quantised-dot/first-terms": lambda f: int(blocks9(f)[1][:3] @ blocks9(f)[3][:3]),
@@ -422,7 +428,7 @@ MISTAKES = {
     "swiglu/share": (lambda f: f"{share15(f) < 50} {share15(f, matrices=2)}", "Two matrices"),
     "swiglu/silu": (lambda f: 1 / (1 + np.exp(-picked15(f)[0])), "sigmoid"),
     "swiglu/hidden": (lambda f: picked15(f)[0] * picked15(f)[1], "through SiLU first"),
-    "logits/odds": (lambda f: gap16(f), "Raise e to it"),
+    "logits/odds": (gap16, "Raise e to it"),
     "logits/temperature": (lambda f: math.exp(gap16(f)) / 3, "divided the odds"),
     "logits/last-layer": (lambda f: f"{added16(f) < 0} {-added16(f)}", "before minus after"),
     "quantised-dot/first-terms": (lambda f: int((blocks9(f)[1][:3] + 8) @ blocks9(f)[3][:3]), "forgot to take 8"),

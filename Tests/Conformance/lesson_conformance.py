@@ -13,9 +13,9 @@ import subprocess
 import sys
 import tempfile
 
-import ggml
 import numpy as np
 
+import ggml
 import lesson_answers
 import lesson_measures
 from lesson_answers import Facts
@@ -66,7 +66,7 @@ class Learner:
         if question["kind"] in ("number", "token"):
             yield "0"
         head, _, tail = right.rpartition(" ")
-        if question["kind"] in ("number", "truth") or head and question["kind"] == "choice":
+        if question["kind"] in ("number", "truth") or (head and question["kind"] == "choice"):
             yield f"{head} {float(tail) * 1.37 + 2}".strip()
         if question["kind"] == "truth":
             yield ("false" if right.lower().startswith("true") else "true") + " " + tail
@@ -94,10 +94,10 @@ class Learner:
             problems.append(f"{key}: {right} was refused: {verdict['says']}")
 
     def change(self, key, problems):
-        """Makes what must be refused and what must be accepted, each with the program's own commands, and hands it in."""
+        """Makes what must be refused and what must be accepted, with the program's own commands, and hands it in."""
         if key not in CHANGES:
             return problems.append(f"{key}: no change is known here")
-        for outcome, arguments in zip(("wrong", "right"), CHANGES[key](self.facts)):
+        for outcome, arguments in zip(("wrong", "right"), CHANGES[key](self.facts), strict=True):
             made = os.path.join(self.folder, f"{key.replace('/', '-')}-{outcome}")
             done = self.run(*[made if argument == "OUT" else argument for argument in arguments])
             if done.returncode != 0:

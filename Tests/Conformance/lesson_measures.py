@@ -1,6 +1,6 @@
-"""Answers to the lessons that measure whole models (17 to 20), computed with passes in numpy; as lesson_answers.py has them for
-the others. `f.quipu` only writes files: nothing that it measures is taken over, save where a lesson asks what follows from
-it.
+"""Answers to the lessons that measure whole models (17 to 20), computed with passes in numpy; as lesson_answers.py has
+them for the others. `f.quipu` only writes files: nothing that it measures is taken over, save where a lesson asks what
+follows from it.
 """
 
 import functools
@@ -192,7 +192,7 @@ def roles(f):
     a, found = text.base, []
     for name in {role(n) for n in a.elements if not n.endswith("norm.weight")}:
         # The output matrix of a model that has none is the token table.
-        meant = {n for n in other.types if role(n) == name or name == "token_embd" and n not in a.elements}
+        meant = {n for n in other.types if role(n) == name or (name == "token_embd" and n not in a.elements)}
         weights = {n: other.weights[n] if n in meant else w for n, w in a.weights.items()}
         types = {n: other.types[n] if n in meant else t for n, t in a.types.items()}
         kld = divergence(text.expected, text.logits(weights, types))
@@ -260,7 +260,8 @@ def slowest(f):
 
 def limit(f):
     op = slowest(f)
-    return "For bytes" if op["intensity"] < op["balance"] else "For its own", op["balance"] / op["intensity"], op["balance"]
+    waits = "For bytes" if op["intensity"] < op["balance"] else "For its own"
+    return waits, op["balance"] / op["intensity"], op["balance"]
 
 
 def times_as_long(f):

@@ -1,4 +1,4 @@
-"""Small random llama models as GGUF files: every weight format and every variation of the graph.
+"""Small random models as GGUF files: every weight format, every architecture and every variation of the graph.
 
 Deterministic: the same recipe gives the same bytes. Weights are normal with variance 1/inputs, so that values keep
 their size from layer to layer; norms are near one, biases near zero but not negligible.
@@ -33,12 +33,17 @@ class Recipe:
     head_size: int = 16
     feed_forward: int = 96
     vocabulary: str = "sentencepiece"
-    biases: bool = False
+    biases: str = ""  # of "all" matrices, or of "qkv" alone
     fused_qkv: bool = False
     separate_output: bool = False
     rope_factors: bool = False
     rope_scaling: str = ""  # "linear" or "yarn"
+    qk_norm: str = ""  # of each "head", or of "all" heads together
+    norms: str = "before"  # attention and network, or "after" them
+    keys: tuple = ()  # pairs (key, number) that the architecture alone has
     experts: int = 0
+    seed: int = 0
+    architecture: str = "llama"
 
     def format(self, role):
         return dict(self.formats).get(role, self.weights)
@@ -47,11 +52,11 @@ class Recipe:
 def write(recipe, folder):
     """Writes the model and returns its path."""
     path = os.path.join(folder, recipe.name + ".gguf")
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, recipe.architecture)
     _write_metadata(writer, recipe)
     n_vocab = getattr(vocabularies, recipe.vocabulary)(writer)
     writer.add_vocab_size(n_vocab)
-    for name, type, ne, data in _tensors(recipe, n_vocab):
+    for name, type, _, data in _tensors(recipe, n_vocab):
         writer.add_tensor(name, data, raw_shape=data.shape, raw_dtype=gguf.GGMLQuantizationType(type))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -73,6 +78,8 @@ def _write_metadata(writer, recipe):
     writer.add_rope_dimension_count(recipe.head_size)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
+    for key, number in recipe.keys:
+        writer.add_float32(f"{recipe.architecture}.{key}", number)
     if recipe.experts:
         writer.add_expert_count(recipe.experts)
         writer.add_expert_used_count(2)
@@ -84,13 +91,14 @@ def _write_metadata(writer, recipe):
         writer.add_rope_scaling_orig_ctx_len(128)
 
 
-def _tensors(recipe, n_vocab):
+def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the other
     """(name, type, ne, bytes as numpy) of every tensor, in the order of the file."""
     q, kv = recipe.heads * recipe.head_size, recipe.kv_heads * recipe.head_size
     e, f = recipe.embedding, recipe.feed_forward
 
     def random(name, *shape):
-        return np.random.default_rng(zlib.crc32(f"{recipe.name}/{name}".encode())).standard_normal(shape, np.float32)
+        label = f"{recipe.name}/{name}" + (f"/{recipe.seed}" if recipe.seed else "")
+        return np.random.default_rng(zlib.crc32(label.encode())).standard_normal(shape, np.float32)
 
     def matrix(name, n_in, n_out):
         type = ggml.IDS[recipe.format(name.split(".")[-1])]
@@ -101,7 +109,7 @@ def _tensors(recipe, n_vocab):
 
     def volume(name, n_in, n_out):
         """One matrix for each expert, in one tensor."""
-        _, type, ne, data = matrix(name, n_in, n_out * recipe.experts)
+        _, type, _, data = matrix(name, n_in, n_out * recipe.experts)
         return name + ".weight", type, (n_in, n_out, recipe.experts), data.reshape(recipe.experts, n_out, -1)
 
     def vector(name, values):
@@ -112,7 +120,7 @@ def _tensors(recipe, n_vocab):
 
     def biased(name, n_in, n_out):
         yield matrix(name, n_in, n_out)
-        if recipe.biases:
+        if recipe.biases == "all" or (recipe.biases == "qkv" and name.split("_")[-1] in ("q", "k", "v", "qkv")):
             yield vector(name + ".bias", 0.3 * random(name + ".bias", n_out))
 
     yield matrix("token_embd", e, n_vocab)
@@ -120,15 +128,19 @@ def _tensors(recipe, n_vocab):
         yield vector("rope_freqs.weight", np.geomspace(1, 8, recipe.head_size // 2))
     for layer in range(recipe.layers):
         block = f"blk.{layer}."
-        yield norm(block + "attn_norm", e)
+        if recipe.norms == "before":
+            yield norm(block + "attn_norm", e)
         if recipe.fused_qkv:
             yield from biased(block + "attn_qkv", e, q + 2 * kv)
         else:
             yield from biased(block + "attn_q", e, q)
             yield from biased(block + "attn_k", e, kv)
             yield from biased(block + "attn_v", e, kv)
+        if recipe.qk_norm:
+            yield norm(block + "attn_q_norm", q if recipe.qk_norm == "all" else recipe.head_size)
+            yield norm(block + "attn_k_norm", kv if recipe.qk_norm == "all" else recipe.head_size)
         yield from biased(block + "attn_output", q, e)
-        yield norm(block + "ffn_norm", e)
+        yield norm(block + ("ffn_norm" if recipe.norms == "before" else "post_attention_norm"), e)
         if recipe.experts:
             yield matrix(block + "ffn_gate_inp", e, recipe.experts)
             yield volume(block + "ffn_gate_exps", e, f)
@@ -138,6 +150,8 @@ def _tensors(recipe, n_vocab):
             yield from biased(block + "ffn_gate", e, f)
             yield from biased(block + "ffn_up", e, f)
             yield from biased(block + "ffn_down", f, e)
+        if recipe.norms == "after":
+            yield norm(block + "post_ffw_norm", e)
     yield norm("output_norm", e)
     if recipe.separate_output:
         yield matrix("output", e, n_vocab)
@@ -146,7 +160,7 @@ def _tensors(recipe, n_vocab):
 FIXTURES = [
     Recipe("tiny-gqa-q4_1", "Q4_1"),
     Recipe(
-        "tiny-bias-f16", "F16", layers=1, embedding=48, feed_forward=80, vocabulary="byte_pair", biases=True,
+        "tiny-bias-f16", "F16", layers=1, embedding=48, feed_forward=80, vocabulary="byte_pair", biases="all",
         separate_output=True, rope_factors=True, rope_scaling="yarn"),
     Recipe(
         "tiny-kquants", "Q2_K", layers=1, embedding=256, kv_heads=1, head_size=64, feed_forward=256,
@@ -154,6 +168,23 @@ FIXTURES = [
                  ("ffn_up", "Q3_K"), ("ffn_down", "Q4_K"))),
     # Multi-head attention, for the lessons.
     Recipe("lesson-mha-q8_0", "Q8_0", kv_heads=4, vocabulary="byte_pair"),
+]
+
+# What tells an architecture from a llama. The architecture's own fixture is `tiny-` and its name.
+ARCHITECTURES = {
+    "llama": dict(head_size=12),  # as Mistral's: heads wider than embedding / heads
+    "qwen2": dict(biases="qkv"),
+    "qwen3": dict(qk_norm="head", head_size=12),
+    "smollm3": dict(layers=4, embedding=24, heads=3, kv_heads=1, feed_forward=32),
+    "olmo2": dict(qk_norm="all", norms="after", separate_output=True),
+    "granite": dict(keys=(
+        ("embedding_scale", 6.0), ("residual_scale", 0.22), ("attention.scale", 0.2), ("logit_scale", 4.0))),
+}
+
+FIXTURES += [
+    Recipe(f"tiny-{name}", architecture=name, **(dict(
+        embedding=32, head_size=8, feed_forward=40, vocabulary="byte_pair", formats=(("token_embd", "F16"), ("output", "F16"))) | facts))
+    for name, facts in ARCHITECTURES.items()
 ]
 
 SMALL_BLOCKS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
@@ -178,9 +209,9 @@ SUITE = FIXTURES + [
     Recipe("odd-q1_0", "Q1_0", embedding=384, heads=6, kv_heads=2, head_size=64, feed_forward=640),
     Recipe("mha-linear", "Q8_0", kv_heads=4, rope_scaling="linear", vocabulary="byte_pair"),
     Recipe("mqa-yarn", "Q5_1", kv_heads=1, rope_scaling="yarn"),
-    Recipe("bias-q4_0", "Q4_0", biases=True, separate_output=True),
+    Recipe("bias-q4_0", "Q4_0", biases="all", separate_output=True),
     Recipe("fused-q5_0", "Q5_0", fused_qkv=True),
-    Recipe("fused-bias-f32", "F32", fused_qkv=True, biases=True, rope_factors=True),
+    Recipe("fused-bias-f32", "F32", fused_qkv=True, biases="all", rope_factors=True),
     Recipe("wide-heads-bf16", "BF16", head_size=32, separate_output=True),
     Recipe("llama3-rope-q6_k", "Q6_K", embedding=256, head_size=64, feed_forward=256, rope_factors=True),
 ]
@@ -192,10 +223,12 @@ QUANTIZE = [
     Recipe("mix-even-f16", "F16", layers=9, embedding=256, head_size=64, feed_forward=512, separate_output=True),
     Recipe("mix-odd-f32", "F32", layers=12, embedding=192, heads=6, kv_heads=2, head_size=32, feed_forward=320),
     Recipe(
-        "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256, biases=True,
+        "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256, biases="all",
         separate_output=True),
     Recipe("mix-odder-f32", "F32", layers=8, embedding=48, feed_forward=80, separate_output=True),
-    Recipe("mix-fused-bf16", "BF16", layers=8, embedding=256, kv_heads=1, head_size=64, feed_forward=256, fused_qkv=True),
+    Recipe(
+        "mix-fused-bf16", "BF16", layers=8, embedding=256, kv_heads=1, head_size=64, feed_forward=256,
+        fused_qkv=True),
     Recipe(
         "mix-experts-f16", "F16", layers=8, embedding=256, head_size=64, feed_forward=256, experts=8,
         formats=(("ffn_gate_inp", "F32"),)),

@@ -1,7 +1,7 @@
 """A llama's forward pass in numpy, from the architecture and the GGUF alone, to answer lessons with.
 
-Weights are taken as they decode. `roundings` rounds the activations of products as ggml does for the type of the weights; the
-KV cache is F16, as everywhere.
+Weights are taken as they decode. `roundings` rounds the activations of products as ggml does for the type of the
+weights; the KV cache is F16, as everywhere.
 """
 
 import gguf

@@ -45,7 +45,7 @@ def _values(tensor):
     if tensor.type not in _PLAIN or not tensor.data:
         return None
     ne, nb, dtype = list(tensor.ne), list(tensor.nb), np.dtype(_PLAIN[tensor.type])
-    span = sum((n - 1) * s for n, s in zip(ne, nb)) + dtype.itemsize
+    span = sum((n - 1) * s for n, s in zip(ne, nb, strict=True)) + dtype.itemsize
     memory = (C.c_char * span).from_address(tensor.data)
     return np.array(np.ndarray(ne[::-1], dtype, memory, strides=nb[::-1]))
 

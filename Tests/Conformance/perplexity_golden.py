@@ -5,8 +5,9 @@
 
 Needs requirements.txt and requirements-whole-pass.txt. The text is the embedded model's held-out one. Logits are those
 of llama.cpp's CPU backend through `llama-cpp-python`, flash attention off, weights as they are in the file (it can
-reorder them for other kernels, whose sums round otherwise), a chunk a batch; the figures are computed here from their formulas, in double precision, as `llama-perplexity` and its `--kl-divergence` print them: BOS in place
-of each chunk's first token if the model adds one, the predictions in the second half scored.
+reorder them for other kernels, whose sums round otherwise), a chunk a batch; the figures are computed here from their
+formulas, in double precision, as `llama-perplexity` and its `--kl-divergence` print them: BOS in place of each chunk's
+first token if the model adds one, the predictions in the second half scored.
 """
 
 import json

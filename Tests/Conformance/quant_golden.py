@@ -5,8 +5,8 @@
 
 Needs requirements.txt and requirements-whole-pass.txt. The Swift tests of `quantize` and `quant` use it:
 
-- `files`: SHA-256 of the file that llama.cpp's quantiser writes, by model and file type; from quantised weights with its
-  allow_requantize. Types that it refuses to write without an importance matrix are left out.
+- `files`: SHA-256 of the file that llama.cpp's quantiser writes, by model and file type; from quantised weights with
+  its allow_requantize. Types that it refuses to write without an importance matrix are left out.
 - `errors`: of each tensor of stories260K, of each layer and of each role what a format loses; layers and roles are
   computed over the weights of all their tensors in a row.
 - `reference`: the same of llama.cpp's Q4_K_M of stories260K against the original, over all formats of a layer or role.
@@ -73,8 +73,8 @@ def summary(original, made):
         roles[parts[-2]].append(pair)
         tensors[name] = figures([pair[0]], [pair[1]])
     return {
-        "tensors": tensors, "layers": {key: figures(*zip(*pairs)) for key, pairs in layers.items()},
-        "roles": {key: figures(*zip(*pairs)) for key, pairs in roles.items()}}
+        "tensors": tensors, "layers": {key: figures(*zip(*pairs, strict=True)) for key, pairs in layers.items()},
+        "roles": {key: figures(*zip(*pairs, strict=True)) for key, pairs in roles.items()}}
 
 
 def written(ggml, name, values):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares `quipu quantize` with llama.cpp's own quantiser: every tensor's type and bytes, and the whole file.
 
-    pip install -r requirements.txt -r requirements-whole-pass.txt
+    pip install -r requirements.txt && ../../scripts/build_llama.py package python3
     python3 quantize_conformance.py --quipu ../../.build/release/quipu
-    python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on a model of 20 layers
+    python3 quantize_conformance.py --quipu ../../.build/release/quipu --speed 20    # and a race on 20 layers
 
 Every file type that the program can write, of every model of `models.QUANTIZE`, with and without an importance matrix;
 the options that choose types, importances and metadata; quantising again; copying. llama.cpp, called through
@@ -15,6 +15,7 @@ import ctypes as C
 import dataclasses
 import filecmp
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -30,9 +31,10 @@ FILE_TYPES = {
     "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12,
     "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "Q2_K_S": 21, "BF16": 32,
     "IQ2_XXS": 19, "IQ2_XS": 20, "IQ3_XS": 22, "IQ3_XXS": 23, "IQ1_S": 24, "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27,
-    "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "IQ1_M": 31, "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "Q1_0": 40, "Q2_0": 41,
+    "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "IQ1_M": 31, "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "Q1_0": 40,
+    "Q2_0": 41,
 }
-REQUIRED = {name for name in FILE_TYPES if name[0] != "I" and name[0] != "T" and name not in ("MXFP4_MOE", "Q1_0", "Q2_0")}
+REQUIRED = {name for name in FILE_TYPES if name[0] not in "IT" and name not in ("MXFP4_MOE", "Q1_0", "Q2_0")}
 
 
 class Reference:
@@ -56,20 +58,20 @@ class Reference:
         kept = []  # what the structure points to
         if importance:
             entries = (llama.llama_model_imatrix_data * (len(importance) + 1))()
-            for entry, (tensor, values) in zip(entries, importance.items()):
+            for entry, (tensor, values) in zip(entries, importance.items(), strict=False):
                 entry.name, entry.size = tensor.encode(), values.size
                 entry.data = values.ctypes.data_as(C.POINTER(C.c_float))
             kept.append(entries)
             parameters.imatrix = C.cast(entries, type(parameters.imatrix))
         if overrides:
             pairs = (llama.llama_model_tensor_override * (len(overrides) + 1))()
-            for pair, (pattern, type_name) in zip(pairs, overrides):
+            for pair, (pattern, type_name) in zip(pairs, overrides, strict=False):
                 pair.pattern, pair.type = pattern.lower().encode(), TYPES[type_name]
             kept.append(pairs)
             parameters.tt_overrides = C.cast(pairs, type(parameters.tt_overrides))
         if metadata:
             entries = (llama.llama_model_kv_override * (len(metadata) + 1))()  # ends with an empty key
-            for entry, (key, kind, value) in zip(entries, metadata):
+            for entry, (key, kind, value) in zip(entries, metadata, strict=False):
                 (entry.tag, field), entry.key = KV_KINDS[kind], key.encode()
                 setattr(entry.value, field, value)
             kept.append(entries)
@@ -198,7 +200,8 @@ def option_cases():
     yield override("Q3_K_M", (r"blk\.1\.attn_v\.weight$", "BF16"))
     yield override("F16", ("attn", "Q8_0"))
     pairs = (("attn_k", "Q8_0"), ("blk\\.[1-2]\\.ffn_", "Q5_1"), ("FFN", "Q5_0"))
-    text = "".join(f"{pattern}={type}{space}" for (pattern, type), space in zip(pairs, (" \t", "\n\n", "\n")))
+    spaces = (" \t", "\n\n", "\n")
+    text = "".join(f"{pattern}={type}{space}" for (pattern, type), space in zip(pairs, spaces, strict=True))
     yield Case("Q4_0", overrides=pairs, type_file=text)
     text, first = text.replace("\n", " "), ("attn_k", "Q4_1")
     yield Case("Q4_0", ("--tensor-type", "attn_k=Q4_1"), overrides=(first, *pairs), type_file=text)
@@ -226,7 +229,8 @@ class Comparison:
         self.failures = []
 
     def run_quipu(self, model, output, case, importance_path=None, threads=2):
-        command = [self.quipu, "quantize", model, output, case.type, *case.options, "--force", "--threads", str(threads), "--json"]
+        command = [self.quipu, "quantize", model, output, case.type, *case.options]
+        command += ["--force", "--threads", str(threads), "--json"]
         command += ["--imatrix", importance_path] if importance_path else []
         for key, kind, value in case.metadata:
             command += ["--override-kv", f"{key}={kind}:{str(value).lower() if kind == 'bool' else value}"]
@@ -256,7 +260,7 @@ class Comparison:
                 self.skipped += 1
             else:
                 self.fail(f"{label}: llama.cpp refuses ({reason}), quipu ends with {result.returncode}")
-            return
+            return None
         if result.returncode != 0:
             return self.fail(f"{label}: {result.stderr.strip()}")
         self.files += 1
@@ -270,7 +274,8 @@ class Comparison:
         result = self.run_quipu(model, output, case, threads=threads)
         lines = [line for line in result.stderr.splitlines() if line]
         if result.returncode != status or word not in result.stderr or (status == 1 and len(lines) != 1):
-            self.fail(f"{os.path.basename(model)} {case}: expected a refusal with '{word}', got {result.returncode}: {result.stderr}")
+            got = f"{result.returncode}: {result.stderr}"
+            self.fail(f"{os.path.basename(model)} {case}: expected a refusal with '{word}', got {got}")
         left = [name for name in os.listdir(self.folder) if name.startswith("refused")]
         if left:
             self.fail(f"{os.path.basename(model)} {case}: left {left} behind")
@@ -303,7 +308,7 @@ class Comparison:
         with open(taken, "w") as file:
             file.write("mine")
         result = subprocess.run([self.quipu, "quantize", model, taken, "Q4_0"], capture_output=True, text=True)
-        if result.returncode != 1 or "--force" not in result.stderr or open(taken).read() != "mine":
+        if result.returncode != 1 or "--force" not in result.stderr or pathlib.Path(taken).read_text() != "mine":
             self.fail(f"an existing file: {result.returncode}: {result.stderr}")
         if (os.path.getsize(model), os.path.getmtime(model)) != before:
             self.fail(f"{model} was touched")
@@ -336,7 +341,8 @@ class Comparison:
 
 def available(quipu):
     """The file types that the program writes, as it says itself."""
-    text = subprocess.run([quipu, "quantize", "missing.gguf", "out.gguf", "NONE"], capture_output=True, text=True).stderr
+    command = [quipu, "quantize", "missing.gguf", "out.gguf", "NONE"]
+    text = subprocess.run(command, capture_output=True, text=True).stderr
     known = {word.strip(" ,.\n") for word in text.split("known are")[-1].split(",")}
     return [name for name in FILE_TYPES if name in known]
 
@@ -358,7 +364,8 @@ def race(comparison, layers):
         seconds["llama.cpp"].append(time.monotonic() - start)
     comparison.compare("race", ours, theirs, with_metadata=True)
     for name, times in seconds.items():
-        print(f"Q4_K_M of {n / 1e6:.0f} M weights, 2 threads, {name}: {min(times):.2f} s, {n / 1e6 / min(times):.1f} M weights/s")
+        rate = n / 1e6 / min(times)
+        print(f"Q4_K_M of {n / 1e6:.0f} M weights, 2 threads, {name}: {min(times):.2f} s, {rate:.1f} M weights/s")
 
 
 def main():
@@ -397,7 +404,8 @@ def main():
         if options.speed:
             race(comparison, options.speed)
     print(
-        f"{comparison.files} files, {comparison.tensors} tensors compared, {comparison.identical} files identical to the byte, "
+        f"{comparison.files} files, {comparison.tensors} tensors compared, "
+        f"{comparison.identical} files identical to the byte, "
         f"{comparison.skipped} refused by both; file types: {' '.join(file_types)}")
     sys.exit(f"{len(comparison.failures)} differences" if comparison.failures else 0)
 

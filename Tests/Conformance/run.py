@@ -15,6 +15,7 @@ import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENVIRONMENT = os.path.join(HERE, ".venv")
+BUILD_LLAMA = os.path.join(HERE, "..", "..", "scripts", "build_llama.py")
 
 
 def install(python, requirements):
@@ -22,8 +23,10 @@ def install(python, requirements):
     stamp = os.path.join(ENVIRONMENT, requirements + ".installed")
     with open(os.path.join(HERE, requirements)) as file:
         text = file.read()
-    if os.path.exists(stamp) and open(stamp).read() == text:
-        return
+    if os.path.exists(stamp):
+        with open(stamp) as file:
+            if file.read() == text:
+                return
     print(f"installing {requirements} …", file=sys.stderr, flush=True)
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]
     if subprocess.run(command, cwd=HERE).returncode != 0:
@@ -33,14 +36,14 @@ def install(python, requirements):
 
 
 def main():
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 – that is what this says
         sys.exit(f"the suite needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     python = os.path.join(ENVIRONMENT, "bin", "python")
     if not os.path.exists(python):
         venv.create(ENVIRONMENT, with_pip=True)
     install(python, "requirements.txt")
     if "--whole-pass" in sys.argv:
-        install(python, "requirements-whole-pass.txt")
+        subprocess.run([sys.executable, BUILD_LLAMA, "package", python], check=True)
     os.execv(python, [python, os.path.join(HERE, "suite.py"), *sys.argv[1:]])
 
 

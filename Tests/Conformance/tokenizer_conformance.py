@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the tokenizer with the real llama.cpp, id for id.
 
-    pip install -r requirements.txt -r requirements-whole-pass.txt
+    pip install -r requirements.txt && ../../scripts/build_llama.py package python3
     python3 tokenizer_conformance.py --quipu ../../.build/release/quipu --cache ~/.cache/quipu [--model M.gguf …]
 
 1. The vectors llama.cpp ships (46 texts for each vocabulary; vocabularies and vectors come with the source package of
@@ -32,13 +32,16 @@ import llama_cpp as llama
 
 from tokenizer_random import RandomVocabulary, Writer, write_vocabulary
 
-PACKAGE = "llama-cpp-python==0.3.36"
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements-whole-pass.txt")) as file:
+    PACKAGE = next(line.strip() for line in file if line.startswith("llama-cpp-python"))
 SEPARATOR = "\n__ggml_vocab_test__\n"
 VOCABULARIES = [
-    "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox", "baichuan",
+    "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox",
+    "baichuan",
 ]
 PRE_TOKENIZERS = [
-    None, "default", "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0", "mellum",
+    None, "default", "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0",
+    "mellum",
     "modern-bert", "jina-v1-en", "jina-v2-code", "roberta-bpe", "mpt", "olmo", "jais", "exaone4", "trillion",
     "granite-docling", "starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2",
     "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano", "dbrx",
@@ -87,7 +90,8 @@ class Reference:
         return llama.llama_vocab_get_text(self.vocabulary, id).decode()
 
     def is_special(self, id):
-        attributes = llama.LLAMA_TOKEN_ATTR_UNKNOWN | llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
+        attributes = llama.LLAMA_TOKEN_ATTR_UNKNOWN | llama.LLAMA_TOKEN_ATTR_CONTROL
+        attributes |= llama.LLAMA_TOKEN_ATTR_USER_DEFINED
         return llama.llama_vocab_get_attr(self.vocabulary, id) & attributes != 0
 
 
@@ -181,9 +185,11 @@ class Comparison:
         if problem:
             self.n_different += 1
             what, ours, theirs = problem
-            place = next((i for i, pair in enumerate(zip(ours, theirs)) if pair[0] != pair[1]), min(len(ours), len(theirs)))
+            shorter = min(len(ours), len(theirs))
+            place = next((i for i in range(shorter) if ours[i] != theirs[i]), shorter)
             print(f"DIFFERENT {name} add_special={add_special} parse_special={parse_special}: {what} from {place} on")
-            print(f"  expected … {theirs[max(0, place - 3):place + 6]}\n  got      … {ours[max(0, place - 3):place + 6]}")
+            around = slice(max(0, place - 3), place + 6)
+            print(f"  expected … {theirs[around]}\n  got      … {ours[around]}")
             if len(text) < 200:
                 print(f"  text {text!r}")
 

@@ -35,7 +35,8 @@ SPLIT_TEXTS = [
     "Hello, world", "  Hello   world ", "a\n\nb", "a \n \n b", "\n", " ", "   ", "\t\tx", "x\t ", " \r\n x\r\n", "x  ",
     "I'm you're they'll we've he'd it's isn't", "I'M YOU'RE THEY'LL 'Sx 'sx 't'", "o'clock '' ' 's", "'ſ 'K",
     "12345 1234567 ²³ ½1 १२३४५ 3rd", "x=1.5e-10;", "don't!!!\n\n\nyes", "a...b, c? (d) [e] {f} <g> $5 50% a_b `x`",
-    "$+<=>^~|!?", "日本語。テスト「はい」", "naïve café e\u0301a", "😀 👩‍👧 x😀y", "हिन्दी ไทย العربية", "a\u00a0b\u2003 c\u2028d\u3000",
+    "$+<=>^~|!?", "日本語。テスト「はい」", "naïve café e\u0301a", "😀 👩‍👧 x😀y", "हिन्दी ไทย العربية",
+    "a\u00a0b\u2003 c\u2028d\u3000",
     "\u0897\u1c89 \U0001f1e6\U0001f1e8", "a\u0000b\u0001", "def f(x):\n    return x  # no\n",
 ]
 SPLITTER = r"""
@@ -58,7 +59,8 @@ def splits(source):
         with open(main, "w") as stream:
             stream.write(SPLITTER)
         files = [os.path.join(source, "src", name) for name in ("unicode.cpp", "unicode-data.cpp")]
-        subprocess.run(["c++", "-O1", "-std=c++17", "-I", os.path.join(source, "src"), main, *files, "-o", program], check=True)
+        include = os.path.join(source, "src")
+        subprocess.run(["c++", "-O1", "-std=c++17", "-I", include, main, *files, "-o", program], check=True)
         result = []
         for name, expressions in EXPRESSIONS.items():
             for text in SPLIT_TEXTS:
@@ -88,10 +90,12 @@ UNKNOWN, CONTROL, USER, UNUSED, BYTE, NORMAL, UNDEFINED = 2, 3, 4, 5, 6, 1, 0
 
 
 def sentencepiece(name, model_name=None, **keys):
-    vocabulary = Vocabulary(name, "llama", {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 0, **keys}, None, model_name)
+    keys = {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 0, **keys}
+    vocabulary = Vocabulary(name, "llama", keys, None, model_name)
     vocabulary.add(UNKNOWN, "<unk>").add(CONTROL, "<s>", "</s>")
     vocabulary.add(BYTE, *[f"<0x{byte:02X}>" for byte in range(256)])
-    vocabulary.add(CONTROL, "<|user|>", "<|end|>").add(USER, "<t", "<tab>", "user").add(UNUSED, "zz").add(UNDEFINED, "yy")
+    vocabulary.add(CONTROL, "<|user|>", "<|end|>").add(USER, "<t", "<tab>", "user")
+    vocabulary.add(UNUSED, "zz").add(UNDEFINED, "yy")
     vocabulary.add(NORMAL, "", "▁", *"helowrdzyabé", score=-20)
     # "abab": "ab" scores what "ba" scores, so the leftmost goes first; "hello" can be reached one way only.
     vocabulary.add(NORMAL, "ab", "ba", score=-5).add(NORMAL, "aba", score=-4).add(NORMAL, "abab", score=-9)
@@ -107,7 +111,8 @@ def byte_pairs(name, pre, model_name=None, **keys):
     vocabulary = Vocabulary(name, "gpt2", keys, pre, model_name)
     vocabulary.add(CONTROL, "<|begin|>", "<|endoftext|>", "<mask>").add(USER, "<tool>").add(NORMAL, "<|im_end|>", "")
     # No "q": a byte without a token. "é" only as two bytes, "日" only as its first two.
-    letters = sorted({c for text in ("abcdehlmnorstuvwxzILMRSTV 0123456789'.,!?<>|_()=\n\t\r", "é", "日本") for c in spell(text)})
+    texts = ("abcdehlmnorstuvwxzILMRSTV 0123456789'.,!?<>|_()=\n\t\r", "é", "日本")
+    letters = sorted({c for text in texts for c in spell(text)})
     vocabulary.add(NORMAL, *letters)
     vocabulary.merges = [
         "h e", "l l", "he ll", "hell o", "Ġ hello", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld",
@@ -139,15 +144,21 @@ def vocabularies():
 
 
 SENTENCEPIECE_TEXTS = [
-    b"", b" ", b"hello", b"hello world", b" hello  world", b"    hello     world", b"ababab", b"babab abab", "héllo 日".encode(),
-    b"a\nb\tc", b"<s>hello</s>", b"<|user|> hello<|end|>\n world", b"<|user|>", b"<tab> hello<tab>world <ta", b"<0x41>A",
-    b"zz yy z", b"<|user|><|user|>  world <s>", "▁hello▁world".encode(), b"\xffh\xc3", b"\xe2\x96", b"h\x80\x96e", b"\x00h",
+    b"", b" ", b"hello", b"hello world", b" hello  world", b"    hello     world", b"ababab",
+    b"babab abab", "héllo 日".encode(),
+    b"a\nb\tc", b"<s>hello</s>", b"<|user|> hello<|end|>\n world", b"<|user|>", b"<tab> hello<tab>world <ta",
+    b"<0x41>A",
+    b"zz yy z", b"<|user|><|user|>  world <s>", "▁hello▁world".encode(), b"\xffh\xc3", b"\xe2\x96",
+    b"h\x80\x96e", b"\x00h",
     b"[EMPTY_266]",
 ]
 BYTE_PAIR_TEXTS = [
-    b"", b" ", b"hello world", b" hello  world ", b"hello    world\n\n", b"ababab baba", b"zebra zebra zebras", b"123 1234 12345 555",
-    b"it's isn't It'S", b"wow!!!! !!\n", "é 日本 e\u0301".encode(), b"cde abcde cd", b"q aqa", b"<|endoftext|>hello<|begin|>",
-    b"hello <mask>  world <tool> <tool>x", b"<|im_end|> <|im", b" unused", b"a\r\n\tb", b"hello . world , 's 're ' x ' !",
+    b"", b" ", b"hello world", b" hello  world ", b"hello    world\n\n", b"ababab baba", b"zebra zebra zebras",
+    b"123 1234 12345 555",
+    b"it's isn't It'S", b"wow!!!! !!\n", "é 日本 e\u0301".encode(), b"cde abcde cd", b"q aqa",
+    b"<|endoftext|>hello<|begin|>",
+    b"hello <mask>  world <tool> <tool>x", b"<|im_end|> <|im", b" unused", b"a\r\n\tb",
+    b"hello . world , 's 're ' x ' !",
     b"I 'm a 've d 'll o 't m 'd e 're", b"\xffh\xc3e", b"\xed\xa0\x80 \xc0\x80", b"a\x00b", "[EMPTY_5]日".encode(),
 ]
 
@@ -175,7 +186,8 @@ def golden(vocabulary, folder):
             ids = reference.encode(text, add_special, parse_special)
             cases.append({
                 "text": text_of(text), "add_special": add_special, "parse_special": parse_special, "ids": ids,
-                "shown": text_of(reference.decode(ids, False, True)), "hidden": text_of(reference.decode(ids, True, False)),
+                "shown": text_of(reference.decode(ids, False, True)),
+                "hidden": text_of(reference.decode(ids, True, False)),
             })
     return {
         "name": vocabulary.name, "model": vocabulary.model, "pre": vocabulary.pre, "model_name": vocabulary.model_name,
@@ -199,7 +211,8 @@ def main():
         }
     lines = [json.dumps(item, ensure_ascii=True) for item in result["vocabularies"]]
     split_lines = [json.dumps(item, ensure_ascii=True) for item in result["splits"]]
-    sys.stdout.write('{"vocabularies": [\n' + ",\n".join(lines) + '\n],\n"splits": [\n' + ",\n".join(split_lines) + "\n]}\n")
+    ids, parts = ",\n".join(lines), ",\n".join(split_lines)
+    sys.stdout.write(f'{{"vocabularies": [\n{ids}\n],\n"splits": [\n{parts}\n]}}\n')
 
 
 if __name__ == "__main__":

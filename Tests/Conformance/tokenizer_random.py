@@ -7,7 +7,8 @@ import gguf
 # What random documents are made of.
 WHITE = " \t\n\r\x0b\x0c\x85\xa0\u2003\u2028\u3000"
 ODD = (
-    "😀 👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 ☺️ é e\u0301 ﬁ Ⅷ ² ½ ௧ ٣ ǅ ˢ 。 ， ¿ « € ß 中文 日本語 ไทย हिन्दी العربية עִברִית \uabae \u0897 \u1c89"
+    "😀 👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 ☺️ é e\u0301 ﬁ Ⅷ ² ½ ௧ ٣ ǅ ˢ 。 ， ¿ « € ß 中文 日本語 ไทย हिन्दी العربية עִברִית "
+    "\uabae \u0897 \u1c89"
 ).split(" ")
 CONTRACTIONS = ["'s", "'T", "'Re", "'ve", "'LL", "'d", "'m", "' s ", "'", "''", "'l", "'r", "’s"]
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -65,8 +66,9 @@ class Writer:
 
 def ends_llama_cpp(text):
     """Whether a text holds a spelling beyond U+10FFFF, at which llama.cpp throws."""
-    for first, *others in zip(text, text[1:], text[2:], text[3:]):
-        if 0xF4 <= first <= 0xF7 and all(0x80 <= byte < 0xC0 for byte in others) and (first > 0xF4 or others[0] >= 0x90):
+    for first, *others in zip(text, text[1:], text[2:], text[3:], strict=False):
+        beyond = 0xF4 < first <= 0xF7 or (first == 0xF4 and others[0] >= 0x90)
+        if beyond and all(0x80 <= byte < 0xC0 for byte in others):
             return True
     return False
 
@@ -115,12 +117,15 @@ class RandomVocabulary:
     depends on its hash table and sorting algorithm.
     """
 
-    BITS = ["a", "b", "ab", "ba", "aba", " ", "  ", "é", "日", "😀", "\n", "1", "12", ".", "'s", "x y", "\t", "<", "<s", ">"]
-    SPECIAL = [
+    BITS = (
+        "a", "b", "ab", "ba", "aba", " ", "  ", "é", "日", "😀", "\n", "1", "12", ".", "'s", "x y", "\t", "<", "<s",
+        ">",
+    )
+    SPECIAL = (
         "<|im_end|>", "<|endoftext|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|channel|>",
         "<|start|>", "<|tool_response>", "<|fim_pad|>", "<PRE>", "<|file_sep|>", "<|eom_id|>", "<mask>", "[MASK]",
         "<|fim_suffix|>", "ab", "aba", "<x>", "\n\n", "日本", "<|eot_id|>", "<eos>", "<reponame>",
-    ]
+    )
 
     def __init__(self, seed):
         self.random = random.Random(seed)

@@ -72,7 +72,7 @@ def graph_differs(run_pass, expected):
     """Kinds, names, order, shapes and sources of a pass against llama.cpp's nodes."""
     if len(run_pass.ops) != len(expected):
         yield f"{len(run_pass.ops)} nodes, llama.cpp has {len(expected)}"
-    for op, (kind, name, ne, sources) in zip(run_pass.ops, expected):
+    for op, (kind, name, ne, sources) in zip(run_pass.ops, expected, strict=False):
         found = (op.kind, op.name, [edge.name for edge in op.inputs])
         if found != (kind, name, sources):
             yield f"seq {op.seq}: {found}, llama.cpp has {(kind, name, sources)}"
@@ -97,9 +97,12 @@ class NodeDistance:
         trace = Trace(trace_path)
         oracle = _ask_oracle(model, [run_pass.token_ids for run_pass in trace.passes])
         nodes = json.loads(str(oracle["nodes"]))
-        for run_pass, expected in zip(trace.passes, nodes):
+        for run_pass, expected in zip(trace.passes, nodes, strict=True):
             values = [oracle.get(f"{run_pass.number}.{i}") for i in range(len(expected))]
-            shaped = [(kind, name, v.shape[::-1], sources) for (kind, name, sources), v in zip(expected, values)]
+            shaped = [
+                (kind, name, v.shape[::-1], sources)
+                for (kind, name, sources), v in zip(expected, values, strict=True)
+            ]
             differences = list(graph_differs(run_pass, shaped))
             self.problems += [f"{label}, pass {run_pass.number}: {message}" for message in differences]
             if not differences:
@@ -107,13 +110,12 @@ class NodeDistance:
         self.labels += 1
 
     def _compare(self, trace, run_pass, values, label):
-        for op, reference in zip(run_pass.ops, values):
+        for op, reference in zip(run_pass.ops, values, strict=True):
             recorded = trace.recorded(op)
             if recorded is None:
                 continue  # views only name what other nodes hold
-            if op.kind == "SET_ROWS":
-                reference = _written(op, reference, run_pass)
-            error = nmse(recorded, reference)
+            written = _written(op, reference, run_pass) if op.kind == "SET_ROWS" else reference
+            error = nmse(recorded, written)
             self.n_nodes += 1
             self.worst = sorted(self.worst + [(error, f"{label}: {op}")], reverse=True)[:10]
             if not error <= NODE_LIMIT:

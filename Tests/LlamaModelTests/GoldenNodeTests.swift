@@ -39,8 +39,28 @@ import Testing
     /// The tables have seven digits, with llama.cpp's padding removed.
     @Test(arguments: TinyModel.withGoldenNodes)
     func everyNodeOfATinyModel(model: TinyModel) throws {
-        let golden = try GoldenNodes(model.rawValue + ".tsv")
-        let nodes = try measure(try model.load(), try golden.header("tokens"))
+        try expectNodes(of: try model.load(), try GoldenNodes(model.rawValue + ".tsv"))
+    }
+
+    /// A line in the registry without a model and llama.cpp's values is a failure.
+    @Test(arguments: ArchitectureFixture.all)
+    func everyNodeOfAnArchitecture(fixture: ArchitectureFixture) throws {
+        let (model, golden) = (try fixture.load(), try fixture.golden())
+        try expectNodes(of: model, golden)
+        var session = try Session(model, positions: 64, threads: 2)
+        var logits = try session.logits(after: golden.header("tokens"))
+        for pair in try golden.header("top10", as: [[Float]].self) {
+            #expect(abs(logits[Int(pair[0])] - pair[1]) < 2e-5, "logit of \(pair[0])")
+        }
+        let greedy = try golden.header("greedy8", as: [Int].self)
+        for (step, token) in greedy.enumerated() {
+            #expect(Sampler.argmax(logits) == token, "token \(step) of the continuation")
+            logits = try session.logits(after: [token])
+        }
+    }
+
+    private func expectNodes(of model: Llama, _ golden: GoldenNodes) throws {
+        let nodes = try measure(model, try golden.header("tokens"))
         try #require(nodes.count == golden.nodes.count)
         for (ours, expected) in zip(nodes, golden.nodes) {
             let label = "node \(expected.seq), \(expected.name)"
@@ -55,7 +75,7 @@ import Testing
     func everyNodeOfSmolLM2() throws {
         let golden = try GoldenNodes("smollm2-q4_1.ops.tsv")
         let model = try SmolLM2.shared.get()
-        let tokens = model.tokenizer.encode("The capital of France is")
+        let tokens = try model.tokenizer.encode("The capital of France is")
         let nodes = try measure(model, tokens)
         try #require(nodes.count == golden.nodes.count)
         for (ours, expected) in zip(nodes, golden.nodes) {

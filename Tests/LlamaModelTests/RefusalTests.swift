@@ -66,7 +66,7 @@ extension LlamaError {
         switch self {
         case .missingKey(let file, _), .wrongType(let file, _, _, _), .invalidValue(let file, _, _, _),
             .unsupported(let file, _, _, _), .missingTensor(let file, _, _), .wrongShape(let file, _, _, _),
-            .unusedTensors(let file, _):
+            .unusedTensors(let file, _, _):
             file
         case .emptyPrompt, .contextExceeded, .tokenOutOfRange: nil
         }
@@ -80,12 +80,13 @@ extension LlamaError {
         #expect(try session.logits(after: [1, 2]) == original.logits(after: [1, 2]))
     }
 
-    @Test(arguments: ["gemma3", "qwen2", "Llama", ""])
+    @Test(arguments: ["gemma3", "mamba", "Llama", ""])
     func otherArchitectures(name: String) throws {
         var surgery = try Surgery()
         surgery.set("general.architecture", .string(name))
-        try surgery.expectRefusal(["architecture", "'\(name)'", "'llama' only"]) {
-            .unsupported(file: $0, what: "architecture", found: name, supported: "architecture 'llama' only")
+        let known = "architectures " + Architectures.names.map { "'\($0)'" }.joined(separator: ", ")
+        try surgery.expectRefusal(["architecture", "'\(name)'", "'llama', 'qwen2'"]) {
+            .unsupported(file: $0, what: "architecture", found: name, supported: known)
         }
     }
 
@@ -207,7 +208,9 @@ extension LlamaError {
         surgery.set(tensor: "blk.0.attn_q_norm.weight", Layout(.f32, Shape(16)))
         surgery.set(tensor: "blk.2.attn_norm.weight", Layout(.f32, Shape(64)))
         let names = ["blk.0.attn_q_norm.weight", "blk.2.attn_norm.weight"]
-        try surgery.expectRefusal(["2 tensors"] + names) { .unusedTensors(file: $0, names: names) }
+        try surgery.expectRefusal(["2 tensors"] + names) {
+            .unusedTensors(file: $0, architecture: "llama", names: names)
+        }
     }
 
     @Test(arguments: [
@@ -251,21 +254,22 @@ extension LlamaError {
         surgery.set("llama.rope.freq_base", nil)
         surgery.set("llama.vocab_size", nil)
         let c = try surgery.load().configuration
-        #expect((c.kvHeads, c.headSize, c.vocabulary, c.rope.dimensions) == (4, 16, 302, 16))
-        #expect((c.rope.frequencyBase, c.rope.frequencyScale, c.rope.originalContext) == (10000, 1, 512))
+        #expect((c.kvHeads, c.headSize, c.vocabulary, c.perLayer[1].rope?.dimensions) == (4, 16, 302, 16))
+        let rope = try #require(c.perLayer[0].rope)
+        #expect((rope.frequencyBase, rope.frequencyScale, rope.originalContext) == (10000, 1, 512))
     }
 
     @Test func scalingReachesTheRotation() throws {
         var surgery = try Surgery()
         surgery.set("llama.rope.scaling.type", .string("linear"))
         surgery.set("llama.rope.scaling.factor", .float32(4))
-        var rope = try surgery.load().configuration.rope
+        var rope = try #require(try surgery.load().configuration.perLayer[0].rope)
         #expect((rope.frequencyScale, rope.extrapolation, rope.attentionFactor) == (0.25, 0, 1))
         surgery.set("llama.rope.scaling.type", .string("none"))
-        #expect(try surgery.load().configuration.rope.frequencyScale == 1)
+        #expect(try surgery.load().configuration.perLayer[0].rope?.frequencyScale == 1)
         surgery.set("llama.rope.scaling.type", .string("yarn"))
         surgery.set("llama.rope.scaling.original_context_length", .uint32(128))
-        rope = try surgery.load().configuration.rope
+        rope = try #require(try surgery.load().configuration.perLayer[0].rope)
         #expect((rope.frequencyScale, rope.extrapolation, rope.originalContext) == (0.25, 1, 128))
         // libllama divides by the magnitude that ggml multiplies by; together 1 + 0.1 ln 4, once.
         #expect(abs(rope.attentionFactor - 1) < 1e-6)

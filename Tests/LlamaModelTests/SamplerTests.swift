@@ -99,14 +99,14 @@ import Testing
         let tokenizer = try TinyModel.gqa.load().tokenizer
         let prediction = Prediction(logits: logits + [-.infinity])
         #expect(abs(prediction.logSumExp) < 1e-6)
-        let top = prediction.top(3, tokenizer)
+        let top = prediction.top(3, vocabulary)
         #expect(top.map(\.token) == [1, 4, 2])
         for (candidate, probability) in zip(top, [0.5, 0.25, 0.125]) {
             #expect(abs(candidate.probability - probability) < 1e-6)
         }
         #expect(abs(prediction.logProbability(of: 2) - log(0.125)) < 1e-6)
         #expect([1, 4, 2, 0, 3].map(prediction.rank(of:)) == [0, 1, 2, 3, 3])
-        #expect(prediction.top(99, tokenizer).count == 6)
+        #expect(prediction.top(99, vocabulary).count == 6)
         // Large logits must not overflow.
         #expect(abs(Prediction(logits: [1000, 1000]).logSumExp - (1000 + log(2))) < 1e-6)
     }

@@ -47,6 +47,7 @@ import Testing
     @Test func elementwiseCosts() throws {
         let bytes = 8 * 3 * 4
         #expect(try cost(RMSNorm(epsilon: 0), f32(8, 3)) == Cost(operations: 72, bytesRead: bytes, bytesWritten: bytes))
+        #expect(try cost(Scale(by: 2), f32(8, 3)) == Cost(operations: 24, bytesRead: bytes, bytesWritten: bytes))
         #expect(try cost(Mul(), f32(8, 3), f32(8)) == Cost(operations: 24, bytesRead: bytes + 32, bytesWritten: bytes))
         #expect(
             try cost(Add(), f32(8, 3), f32(8, 3)) == Cost(operations: 24, bytesRead: 2 * bytes, bytesWritten: bytes))

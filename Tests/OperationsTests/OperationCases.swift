@@ -47,6 +47,9 @@ enum OperationCases {
                 name: "an input repeated in every dimension", operation: Mul(),
                 inputs: [random.tensor(6, 4, 2, 2), random.tensor(3, 2, 1, 2)], tolerance: 1e-6
             ) { $0[0].double($1.i0, $1.i1, $1.i2, $1.i3) * $0[1].double($1.i0 % 3, $1.i1 % 2, 0, $1.i3) },
+            OperationCase(name: "37x5", operation: Scale(by: -0.22), inputs: [x], tolerance: 1e-6) {
+                $0[0].double($1.i0, $1.i1) * Double(Float(-0.22))
+            },
             OperationCase(name: "same shape", operation: Add(), inputs: [x, random.tensor(37, 5)], tolerance: 1e-6) {
                 $0[0].double($1.i0, $1.i1) + $0[1].double($1.i0, $1.i1)
             },
@@ -131,6 +134,11 @@ enum OperationCases {
         let variants: [(String, Reference.Rotation, [Tensor])] = [
             ("plain", Reference.Rotation(), []), ("frequency factors", Reference.Rotation(), [factors]),
             ("linear", stretched, []), ("YaRN", yarn, []), ("YaRN and factors", yarn, [factors]),
+            ("halves", Reference.Rotation(pairs: .halves), []),
+            (
+                "halves, YaRN and factors",
+                Reference.Rotation(frequencyScale: 0.25, isYaRN: true, originalContext: 128, pairs: .halves), [factors]
+            ),
         ]
         for (name, rotation, factors) in variants {
             cases.append(

@@ -12,18 +12,23 @@ enum Reference {
         var frequencyScale = 1.0
         var isYaRN = false
         var originalContext = 2048
+        var pairs = RoPE.Pairs.neighbours
         static let dimensions = 16
         static let base = 10000.0
 
         var parameters: RoPE.Parameters {
             RoPE.Parameters(
-                dimensions: Self.dimensions, originalContext: originalContext, frequencyBase: Float(Self.base),
+                pairs: pairs, dimensions: Self.dimensions, originalContext: originalContext,
+                frequencyBase: Float(Self.base),
                 frequencyScale: Float(frequencyScale), extrapolation: isYaRN ? 1 : 0, attentionFactor: 1, betaFast: 32,
                 betaSlow: 1)
         }
 
         func value(_ inputs: [Tensor], _ e: ElementIndex) -> Double {
-            let pair = e.i0 / 2
+            let half = Self.dimensions / 2
+            let (pair, first, second) =
+                pairs == .neighbours
+                ? (e.i0 / 2, e.i0 / 2 * 2, e.i0 / 2 * 2 + 1) : (e.i0 % half, e.i0 % half, e.i0 % half + half)
             let factor = inputs.count > 2 ? inputs[2].double(pair) : 1
             let angle = inputs[1].double(e.i2) * pow(Self.base, -2 * Double(pair) / Double(Self.dimensions)) / factor
             var (stretched, magnitude) = (angle * frequencyScale, 1.0)
@@ -32,9 +37,9 @@ enum Reference {
                 stretched = stretched * (1 - mix) + angle * mix
                 magnitude = 0.1 * log(1 / frequencyScale) + 1
             }
-            let (even, odd) = (inputs[0].double(2 * pair, e.i1, e.i2), inputs[0].double(2 * pair + 1, e.i1, e.i2))
+            let (x, y) = (inputs[0].double(first, e.i1, e.i2), inputs[0].double(second, e.i1, e.i2))
             let (c, s) = (cos(stretched) * magnitude, sin(stretched) * magnitude)
-            return e.i0 % 2 == 0 ? even * c - odd * s : even * s + odd * c
+            return e.i0 == first ? x * c - y * s : x * s + y * c
         }
 
         /// 1 for pairs that turn more than 32 times within the original context, 0 for those that turn less than once.

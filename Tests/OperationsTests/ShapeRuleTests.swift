@@ -43,6 +43,9 @@ import Testing
                 ([f32(8), f32(3)], "repeated"), ([f32(8), f32(16)], "repeated"), ([f32(8, 3), f32(8, 2)], "repeated"),
             ]),
         Rule(
+            operation: Scale(by: 2), accepted: [apart], output: Output(f32(8, 3)),
+            refused: [([], "1 inputs, got 0"), ([f16(8, 3)], "F32"), ([gapped], "contiguous rows")]),
+        Rule(
             operation: Add(), accepted: [f32(8, 6), f32(8)], output: Output(f32(8, 6)),
             refused: [([f32(8), f32(8), f32(8)], "2 inputs, got 3"), ([f32(8), f32(8, 2)], "repeated")]),
         Rule(

@@ -11,8 +11,8 @@ Every number comes from the libggml of that package (a build for this processor;
   importance.bin  4096 x f32: an importance matrix row, a fifth of it zeros; rows use its beginning
   encodings.bin   u32 types; per type: u32 name length, name; per row of inputs.bin: u64 FNV-1a of what
                   ggml_quantize_chunk makes of it without and with importance (0: ggml refuses)
-  references.bin  per row of inputs.bin: u64 FNV-1a of what quantize_row_iq4_nl_ref makes of it, codes of blocks of zeros
-                  set to those of zero
+  references.bin  per row of inputs.bin: u64 FNV-1a of what quantize_row_iq4_nl_ref makes of it, codes of blocks of
+                  zeros set to those of zero
 """
 import ctypes as C
 import pathlib
@@ -23,10 +23,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Conformance"))
 import make_vectors
+
 from format_conformance import CONVERT, TYPES, Ggml, lower, pointer, terms
 
 NEW = {  # offsets of F16 scales
-    "IQ4_NL": (0,), "IQ4_XS": (0,), "MXFP4": (), "NVFP4": (), "Q1_0": (0,), "Q2_0": (0,), "TQ1_0": (52,), "TQ2_0": (64,),
+    "IQ4_NL": (0,), "IQ4_XS": (0,), "MXFP4": (), "NVFP4": (), "Q1_0": (0,), "Q2_0": (0,), "TQ1_0": (52,),
+    "TQ2_0": (64,),
     "IQ2_XXS": (0,), "IQ2_XS": (0,), "IQ2_S": (0,), "IQ3_XXS": (0,), "IQ3_S": (0,), "IQ1_S": (0,), "IQ1_M": (),
 }
 HERE = make_vectors.HERE

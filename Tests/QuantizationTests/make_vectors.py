@@ -194,7 +194,7 @@ def magnitude(type_name, to_float, weights, activations):
     if minimum:
         without, only = weights.reshape(-1, size).copy(), weights.reshape(-1, size).copy()
         without[:, minimum[0] : minimum[1]] = 0
-        scale = [offset for offset in scales if offset != minimum[0]][0]
+        scale = next(offset for offset in scales if offset != minimum[0])
         only[:, scale : scale + 2] = 0
         parts = [without.reshape(-1), only.reshape(-1)]
     for part in parts:

@@ -13,16 +13,22 @@ import Testing
     ]
     private static let views = ["v_op", "v_layer", "v_attention_group", "v_roofline"]
 
-    /// A trace as version 3 wrote it, with the rows of a recorded one.
-    private static func old(from recorded: Recorded, in folder: TemporaryFolder) async throws -> String {
+    /// Since version 4, in the place of `op` and `op_input`.
+    private static let graphTables = ["graph", "graph_op", "graph_input", "op_stat"]
+
+    /// A trace as an earlier version wrote it, with the rows of a recorded one.
+    private static func old(
+        version: Int = 3, from recorded: Recorded, in folder: TemporaryFolder
+    ) async throws -> String {
         let (path, source) = (folder.path("old.db"), recorded.path)
         let database = try DatabaseQueue(path: path)
         try await database.write { db in
-            for sql in Schema.migrations[..<3] { try db.execute(sql: sql) }
-            try db.execute(sql: "PRAGMA user_version = 3")
+            for sql in Schema.migrations[..<version] { try db.execute(sql: sql) }
+            try db.execute(sql: "PRAGMA user_version = \(version)")
         }
         try await database.writeWithoutTransaction { db in
             try db.execute(sql: "ATTACH ? AS recorded", arguments: [source])
+            let tables = version < 4 ? tables : tables.filter { !$0.hasPrefix("op") } + graphTables
             for table in tables {
                 let columns = try db.columns(in: table).map(\.name).joined(separator: ", ")
                 try db.execute(sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM recorded.\(table)")
@@ -52,6 +58,27 @@ import Testing
                 #expect(try old.inputs(of: found).map(\.name) == recorded.store.inputs(of: expected).map(\.name))
             }
         }
+    }
+
+    /// Roles follow from llama's names, whether the trace is only read or brought up to date.
+    @Test(arguments: [3, 6], [TinyModel.gqa, .biases])
+    func rolesOfAnOldTrace(version: Int, model: TinyModel) async throws {
+        let folder = try TemporaryFolder()
+        let recorded = try await Recorded(model, generate: 2, Capture(.stats))
+        let path = try await Self.old(version: version, from: recorded, in: folder)
+        let roles = "SELECT id, name, kind, role FROM op ORDER BY id"
+        let expected = try recorded.store.rows(roles)
+        #expect(!expected.isEmpty && expected.allSatisfy { $0[3] != .null })
+        let old = try TraceStore.open(path: path)
+        #expect(try old.rows(roles) == expected)
+        let run = try old.run()
+        #expect(try old.operations(of: run, step: 1).map(\.role) == recorded.operations(step: 1).map(\.role))
+        let layers = "SELECT step, layer, rms_in, rms_mid, rms_out FROM v_layer ORDER BY step, layer"
+        #expect(try old.rows(layers) == recorded.store.rows(layers))
+        try TraceStore.create(path: path, .appending).close()
+        let upgraded = try TraceStore.open(path: path)
+        #expect(try upgraded.rows(roles) == expected)
+        #expect(try upgraded.rows(layers) == recorded.store.rows(layers))
     }
 
     /// Adding a run brings the schema up to date and loses nothing.

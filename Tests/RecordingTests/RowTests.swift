@@ -75,7 +75,7 @@ import Testing
             "SELECT position, token_id, piece, source, logprob, rank FROM token ORDER BY position")
         #expect(tokens.map { $0[0].integer } == Array(0..<prompt + 4))
         #expect(tokens.map { $0[1].integer } == recorded.tokens)
-        #expect(tokens.map { $0[2].text } == recorded.tokens.map(recorded.model.tokenizer.displayPiece))
+        #expect(tokens.map { $0[2].text } == recorded.tokens.map(recorded.model.vocabulary.displayPiece))
         #expect(tokens.map { $0[3].text } == recorded.tokens.indices.map { $0 < prompt ? "prompt" : "generated" })
         for (number, row) in tokens.enumerated() {
             guard number >= prompt else {

@@ -23,7 +23,7 @@ import Testing
         "patch_value": ["intervention_id", "step"] + shape + ["n_elements", "data"],
         "token": ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"],
         "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns", "graph_id", "first_op_id"],
-        "op": ["id", "pass_id", "seq", "name", "kind", "layer", "type"] + shape + [
+        "op": ["id", "pass_id", "seq", "name", "kind", "role", "layer", "type"] + shape + [
             "params", "ns", "flops", "bytes_read", "bytes_written", "n", "sum", "min", "max", "mean", "rms", "std",
             "zeros", "nan", "inf",
         ],
@@ -58,6 +58,7 @@ import Testing
         "graph": ["id", "n_ops"],
         "graph_op": ["graph_id", "seq", "name", "kind", "layer", "type"] + shape + [
             "params", "flops", "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each",
+            "role",
         ],
         "graph_input": ["graph_id", "seq", "slot", "source_seq", "weight_id", "leaf", "name"] + shape,
         "op_stat": ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"],

@@ -1,6 +1,7 @@
 import ComputeGraph
 import GGUF
 import LlamaModel
+import Testing
 
 /// The small models that are committed with the tests.
 public enum TinyModel: String, CaseIterable, Sendable {
@@ -15,6 +16,19 @@ public enum TinyModel: String, CaseIterable, Sendable {
 
     /// The three that have a golden table of every node.
     public static let withGoldenNodes: [TinyModel] = [.gqa, .biases, .kQuants]
+}
+
+/// A small random model of an architecture: `Tests/Fixtures/tiny-NAME.gguf`, with what llama.cpp computes on it.
+public struct ArchitectureFixture: Sendable, CustomTestStringConvertible {
+    public let name: String
+
+    /// One of each architecture that Quipu runs; its files are missing if nobody made them.
+    public static let all = Architectures.names.map(ArchitectureFixture.init)
+
+    public var path: String { Places.fixture("tiny-\(name).gguf") }
+    public func load() throws -> Llama { try Llama(file: GGUFFile(path: path)) }
+    public func golden() throws -> GoldenNodes { try GoldenNodes("tiny-\(name).tsv") }
+    public var testDescription: String { name }
 }
 
 extension Session {

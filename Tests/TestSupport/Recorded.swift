@@ -59,7 +59,7 @@ public struct Recorded {
         self.folder = folder
         self.model = model
         path = folder.path("trace.db")
-        let ids = model.tokenizer.encode(prompt)
+        let ids = try model.tokenizer.encode(prompt)
         var session = try Session(model, positions: ids.count + generate, threads: 2)
         let recorder = try await Self.recorder(
             try TraceStore.create(path: path, creation), model, prompt: prompt, capture: capture,

@@ -14,7 +14,7 @@ import Tokenization
                 bytes: example.text.bytes, addSpecial: example.addSpecial, parseSpecial: example.parseSpecial)
             #expect(
                 ids == example.ids,
-                "\(example.text) special \(example.addSpecial) \(example.parseSpecial): \(ids.map(tokenizer.displayPiece))"
+                "\(example.text) special \(example.addSpecial) \(example.parseSpecial): \(ids.map(tokenizer.vocabulary.displayPiece))"
             )
         }
     }
@@ -51,16 +51,16 @@ import Tokenization
         let golden = Golden.vocabulary(name)
         let tokenizer = try Tokenizer(metadata: golden.metadata)
         for example in golden.cases {
-            #expect(tokenizer.decodeBytes(example.ids) == example.shown.bytes, "\(example.ids)")
+            #expect(tokenizer.vocabulary.decodeBytes(example.ids) == example.shown.bytes, "\(example.ids)")
             #expect(
-                tokenizer.decodeBytes(example.ids, special: false, removeSpecial: true) == example.hidden.bytes,
+                tokenizer.vocabulary.decodeBytes(example.ids, special: false, removeSpecial: true) == example.hidden.bytes,
                 "\(example.ids)")
             #expect(
-                Array(tokenizer.decode(example.ids).utf8)
+                Array(tokenizer.vocabulary.decode(example.ids).utf8)
                     == Array(String(decoding: example.shown.bytes, as: UTF8.self).utf8))
         }
         for (id, piece) in golden.pieces.enumerated() {
-            #expect(tokenizer.piece(id) == piece.bytes, "token \(id)")
+            #expect(tokenizer.vocabulary.piece(id) == piece.bytes, "token \(id)")
         }
     }
 

@@ -45,16 +45,16 @@ import Tokenization
         let tokenizer = try Tokenizer(metadata: Golden.vocabulary("spm").metadata)
         let steps = tokenizer.encodeWithSteps(bytes: [0xff, 0x68], addSpecial: false).steps
         #expect(steps[0].text == "▁<0xFF>h")
-        #expect(tokenizer.displayPiece(3 + 0xff) == "<0xFF>")
-        #expect(tokenizer.displayPiece(3 + 0x0a) == "\\n")
-        #expect(tokenizer.displayPiece(3 + 0x1b) == "\\u{1b}")
+        #expect(tokenizer.vocabulary.displayPiece(3 + 0xff) == "<0xFF>")
+        #expect(tokenizer.vocabulary.displayPiece(3 + 0x0a) == "\\n")
+        #expect(tokenizer.vocabulary.displayPiece(3 + 0x1b) == "\\u{1b}")
     }
 }
 
 @Suite struct DetokenizerTests {
     /// Tokens 3 to 258 are the bytes 0 to 255.
     private func pieces(_ bytes: [UInt8]) throws -> [String] {
-        var detokenizer = Detokenizer(tokenizer: try Tokenizer(metadata: Golden.vocabulary("spm").metadata))
+        var detokenizer = Detokenizer(try Vocabulary(metadata: Golden.vocabulary("spm").metadata))
         return bytes.map { detokenizer.append(Int($0) + 3) } + [detokenizer.finish()]
     }
 
@@ -80,7 +80,7 @@ import Tokenization
         for _ in 0..<4 {
             sequences = sequences.flatMap { sequence in bytes.map { sequence + [$0] } }
             for sequence in sequences {
-                var detokenizer = Detokenizer(tokenizer: tokenizer)
+                var detokenizer = Detokenizer(tokenizer.vocabulary)
                 var text = ""
                 for byte in sequence { text += detokenizer.append(Int(byte) + 3) }
                 text += detokenizer.finish()
@@ -91,7 +91,7 @@ import Tokenization
 
     @Test func controlTokensCanBeHidden() throws {
         let tokenizer = try Tokenizer(metadata: Golden.vocabulary("spm").metadata)
-        var detokenizer = Detokenizer(tokenizer: tokenizer, special: false)
+        var detokenizer = Detokenizer(tokenizer.vocabulary, special: false)
         #expect(detokenizer.append(1) == "")
         #expect(detokenizer.append(try #require(tokenizer.vocabulary.id(of: "▁hello"))) == " hello")
         #expect(detokenizer.append(try #require(tokenizer.vocabulary.id(of: "<tab>"))) == "<tab>")
@@ -106,6 +106,6 @@ import Tokenization
         #expect(
             ids.suffix(19_999)
                 == Array(repeating: try #require(tokenizer.vocabulary.id(of: "hello")), count: 19_999)[...])
-        #expect(tokenizer.decode(ids) == text)
+        #expect(tokenizer.vocabulary.decode(ids) == text)
     }
 }

@@ -41,7 +41,7 @@ public struct LensDigest: Encodable, Sendable {
             let position = try store.passes(of: run)[0].tokens - 1
             let lens = try LogitLens(replay.model, threads: threads)
             for (number, values) in try stream.columns(at: position).enumerated() {
-                let top = try lens.prediction(from: values).top(Self.kept, replay.model.tokenizer)
+                let top = try lens.prediction(from: values).top(Self.kept, replay.model.vocabulary)
                 for (rank, candidate) in top.enumerated() {
                     layer.append(number - 1)
                     self.position.append(position)

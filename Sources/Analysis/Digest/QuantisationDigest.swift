@@ -246,10 +246,8 @@ private struct Blocks {
         let values = file.values(of: tensor)
         let bytes = type.blockElements * tensor.type.blockBytes
         let start = values.offset + row * values.layout.rowBytes + block * bytes
-        var weights = [Float](repeating: 0, count: type.blockElements)
-        var span = weights.mutableSpan
-        values.source.withBytes(in: start..<start + bytes) {
-            BlockFormats.format(for: tensor.type)!.decode($0, into: &span)
+        let weights = values.source.withBytes(in: start..<start + bytes) {
+            BlockFormats.format(for: tensor.type)!.values(of: $0)
         }
         return (FormatExplanation.Example(weights, as: type).block, weights)
     }

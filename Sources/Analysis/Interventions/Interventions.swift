@@ -86,7 +86,7 @@ public struct Interventions: Sendable {
         for step in steps.sorted() {
             cache.count = step == 0 ? 0 : promptTokens + step - 1
             let tokens = [Int32](repeating: 0, count: step == 0 ? promptTokens : 1)
-            let graph = try LlamaGraph(model.configuration, model.weights, tokens: tokens, cache: cache).graph
+            let graph = try LlamaGraph(model, tokens: tokens, cache: cache).graph
             _ = try edits(in: graph, step: step)
         }
     }

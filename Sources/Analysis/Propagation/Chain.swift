@@ -67,7 +67,7 @@ struct ChainBuilder {
     /// Logits are wanted of every token.
     private func graph(_ model: Llama, _ cache: KVCache) throws -> LlamaGraph {
         try LlamaGraph(
-            model.configuration, model.weights, tokens: tokens.map(Int32.init), cache: cache,
+            model, tokens: tokens.map(Int32.init), cache: cache,
             outputs: tokens.indices)
     }
 

@@ -50,8 +50,7 @@ public struct ModelVerification: Sendable {
                 count: 1)
         }
         do {
-            _ = try LlamaWeights(
-                file: file, configuration: LlamaConfiguration(metadata: file.metadata, file: file.path))
+            _ = try LlamaWeights(file: file)
             _ = try Tokenizer(metadata: file.metadata)
         } catch LlamaError.unsupported(_, let what, let found, let supported) {
             skipped.append(("structure", "\(what) '\(found)'; Quipu knows \(supported)"))

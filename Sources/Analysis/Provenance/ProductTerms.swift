@@ -106,7 +106,7 @@ public struct ProductTerms: Sendable {
         let bytes = weights.source.withBytes(in: start..<start + weights.layout.rowBytes) { bytes in
             (0..<bytes.byteCount).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
         }
-        self.weights = bytes.decoded(weights.type, count: activations.count)
+        self.weights = bytes.decoded(weights.type)
         var value: [Float] = [0]
         var output = value.mutableSpan
         format.dotRows(
@@ -181,7 +181,7 @@ struct RoundedActivations {
         var span = elements.mutableBytes
         encoder.encode(activations.span, into: &span)
         self.bytes = bytes
-        values = bytes.decoded(type, count: activations.count)
+        values = bytes.decoded(type)
         blocks = type.blockElements > 1 ? bytes.described(type) : []
     }
 
@@ -204,12 +204,7 @@ extension BlockDescription {
 }
 
 extension [UInt8] {
-    fileprivate func decoded(_ type: TensorType, count: Int) -> [Float] {
-        var values = [Float](repeating: 0, count: count)
-        var span = values.mutableSpan
-        BlockFormats.format(for: type)!.decode(self.span.bytes, into: &span)
-        return values
-    }
+    fileprivate func decoded(_ type: TensorType) -> [Float] { BlockFormats.format(for: type)!.values(of: span.bytes) }
 
     fileprivate func described(_ type: TensorType) -> [BlockDescription] {
         let format = BlockFormats.describableFormat(for: type)!

@@ -26,13 +26,15 @@ public struct ScoredText: Sendable, Equatable {
     ///   - other: another model that will read the same tokens.
     ///   - chunkSize: tokens of a chunk. `nil`: 512, or the positions the models were trained for if these are fewer.
     ///   - limit: chunks to use at most, the first ones.
-    /// - Throws: `ScoringProblem` if the text is shorter than a chunk, a chunk longer than a model can take, or the same
+    /// - Throws: `ScoringProblem` if the model has no tokenizer, the text is shorter than a chunk, a chunk longer than a model can take, or the same
     ///   tokens mean something else to the other model.
     /// - Precondition: `chunkSize` is `shortestChunk` or more, `limit` 1 or more.
     public init(
         _ bytes: [UInt8], name: String, for model: Llama, and other: Llama? = nil, chunkSize: Int? = nil,
         limit: Int? = nil
     ) throws(ScoringProblem) {
+        let tokenizer: Tokenizer
+        do throws(LlamaError) { tokenizer = try model.tokenizer } catch { throw .noTokenizer(error) }
         if let other, let difference = VocabularyDifference(model, other) {
             throw .otherVocabulary(base: model.file.path, other: other.file.path, difference: difference)
         }
@@ -40,10 +42,9 @@ public struct ScoredText: Sendable, Equatable {
         let size = chunkSize ?? models.map(\.configuration.trainedContext).reduce(Self.defaultChunk, min)
         for model in models { try Self.check(size, for: model) }
         // Special tokens are not looked for: a text must not pretend to be anything else.
-        let tokens = model.tokenizer.encode(bytes: bytes, addSpecial: true, parseSpecial: false)
+        let tokens = tokenizer.encode(bytes: bytes, addSpecial: true, parseSpecial: false)
         guard tokens.count >= size else { throw .tooShort(text: name, tokens: tokens.count, chunk: size) }
-        let vocabulary = model.tokenizer.vocabulary
-        let start = vocabulary.addsBOS ? vocabulary.bos : nil
+        let start = model.vocabulary.addsBOS ? model.vocabulary.bos : nil
         chunks = (0..<min(tokens.count / size, limit ?? .max)).map { number in
             var chunk = Array(tokens[number * size..<(number + 1) * size])
             if let start { chunk[0] = start }
@@ -52,6 +53,17 @@ public struct ScoredText: Sendable, Equatable {
         self.name = name
         self.chunkSize = size
         tokenCount = tokens.count
+    }
+
+    /// One chunk of these tokens, taken as they are.
+    ///
+    /// - Throws: `ScoringProblem` if there are fewer than `shortestChunk`, or more than the model can take.
+    public init(tokens: [Int], name: String, for model: Llama) throws(ScoringProblem) {
+        guard tokens.count >= Self.shortestChunk else {
+            throw .tooShort(text: name, tokens: tokens.count, chunk: Self.shortestChunk)
+        }
+        try Self.check(tokens.count, for: model)
+        (self.name, chunks, chunkSize, tokenCount) = (name, [tokens], tokens.count, tokens.count)
     }
 
     /// - Throws: `ScoringProblem.chunkTooLong`.

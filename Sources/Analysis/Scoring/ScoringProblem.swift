@@ -1,3 +1,4 @@
+import LlamaModel
 import Tensors
 
 /// A text that a model cannot be scored on, or models that cannot be compared.
@@ -6,6 +7,7 @@ public enum ScoringProblem: InputProblem, Sendable, Equatable {
     case chunkTooLong(file: String, chunk: Int, trained: Int)
     case otherVocabulary(base: String, other: String, difference: VocabularyDifference)
     case notFinite(file: String, text: String, chunk: Int)
+    case noTokenizer(LlamaError)
 }
 
 extension ScoringProblem: CustomStringConvertible {
@@ -23,6 +25,8 @@ extension ScoringProblem: CustomStringConvertible {
         case .notFinite(let file, let text, let chunk):
             "\(file): the logits for chunk \(chunk + 1) of \(text) are not finite, so there is nothing to score. "
                 + "Its weights may be damaged: `quipu quant blocks --audit` looks."
+        case .noTokenizer(let error):
+            error.description
         }
     }
 }

@@ -15,9 +15,9 @@ public enum VocabularyDifference: Sendable, Equatable {
             self = .count(base: counts.0, other: counts.1)
             return
         }
-        guard let id = base.tokenizer.vocabulary.firstDifference(from: other.tokenizer.vocabulary) else { return nil }
+        guard let id = base.vocabulary.firstDifference(from: other.vocabulary) else { return nil }
         self = .token(
-            id: id, base: base.tokenizer.displayPiece(id), other: other.tokenizer.displayPiece(id))
+            id: id, base: base.vocabulary.displayPiece(id), other: other.vocabulary.displayPiece(id))
     }
 }
 

@@ -67,7 +67,7 @@ public final class StepModel: Sendable {
             let model = try replay(&known).model
             let lens = try known.lens ?? LogitLens(model, threads: threads)
             known.lens = lens
-            let top = try lens.prediction(from: values).top(1, model.tokenizer)[0].piece
+            let top = try lens.prediction(from: values).top(1, model.vocabulary)[0].piece
             known.tops[operation.id] = top
             return top
         }

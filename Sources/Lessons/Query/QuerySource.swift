@@ -170,7 +170,7 @@ enum QuerySource: String, CaseIterable {
         guard (0..<tokenizer.vocabulary.count).contains(id) else {
             throw .outside(index: id, count: tokenizer.vocabulary.count)
         }
-        return .text(tokenizer.displayPiece(id))
+        return .text(tokenizer.vocabulary.displayPiece(id))
     }
 }
 

@@ -114,7 +114,7 @@ public struct ElementReport: Report {
         step = element.step
         let position = provenance.position(of: node, at: place)
         piece = position.map {
-            provenance.model.tokenizer.displayPiece(provenance.tokens[$0 - provenance.firstPosition])
+            provenance.model.vocabulary.displayPiece(provenance.tokens[$0 - provenance.firstPosition])
         }
         self.position = position
         op = provenance.name(of: .node(node.index))

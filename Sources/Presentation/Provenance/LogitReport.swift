@@ -73,13 +73,13 @@ public struct LogitReport: Report {
     ///   - trace: its path, as it is typed.
     ///   - model: its path, as it is typed; `nil` if it need not be.
     public init(_ attribution: LogitAttribution, in provenance: Provenance, trace: String, model: String?, step: Int) {
-        let tokenizer = provenance.model.tokenizer
+        let vocabulary = provenance.model.vocabulary
         (self.attribution, self.model) = (attribution, model)
         (self.trace, self.step) = (trace, step)
         position = provenance.firstPosition + provenance.tokens.count - 1
-        before = tokenizer.decode(provenance.tokens)
-        (tokenId, piece) = (attribution.token, tokenizer.displayPiece(attribution.token))
-        (againstId, againstPiece) = (attribution.against, attribution.against.map(tokenizer.displayPiece))
+        before = vocabulary.decode(provenance.tokens)
+        (tokenId, piece) = (attribution.token, vocabulary.displayPiece(attribution.token))
+        (againstId, againstPiece) = (attribution.against, attribution.against.map(vocabulary.displayPiece))
         let prediction = Prediction(
             logits: provenance.tensor(of: .node(provenance.graph.nodes.count - 1)).floats())
         rank = prediction.rank(of: attribution.token)

@@ -8,6 +8,7 @@ public struct PackedBrainFloat: BitwiseCopyable, Sendable {
     @inline(__always)
     public init(_ value: Float) { word = PackedInt16(Int16(bitPattern: Half.bf16(value))) }
 
+    /// The value, exactly.
     @inline(__always)
     public var float: Float { Half.float(bf16: word.bits) }
 }

@@ -21,6 +21,7 @@ public struct BlockQ3_K: BitwiseCopyable, Sendable {
 /// Sixteen 6-bit scales in 12 bytes: the low nibbles of scales 0-7 are low nibbles of bytes 0-7, those of scales 8-15
 /// the high nibbles; bits 4-5 of scale s are bits 2(s / 4) and up of byte 8 + s % 4.
 public struct Scales6x16: BitwiseCopyable, Sendable {
+    /// The bytes as they are stored.
     public var bytes: InlineArray<12, UInt8>
 
     /// The scales of the 16 sub-blocks, each -32...31.

@@ -25,6 +25,7 @@ public struct BlockQ4_K: BitwiseCopyable, Sendable {
 ///
 /// Source: ggml `get_scale_min_k4`.
 public struct ScalesAndMinima6x8: BitwiseCopyable, Sendable {
+    /// The bytes as they are stored.
     public var bytes: InlineArray<12, UInt8>
 
     /// The scales and the minima of the eight sub-blocks, each 0...63.

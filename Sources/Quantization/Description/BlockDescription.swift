@@ -27,6 +27,7 @@ extension BlockFormats {
 public struct BlockDescription: Sendable {
     /// Bytes of a block that ggml gives a name.
     public struct Field: Sendable {
+        /// What a field holds.
         public enum Content: Sendable {
             /// A number that every weight of the block needs.
             case number
@@ -38,9 +39,11 @@ public struct BlockDescription: Sendable {
 
         /// ggml's name, such as `qs`.
         public let name: String
+        /// What the field holds.
         public let content: Content
         /// Counted from the start of the block.
         public let range: Range<Int>
+        /// The bytes of `range`.
         public let bytes: [UInt8]
         /// What the bytes stand for, with the number where it is one.
         public let meaning: String
@@ -48,6 +51,7 @@ public struct BlockDescription: Sendable {
 
     /// Weights that have scale and minimum in common: a sub-block, or the whole block of a format without.
     public struct SubBlock: Sendable {
+        /// Indices of its weights in the block.
         public let elements: Range<Int>
         /// What the codes are multiplied by; `nil` for plain numbers.
         public let scale: Float?
@@ -55,11 +59,13 @@ public struct BlockDescription: Sendable {
         public let minimum: Float?
         /// The integers in units of the super-block; `nil` where the block's own scale and minimum hold.
         public let scaleCode: StoredInteger?
+        /// As `scaleCode`, of the minimum.
         public let minimumCode: StoredInteger?
         /// What the formula makes of the scale's integer, such as `(40 - 32)`.
         let scaleTerm: String?
     }
 
+    /// One weight.
     public struct Element: Sendable {
         /// The integer that stands for the weight: `q` of the formula, or `g` with its sign.
         public let code: Int
@@ -69,10 +75,13 @@ public struct BlockDescription: Sendable {
         public let stored: StoredInteger
         /// Index of its sub-block.
         public let sub: Int
+        /// The weight, as `decode` gives it.
         public let value: Float
     }
 
+    /// The block's format.
     public let type: TensorType
+    /// All bytes of the block.
     public let bytes: [UInt8]
     /// In the order of the bytes; together they are the block.
     public let fields: [Field]
@@ -80,11 +89,15 @@ public struct BlockDescription: Sendable {
     public let formula: String
     /// The letters of the formula that are neither fields nor `q`; `nil` if there are none.
     public let legend: String?
+    /// What the weights share, as numbers.
     public let scales: BlockScales
     /// The bits of `d` where it has no field of its own.
     public let scaleBits: StoredInteger?
+    /// In the order of the weights; one of all weights where the format has no sub-blocks.
     public let subBlocks: [SubBlock]
+    /// What the codes stand for.
     public let book: CodeBook
+    /// The weights, in order.
     public let elements: [Element]
     /// Eight weights each, in order; empty for formats without a grid.
     public let points: [GridPoint]

@@ -1,5 +1,6 @@
 /// The scales and minima of a block as its weights meet them, all in Float as ggml computes them.
 public struct BlockScales: Sendable {
+    /// How a minimum enters a value.
     public enum Minimum: Sendable {
         /// `q * d + m`.
         case added
@@ -11,6 +12,7 @@ public struct BlockScales: Sendable {
     public let scale: Float?
     /// `m` or `dmin` as stored; `nil` for formats without.
     public let minimum: Float?
+    /// How this format's minimum enters a value; no matter where there is none.
     public let use: Minimum
     /// The effective scale of each sub-block; of the block where there is only one.
     public let subScales: [Float]
@@ -34,7 +36,9 @@ public struct BlockScales: Sendable {
 
     /// The value of a code in a sub-block, with the roundings of `decode`.
     ///
-    /// - Parameter factor: what the scale is multiplied by; see `CodeBook`.
+    /// - Parameters:
+    ///   - factor: what the scale is multiplied by; see `CodeBook`.
+    ///   - sub: index of the sub-block.
     public func value(_ factor: Float, sub: Int) -> Float {
         let product = subScales[sub] * factor
         guard !subMinima.isEmpty else { return product }

@@ -2,6 +2,7 @@ import Tensors
 
 /// Eight weights that are a point of a grid, or two points of four.
 public struct GridPoint: Sendable {
+    /// Indices of the eight weights in the block.
     public let elements: Range<Int>
     /// Places in the grid's list: of one point of eight, or of two of four.
     public let indices: [StoredInteger]

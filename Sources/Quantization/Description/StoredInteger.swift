@@ -31,6 +31,7 @@ extension [BitField] {
 
 /// An integer that is put together from bits of a block.
 public struct StoredInteger: Sendable {
+    /// The bits it is made of, each with its place in the integer.
     public let parts: [BitField]
     /// As it is stored: 0...15, or with its sign.
     public let code: Int

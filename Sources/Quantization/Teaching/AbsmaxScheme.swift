@@ -4,7 +4,9 @@ public struct AbsmaxScheme: TeachingScheme {
     public let bits: Int
     public let group: TeachingGroup
 
-    /// - Parameter bits: 2 to 16.
+    /// - Parameters:
+    ///   - bits: 2 to 16.
+    ///   - group: which weights share a scale.
     public init(bits: Int, group: TeachingGroup) {
         precondition((2...16).contains(bits), "\(bits) bits")
         (self.bits, self.group) = (bits, group)

@@ -23,7 +23,10 @@ public protocol TeachingScheme: Sendable {
 
     /// Quantises a matrix and gives back what its codes stand for.
     ///
-    /// - Parameter values: `rows * columns` finite numbers, row by row.
+    /// - Parameters:
+    ///   - values: `rows * columns` finite numbers, row by row.
+    ///   - rows: how many rows the matrix has.
+    ///   - columns: numbers in a row.
     func roundTrip(_ values: [Float], rows: Int, columns: Int) -> TeachingResult
 
     /// How one number of a group becomes a code and what that stands for, a sentence a step, with its numbers.
@@ -51,6 +54,7 @@ public struct TeachingParameters: Sendable, Equatable {
     /// Weights of the group.
     public let count: Int
 
+    /// Parameters are the properties of the same names.
     public init(scale: Float, zeroPoint: Int, count: Int) {
         (self.scale, self.zeroPoint, self.count) = (scale, zeroPoint, count)
     }
@@ -58,6 +62,7 @@ public struct TeachingParameters: Sendable, Equatable {
 
 /// The schemes that textbooks show.
 public enum TeachingSchemes {
+    /// Every scheme, in the order in which pages show them.
     public static let all: [any TeachingScheme] = [
         AbsmaxScheme(bits: 8, group: .tensor),
         AbsmaxScheme(bits: 8, group: .row),
@@ -83,6 +88,7 @@ public enum TeachingGroup: Sendable, Hashable {
     /// So many consecutive weights of a row; the last group of a row may be shorter.
     case elements(Int)
 
+    /// In words: `tensor`, `row`, `group of 32`.
     public var name: String {
         switch self {
         case .tensor: "tensor"

@@ -10,7 +10,7 @@ struct GraphOperationRow: TraceRow {
         into: "graph_op",
         columns: [
             "graph_id", "seq", "name", "kind", "layer", "type", "ne0", "ne1", "ne2", "ne3", "params", "flops",
-            "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each",
+            "bytes_read", "bytes_written", "flops_each", "bytes_read_each", "bytes_written_each", "role",
         ], batch: 16)
 
     let graphID: Int
@@ -36,6 +36,7 @@ struct GraphOperationRow: TraceRow {
         row.set(15, each.operations)
         row.set(16, each.bytesRead)
         row.set(17, each.bytesWritten)
+        row.set(18, node.role.rawValue)
     }
 }
 

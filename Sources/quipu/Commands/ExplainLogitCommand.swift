@@ -36,13 +36,13 @@ struct ExplainLogitCommand: ParsableCommand {
         let store = try LastTrace.open(trace)
         let run = try store.run(id: place.run)
         let replay = try replaying.open(run, in: store)
-        let (tokenizer, vocabulary) = (replay.model.tokenizer, replay.model.configuration.vocabulary)
+        let (model, vocabulary) = (replay.model, replay.model.configuration.vocabulary)
         if let tokenId, !(0..<vocabulary).contains(tokenId) {
             throw InputError(
                 "--token-id \(tokenId): the vocabulary of \(replay.model.file.path) has ids 0 to \(vocabulary - 1)")
         }
-        let asked = try token.map { try tokenizer.single($0) } ?? tokenId
-        let other = try against.map { try tokenizer.single($0) }
+        let asked = try token.map { try model.single($0) } ?? tokenId
+        let other = try against.map { try model.single($0) }
         let pass = try replay.pass(place.step, threads: threads.count)
         let provenance = Provenance(pass, of: replay.model)
         let attribution = try LogitAttribution(
@@ -54,15 +54,15 @@ struct ExplainLogitCommand: ParsableCommand {
     }
 }
 
-extension Tokenizer {
+extension Llama {
     /// The token that is exactly this text.
     ///
     /// - Throws: `InputError` with the tokens it is made of if it is not one.
     fileprivate func single(_ text: String) throws -> Int {
         let bytes = Array(text.utf8)
-        let matches = (0..<vocabulary.count).filter { piece($0) == bytes }
+        let matches = (0..<vocabulary.count).filter { vocabulary.piece($0) == bytes }
         if let match = matches.first(where: { vocabulary.kind($0) == .normal }) ?? matches.first { return match }
-        let pieces = encode(text, addSpecial: false).map { "'\(displayPiece($0))' (\($0))" }
+        let pieces = try tokenizer.encode(text, addSpecial: false).map { "'\(vocabulary.displayPiece($0))' (\($0))" }
         throw InputError(
             "'\(text)' is not one token but \(pieces.count): \(pieces.joined(separator: ", ")). "
                 + "Name one of them; most words begin with a space. `quipu tokenize` shows more.")

@@ -34,7 +34,7 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Change these layers alone, as in 0,3 or 2:5.", valueName: "layers"))
     var layers = PositionList.all
     @Option(help: "Positions to size the cache for. (default: those the model was trained for)") var context: Int?
-    @Option(name: .shortAndLong, help: "Read this text in one piece in place of --file.") var prompt: String?
+    @OptionGroup(title: "Prompt, in place of --file") var prompt: PromptOptions
     @OptionGroup(title: "Text") var text: TextOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
@@ -48,8 +48,8 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
             throw ValidationError("--drop names its layers itself; leave --layers out")
         }
         if let context, !(1...1 << 32).contains(context) { throw ValidationError("--context takes 1 to 4294967296") }
-        if prompt != nil, text.file != nil || text.chunk != nil || text.chunks != nil {
-            throw ValidationError("--prompt is read in one piece; leave --file, --chunk and --chunks out")
+        if prompt.isGiven, text.file != nil || text.chunk != nil || text.chunks != nil {
+            throw ValidationError("--prompt and --ids are read in one piece; leave --file, --chunk and --chunks out")
         }
     }
 
@@ -75,12 +75,10 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
     }
 
     private func scoredText(for model: Llama) throws -> ScoredText {
-        guard let prompt else {
+        guard prompt.isGiven else {
             return try text.text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
         }
-        let tokens = model.tokenizer.encode(prompt, parseSpecial: false).count
-        return try ScoredText(
-            Array(prompt.utf8), name: "the prompt", for: model, chunkSize: max(tokens, ScoredText.shortestChunk))
+        return try ScoredText(tokens: try prompt.read(for: model).ids, name: "the prompt", for: model)
     }
 }
 

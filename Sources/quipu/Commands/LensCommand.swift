@@ -47,16 +47,16 @@ struct LensCommand: ParsableCommand {
         let store = try LastTrace.open(trace)
         let run = try store.run(id: runID)
         let replay = try replaying.open(run, in: store)
-        let tokenizer = replay.model.tokenizer
+        let vocabulary = replay.model.vocabulary
         var stream = try ResidualStream(replay, in: store, threads: threads.count)
         let chosen = try (all ? .all : positions).resolved(in: stream.positions.count, of: store.path)
-        let token = try token.map { try TokenName.id($0, in: tokenizer) }
+        let token = try token.map { try TokenName.id($0, of: replay.model) }
         let lens = try LogitLens(replay.model, threads: threads.count)
         let progress = WeightProgress(verb: "reading", unit: "positions")
         let columns = try chosen.enumerated().map { number, position in
             let column = try LensColumn(
                 position: position, step: stream.pass(of: position).step, stream: try stream.columns(at: position),
-                through: lens, following: token, top: max(top, Self.recordedCandidates), tokenizer: tokenizer)
+                through: lens, following: token, top: max(top, Self.recordedCandidates), vocabulary: vocabulary)
             try progress.update(done: number + 1, total: chosen.count)
             return column
         }
@@ -66,7 +66,7 @@ struct LensCommand: ParsableCommand {
         try printing.print(
             LensReport(
                 trace: store.path, tokens: tokens.map(\.piece), columns: columns,
-                named: token.map(tokenizer.displayPiece), top: top))
+                named: token.map(vocabulary.displayPiece), top: top))
     }
 
     private func add(_ columns: [LensColumn], _ stream: ResidualStream, to path: String) throws {

@@ -37,7 +37,7 @@ struct PropagateCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: ModelArgument.help) var model: String?
-    @Option(name: .shortAndLong, help: "The text to evaluate.") var prompt: String
+    @OptionGroup var prompt: PromptOptions
     @Option(
         help: ArgumentHelp(
             "The same model in higher precision, to hold MODEL against. (default: MODEL itself)", valueName: "file"))
@@ -59,6 +59,7 @@ struct PropagateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
+        if !prompt.isGiven { throw ValidationError("give --prompt or --ids") }
         if base != nil, type != nil { throw ValidationError("give --base or --as, not both") }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
         if type != nil, output != nil {
@@ -72,7 +73,7 @@ struct PropagateCommand: AsyncParsableCommand {
     func run() async throws {
         let given = try ModelArgument.llama(model)
         let exact = try base.map { try ModelArgument.llama($0) } ?? given
-        let ids = given.tokenizer.encode(prompt)
+        let prompt = try prompt.read(for: given)
         // Said before anything long is computed; what is refused later leaves no empty trace behind.
         if let output, !force, !append, FileManager.default.fileExists(atPath: output) {
             throw TraceError.exists(path: output)
@@ -80,11 +81,11 @@ struct PropagateCommand: AsyncParsableCommand {
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
         let progress = WeightProgress(verb: "running", unit: "operations")
         let found = try ErrorPropagation(
-            reference: exact, quantized: quantized, tokens: ids, threads: threads.count,
+            reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count,
             progress: progress.update(done:total:))
         progress.clear()
         let shares = noShares ? nil : try shares(of: found)
-        if let output { try await record(found, of: quantized, in: output) }
+        if let output { try await record(found, of: quantized, prompt.text, in: output) }
         try printing.print(
             PropagateReport(
                 found, model: given, reference: base, type: type?.uppercased(), shares: shares, limit: limit))
@@ -118,7 +119,9 @@ struct PropagateCommand: AsyncParsableCommand {
     }
 
     /// The real run with a row for each operation, and the errors beside them.
-    private func record(_ found: ErrorPropagation, of model: Llama, in path: String) async throws {
+    private func record(
+        _ found: ErrorPropagation, of model: Llama, _ prompt: String, in path: String
+    ) async throws {
         let start = ContinuousClock.now
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
         let recorder = try await TraceRecorder(

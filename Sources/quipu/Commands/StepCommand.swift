@@ -24,10 +24,9 @@ struct StepCommand: AsyncParsableCommand {
               echo 'rwatch max(abs) > 1' | quipu step trace.db --restart
             """)
 
-    @Argument(help: "A trace file (default: the last one written); with --prompt, a model.")
+    @Argument(help: "A trace file (default: the last one written); with --prompt or --ids, a model.")
     var file: String?
-    @Option(name: .shortAndLong, help: "Record this prompt with MODEL first, and step through that.")
-    var prompt: String?
+    @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptOptions
     @Option(name: .shortAndLong, help: "Tokens to generate after the prompt. The last one is not evaluated.")
     var generate = 1
     @Option(name: .shortAndLong, help: "The trace to record to. (default: trace.db, or the next free trace-2.db, …)")
@@ -38,12 +37,14 @@ struct StepCommand: AsyncParsableCommand {
     @OptionGroup var walking: StepOptions
 
     func validate() throws {
-        if prompt == nil, output != nil { throw ValidationError("--output names the trace that --prompt records") }
+        if !prompt.isGiven, output != nil {
+            throw ValidationError("--output names the trace that --prompt or --ids records")
+        }
         if !(1...1_000_000).contains(generate) { throw ValidationError("--generate takes 1 to 1000000") }
     }
 
     func run() async throws {
-        let path = prompt == nil ? file : try await recorded()
+        let path = prompt.isGiven ? try await recorded() : file
         let store = try LastTrace.open(path)
         let walked = try store.run(id: run)
         let memory = StepMemory(walked, in: store)
@@ -58,11 +59,12 @@ struct StepCommand: AsyncParsableCommand {
     ///
     /// - Returns: the path of the trace.
     private func recorded() async throws -> String {
-        let (prompt, generate, count) = (prompt!, generate, walking.threads.count)
+        let (generate, count) = (generate, walking.threads.count)
         let model = try ModelArgument.llama(file)
+        let prompt = try prompt.read(for: model)
         let path = output ?? TraceCommand.freeName()
         try await Interruption.cancelling {
-            let ids = model.tokenizer.encode(prompt)
+            let ids = prompt.ids
             guard !ids.isEmpty else { throw LlamaError.emptyPrompt }
             let session = try Session(model, positions: ids.count + generate - 1, threads: count)
             let size = try TraceEstimate(
@@ -74,7 +76,7 @@ struct StepCommand: AsyncParsableCommand {
             let recorder = try await TraceRecorder(
                 store: store, model: model,
                 run: RunDescription(
-                    prompt: prompt, sampling: sampling, threads: count, kernels: InstructionSet.best.rawValue,
+                    prompt: prompt.text, sampling: sampling, threads: count, kernels: InstructionSet.best.rawValue,
                     capture: Capture(.all), engineVersion: Quipu.version))
             var tracing = Tracing(
                 session: session, recorder: recorder, sampler: Sampler(sampling), changes: ChangedRun(.none),

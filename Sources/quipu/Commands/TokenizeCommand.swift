@@ -36,10 +36,10 @@ struct TokenizeCommand: ParsableCommand {
         if steps {
             let result = tokenizer.encodeWithSteps(
                 bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
-            return try printing.print(TokenizeReport(ids: result.ids, steps: result.steps, tokenizer: tokenizer))
+            return try printing.print(TokenizeReport(ids: result.ids, steps: result.steps, vocabulary: tokenizer.vocabulary))
         }
         let ids = tokenizer.encode(bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
-        try printing.print(TokenizeReport(ids: ids, steps: nil, tokenizer: tokenizer))
+        try printing.print(TokenizeReport(ids: ids, steps: nil, vocabulary: tokenizer.vocabulary))
     }
 
     private func input() throws -> (model: String?, bytes: [UInt8]) {

@@ -24,11 +24,13 @@ struct TraceCommand: AsyncParsableCommand {
 
             Example:
               quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
+
+            Example:
+              quipu trace model.gguf --ids 504,3575,282
             """)
 
     @Argument(help: ModelArgument.help) var model: String?
-    @Option(name: .shortAndLong, help: "The text to continue. Special tokens such as <|im_start|> are recognised.")
-    var prompt: String?
+    @OptionGroup var prompt: PromptOptions
     @Option(
         name: .shortAndLong,
         help: "Tokens to generate. The last one is not evaluated. (default: 1; with --from, as many as it has)")
@@ -54,9 +56,11 @@ struct TraceCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if whatIf.from == nil, prompt == nil { throw ValidationError("give --prompt, or --from to repeat a trace") }
-        if whatIf.from != nil, prompt != nil {
-            throw ValidationError("--from repeats the prompt of its trace; leave --prompt out")
+        if whatIf.from == nil, !prompt.isGiven {
+            throw ValidationError("give --prompt or --ids, or --from to repeat a trace")
+        }
+        if whatIf.from != nil, prompt.isGiven {
+            throw ValidationError("--from repeats the prompt of its trace; leave --prompt and --ids out")
         }
         if let generate, !(0...1_000_000_000).contains(generate) {
             throw ValidationError("--generate takes 0 to 1000000000")
@@ -110,8 +114,9 @@ struct TraceCommand: AsyncParsableCommand {
         if let parent = whatIf.from {
             return try TraceSetup(from: parent, model: model, generate: generate, adding: interventions)
         }
+        let model = try ModelArgument.llama(model)
         return try TraceSetup(
-            ModelArgument.llama(model), prompt: prompt ?? "", generate: generate ?? 1, sampling: sampling.options,
+            model, prompt: try prompt.read(for: model), generate: generate ?? 1, sampling: sampling.options,
             interventions)
     }
 

@@ -64,10 +64,10 @@ struct TraceSetup {
 
     /// The first run of a prompt.
     init(
-        _ model: Llama, prompt: String, generate: Int, sampling: Sampler.Options, _ interventions: Interventions
+        _ model: Llama, prompt: Prompt, generate: Int, sampling: Sampler.Options, _ interventions: Interventions
     ) throws {
         self.model = try interventions.applied(to: model)
-        (self.prompt, ids) = (prompt, model.tokenizer.encode(prompt))
+        (self.prompt, ids) = (prompt.text, prompt.ids)
         (self.generate, self.sampling) = (generate, sampling)
         (changes, parent) = (ChangedRun(interventions), nil)
     }

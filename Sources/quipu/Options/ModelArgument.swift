@@ -35,8 +35,8 @@ enum ModelArgument {
     /// The model, ready to run. What is odd about its vocabulary is said on standard error.
     static func llama(_ path: String?) throws -> Llama {
         let file = try open(path)
-        let model = try naming(file) { try Llama(file: file) }
-        warn(about: model.tokenizer, of: file)
+        let model = try Llama(file: file)
+        warn(about: model.vocabulary, of: file)
         return model
     }
 
@@ -44,7 +44,7 @@ enum ModelArgument {
     static func tokenizer(_ path: String?) throws -> Tokenizer {
         let file = try open(path)
         let tokenizer = try naming(file) { try Tokenizer(metadata: file.metadata) }
-        warn(about: tokenizer, of: file)
+        warn(about: tokenizer.vocabulary, of: file)
         return tokenizer
     }
 
@@ -57,8 +57,8 @@ enum ModelArgument {
         }
     }
 
-    private static func warn(about tokenizer: Tokenizer, of file: GGUFFile) {
-        for warning in tokenizer.vocabulary.warnings { Terminal.complain("quipu: \(file.path): warning: \(warning)") }
+    private static func warn(about vocabulary: Vocabulary, of file: GGUFFile) {
+        for warning in vocabulary.warnings { Terminal.complain("quipu: \(file.path): warning: \(warning)") }
     }
 
     /// - Throws: `InputError` with the names that come near if the file has no such tensor.

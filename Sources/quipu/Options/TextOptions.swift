@@ -44,8 +44,8 @@ struct TextOptions: ParsableArguments {
     /// The text that comes with the embedded model, for models of the same vocabulary.
     private static func heldOut(for model: Llama) throws -> String {
         if let file = try? GGUFFile(path: EmbeddedModel.path()), let embedded = try? Tokenizer(metadata: file.metadata),
-            embedded.vocabulary.count == model.tokenizer.vocabulary.count,
-            embedded.vocabulary.firstDifference(from: model.tokenizer.vocabulary) == nil
+            embedded.vocabulary.count == model.vocabulary.count,
+            embedded.vocabulary.firstDifference(from: model.vocabulary) == nil
         {
             return try EmbeddedModel.path(of: EmbeddedModel.heldOutText)
         }

@@ -90,7 +90,13 @@ enum RawTerminal {
 
     private static func handle(_ number: Int32, _ body: @escaping @convention(c) (Int32) -> Void) {
         var action = sigaction()
-        action.__sigaction_handler.sa_handler = body
+        #if canImport(Darwin)
+            action.__sigaction_u.__sa_handler = body
+        #elseif canImport(Musl)
+            action.__sa_handler.sa_handler = body
+        #else
+            action.__sigaction_handler.sa_handler = body
+        #endif
         action.sa_flags = SA_RESTART
         sigaction(number, &action, nil)
     }

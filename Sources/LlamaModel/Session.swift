@@ -1,57 +1,5 @@
 import ComputeGraph
-import GGUF
-import Quantization
 import Tensors
-import Tokenization
-
-/// A loaded model: file, sizes, weights, tokenizer.
-public struct Llama: Sendable {
-    public let file: GGUFFile
-    public private(set) var configuration: LlamaConfiguration
-    public private(set) var weights: LlamaWeights
-    public let tokenizer: Tokenizer
-
-    /// - Throws: `LlamaError` or `TokenizationError` if the file is no llama that Quipu runs.
-    public init(file: GGUFFile) throws {
-        self.file = file
-        configuration = try LlamaConfiguration(metadata: file.metadata, file: file.path)
-        weights = try LlamaWeights(file: file, configuration: configuration)
-        tokenizer = try Tokenizer(metadata: file.metadata)
-    }
-
-    /// The model with other tensors in the place of some weights, by name. Its file stays what it was.
-    ///
-    /// - Precondition: tensors of the same shapes.
-    public func replacing(_ tensors: [String: Tensor]) -> Llama {
-        for (name, tensor) in tensors {
-            let shape = file.tensor(named: name)?.shape
-            precondition(
-                shape == tensor.shape, "'\(name)' is \(shape.map(\.description) ?? "nowhere"), got \(tensor.shape)")
-        }
-        var copy = self
-        copy.weights = weights.replacing(tensors)
-        return copy
-    }
-
-    /// The model with another number of KV heads. Its file stays what it was.
-    ///
-    /// - Parameter tensors: by name, in all layers, what projects keys and values: `kvHeads * headSize` rows each.
-    /// - Precondition: rows of that number, and `kvHeads` divides the query heads.
-    public func replacing(_ tensors: [String: Tensor], kvHeads: Int) -> Llama {
-        var copy = self
-        copy.configuration = configuration.with(kvHeads: kvHeads)
-        copy.weights = weights.replacing(tensors)
-        let size = copy.configuration.kvSize
-        for layer in copy.weights.layers {
-            switch layer.attention {
-            case .separate(_, let key, let value):
-                for linear in [key, value] { linear.check(rows: size) }
-            case .fused(let matrix): matrix.check(rows: configuration.heads * configuration.headSize + 2 * size)
-            }
-        }
-        return copy
-    }
-}
 
 /// One pass of the model over some tokens, ready to be evaluated all at once or node by node.
 public struct Pass {
@@ -141,7 +89,7 @@ public struct Session {
         if tokens.count == 1, let decodeGraph {
             return try LlamaGraph(after: decodeGraph, tokens: tokens, cache: cache)
         }
-        return try LlamaGraph(model.configuration, model.weights, tokens: tokens, cache: cache, outputs: outputs)
+        return try LlamaGraph(model, tokens: tokens, cache: cache, outputs: outputs)
     }
 
     /// Counts a finished pass's positions as written.

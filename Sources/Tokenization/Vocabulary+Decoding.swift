@@ -1,19 +1,19 @@
-extension Tokenizer {
+extension Vocabulary {
     /// The bytes a token stands for; they may be a part of a character.
     ///
     /// - Parameter special: whether control and unknown tokens show their text; otherwise they stand for nothing.
     /// - Precondition: `id` is an id of the vocabulary.
     public func piece(_ id: Int, special: Bool = true) -> [UInt8] {
-        let text = vocabulary.texts[id]
-        switch vocabulary.kind(id) {
+        let text = texts[id]
+        switch kind(id) {
         case .control, .unknown: return special ? Array(text) : []
         case .userDefined: return Array(text)
-        case .byte: return Vocabulary.byte(spelled: text).map { [$0] } ?? []
+        case .byte: return Self.byte(spelled: text).map { [$0] } ?? []
         case .unused, .undefined: return []
         case .normal:
-            switch vocabulary.model {
-            case .sentencePiece: return Self.unescapingSpaces(text)
-            case .bytePair: return Self.bytes(spelled: text)
+            switch spelling {
+            case .charactersWithoutSpaces: return Self.unescapingSpaces(text)
+            case .bytes, .characters: return Self.bytes(spelled: text)
             }
         }
     }
@@ -22,7 +22,7 @@ extension Tokenizer {
     ///
     /// - Parameters:
     ///   - special: whether control and unknown tokens show their text.
-    ///   - removeSpecial: whether the beginning and end tokens that `encode` adds are left out.
+    ///   - removeSpecial: whether the beginning and end tokens that `Tokenizer.encode` adds are left out.
     /// - Precondition: every id is an id of the vocabulary.
     public func decode(_ ids: [Int], special: Bool = true, removeSpecial: Bool = false) -> String {
         String(decoding: decodeBytes(ids, special: special, removeSpecial: removeSpecial), as: UTF8.self)
@@ -34,20 +34,20 @@ extension Tokenizer {
     /// - Precondition: every id is an id of the vocabulary.
     public func decodeBytes(_ ids: [Int], special: Bool = true, removeSpecial: Bool = false) -> [UInt8] {
         var ids = ids[...]
-        var dropsSpace = vocabulary.addsSpacePrefix
-        if removeSpecial, vocabulary.addsBOS, let first = ids.first, first == vocabulary.bos {
+        var dropsSpace = addsSpacePrefix
+        if removeSpecial, addsBOS, let first = ids.first, first == bos {
             // As in llama.cpp, the space after a removed beginning stays.
             dropsSpace = false
             ids.removeFirst()
         }
-        if removeSpecial, vocabulary.addsEOS, let last = ids.last, last == vocabulary.eos { ids.removeLast() }
+        if removeSpecial, addsEOS, let last = ids.last, last == eos { ids.removeLast() }
 
         var text: [UInt8] = []
         for (index, id) in ids.enumerated() {
             let piece = piece(id, special: special)
             text.append(contentsOf: index == 0 && dropsSpace && piece.first == 0x20 ? piece.dropFirst() : piece[...])
         }
-        return vocabulary.cleansSpaces ? Self.cleaningSpaces(text) : text
+        return cleansSpaces ? Self.cleaningSpaces(text) : text
     }
 
     /// A token for tables: its text with control characters escaped, its bytes as `<0xE2>` where they are no text.

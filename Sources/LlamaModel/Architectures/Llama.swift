@@ -1,0 +1,48 @@
+import ComputeGraph
+
+extension Architectures {
+    /// Llama 2 and 3, Mistral, Vicuna, TinyLlama, SmolLM2: a norm before attention and one before the feed-forward network,
+    /// each of which adds what it makes to the residual stream; neighbouring values of a head are rotated together.
+    ///
+    /// Llama 3 divides the angles by `rope_freqs.weight`; Mistral's heads may be wider than E / H.
+    /// Source: llama.cpp `src/models/llama.cpp`; Touvron et al. 2023, "LLaMA" and "Llama 2"; Jiang et al. 2023.
+    struct Llama: Architecture {
+        static let names = ["llama"]
+
+        var configuration: LlamaConfiguration
+
+        init(_ keys: MetadataReader) throws(LlamaError) {
+            configuration = try LlamaConfiguration(dense: keys, pairs: .neighbours)
+        }
+
+        func weights(_ file: inout WeightLoader) throws(LlamaError) {
+            try file.ends()
+            try file.optionalVector("rope_freqs.weight", configuration.headSize / 2)
+            for (index, layer) in configuration.perLayer.enumerated() {
+                file.block = index
+                try file.norm("attn_norm", configuration.embedding)
+                try file.queriesKeysValues(layer)
+                try file.attentionOutput(layer, bias: true)
+                try file.norm("ffn_norm", configuration.embedding)
+                try file.feedForward(layer, bias: true)
+            }
+        }
+
+        func logits(_ pass: inout PassBuilder) throws(GraphError) -> PassBuilder.Value {
+            var stream = try pass.embedding()  // [E,T]
+            for layer in 0..<configuration.layers {
+                pass.layer = layer
+                let read = try pass.norm(stream, "attn_norm", role: .init(.attentionNorm))
+                let (q, k, v) = try pass.queryKeyValue(read)  // [D,H,T], [D,K,T]
+                let mixed = try pass.attention(pass.rope(q, .query), pass.rope(k, .key), v)  // [H*D,T]
+                var written = try pass.linear("attn_output", mixed, name: "attn_out", .attentionWrite)  // [E,T]
+                try pass.keepOutputs(&written, &stream)
+                stream = try pass.addAttention(written, to: stream)
+
+                let hidden = try pass.norm(stream, "ffn_norm", role: .init(.feedForwardNorm))
+                stream = try pass.addFeedForward(pass.feedForward(hidden), to: stream)
+            }
+            return try pass.logits(pass.finalNorm(stream))  // [V,O]
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import ComputeGraph
+
+extension Architectures {
+    /// Qwen3: a llama whose queries and keys are normalised head by head before they are rotated, so that scores stay in
+    /// bounds however long they are; the biases of Qwen2 are gone, and heads have a width of their own.
+    ///
+    /// Source: llama.cpp `src/models/qwen3.cpp`; Qwen team 2025, "Qwen3 Technical Report".
+    struct Qwen3: Architecture {
+        static let names = ["qwen3"]
+
+        var configuration: LlamaConfiguration
+
+        init(_ keys: MetadataReader) throws(LlamaError) {
+            configuration = try LlamaConfiguration(dense: keys, pairs: .halves)
+        }
+
+        func weights(_ file: inout WeightLoader) throws(LlamaError) {
+            try file.ends()
+            for (index, layer) in configuration.perLayer.enumerated() {
+                file.block = index
+                try file.norm("attn_norm", configuration.embedding)
+                try file.queriesKeysValues(layer)
+                try file.norm("attn_q_norm", layer.keySize)
+                try file.norm("attn_k_norm", layer.keySize)
+                try file.attentionOutput(layer)
+                try file.norm("ffn_norm", configuration.embedding)
+                try file.feedForward(layer)
+            }
+        }
+
+        func logits(_ pass: inout PassBuilder) throws(GraphError) -> PassBuilder.Value {
+            var stream = try pass.embedding()  // [E,T]
+            for layer in 0..<configuration.layers {
+                pass.layer = layer
+                let read = try pass.norm(stream, "attn_norm", role: .init(.attentionNorm))
+                let (q, k, v) = try pass.queryKeyValue(read)  // [D,H,T], [D,K,T]
+                let query = try pass.norm(q, "attn_q_norm", name: "Qcur_normed", role: .init(.query, .normed))
+                let key = try pass.norm(k, "attn_k_norm", name: "Kcur_normed", role: .init(.key, .normed))
+                let mixed = try pass.attention(pass.rope(query, .query), pass.rope(key, .key), v)  // [H*D,T]
+                var written = try pass.linear("attn_output", mixed, name: nil, .attentionWrite)  // [E,T]
+                try pass.keepOutputs(&written, &stream)
+                stream = try pass.addAttention(written, to: stream)
+
+                let hidden = try pass.norm(stream, "ffn_norm", role: .init(.feedForwardNorm))
+                stream = try pass.addFeedForward(pass.feedForward(hidden), to: stream)
+            }
+            return try pass.logits(pass.finalNorm(stream))  // [V,O]
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import GGUF
+import Tensors
+import Tokenization
+
+/// A loaded model: file, sizes, weights, vocabulary.
+public struct Llama: Sendable {
+    public let file: GGUFFile
+    private(set) var architecture: any Architecture
+    public var configuration: LlamaConfiguration { architecture.configuration }
+    public private(set) var weights: LlamaWeights
+    /// The texts of the tokens, whether or not the tokenizer is one that Quipu has.
+    public let vocabulary: Vocabulary
+    private let loadedTokenizer: Result<Tokenizer, TokenizationError>
+
+    /// A tokenizer that is missing or unknown is no obstacle: ids can be run without one.
+    ///
+    /// - Throws: `LlamaError` if the file is no model that Quipu runs.
+    public init(file: GGUFFile) throws {
+        self.file = file
+        architecture = try Architectures.architecture(of: file)
+        weights = try LlamaWeights(file: file, architecture)
+        do throws(TokenizationError) {
+            loadedTokenizer = .success(try Tokenizer(metadata: file.metadata))
+        } catch {
+            loadedTokenizer = .failure(error)
+        }
+        vocabulary =
+            (try? loadedTokenizer.get())?.vocabulary
+            ?? Vocabulary(listedIn: file.metadata, count: architecture.configuration.vocabulary)
+    }
+
+    /// What turns text into ids.
+    ///
+    /// - Throws: `LlamaError.noTokenizer`.
+    public var tokenizer: Tokenizer {
+        get throws(LlamaError) {
+            switch loadedTokenizer {
+            case .success(let tokenizer): return tokenizer
+            case .failure(let reason): throw .noTokenizer(file: file.path, reason: reason)
+            }
+        }
+    }
+
+    /// The model with other tensors in the place of some weights, by name. Its file stays what it was.
+    ///
+    /// - Precondition: tensors of the same shapes.
+    public func replacing(_ tensors: [String: Tensor]) -> Llama {
+        for (name, tensor) in tensors {
+            let shape = file.tensor(named: name)?.shape
+            precondition(
+                shape == tensor.shape, "'\(name)' is \(shape.map(\.description) ?? "nowhere"), got \(tensor.shape)")
+        }
+        var copy = self
+        copy.weights = weights.replacing(tensors)
+        return copy
+    }
+
+    /// The model with another number of KV heads. Its file stays what it was.
+    ///
+    /// - Parameter tensors: by name, in all layers, what projects keys and values: `kvHeads * headSize` rows each.
+    /// - Precondition: rows of that number, and `kvHeads` divides the query heads.
+    public func replacing(_ tensors: [String: Tensor], kvHeads: Int) -> Llama {
+        var copy = self
+        copy.architecture.configuration = configuration.with(kvHeads: kvHeads)
+        copy.weights = weights.replacing(tensors)
+        for (weights, sizes) in zip(copy.weights.layers, copy.configuration.perLayer) {
+            switch weights.attention {
+            case .separate(_, let key, let value):
+                key.check(rows: sizes.keyWidth)
+                value.check(rows: sizes.valueWidth)
+            case .fused(let matrix):
+                matrix.check(rows: sizes.heads * sizes.keySize + sizes.keyWidth + sizes.valueWidth)
+            }
+        }
+        return copy
+    }
+}
+
+extension LlamaWeights.Linear {
+    fileprivate func check(rows: Int) {
+        precondition(
+            weight.tensor.shape.ne1 == rows && bias.map { $0.tensor.shape.ne0 == rows } ?? true,
+            "'\(weight.info.name)' is \(weight.tensor.shape), expected \(rows) rows, and as many in its bias")
+    }
+}

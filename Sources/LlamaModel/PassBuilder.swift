@@ -1,0 +1,173 @@
+import ComputeGraph
+import Operations
+import Tensors
+
+/// The parts of which architectures put the graph of a pass together, node for node as llama.cpp builds it with flash
+/// attention off; each part says what its nodes are.
+///
+/// A value is a part's result once something else is made of it: until then its nodes are steps, for a bias, a norm or a
+/// scale may follow.
+/// Symbols: E embedding, H query heads, K KV heads, D head size, F feed-forward, V vocabulary, T tokens of the pass,
+/// N positions attended to (exact, where llama.cpp pads to 256), C cells of the cache, O tokens that get logits.
+/// Source: llama.cpp `llama-graph.cpp`, `llama-kv-cache.cpp`.
+struct PassBuilder {
+    typealias Value = GraphBuilder.Value
+
+    let c: LlamaConfiguration
+    let weights: LlamaWeights
+    let inputs: PassInputs
+    let cache: KVCache
+    /// The tensors of the leaves by name.
+    private(set) var bindings: [String: Tensor] = [:]
+    var graph = GraphBuilder()
+    private var leaves: [String: Value] = [:]
+    /// Where rows were chosen: of what.
+    private var chosen: [Value: Value] = [:]
+    /// The views of the caches' filled parts, with their layers.
+    var keyViews: [(value: Value, layer: Int)] = []
+    var valueViews: [(value: Value, layer: Int)] = []
+
+    init(_ c: LlamaConfiguration, _ weights: LlamaWeights, _ inputs: PassInputs, _ cache: KVCache) {
+        (self.c, self.weights, self.inputs, self.cache) = (c, weights, inputs, cache)
+    }
+
+    /// The layer that parts belong to; `nil` before the first and after the last.
+    var layer: Int? {
+        get { graph.layer }
+        set { graph.layer = newValue }
+    }
+
+    /// The sizes of the layer.
+    var sizes: LlamaConfiguration.Layer { c.perLayer[layer!] }
+
+    /// T and N of this pass.
+    var tokenCount: Int { inputs.tokens.count }
+    var attended: Int { inputs.attended }
+
+    // MARK: ends
+
+    /// A column of the embedding matrix for each token. [E,T]
+    ///
+    /// - Parameter scale: what they are multiplied by.
+    mutating func embedding(scale factor: Float? = nil) throws(GraphError) -> Value {
+        let (table, ids) = (weight("token_embd.weight"), input(.tokens))
+        guard let factor else {
+            return try graph.apply(GetRows(), table, ids, name: "embd", role: .init(.embedding))
+        }
+        let rows = try graph.apply(GetRows(), table, ids, role: .init(.embedding, .rows))
+        return try scale(rows, by: factor, name: "embd", .embedding)
+    }
+
+    /// The stream as the output matrix reads it. [E,O]
+    mutating func finalNorm(_ stream: Value) throws(GraphError) -> Value {
+        layer = nil
+        return try norm(stream, "output_norm", name: "result_norm", role: .init(.finalNorm))
+    }
+
+    /// A score for each token of the vocabulary. [V,O]
+    ///
+    /// - Parameter scale: what they are multiplied by.
+    mutating func logits(_ normed: Value, scale factor: Float? = nil) throws(GraphError) -> Value {
+        let name = factor == nil ? "result_output" : nil
+        var logits = try linear(
+            weights.isTied ? "token_embd" : "output", normed, name: name, bias: "output.bias", .logits)
+        logits = try scale(logits, by: factor, name: "result_output", .logits)
+        graph.mark(logits, as: .init(.logits))
+        return logits
+    }
+
+    /// In the last layer, only the tokens whose logits are wanted go on. [E,O]
+    mutating func keepOutputs(_ written: inout Value, _ stream: inout Value) throws(GraphError) {
+        guard layer == c.layers - 1 else { return }
+        let all = written
+        written = try graph.apply(GetRows(), all, input(.outputs), role: .init(.attentionWrite, .rows))
+        stream = try graph.apply(GetRows(), stream, input(.outputs), role: .init(.attentionResidual, .rows))
+        chosen[written] = all
+    }
+
+    // MARK: the residual stream
+
+    mutating func addAttention(_ written: Value, to stream: Value) throws(GraphError) -> Value {
+        graph.mark(chosen[written] ?? written, as: .init(.attentionWrite))
+        return try graph.apply(Add(), written, stream, name: "ffn_inp", role: .init(.attentionResidual))
+    }
+
+    mutating func addFeedForward(_ written: Value, to stream: Value) throws(GraphError) -> Value {
+        graph.mark(written, as: .init(.feedForwardWrite))
+        return try graph.apply(Add(), written, stream, name: "l_out", role: .init(.layerOutput))
+    }
+
+    /// `W_down · (silu(W_gate · x) * W_up · x)`. [E,T]
+    mutating func feedForward(_ x: Value) throws(GraphError) -> Value {
+        let up = try linear("ffn_up", x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
+        let gate = try linear("ffn_gate", x, name: "ffn_gate", product: "ffn_gate", sum: "ffn_gate_b", .gate)
+        graph.mark(up, as: .init(.up))
+        graph.mark(gate, as: .init(.gate))
+        let hidden = try graph.apply(SwiGLU(), gate, up, name: "ffn_swiglu", role: .init(.activation))  // [F,T]
+        return try linear("ffn_down", hidden, name: "ffn_out", product: "ffn_down", .feedForwardWrite)
+    }
+
+    // MARK: pieces
+
+    /// `x / rms(x) * w` of each row of x.
+    ///
+    /// - Parameters:
+    ///   - weight: the weight's name in the file, without block and ending.
+    ///   - name: llama.cpp's name of the node, where that is another.
+    ///   - numbered: whether names end in the layer, as they do in llama.cpp but for one norm.
+    mutating func norm(
+        _ x: Value, _ weight: String, name: String? = nil, role: NodeRole, numbered: Bool = true
+    ) throws(GraphError) -> Value {
+        let normed = try graph.apply(
+            RMSNorm(epsilon: c.normEpsilon), x, name: "norm", numbered: numbered, role: .init(role.part, .unweighted))
+        return try graph.apply(
+            Mul(), normed, self.weight(local(weight) + ".weight"), name: name ?? weight, numbered: numbered, role: role)
+    }
+
+    /// `W · x`, and the bias if the file has one.
+    ///
+    /// - Parameters:
+    ///   - matrix: its name in the file, without block and ending.
+    ///   - name: llama.cpp's name of the node.
+    ///   - product: its name of the product, and `sum` of the sum, where a bias follows.
+    ///   - bias: the bias's name in the file, where that is another than the matrix's.
+    mutating func linear(
+        _ matrix: String, _ x: Value, name: String?, product: String? = nil, sum: String? = nil, bias: String? = nil,
+        _ part: NodeRole.Part
+    ) throws(GraphError) -> Value {
+        let bias = bias ?? local(matrix) + ".bias"
+        let hasBias = weights[bias] != nil
+        let result = try graph.apply(
+            MatMul(), weight(local(matrix) + ".weight"), x, name: hasBias ? product : name,
+            role: .init(part, .product))
+        guard hasBias else { return result }
+        return try graph.apply(Add(), result, weight(bias), name: sum ?? name, role: .init(part, .biased))
+    }
+
+    /// What is multiplied by a number, where there is one.
+    mutating func scale(
+        _ x: Value, by factor: Float?, name: String? = nil, _ part: NodeRole.Part
+    ) throws(GraphError) -> Value {
+        guard let factor else { return x }
+        return try graph.apply(Scale(by: factor), x, name: name, role: .init(part))
+    }
+
+    /// The weight's name in the file.
+    private func local(_ name: String) -> String { layer.map { "blk.\($0).\(name)" } ?? name }
+
+    // MARK: leaves
+
+    mutating func weight(_ name: String) -> Value { leaf(name, weights[name]!.tensor, .weight) }
+
+    mutating func input(_ name: PassInputs.Name) -> Value {
+        leaves[name.rawValue] ?? leaf(name.rawValue, inputs.tensor(name), .input)
+    }
+
+    mutating func leaf(_ name: String, _ tensor: Tensor, _ role: Leaf.Role) -> Value {
+        if let value = leaves[name] { return value }
+        let value = graph.leaf(name, tensor.layout, role)
+        leaves[name] = value
+        bindings[name] = tensor
+        return value
+    }
+}
