@@ -24,5 +24,7 @@ public enum EmbeddedModel {
 public struct EmbeddedModelMissing: InputProblem {
     public let cause: ProgramFileMissing
 
-    public var description: String { "\(cause) Commands that take a model can be given another, or QUIPU_MODEL set to it." }
+    public var description: String {
+        "\(cause) Or name another model, or set QUIPU_MODEL to one."
+    }
 }

@@ -53,7 +53,8 @@ import Testing
     func reasonsAreTheSystems(code: Int32, words: String) {
         let cause = POSIXError(POSIXErrorCode(rawValue: code)!)
         #expect(FileProblem.reason(of: cause) == words)
-        let wrapped = CocoaError(.fileWriteUnknown, userInfo: [NSUnderlyingErrorKey: cause, NSFilePathErrorKey: "/x/y"])
+        let wrapped = CocoaError(
+            .fileWriteUnknown, userInfo: [NSUnderlyingErrorKey: cause, NSFilePathErrorKey: "/x/y"])
         #expect(FileProblem(wrapped).description == "/x/y: cannot be written: \(words). Check its permissions.")
     }
 

@@ -36,8 +36,8 @@ def note(number):
     """A tarball is a release only if it is made from the version's tag, with nothing changed."""
     def git(*words):
         return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.split("\n")
-    if f"v{number}" not in git("tag", "--points-at", "HEAD") or git("status", "--porcelain")[0]:
-        return f"note: this is not the tag v{number} as it was committed; name it a release only from there"
+    if number not in git("tag", "--points-at", "HEAD") or git("status", "--porcelain")[0]:
+        return f"note: this is not the tag {number} as it was committed; name it a release only from there"
     return ""
 
 

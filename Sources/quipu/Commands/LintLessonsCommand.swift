@@ -18,8 +18,10 @@ struct LintLessons: ParsableCommand {
               quipu lesson lint --lessons lessons
             """)
 
-    @Option(help: "A model to try the lessons on; repeatable. (default: the embedded one)") var model: [String] = []
-    @Option(help: "A folder with lessons. (default: those that come with the program)") var lessons: String?
+    @Option(help: "A model to try the lessons on; repeatable. (default: the embedded one)", completion: .model)
+    var model: [String] = []
+    @Option(help: "A folder with lessons. (default: those that come with the program)", completion: .directory)
+    var lessons: String?
     @Option(help: "Only lessons of this number or name; repeatable.") var only: [String] = []
     @OptionGroup(title: "Output") var printing: OutputOptions
 

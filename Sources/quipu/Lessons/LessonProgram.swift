@@ -44,7 +44,8 @@ enum LessonProgram {
     static func run(
         _ words: [String], _ model: LessonProgress.Model, folder: URL, announce: () -> Void = {}
     ) throws -> OwnProgram.Outcome {
-        let built = try FileManager.default.attributesOfItem(atPath: ProgramFolder.program.path)[.modificationDate] as? Date
+        let built =
+            try FileManager.default.attributesOfItem(atPath: ProgramFolder.program.path)[.modificationDate] as? Date
         let key = words + [model.sha256, model.trace, "\(built?.timeIntervalSince1970 ?? 0)"]
         let file = folder.appending(path: "output-\(String(key.joined(separator: "\n").stableHash, radix: 16))")
         if let kept = try? String(contentsOf: file, encoding: .utf8) {

@@ -20,7 +20,8 @@ enum OwnProgram {
         do {
             try process.run()
         } catch {
-            throw InputError("\(ProgramFolder.program.path): cannot be run again for a lesson: \(FileProblem.reason(of: error))")
+            throw InputError(
+                "\(ProgramFolder.program.path): cannot be run again for a lesson: \(FileProblem.reason(of: error))")
         }
         // Both at once: a pipe that nobody empties would stop the other.
         let reading = Reading(errors.fileHandleForReading)
