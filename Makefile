@@ -6,8 +6,12 @@ CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 TOOLS := .venv
+PACKAGING := scripts/packaging
+STAGE := dist/stage
+PREFIX ?= /usr/local
 
-.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open pictures build setup stage install uninstall dist wheel install-test wheel-test \
+	model-smollm2 model-train conformance format lint clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -73,6 +77,29 @@ build: setup
 setup:
 	@scripts/setup.sh
 
+# Installing and packing: docs/installing.md. Without Swift, as under sudo, what `make stage` put together is installed.
+stage: build
+	python3 $(PACKAGING)/stage.py .build/release $(STAGE)
+
+install: $(if $(shell command -v swift),stage)
+	@python3 $(PACKAGING)/install.py install $(STAGE) "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	@python3 $(PACKAGING)/install.py uninstall "$(PREFIX)" "$(DESTDIR)"
+
+dist: stage
+	python3 $(PACKAGING)/dist.py $(STAGE) dist
+
+wheel: stage
+	python3 $(PACKAGING)/wheel.py $(STAGE) dist
+
+# Each is installed into a folder of its own, used from another one, and removed.
+install-test: stage
+	$(PACKAGING)/check_install.sh $(STAGE)
+
+wheel-test: wheel
+	$(PACKAGING)/check_wheel.sh dist/quipu-*.whl
+
 # A real model, 98 MB.
 model-smollm2:
 	python3 scripts/fetch_smollm2.py
@@ -108,4 +135,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build dist Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

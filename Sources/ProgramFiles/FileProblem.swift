@@ -14,7 +14,7 @@ public struct FileProblem: InputProblem, Equatable {
     /// What the user can do, as a sentence.
     public let advice: String
 
-    public init(path: String, action: Action, reason: String, advice: String = "Check its permissions.") {
+    public init(path: String, action: Action, reason: String, advice: String = "Check the path and its permissions.") {
         (self.path, self.action, self.reason, self.advice) = (path, action, reason, advice)
     }
 
