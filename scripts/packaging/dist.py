@@ -49,7 +49,8 @@ def main():
     top = f"quipu-{number}-{platform.system().lower()}-{platform.machine()}"
     archive = folder / f"{top}.tar.gz"
     pack(stage, archive, top)
-    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, SHA-256 {hashlib.sha256(archive.read_bytes()).hexdigest()}")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, SHA-256 {digest}")
     if note(number):
         print(note(number), file=sys.stderr)
 

@@ -32,7 +32,8 @@ def first_word(command, environment, folder):
     while not said.decode(errors="replace").partition(PROMPT)[2].strip().startswith(WORD):
         more = os.read(run.stdout.fileno(), 4096)
         if not more:
-            sys.exit(f"expected the word {WORD} after the prompt, found:\n{said.decode()}\n{run.stderr.read().decode()}")
+            said += run.stderr.read()
+            sys.exit(f"expected the word {WORD} after the prompt, found:\n{said.decode()}")
         said += more
     moment = time.monotonic()
     run.communicate()

@@ -8,6 +8,7 @@ PREFIX/share/quipu/installed.txt lists what was written: files, and with a slash
 Only what it lists is ever replaced or removed.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -55,10 +56,8 @@ def remove(root, entries):
         if not entry.endswith("/"):
             (root / entry).unlink(missing_ok=True)
     for entry in sorted((entry for entry in entries if entry.endswith("/")), key=len, reverse=True):
-        try:
+        with contextlib.suppress(OSError):
             (root / entry).rmdir()
-        except OSError:
-            pass
 
 
 def install(stage, root):
@@ -69,8 +68,8 @@ def install(stage, root):
     earlier = listed(root)
     foreign = [str(root / name) for name in files if name not in earlier and os.path.lexists(root / name)]
     if foreign:
-        sys.exit(f"{foreign[0]}: found a file that `make install` did not write. Nothing was installed. Move it away, or "
-                 "choose another PREFIX.")
+        sys.exit(f"{foreign[0]}: found a file that `make install` did not write. Nothing was installed. "
+                 "Move it away, or choose another PREFIX.")
     made = [entry for entry in earlier if entry.endswith("/")]
     for name in [LIST, *files]:
         make_folders(root, (root / name).parent, made)
@@ -102,8 +101,8 @@ def main(arguments):
     try:
         run()
     except OSError as error:
-        sys.exit(f"{error.filename or root}: cannot be written: {(error.strerror or str(error)).lower()}. Use sudo, or a "
-                 "PREFIX of your own: make install PREFIX=~/.local")
+        sys.exit(f"{error.filename or root}: cannot be written: {(error.strerror or str(error)).lower()}. "
+                 "Use sudo, or a PREFIX of your own: make install PREFIX=~/.local")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The program with everything but glibc linked in, from the objects that `swift build` made.
 
-`swift build --static-swift-stdlib` would compile all of it again, only to name other libraries. Here the same objects are
-linked once more, which takes seconds.
+`swift build --static-swift-stdlib` would compile all of it again, only to name other libraries. Here the same objects
+are linked once more, which takes seconds.
 """
 
 import pathlib
@@ -46,8 +46,8 @@ def link(build, out):
     if platform.system() != "Linux":
         shutil.copy2(build / "quipu", out)
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = pathlib.Path(scratch)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
         (scratch / "imports.swift").write_text(IMPORTS)
         for name in STATIC:
             place = subprocess.run(
@@ -56,13 +56,12 @@ def link(build, out):
                 sys.exit(f"{name}: found no such library; install libsqlite3-dev, libssl-dev and libstdc++-dev")
             (scratch / name).symlink_to(place)
         command = [
-            "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld", "-o", str(out),
+            "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld", "-o", str(out.resolve()),
             "imports.swift", f"@{objects.resolve()}", "-L", ".", "-Xclang-linker", "-static-libgcc",
             # As SwiftPM links it; what is not needed left out, and no names left in.
             *("-Xlinker", "--defsym=main=quipu_main"), *("-Xlinker", "--gc-sections"),
             *("-Xlinker", "--no-export-dynamic"), *("-Xlinker", "-s"),
         ]
-        command[command.index("-o") + 1] = str(out.resolve())
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"linking failed:\n{done.stderr}")

@@ -4,12 +4,12 @@
     stage.py BUILD OUT        # BUILD is .build/release; OUT is made anew
 """
 
-import datetime
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import man_pages
 import notices
@@ -58,8 +58,7 @@ def stage(build, out):
             [binary, "--generate-completion-script", shell], capture_output=True, text=True, check=True).stdout
         (share / place).parent.mkdir(parents=True)
         (share / place).write_text(script)
-    day = datetime.datetime.fromtimestamp(epoch(), datetime.timezone.utc).date()
-    man_pages.write(str(binary), share / "man/man1", day.isoformat())
+    man_pages.write(str(binary), share / "man/man1", time.strftime("%Y-%m-%d", time.gmtime(epoch())))
     documents = share / "doc/quipu"
     documents.mkdir(parents=True)
     shutil.copy(ROOT / "LICENSE", documents)
