@@ -56,7 +56,8 @@ def link(build, out):
                 sys.exit(f"{name}: found no such library; install libsqlite3-dev, libssl-dev and libstdc++-dev")
             (scratch / name).symlink_to(place)
         command = [
-            "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld", "-o", str(out.resolve()),
+            "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld",
+            "-o", str(out.resolve()),
             "imports.swift", f"@{objects.resolve()}", "-L", ".", "-Xclang-linker", "-static-libgcc",
             # As SwiftPM links it; what is not needed left out, and no names left in.
             *("-Xlinker", "--defsym=main=quipu_main"), *("-Xlinker", "--gc-sections"),
