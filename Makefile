@@ -7,8 +7,13 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 PYTHON := python/.venv
 TOOLS := .venv
+PACKAGING := scripts/packaging
+STAGE := dist/stage
+PREFIX ?= /usr/local
 
-.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures \
+	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-train conformance format lint \
+	quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -91,6 +96,29 @@ build: setup
 setup:
 	@scripts/setup.sh
 
+# Installing and packing: docs/installing.md. Without Swift, as under sudo, what `make stage` put together is installed.
+stage: build
+	python3 $(PACKAGING)/stage.py .build/release $(STAGE)
+
+install: $(if $(shell command -v swift),stage)
+	@python3 $(PACKAGING)/install.py install $(STAGE) "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	@python3 $(PACKAGING)/install.py uninstall "$(PREFIX)" "$(DESTDIR)"
+
+dist: stage
+	python3 $(PACKAGING)/dist.py $(STAGE) dist
+
+wheel: stage
+	python3 $(PACKAGING)/wheel.py $(STAGE) dist
+
+# Each is installed into a folder of its own, used from another one, and removed.
+install-test: stage
+	$(PACKAGING)/check_install.sh $(STAGE)
+
+wheel-test: wheel
+	$(PACKAGING)/check_wheel.sh dist/quipu-*.whl
+
 # A real model, 98 MB.
 model-smollm2:
 	python3 scripts/fetch_smollm2.py
@@ -130,4 +158,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* dist Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
