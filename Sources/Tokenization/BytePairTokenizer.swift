@@ -101,8 +101,7 @@ struct BytePairTokenizer: Sendable {
                 merges.append(
                     TokenizationStep.Merge(
                         left: spelling(left, in: word), right: spelling(right, in: word),
-                        result: spelling(result, in: word),
-                        position: left.range.lowerBound, reason: .rank(Int(cost))))
+                        result: spelling(result, in: word), position: left.range.lowerBound, reason: .rank(Int(cost))))
             }
         }
         let produced = loop.remaining.flatMap { tokens(of: $0, in: word) }

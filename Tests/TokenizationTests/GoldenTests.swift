@@ -54,8 +54,7 @@ import Tokenization
             #expect(tokenizer.vocabulary.decodeBytes(example.ids) == example.shown.bytes, "\(example.ids)")
             #expect(
                 tokenizer.vocabulary.decodeBytes(example.ids, special: false, removeSpecial: true)
-                    == example.hidden.bytes,
-                "\(example.ids)")
+                    == example.hidden.bytes, "\(example.ids)")
             #expect(
                 Array(tokenizer.vocabulary.decode(example.ids).utf8)
                     == Array(String(decoding: example.shown.bytes, as: UTF8.self).utf8))

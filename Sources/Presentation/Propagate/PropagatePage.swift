@@ -1,4 +1,3 @@
-
 /// `propagate` for people.
 struct PropagatePage {
     let report: PropagateReport

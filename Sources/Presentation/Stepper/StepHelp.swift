@@ -1,4 +1,3 @@
-
 /// The stepper's help: what the page shows, keys and commands, and the grammar of conditions.
 public struct StepHelp: Report {
     let help: String
