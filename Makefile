@@ -5,9 +5,15 @@ QUIPU := .build/release/quipu
 CONFORMANCE := Tests/Conformance/.venv/bin
 BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
+PYTHON := python/.venv
 TOOLS := .venv
+PACKAGING := scripts/packaging
+STAGE := dist/stage
+PREFIX ?= /usr/local
 
-.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open pictures build setup model-smollm2 model-train conformance format lint quick sanitize scripts-test clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures \
+	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-train conformance format lint \
+	quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -40,7 +46,7 @@ docs-test: build $(TOOLS)/ready
 scripts-test: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Scripts
 
-# The libraries' interface as web pages.
+# The libraries' interface as web pages, by DocC.
 docs:
 	python3 scripts/docs.py .build/docs
 
@@ -63,16 +69,55 @@ notebooks-open: build $(NOTEBOOKS)/ready
 	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check jupyterlab
 	cd notebooks && $(CURDIR)/$(NOTEBOOKS)/bin/jupyter lab
 
+# A .pth file puts the package of this checkout into the environment.
 $(NOTEBOOKS)/ready: notebooks/requirements.txt
 	python3 -m venv $(NOTEBOOKS)
 	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	echo $(CURDIR)/python > $$($(NOTEBOOKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quipu.pth
 	touch $@
+
+# The Python package, with the built program.
+python-test: build $(PYTHON)/ready
+	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider python/tests
+	$(PYTHON)/bin/python -m mypy --strict --cache-dir $(PYTHON)/mypy python/quipu
+
+$(PYTHON)/ready: python/requirements.txt
+	python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The package's table of commands and options, from the program's help.
+python-commands: build
+	PYTHONPATH=python QUIPU=$(QUIPU) python3 -m quipu._commands
 
 build: setup
 	swift build -c release --product quipu
 
 setup:
 	@scripts/setup.sh
+
+# Installing and packing: docs/installing.md. Without Swift, as under sudo, what `make stage` put together is installed.
+stage: build
+	python3 $(PACKAGING)/stage.py .build/release $(STAGE)
+
+install: $(if $(shell command -v swift),stage)
+	@python3 $(PACKAGING)/install.py install $(STAGE) "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	@python3 $(PACKAGING)/install.py uninstall "$(PREFIX)" "$(DESTDIR)"
+
+dist: stage
+	python3 $(PACKAGING)/dist.py $(STAGE) dist
+
+wheel: stage
+	python3 $(PACKAGING)/wheel.py $(STAGE) dist
+
+# Each is installed into a folder of its own, used from another one, and removed.
+install-test: stage
+	$(PACKAGING)/check_install.sh $(STAGE)
+
+wheel-test: wheel
+	$(PACKAGING)/check_wheel.sh dist/quipu-*.whl
 
 # A real model, 98 MB.
 model-smollm2:
@@ -113,4 +158,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build .build-* Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* dist Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

@@ -58,8 +58,10 @@ let package = Package(
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 5
+        .target(name: "ProgramFiles", dependencies: ["Tensors"], swiftSettings: unoptimised),
+        // row 6
         .target(
-            name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
+            name: "EmbeddedModel", dependencies: ["Tensors", "ProgramFiles"], path: "models",
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
@@ -76,7 +78,7 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles",
                 .target(name: "Libcrypto", condition: .when(platforms: [.linux])),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
@@ -89,15 +91,15 @@ let package = Package(
                 "LlamaModel",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
-        // row 6
+        // row 7
         .target(
             name: "Tracing",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
-                "LlamaModel", "Recording", "Measuring",
+                "LlamaModel", "ProgramFiles", "Recording", "Measuring",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
-        // row 7
+        // row 8
         .target(
             name: "Stepping",
             dependencies: [
@@ -106,11 +108,11 @@ let package = Package(
         .target(
             name: "Lessons",
             dependencies: [
-                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "Recording", "Measuring", "Tracing",
-                "Yams",
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording", "Measuring",
+                "Tracing", "Yams",
             ],
             resources: [.copy("../../lessons")], swiftSettings: unoptimised),
-        // row 8
+        // row 9
         .target(
             name: "Presentation",
             dependencies: [
@@ -118,30 +120,26 @@ let package = Package(
                 "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
-        // Its files are compiled in: the page is found wherever the program lies.
         .target(
             name: "ReportPage",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording", "Quantizing", "Measuring",
-                "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording", "Quantizing",
+                "Measuring", "Tracing", .product(name: "Mustache", package: "swift-mustache"),
             ],
-            resources: [
-                "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
-                "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
-        // row 9
+            resources: [.copy("Page")], swiftSettings: unoptimised),
+        // row 10
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
-                "Presentation",
-                "ReportPage",
+                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
+        .testTarget(name: "ProgramFilesTests", dependencies: ["ProgramFiles", "TestSupport"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],

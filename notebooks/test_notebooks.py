@@ -42,12 +42,20 @@ def test_notebooks_explain_and_ask(name):
 def test_every_notebook_was_executed(name):
     executed, source = (nbformat.read(folder / name, as_version=4) for folder in (HERE / ".executed", HERE))
     assert [cell.source for cell in executed.cells] == [cell.source for cell in source.cells]
-    pictures = [output for cell in executed.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert pictures or name.startswith(("07", "08"))
 
 
-def test_the_helper_is_short():
-    assert len((HERE / "quipu.py").read_text().splitlines()) <= 150
+def test_00_five_lines():
+    found = claims("00")
+    assert found["looks_at"] == "Mia" and found["share"] > 0.9 and found["answer"] == " Mia"
+    path, = (HERE / ".executed").glob("00-*.ipynb")
+    first = next(cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert len([line for line in first.source.splitlines() if line]) == 5
+    shown = [output.get("data", {}) for output in first.outputs]
+    assert any("image/png" in data for data in shown)
+    assert any(data.get("text/plain") == "'Mia'" for data in shown)
 
 
 def test_01_one_token():

@@ -16,8 +16,12 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case noOccurrence(name: String, asked: Int, count: Int)
     case notCaptured(name: String, capture: String)
     case noMatch(pattern: String, suggestions: [String])
+    case noValues(pattern: String, matching: [String], capture: String)
+    case wholeOnly(address: String)
+    case unsafeName(path: String, step: Int, seq: Int)
     case emptyCache(name: String)
     case damaged(path: String, name: String, bytes: Int, elements: Int)
+    case damagedView(path: String, name: String)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
     case severalElements(address: String, shape: Shape)
@@ -73,6 +77,17 @@ extension TraceError: CustomStringConvertible {
         case .damaged(let path, let name, let bytes, let elements):
             "\(path): the values of '\(name)' are damaged: a blob of \(bytes) bytes for \(elements) elements that are to lie "
                 + "within the tensor. Trace again."
+        case .damagedView(let path, let name):
+            "\(path): the values of '\(name)' are damaged: it is a view that does not fit what it is a view of. Trace again."
+        case .noValues(let pattern, let matching, let capture):
+            matching.isEmpty
+                ? "'\(pattern)' fits no operation of this trace. `quipu ops` lists them."
+                : "'\(pattern)' fits \(matching.prefix(3).joined(separator: ", "))\(matching.count > 3 ? ", …" : ""), of which "
+                    + "the trace holds no values of their own (--capture \(capture)). Trace again with more, or name a view exactly."
+        case .wholeOnly(let address):
+            "'\(address)': whole tensors are exported; leave the brackets out, and index the array."
+        case .unsafeName(let path, let step, let seq):
+            "\(path): operation \(seq) of step \(step) has a name that no file inside an archive may have. Name the others."
         case .emptyCache(let name):
             "'\(name)' has no values at this step: it is the cache before anything was written to it. "
                 + "A later --step has some."

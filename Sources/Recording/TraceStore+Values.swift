@@ -22,7 +22,13 @@ public struct RecordedValues: Sendable {
         values.map { $0.bitPattern == RecordedValues.missing.bitPattern ? nil : $0 }
     }
 
-    public var isComplete: Bool { !values.contains { $0.bitPattern == RecordedValues.missing.bitPattern } }
+    public var isComplete: Bool { missingCount == 0 }
+
+    /// Elements that were not captured.
+    public var missingCount: Int { values.count { $0.bitPattern == RecordedValues.missing.bitPattern } }
+
+    /// All values, NaN where not captured.
+    public var floats: [Float] { values }
 }
 
 extension TraceStore {
@@ -57,12 +63,12 @@ extension TraceStore {
     /// The output as an F32 tensor; `nil` if nothing of it was captured.
     private func tensor(of operation: RecordedOperation, in run: RecordedRun) throws -> Tensor? {
         switch operation.kind {
-        case "VIEW", "RESHAPE", "PERMUTE":
-            let input = try inputs(of: operation)[0]
+        case let kind where Self.views.contains(kind):
+            let input = try input(0, of: operation.id, operation.name)
             guard let source = try tensor(of: input, before: operation, in: run) else { return nil }
             return try view(operation, of: source)
         case "SET_ROWS":
-            let destination = try inputs(of: operation)[2]
+            let destination = try input(2, of: operation.id, operation.name)
             return try cache(named: leafName(destination), shape: operation.shape, upTo: operation, in: run)
         default:
             let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
@@ -81,13 +87,30 @@ extension TraceStore {
             SELECT op.*, pass.step, pass.first_position, pass.n_tokens FROM op JOIN pass ON pass.id = op.pass_id
             WHERE op.id = ?
             """, [id], RecordedOperation.init)
-        return try sources.first.flatMap { try tensor(of: $0, in: run) }
+        // An earlier one of the same pass: following views comes to an end.
+        guard let source = sources.first, source.step == operation.step, source.seq < operation.seq else {
+            throw TraceError.damagedView(path: path, name: operation.name)
+        }
+        return try tensor(of: source, in: run)
     }
 
     /// `cache_v_l0 (reshaped)` is the leaf `cache_v_l0` in another shape.
-    private func leafName(_ input: RecordedInput) throws -> String {
-        guard let id = input.sourceOperation else { return input.name }
-        return try leafName(try inputs(ofID: id)[0])
+    private func leafName(_ destination: RecordedInput) throws -> String {
+        var input = destination
+        for _ in 0..<Self.deepestView {
+            guard let id = input.sourceOperation else { return input.name }
+            input = try self.input(0, of: id, destination.name)
+        }
+        throw TraceError.damagedView(path: path, name: destination.name)
+    }
+
+    /// A reshape of a view of … : llama.cpp's graphs need four.
+    private static let deepestView = 64
+
+    private func input(_ slot: Int, of id: Int, _ name: String) throws -> RecordedInput {
+        let inputs = try inputs(ofID: id)
+        guard slot < inputs.count else { throw TraceError.damagedView(path: path, name: name) }
+        return inputs[slot]
     }
 
     /// A cache's memory as an operation sees it: everything written to it in this run so far.
@@ -110,6 +133,12 @@ extension TraceStore {
     ///
     /// - Throws: `TraceError.damaged` if a blob is of another size than its row says, or reaches outside the tensor.
     private func assembled(_ chunks: [Row], _ shape: Shape, _ name: String) throws -> Tensor {
+        let held = chunks.reduce(0) { $0 + ($1["data"] as Data).count }
+        // What the file does not hold must not take the memory.
+        let size = shape.dimensions.reduce(1.0) { $1 > 0 ? $0 * Double($1) : .infinity }
+        guard size <= max(Double(held), Double(Self.sparseElements)) else {
+            throw TraceError.damaged(path: path, name: name, bytes: held, elements: Int(clamping: Int64(min(size, 9e18))))
+        }
         var values = [Float](repeating: RecordedValues.missing, count: shape.count)
         for chunk in chunks {
             let data: Data = chunk["data"]
@@ -117,10 +146,12 @@ extension TraceStore {
             let first: Int = chunk["first_element"]
             let length: Int = chunk["run_length"] ?? count
             let step: Int = chunk["run_stride"] ?? 0
-            let type: TensorType = chunk["dtype"] == "f16" ? .f16 : .f32
-            let last = first + (count - 1) / max(1, length) * step + (count - 1) % max(1, length)
-            guard count > 0, length > 0, data.count == count * type.blockBytes, first >= 0, step >= 0,
-                last < values.count
+            let type: TensorType = chunk["dtype"] == "f16" ? .f16 : chunk["dtype"] == "i32" ? .i32 : .f32
+            let isSane = count > 0 && count <= data.count && length > 0 && first >= 0 && step >= 0
+            // Approximately, because the numbers may be too large to multiply; then exactly.
+            guard isSane, data.count == count * type.blockBytes,
+                Double(first) + Double((count - 1) / length) * Double(step) < 2 * size,
+                first + (count - 1) / length * step + (count - 1) % length < values.count
             else { throw TraceError.damaged(path: path, name: name, bytes: data.count, elements: count) }
             let decoded = Tensor(Layout(type, Shape(count)), in: Buffer(data)).floats()
             for i in 0..<count { values[first + i / length * step + i % length] = decoded[i] }
@@ -128,23 +159,44 @@ extension TraceStore {
         return .floats(values, shape)
     }
 
+    /// Elements of a tensor of which little was captured, such as a cache: 1 GiB of F32.
+    private static let sparseElements = 1 << 28
+
     /// Applies a recorded view to an F32 tensor that stands for its source. Byte distances of an F16 source double.
+    ///
+    /// - Throws: `TraceError.damagedView` if it does not lie inside its source.
     private func view(_ operation: RecordedOperation, of source: Tensor) throws -> Tensor {
         let widening = operation.type == .f16 ? 2 : 1
+        let parameters = Data(operation.parameters.utf8)
+        func within(_ strides: [Int], at offset: Int = 0) throws -> Tensor {
+            let extents = operation.shape.dimensions
+            let last = zip(extents, strides).reduce(Double(offset)) { $0 + Double($1.0 - 1) * Double($1.1) }
+            guard offset >= 0, offset % 4 == 0, strides.allSatisfy({ $0 >= 0 && $0 % 4 == 0 }),
+                extents.allSatisfy({ $0 > 0 }), last + 4 <= Double(source.source.byteCount - source.offset)
+            else { throw TraceError.damagedView(path: path, name: operation.name) }
+            let layout = Layout.Strides(strides[0], strides[1], strides[2], strides[3])
+            return source.view(Layout(type: .f32, shape: operation.shape, strides: layout), at: offset)
+        }
         switch operation.kind {
         case "PERMUTE":
-            let axes = try JSONDecoder().decode([String: [Int]].self, from: Data(operation.parameters.utf8))["axes"]!
+            let axes = (try? JSONDecoder().decode([String: [Int]].self, from: parameters))?["axes"] ?? []
+            guard axes.sorted() == [0, 1, 2, 3] else { throw TraceError.damagedView(path: path, name: operation.name) }
             var strides = [0, 0, 0, 0]
             for dimension in 0..<4 { strides[axes[dimension]] = source.layout.strides[dimension] }
-            let (nb0, nb1, nb2, nb3) = (strides[0], strides[1], strides[2], strides[3])
-            return source.view(Layout(type: .f32, shape: operation.shape, strides: .init(nb0, nb1, nb2, nb3)))
+            return try within(strides)
         case "VIEW":
-            let p = try JSONDecoder().decode([String: Int].self, from: Data(operation.parameters.utf8))
-            let strides = Layout.Strides(4, p["nb1"]! * widening, p["nb2"]! * widening, p["nb3"]! * widening)
-            return source.view(
-                Layout(type: .f32, shape: operation.shape, strides: strides), at: p["offset"]! * widening)
+            let p = (try? JSONDecoder().decode([String: Int].self, from: parameters)) ?? [:]
+            let distances = ["nb1", "nb2", "nb3", "offset"].compactMap { p[$0] }
+            guard distances.count == 4, distances.allSatisfy({ 0..<1 << 60 ~= $0 }) else {
+                throw TraceError.damagedView(path: path, name: operation.name)
+            }
+            return try within([4] + distances.prefix(3).map { $0 * widening }, at: distances[3] * widening)
         default:
-            return .floats(source.floats(), operation.shape)
+            let values = source.floats()
+            guard operation.shape.dimensions.reduce(1.0, { $0 * Double($1) }) == Double(values.count) else {
+                throw TraceError.damagedView(path: path, name: operation.name)
+            }
+            return .floats(values, operation.shape)
         }
     }
 }

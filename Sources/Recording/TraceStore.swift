@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import GRDBSQLite
+import ProgramFiles
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
@@ -153,7 +154,7 @@ public final class TraceStore: Sendable {
     }
 
     /// SQLite says only that it cannot open the file.
-    private static func checkFolder(of path: String) throws {
+    static func checkFolder(of path: String) throws {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory) else {
@@ -209,7 +210,7 @@ public final class TraceStore: Sendable {
         case let error as DatabaseError where error.resultCode.primaryResultCode == .SQLITE_CORRUPT:
             TraceError.corrupt(path: path)
         case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
-        case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
+        case let error as CocoaError: TraceError.database(path: path, message: FileProblem.reason(of: error))
         default: error
         }
     }

@@ -8,6 +8,7 @@ struct ImportRules {
         ["Quantization", "Tokenization"],
         ["Operations", "Quantizing"],
         ["LlamaModel"],
+        ["ProgramFiles"],
         ["EmbeddedModel", "Recording", "Measuring"],
         ["Tracing"],
         ["Stepping", "Lessons"],

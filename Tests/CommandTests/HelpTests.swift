@@ -9,7 +9,7 @@ import Testing
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["diff"], ["gqa", "map"], ["gqa", "what-if"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
     ]
 
     @Test(arguments: commands)
@@ -66,8 +66,8 @@ import Testing
             let words = entry.split(separator: " ").prefix(3)
             guard let value = words.firstIndex(where: { $0.hasPrefix("<") }), value > 0 else { continue }
             guard !without.contains(String(words[value - 1])) else { continue }
-            // Of `quant errors`, writing to a trace is an extra.
-            if command == ["quant", "errors"], words[value - 1] == "--output" { continue }
+            // Of `quant errors`, writing to a trace is an extra; of `export`, the output must be named.
+            if [["quant", "errors"], ["export"]].contains(command), words[value - 1] == "--output" { continue }
             #expect(entry.contains("default: "), "\(entry)")
         }
     }

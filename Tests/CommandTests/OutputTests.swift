@@ -15,7 +15,7 @@ import Testing
         ["ops", "trace.db"], ["ops", "trace.db", "--step", "1"],
         ["show", "trace.db", "kq_soft_max-0"], ["show", "trace.db", "result_output"],
         ["show", "trace.db", "ffn_out-0"],
-        ["show", "trace.db", "Qcur-0[3]"], ["show", "trace.db", "Qcur-0[0,0,0]"],
+        ["export", "trace.db", "*", "--output", "all.npz"], ["show", "trace.db", "Qcur-0[3]"], ["show", "trace.db", "Qcur-0[0,0,0]"],
         ["sql", "trace.db", "SELECT * FROM op"], ["sql", "trace.db", "SELECT * FROM v_layer"],
         ["sql", "trace.db", "SELECT * FROM metadata"], ["sql", "trace.db", "SELECT * FROM tensor LIMIT 3"],
         ["bench", "model.gguf", "-p", "8", "-n", "2", "-r", "1"],
@@ -75,6 +75,10 @@ import Testing
             ["name", "kind", "type", "shape", "slice", "values", "rms", "min", "max"]
         ),
         (["sql", "trace.db", "SELECT 1 AS one"], ["columns", "rows"]),
+        (
+            ["export", "trace.db", "kq-*", "--output", "kq.npz"],
+            ["trace", "run", "output", "size_bytes", "arrays"]
+        ),
         (["bench", "model.gguf", "-p", "8", "-n", "2"], ["prompt", "decode", "memory_bandwidth", "ops"]),
     ]
 

@@ -162,22 +162,6 @@ import Testing
     }
 
     /// Dropping a KV head is dropping its readers; each drops what it writes, as setting its values to 0 does.
-    @Test func droppedHeadsGiveZeros() async throws {
-        let model = try TinyModel.gqa.load()
-        let c = model.configuration
-        let byKV = try HeadPlan(.drop([.init(layer: 0, heads: .kv(1))]), of: model)
-        let readers = (c.groupSize..<2 * c.groupSize).map { HeadChange.Dropped(layer: 0, heads: .query($0)) }
-        let byReaders = try HeadPlan(.drop(readers), of: model)
-        #expect(byKV.layers == byReaders.layers && byKV.layers[0].cached == c.kvHeads - 1)
-
-        let one = try HeadPlan(.drop([.init(layer: 0, heads: .query(1))]), of: model)
-        #expect(one.layers[0].cached == c.kvHeads && one.kvHeads == c.heads)
-        let (set, _) = try await InterventionTests.record(.gqa, [InterventionTests.set("kq_soft_max-0[:, :, 1]")])
-        var session = Session(one.applied(to: model), capacity: 64, threads: 2)
-        let prompt = try model.tokenizer.encode(InterventionTests.prompt)
-        #expect(try session.logits(after: prompt) == set.passes[0].prediction.logits)
-    }
-
     /// Means of quantised rows are held as F32; what that alone does is told apart.
     @Test func theFormatsShareIsToldApart() throws {
         let model = try TinyModel.gqa.load()

@@ -1,6 +1,7 @@
 import ComputeGraph
 import GGUF
 import LlamaModel
+import Measuring
 import Quantization
 import Recording
 import Tensors
@@ -39,6 +40,22 @@ import Tracing
 
     static func set(_ target: String, _ value: String = "0") -> InterventionRecord {
         InterventionRecord(.set, target: target, spec: value)
+    }
+
+    @Test func headsDroppedGiveZeros() async throws {
+        let model = try TinyModel.gqa.load()
+        let c = model.configuration
+        let byKV = try HeadPlan(.drop([.init(layer: 0, heads: .kv(1))]), of: model)
+        let readers = (c.groupSize..<2 * c.groupSize).map { HeadChange.Dropped(layer: 0, heads: .query($0)) }
+        let byReaders = try HeadPlan(.drop(readers), of: model)
+        #expect(byKV.layers == byReaders.layers && byKV.layers[0].cached == c.kvHeads - 1)
+
+        let one = try HeadPlan(.drop([.init(layer: 0, heads: .query(1))]), of: model)
+        #expect(one.layers[0].cached == c.kvHeads && one.kvHeads == c.heads)
+        let (set, _) = try await Self.record(.gqa, [Self.set("kq_soft_max-0[:, :, 1]")])
+        var session = Session(one.applied(to: model), capacity: 64, threads: 2)
+        let prompt = try model.tokenizer.encode(Self.prompt)
+        #expect(try session.logits(after: prompt) == set.passes[0].prediction.logits)
     }
 
     @Test(arguments: TinyModel.withGoldenNodes)

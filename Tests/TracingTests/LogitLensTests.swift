@@ -90,7 +90,7 @@ import Tracing
         let stream = (0..<3).map { _ in generator.floats(model.configuration.embedding) }
         let lens = try LogitLens(model, threads: 1)
         let column = try LensColumn(
-            position: 5, step: 2, stream: stream, through: lens, following: 7, top: 4, tokenizer: model.tokenizer)
+            position: 5, step: 2, stream: stream, through: lens, following: 7, top: 4, vocabulary: model.vocabulary)
         #expect(column.readings.map(\.layer) == [-1, 0, 1])
         for (x, reading) in zip(stream, column.readings) {
             let logits = try lens.prediction(from: x).logits.map(Double.init)
@@ -103,7 +103,7 @@ import Tracing
             #expect(abs(reading.entropyBits + p.reduce(0) { $0 + $1 * Double.log2($1) }) < 1e-6)
         }
         let own = try LensColumn(
-            position: 5, step: 2, stream: stream, through: lens, following: nil, top: 1, tokenizer: model.tokenizer)
+            position: 5, step: 2, stream: stream, through: lens, following: nil, top: 1, vocabulary: model.vocabulary)
         #expect(own.readings.allSatisfy { $0.followed.token == own.final.token } && own.readings.last!.rank == 0)
     }
 

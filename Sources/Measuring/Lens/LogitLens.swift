@@ -1,6 +1,7 @@
 import ComputeGraph
 import LlamaModel
 import Operations
+import Quantization
 import Tensors
 import Tokenization
 

@@ -1,5 +1,6 @@
 import ComputeGraph
 import LlamaModel
+import Quantization
 import Quantizing
 import Tensors
 

@@ -1,6 +1,7 @@
 import ComputeGraph
 import Foundation
 import LlamaModel
+import ProgramFiles
 import Recording
 import Tensors
 
@@ -53,10 +54,9 @@ public struct TraceVerification: Sendable {
         of run: RecordedRun, in store: TraceStore, replay: Replay, threads: Int,
         progress: @escaping (Int, Int) -> Void = { _, _ in }
     ) async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-verify-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "again.db").path
+        let scratch = try ScratchFolder("verify")
+        defer { scratch.remove() }
+        let path = scratch.path("again.db")
         let recorder = try await TraceRecorder(
             store: try TraceStore.create(path: path), model: replay.model,
             run: RunDescription(

@@ -33,7 +33,8 @@ struct AttentionCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The trace (default: the last one written), and a head as its layer and number, such as 2.5.",
-            valueName: "trace> <layer.head"))
+            valueName: "trace> <layer.head"),
+        completion: .trace)
     var arguments: [String] = []
     @Option(help: "A layer. (default: all)") var layer: Int?
     @Option(help: "A query head of --layer. (default: all)") var head: Int?

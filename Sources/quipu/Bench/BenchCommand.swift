@@ -17,7 +17,7 @@ struct BenchCommand: AsyncParsableCommand {
               quipu bench model.gguf --prompt-tokens 64 --decode-tokens 16
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt.") var promptTokens = 128
     @Option(name: [.customShort("n"), .long], help: "Tokens to generate, one a pass.") var decodeTokens = 32
     @Option(name: .shortAndLong, help: "Times that each is measured, after a run that is not counted.")

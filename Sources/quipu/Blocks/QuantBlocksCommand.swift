@@ -21,14 +21,18 @@ struct QuantBlocksCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"))
+            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"),
+        completion: .model)
     var arguments: [String] = []
     @Option(help: "Row of the tensor, from 0; counted through all dimensions but the first.") var row = 0
     @Option(help: "Block of the row, from 0.") var block = 0
     @Flag(help: "Look at every block of the model.") var audit = false
-    @Option(help: "A file of the same model in higher precision: the weights before.") var reference: String?
+    @Option(help: "A file of the same model in higher precision: the weights before.", completion: .model)
+    var reference: String?
     @Option(help: "With --audit: tensors and blocks to list.") var limit = 20
-    @Option(name: .shortAndLong, help: "Add the block to a trace, or to a new file: table quant_block. (default: none)")
+    @Option(
+        name: .shortAndLong, help: "Add the block to a trace, or to a new file: table quant_block. (default: none)",
+        completion: .trace)
     var output: String?
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions

@@ -18,8 +18,8 @@ struct DiffCommand: ParsableCommand {
               quipu diff trace.db trace.db
             """)
 
-    @Argument(help: "The trace to compare with. (default: the parent of B)") var a: String?
-    @Argument(help: "The trace to compare. (default: the last one written)") var b: String?
+    @Argument(help: "The trace to compare with. (default: the parent of B)", completion: .trace) var a: String?
+    @Argument(help: "The trace to compare. (default: the last one written)", completion: .trace) var b: String?
     @Option(help: "The run of A, by its id. (default: the newest)") var runA: Int?
     @Option(help: "The run of B, by its id. (default: the newest)") var runB: Int?
     @Option(help: "Different operations to list.") var limit = 12

@@ -29,9 +29,10 @@ struct GQAMapCommand: ParsableCommand {
               quipu gqa map model.gguf --trace trace.db --layer 0
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(help: "Positions to size the cache for. (default: those the model was trained for)") var context: Int?
-    @Option(help: "A trace of the model, captured in full, whose heads are compared. (default: none)")
+    @Option(
+        help: "A trace of the model, captured in full, whose heads are compared. (default: none)", completion: .trace)
     var trace: String?
     @Option(help: "Compare the query heads of this layer one by one; with --trace. (default: none)") var layer: Int?
     @Flag(help: "Leave attention to position 0 out of the comparison, where many heads park theirs.")

@@ -16,7 +16,7 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
               quipu gqa what-if --pool 1 --chunks 4
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(help: "Make neighbouring KV heads one, their mean, until N are left. (default: no pooling)")
     var pool: Int?
     @Option(help: "Copy KV heads until there are N. (default: no copies)") var expand: Int?

@@ -18,7 +18,7 @@ struct GraphCommand: ParsableCommand {
               quipu graph model.gguf --layer 0
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(help: "text, json, or dot for Graphviz.") var format = Format.text
     @Option(help: "Only this layer.") var layer: Int?
     @Option(help: "Tokens of the pass.") var tokens = 5

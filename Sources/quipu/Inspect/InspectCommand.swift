@@ -15,7 +15,7 @@ struct InspectCommand: ParsableCommand {
               quipu inspect model.gguf --tensors
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
     @Flag(help: "List every metadata key.") var metadata = false
     @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:

@@ -17,9 +17,12 @@ struct TokenizeCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The model (default: $QUIPU_MODEL, or the embedded model) and, without --file, the text.",
-            valueName: "model> <text"))
+            valueName: "model> <text"),
+        completion: .model)
     var arguments: [String] = []
-    @Option(help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path")) var file: String?
+    @Option(
+        help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path"), completion: .file())
+    var file: String?
     @Flag(help: "Show how each piece was merged.") var steps = false
     @Flag(help: "Leave out the tokens a model adds at start and end (BOS, EOS).") var noAddSpecial = false
     @Flag(help: "Take special tokens in the text, such as <|im_start|>, for plain text.") var noParseSpecial = false

@@ -25,7 +25,7 @@ struct LensCommand: ParsableCommand {
               quipu lens trace.db --positions -1
             """)
 
-    @Argument(help: LastTrace.help) var trace: String?
+    @Argument(help: LastTrace.help, completion: .trace) var trace: String?
     @Option(parsing: .unconditional, help: "Positions, from 0 or from the end, such as -1, 3,5 or 0:8.") var positions =
         PositionList.last
     @Flag(help: "All positions.") var all = false

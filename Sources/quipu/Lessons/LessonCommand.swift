@@ -46,7 +46,7 @@ struct ShowProgress: ParsableCommand {
 extension LessonListReport {
     /// Needs no model.
     fileprivate static func current(isDetailed: Bool) throws -> LessonListReport {
-        let course = try Course(folder: LessonFolder.path)
+        let course = try Course(folder: LessonFolder.path())
         var progress = try LessonProgress.read(Classroom.progressPath)
         progress.adopt(course)
         return LessonListReport(course, progress, file: Classroom.progressPath, isDetailed: isDetailed)
@@ -57,7 +57,9 @@ struct StartLesson: ParsableCommand {
     static let configuration = LessonCommand.configuration(
         "start", "Begin a lesson, or go on; on a terminal, line by line.", example: "start 4")
     @Argument(help: "Number or name of a lesson. (default: where you were)") var lesson: String?
-    @Option(help: "The model that questions are about. (default: the one before, $QUIPU_MODEL or the embedded one)")
+    @Option(
+        help: "The model that questions are about. (default: the one before, $QUIPU_MODEL or the embedded one)",
+        completion: .model)
     var model: String?
     @Option(name: .shortAndLong, help: "The text whose trace questions are about. (default: the one before)")
     var prompt: String?
@@ -184,7 +186,7 @@ struct ResetLessons: ParsableCommand {
 struct ExportProgress: ParsableCommand {
     static let configuration = LessonCommand.configuration(
         "export", "Copy the progress to a file, to take it elsewhere.", example: "export my-progress.yml")
-    @Argument(help: "The file to write.") var file: String
+    @Argument(help: "The file to write.", completion: .file()) var file: String
     @Flag(help: "Replace it if it is there.") var force = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -192,7 +194,7 @@ struct ExportProgress: ParsableCommand {
         guard force || !FileManager.default.fileExists(atPath: file) else {
             throw InputError("\(file): there is a file of this name. Choose another, or give --force to replace it.")
         }
-        try LessonProgress.read(Classroom.progressPath).write(file)
+        try LessonProgress.read(Classroom.progressPath).write(file, advice: "Name another file.")
         try printing.print(LessonNoteReport("Written: \(file)", file: file))
     }
 }
@@ -201,7 +203,7 @@ struct ImportProgress: ParsableCommand {
     static let configuration = LessonCommand.configuration(
         "import", "Take over progress that was exported. What is solved in either stays solved.",
         example: "import my-progress.yml")
-    @Argument(help: "The file to read.") var file: String
+    @Argument(help: "The file to read.", completion: .file()) var file: String
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {

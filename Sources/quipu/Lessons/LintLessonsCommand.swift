@@ -3,6 +3,7 @@ import EmbeddedModel
 import Foundation
 import Lessons
 import Presentation
+import ProgramFiles
 
 struct LintLessons: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,19 +18,21 @@ struct LintLessons: ParsableCommand {
               quipu lesson lint --lessons lessons
             """)
 
-    @Option(help: "A model to try the lessons on; repeatable. (default: the embedded one)") var model: [String] = []
-    @Option(help: "A folder with lessons. (default: those that come with the program)") var lessons: String?
+    @Option(help: "A model to try the lessons on; repeatable. (default: the embedded one)", completion: .model)
+    var model: [String] = []
+    @Option(help: "A folder with lessons. (default: those that come with the program)", completion: .directory)
+    var lessons: String?
     @Option(help: "Only lessons of this number or name; repeatable.") var only: [String] = []
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
-        var course = try Course(folder: lessons ?? LessonFolder.path)
+        var course = try Course(folder: lessons ?? LessonFolder.path())
         if !only.isEmpty { course = try course.keeping(only) }
         var lint = LessonLint(course)
         let models = model.isEmpty ? [try EmbeddedModel.path()] : model
-        let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-lint-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let scratch = try ScratchFolder("lint")
+        defer { scratch.remove() }
+        let folder = scratch.url
         var made = 0
         for model in models {
             Terminal.complain("quipu: \(model)")

@@ -5,6 +5,7 @@ import Recording
 /// Positions, or layers, as users write them: `-1`, `3,5`, `0:8`.
 struct PositionList: ExpressibleByArgument {
     static let all = PositionList(slices: [.range(nil, nil)], text: ":")
+    static let first = PositionList(slices: [.index(0)], text: "0")
     static let last = PositionList(slices: [.index(-1)], text: "-1")
 
     private let slices: [TensorAddress.Slice]
@@ -33,6 +34,22 @@ struct PositionList: ExpressibleByArgument {
                     + "from the end")
         }
         return positions
+    }
+
+    /// Whether it is one position and no range.
+    var isOne: Bool {
+        if slices.count == 1, case .index = slices[0] { true } else { false }
+    }
+
+    /// The steps of a run in order, each once.
+    ///
+    /// - Throws: `TraceError.noPass` if it has no such step.
+    func steps(of run: RecordedRun) throws -> [Int] {
+        if let steps = resolved(in: run.steps) { return steps }
+        if isOne, let step = Int(text) { throw TraceError.noPass(path: run.trace, step: step, steps: run.steps) }
+        throw InputError(
+            "\(run.trace): --step \(text): the run has "
+                + (run.steps == 0 ? "no steps yet" : "steps 0 to \(run.steps - 1); negative ones count from the end"))
     }
 
     /// The layers in order, each once.

@@ -10,7 +10,8 @@ struct TextOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The text; - is standard input. (default: held-out stories, for the embedded model and versions of it)",
-            valueName: "path"))
+            valueName: "path"),
+        completion: .file())
     var file: String?
     @Option(
         help: """

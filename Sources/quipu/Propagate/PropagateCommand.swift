@@ -5,6 +5,7 @@ import GGUF
 import LlamaModel
 import Measuring
 import Presentation
+import ProgramFiles
 import Quantizing
 import Recording
 
@@ -36,11 +37,12 @@ struct PropagateCommand: AsyncParsableCommand {
               quipu propagate --prompt "Mia has the red ball." --as Q4_0
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @OptionGroup var prompt: PromptOptions
     @Option(
         help: ArgumentHelp(
-            "The same model in higher precision, to hold MODEL against. (default: MODEL itself)", valueName: "file"))
+            "The same model in higher precision, to hold MODEL against. (default: MODEL itself)", valueName: "file"),
+        completion: .model)
     var base: String?
     @Option(
         name: .customLong("as"),
@@ -51,7 +53,8 @@ struct PropagateCommand: AsyncParsableCommand {
     @Flag(help: "Leave out the layers' shares of the divergence, which take a pass a layer.") var noShares = false
     @Option(
         name: .shortAndLong,
-        help: "Record the real run here, with table op_error. (default: nothing is written)")
+        help: "Record the real run here, with table op_error. (default: nothing is written)",
+        completion: .trace)
     var output: String?
     @Flag(help: "Replace the output if it is an earlier trace.") var force = false
     @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
@@ -111,10 +114,9 @@ struct PropagateCommand: AsyncParsableCommand {
             file: model.file, plan: plan, importance: nil, workers: Workers(threads: threads.count),
             progress: progress.update(done:total:))
         try quantizer.check(allowsRequantizing: true)
-        let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "\(mix.fileType.name).gguf").path
+        let scratch = try ScratchFolder("propagate")
+        defer { scratch.remove() }
+        let path = scratch.path("\(mix.fileType.name).gguf")
         try quantizer.write(to: path, overwrite: false)
         return try Llama(file: try GGUFFile(path: path))
     }

@@ -29,7 +29,8 @@ struct ExplainWeightCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The model (default: $QUIPU_MODEL, or the embedded model), the tensor, and row and column from 0.",
-            valueName: "model> <tensor> <row> <column"))
+            valueName: "model> <tensor> <row> <column"),
+        completion: .model)
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -73,7 +74,8 @@ struct ExplainFormatCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "A model whose weights to show it on (or $QUIPU_MODEL, or none), and a format, such as Q4_1 or int8-affine.",
-            valueName: "model> <format"))
+            valueName: "model> <format"),
+        completion: .model)
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 

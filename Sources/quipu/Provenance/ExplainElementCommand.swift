@@ -21,13 +21,15 @@ struct ExplainElementCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The trace (default: the last one written) and the element.", valueName: "trace> <element"))
+        help: ArgumentHelp("The trace (default: the last one written) and the element.", valueName: "trace> <element"),
+        completion: .trace)
     var arguments: [String]
     @Option(help: "Show the N largest terms, largest first. (default: all blocks, in order)") var largest: Int?
     @Option(help: "Follow the largest terms back through N operations.") var depth = 0
     @Option(help: "Terms to follow at each operation.") var breadth = 3
     @Option(
-        help: "A file of the same model in higher precision, to tell what rounding the weights did. (default: none)")
+        help: "A file of the same model in higher precision, to tell what rounding the weights did. (default: none)",
+        completion: .model)
     var base: String?
     @OptionGroup var place: PlaceOptions
     @OptionGroup var replaying: ReplayOptions

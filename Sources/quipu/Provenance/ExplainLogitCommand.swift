@@ -19,7 +19,7 @@ struct ExplainLogitCommand: ParsableCommand {
               quipu explain logit trace.db --step 1
             """)
 
-    @Argument(help: LastTrace.help) var trace: String?
+    @Argument(help: LastTrace.help, completion: .trace) var trace: String?
     @Option(help: "The token, spelled with its space: ' Paris'. (default: the most probable one)") var token: String?
     @Option(help: "The token by its id. (default: the most probable one)") var tokenId: Int?
     @Option(help: "Explain how far --token's logit is above this token's. (default: none)") var against: String?

@@ -36,14 +36,16 @@ struct QuantErrorsCommand: AsyncParsableCommand {
               quipu quant errors model.gguf --as Q4_0,Q4_1,Q8_0
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
-    @Option(help: "A file of the same model in higher precision.") var reference: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
+    @Option(help: "A file of the same model in higher precision.", completion: .model) var reference: String?
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?
-    @Option(help: ImportanceOption.help) var imatrix: String?
+    @Option(help: ImportanceOption.help, completion: .file()) var imatrix: String?
     @Option(help: "Of a split model only the tensors of this file, from 0. (default: all)") var part: Int?
     @Option(help: "Tensors to list.") var limit = 20
-    @Option(name: .shortAndLong, help: "Add the errors to a trace, or to a new file: table quant_error.")
+    @Option(
+        name: .shortAndLong, help: "Add the errors to a trace, or to a new file: table quant_error.", completion: .trace
+    )
     var output: String?
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -109,11 +111,12 @@ struct QuantCompareCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"))
+            "The model (default: $QUIPU_MODEL, or the embedded model) and the tensor.", valueName: "model> <tensor"),
+        completion: .model)
     var arguments: [String]
     @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
     var formats: String?
-    @Option(help: ImportanceOption.help) var imatrix: String?
+    @Option(help: ImportanceOption.help, completion: .file()) var imatrix: String?
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 

@@ -24,7 +24,9 @@ struct QuantizeCommand: AsyncParsableCommand {
               quipu quantize model.gguf Q4_K_M --dry-run
             """)
 
-    @Argument(help: ArgumentHelp("The model, the file to write, and the file type.", valueName: "in> <out> <type"))
+    @Argument(
+        help: ArgumentHelp("The model, the file to write, and the file type.", valueName: "in> <out> <type"),
+        completion: .model)
     var arguments: [String]
     @Flag(help: "Write nothing: list sizes, bits per weight and the error of each tensor. OUT and IN may be left out.")
     var dryRun = false
@@ -132,7 +134,8 @@ struct QuantizeTypeOptions: ParsableArguments {
     @Flag(help: "Leave output.weight as it is.") var leaveOutputTensor = false
     @Flag(help: "Quantise again what is quantised already.") var allowRequantize = false
     @Option(
-        help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"))
+        help: ArgumentHelp("How much each column matters, as llama.cpp's llama-imatrix writes it.", valueName: "file"),
+        completion: .file())
     var imatrix: String?
     @Option(
         help: ArgumentHelp(

@@ -2,6 +2,7 @@ import ArgumentParser
 import ComputeGraph
 import Foundation
 import Presentation
+import ProgramFiles
 import Recording
 import ReportPage
 
@@ -18,11 +19,12 @@ struct ReportCommand: AsyncParsableCommand {
               quipu report trace.db --output report.html
             """)
 
-    @Argument(help: LastTrace.help) var trace: String?
-    @Option(name: .shortAndLong, help: "The file to write.") var output = "report.html"
+    @Argument(help: LastTrace.help, completion: .trace) var trace: String?
+    @Option(name: .shortAndLong, help: "The file to write.", completion: .file()) var output = "report.html"
     @Flag(help: "Replace the output if it exists.") var force = false
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
-    @Option(help: "The model's file, if it is elsewhere now. (default: where the run found it)") var model: String?
+    @Option(help: "The model's file, if it is elsewhere now. (default: where the run found it)", completion: .model)
+    var model: String?
     @Option(
         name: .customLong("as"),
         help: "Formats whose errors are measured if the trace has none, separated by commas.")
@@ -49,7 +51,7 @@ struct ReportCommand: AsyncParsableCommand {
         do {
             try page.write(to: URL(fileURLWithPath: output), options: force ? [.atomic] : [.withoutOverwriting])
         } catch {
-            throw InputError("\(output) cannot be written: \(error.localizedDescription)")
+            throw InputError("\(output) cannot be written: \(FileProblem.reason(of: error)).")
         }
         try printing.print(
             HTMLReportSummary(report: output, trace: store.path, sizeBytes: page.count, notes: digest.notes))

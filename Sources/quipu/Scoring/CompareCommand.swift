@@ -22,7 +22,8 @@ struct CompareCommand: AsyncParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The model to measure against (default: $QUIPU_MODEL, or the embedded model) and the model to measure.",
-            valueName: "base> <other"))
+            valueName: "base> <other"),
+        completion: .model)
     var arguments: [String]
     @OptionGroup(title: "Text") var text: TextOptions
     @Option(

@@ -16,7 +16,7 @@ struct PerplexityCommand: AsyncParsableCommand {
               quipu perplexity --chunks 8
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @OptionGroup(title: "Text") var text: TextOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption

@@ -18,7 +18,7 @@ struct QuantSensitivityCommand: AsyncParsableCommand {
               quipu quant sensitivity --by role --chunks 2
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(help: "The format of the part; where its blocks do not divide rows, its fallback.") var type = "Q4_K"
     @Option(help: "What is quantised at a time: tensor, layer or role.") var by = Sensitivity.Unit.tensor
     @Option(help: "Parts to list.") var limit = 30

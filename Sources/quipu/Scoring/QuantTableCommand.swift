@@ -18,7 +18,7 @@ struct QuantTableCommand: AsyncParsableCommand {
               quipu quant table --types Q8_0,Q4_K_M,Q2_K --chunks 2
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Option(
         help: """
             File types, separated by commas. (default: those that models are usually offered in; `quipu quantize \
@@ -27,7 +27,8 @@ struct QuantTableCommand: AsyncParsableCommand {
     var types: String?
     @Option(
         help: ArgumentHelp(
-            "How much each column matters, as llama.cpp's llama-imatrix writes it. (default: none)", valueName: "file"))
+            "How much each column matters, as llama.cpp's llama-imatrix writes it. (default: none)", valueName: "file"),
+        completion: .file())
     var imatrix: String?
     @OptionGroup(title: "Text") var text: TextOptions
     @OptionGroup var threads: ThreadOption

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LlamaModel
 import Presentation
+import Quantization
 import Recording
 import Stepping
 import Tensors
@@ -25,12 +26,15 @@ struct StepCommand: AsyncParsableCommand {
               echo 'rwatch max(abs) > 1' | quipu step trace.db --restart
             """)
 
-    @Argument(help: "A trace file (default: the last one written); with --prompt or --ids, a model.")
+    @Argument(
+        help: "A trace file (default: the last one written); with --prompt or --ids, a model.", completion: .file())
     var file: String?
     @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptOptions
     @Option(name: .shortAndLong, help: "Tokens to generate after the prompt. The last one is not evaluated.")
     var generate = 1
-    @Option(name: .shortAndLong, help: "The trace to record to. (default: trace.db, or the next free trace-2.db, …)")
+    @Option(
+        name: .shortAndLong, help: "The trace to record to. (default: trace.db, or the next free trace-2.db, …)",
+        completion: .trace)
     var output: String?
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @Flag(help: "Begin at the first operation, not where the trace was left.") var restart = false

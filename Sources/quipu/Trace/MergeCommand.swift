@@ -17,8 +17,8 @@ struct MergeCommand: AsyncParsableCommand {
               quipu merge all.db trace.db
             """)
 
-    @Argument(help: "The trace to write to.") var out: String
-    @Argument(help: ArgumentHelp("The traces to add.", valueName: "in")) var inputs: [String]
+    @Argument(help: "The trace to write to.", completion: .trace) var out: String
+    @Argument(help: ArgumentHelp("The traces to add.", valueName: "in"), completion: .trace) var inputs: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() async throws {

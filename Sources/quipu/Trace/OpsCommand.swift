@@ -12,7 +12,7 @@ struct OpsCommand: ParsableCommand {
               quipu ops trace.db --layer 3
             """)
 
-    @Argument(help: LastTrace.help) var trace: String?
+    @Argument(help: LastTrace.help, completion: .trace) var trace: String?
     @Option(help: "Only this layer.") var layer: Int?
     @Option(help: "Only this kind, such as MUL_MAT.") var kind: String?
     @Option(help: "Only these names; * and ? stand for anything.") var name: String?

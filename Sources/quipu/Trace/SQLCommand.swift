@@ -22,7 +22,8 @@ struct SQLCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The trace (default: the last one written) and the statement.", valueName: "trace> <statement"))
+            "The trace (default: the last one written) and the statement.", valueName: "trace> <statement"),
+        completion: .trace)
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 

@@ -17,7 +17,8 @@ struct ShowCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The trace (default: the last one written) and the tensor.", valueName: "trace> <tensor"))
+        help: ArgumentHelp("The trace (default: the last one written) and the tensor.", valueName: "trace> <tensor"),
+        completion: .trace)
     var arguments: [String]
     @OptionGroup var place: PlaceOptions
     @OptionGroup(title: "Output") var printing: OutputOptions

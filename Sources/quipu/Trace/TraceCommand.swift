@@ -28,7 +28,7 @@ struct TraceCommand: AsyncParsableCommand {
               quipu trace model.gguf --ids 504,3575,282
             """)
 
-    @Argument(help: ModelArgument.help) var model: String?
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @OptionGroup var prompt: PromptOptions
     @Option(
         name: .shortAndLong,
@@ -41,7 +41,9 @@ struct TraceCommand: AsyncParsableCommand {
     var capture = Capture.Policy.all
     @Option(help: "Keep values only of operations of these names; * and ? stand for anything. Repeatable.")
     var only: [String] = []
-    @Option(name: .shortAndLong, help: "The trace to write. (default: trace.db, or the next free trace-2.db, …)")
+    @Option(
+        name: .shortAndLong, help: "The trace to write. (default: trace.db, or the next free trace-2.db, …)",
+        completion: .trace)
     var output: String?
     @Flag(help: "Replace the output if it is an earlier trace.") var force = false
     @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false

@@ -20,7 +20,8 @@ struct VerifyCommand: AsyncParsableCommand {
               quipu verify trace.db
             """)
 
-    @Argument(help: "A trace, or a .gguf file. (default: the last trace written)") var file: String?
+    @Argument(help: "A trace, or a .gguf file. (default: the last trace written)", completion: .file()) var file:
+        String?
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @OptionGroup var replaying: ReplayOptions
     @OptionGroup var threads: ThreadOption
