@@ -7,19 +7,25 @@ BROWSER := Tests/Browser/.venv
 NOTEBOOKS := notebooks/.venv
 PYTHON := python/.venv
 TOOLS := .venv
+PACKAGING := scripts/packaging
+STAGE := dist/stage
+PREFIX ?= /usr/local
 
-.PHONY: demo test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures build setup model-smollm2 model-train conformance format lint clean
+.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures \
+	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-train conformance format lint \
+	quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
 	$(QUIPU) trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 16 \
 		--output demo-trace.db --force
 
+test: swift-test report-test
+
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
-test: setup
+swift-test: setup
 	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
-	$(MAKE) --no-print-directory report-test
 
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
@@ -31,16 +37,16 @@ $(BROWSER)/ready: Tests/Browser/requirements.txt
 	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# Every Markdown page as it is shown.
-docs-test: Tests/Docs/.venv/ready
-	Tests/Docs/.venv/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+# Every Markdown page as it is shown; every command shown there is run, and what is shown of its output held.
+docs-test: build $(TOOLS)/ready
+	@scripts/setup.sh docs
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
 
-Tests/Docs/.venv/ready: Tests/Docs/requirements.txt
-	python3 -m venv Tests/Docs/.venv
-	Tests/Docs/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	touch $@
+# What scripts/, the workflow and .ci/run rely on.
+scripts-test: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Scripts
 
-# The libraries' interface as web pages.
+# The libraries' interface as web pages, by DocC.
 docs:
 	python3 scripts/docs.py .build/docs
 
@@ -90,6 +96,29 @@ build: setup
 setup:
 	@scripts/setup.sh
 
+# Installing and packing: docs/installing.md. Without Swift, as under sudo, what `make stage` put together is installed.
+stage: build
+	python3 $(PACKAGING)/stage.py .build/release $(STAGE)
+
+install: $(if $(shell command -v swift),stage)
+	@python3 $(PACKAGING)/install.py install $(STAGE) "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	@python3 $(PACKAGING)/install.py uninstall "$(PREFIX)" "$(DESTDIR)"
+
+dist: stage
+	python3 $(PACKAGING)/dist.py $(STAGE) dist
+
+wheel: stage
+	python3 $(PACKAGING)/wheel.py $(STAGE) dist
+
+# Each is installed into a folder of its own, used from another one, and removed.
+install-test: stage
+	$(PACKAGING)/check_install.sh $(STAGE)
+
+wheel-test: wheel
+	$(PACKAGING)/check_wheel.sh dist/quipu-*.whl
+
 # A real model, 98 MB.
 model-smollm2:
 	python3 scripts/fetch_smollm2.py
@@ -103,6 +132,7 @@ conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
 	$(CONFORMANCE)/python Tests/Conformance/lesson_conformance.py --quipu $(QUIPU) models/micro-world-f16.gguf $(SMOLLM2)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)
@@ -110,10 +140,13 @@ conformance: build model-smollm2
 format:
 	swift format --in-place --recursive Package.swift Sources Tests models
 
-# Every command that README.md and docs/ show, and what they show of its output.
-docs-test: build $(TOOLS)/ready
-	@scripts/setup.sh docs
-	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Docs
+# What one change needs: style, a debug build, the tests of the modules that changed.
+quick: setup $(TOOLS)/ready
+	$(TOOLS)/bin/python scripts/quick.py
+
+# C kernels and Swift tests under sanitizers; ONLY=kernels takes seconds, all of it long.
+sanitize: setup
+	scripts/sanitize.sh $(ONLY)
 
 # Swift, Python, shell and C.
 lint: $(TOOLS)/ready
@@ -125,4 +158,4 @@ $(TOOLS)/ready: requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf .build Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db
+	rm -rf .build .build-* dist Tests/Conformance/.venv $(BROWSER) $(NOTEBOOKS) $(PYTHON) $(TOOLS) notebooks/.work notebooks/.executed demo-trace.db

@@ -44,6 +44,12 @@ let package = Package(
                 "Tensors", "SIMDKernels", "Quantization", "ComputeGraph",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
+        .target(
+            name: "Quantizing",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 4
         .target(
             name: "LlamaModel",
@@ -52,8 +58,10 @@ let package = Package(
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 5
+        .target(name: "ProgramFiles", dependencies: ["Tensors"], swiftSettings: unoptimised),
+        // row 6
         .target(
-            name: "EmbeddedModel", dependencies: ["Tensors"], path: "models",
+            name: "EmbeddedModel", dependencies: ["Tensors", "ProgramFiles"], path: "models",
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
@@ -70,51 +78,68 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles",
                 .target(name: "Libcrypto", condition: .when(platforms: [.linux])),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         // SHA-256 where CryptoKit is not.
         .systemLibrary(name: "Libcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        // row 6
         .target(
-            name: "Analysis",
+            name: "Measuring",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "Recording",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel",
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 7
         .target(
-            name: "Lessons",
-            dependencies: ["Tensors", "GGUF", "Quantization", "Tokenization", "Recording", "Analysis", "Yams"],
-            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
+            name: "Tracing",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "Quantizing",
+                "LlamaModel", "ProgramFiles", "Recording", "Measuring",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
         // row 8
+        .target(
+            name: "Stepping",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", "Recording", "Measuring", "Tracing",
+            ]),
+        .target(
+            name: "Lessons",
+            dependencies: [
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording", "Measuring",
+                "Tracing", "Yams",
+            ],
+            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
+        // row 9
         .target(
             name: "Presentation",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Analysis", "Lessons",
+                "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
-        // Its files are compiled in: the page is found wherever the program lies.
         .target(
-            name: "ReportPage", dependencies: [.product(name: "Mustache", package: "swift-mustache")],
-            resources: [
-                "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
-                "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
-        // row 9
+            name: "ReportPage",
+            dependencies: [
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording", "Quantizing",
+                "Measuring", "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+            ],
+            resources: [.copy("Page")], swiftSettings: unoptimised),
+        // row 10
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "EmbeddedModel", "Recording", "Analysis", "Lessons", "Presentation", "ReportPage",
+                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
+        .testTarget(name: "ProgramFilesTests", dependencies: ["ProgramFiles", "TestSupport"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],
@@ -132,7 +157,10 @@ let package = Package(
             path: "Tests/TestSupport"),
         .testTarget(
             name: "PresentationTests",
-            dependencies: ["Presentation", "ReportPage", "Operations", "Analysis", "Recording", "TestSupport"],
+            dependencies: [
+                "Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Recording", "TestSupport",
+            ],
             exclude: ["Screens"]),
         .testTarget(
             name: "CommandTests",
@@ -156,15 +184,38 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
-            name: "AnalysisTests",
+            name: "QuantizingTests",
+            dependencies: ["ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "MeasuringTests",
             dependencies: [
-                "Analysis", "ComputeGraph", "GGUF", "LlamaModel", "Operations", "Quantization", "Recording", "Tensors",
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing",
+                "Tensors",
                 "TestSupport", .product(name: "RealModule", package: "swift-numerics"),
             ]),
+        .testTarget(
+            name: "TracingTests",
+            dependencies: [
+                "ComputeGraph", "GGUF", "LlamaModel", "Measuring", "Operations", "Quantization", "Quantizing",
+                "Recording", "Tensors", "TestSupport", "Tracing",
+                .product(name: "RealModule", package: "swift-numerics"),
+            ]),
+        .testTarget(
+            name: "SteppingTests",
+            dependencies: ["LlamaModel", "Recording", "Stepping", "TestSupport", "Tracing"]),
     ],
     swiftLanguageModes: [.v6]
 )
 
 for target in package.targets where target.type == .test || target.name == "TestSupport" {
     target.swiftSettings = unoptimised
+}
+
+// Warnings are errors where CI asks for it, and nowhere else: another compiler may warn of other things.
+if Context.environment["QUIPU_STRICT"] == "1" {
+    for target in package.targets where target.type != .system {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
+        target.cSettings =
+            (target.cSettings ?? []) + [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
+    }
 }

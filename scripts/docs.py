@@ -44,7 +44,8 @@ def main() -> None:
             "--transform-for-static-hosting", "--output-path", output,
         )
     pages = len(list((output / "data").rglob("*.json")))
-    print(f"{pages} pages; to read them: python3 -m http.server -d {output} 8000, then http://localhost:8000/documentation")
+    print(f"{pages} pages in {output}. To read them: python3 -m http.server -d {output}")
+    print("and then http://localhost:8000/documentation/quipu")
 
 
 def run(*command: str | Path) -> str:

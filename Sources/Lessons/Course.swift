@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFiles
 
 /// All lessons, in order.
 public struct Course: Sendable {
@@ -7,6 +8,9 @@ public struct Course: Sendable {
     public let prompt: String
     /// Tokens generated after it.
     public let generate: Int
+
+    /// What a folder with lessons has beside them.
+    static let headFile = "course.yml"
 
     private struct Head: Decodable {
         let prompt: String
@@ -29,7 +33,7 @@ public struct Course: Sendable {
             throw LessonError.noFolder(path: folder)
         }
         let url = URL(filePath: folder)
-        let headFile = url.appending(path: "course.yml").path
+        let headFile = url.appending(path: Self.headFile).path
         let head: Head = try YAMLSource.decode(try Self.text(headFile), keys: Head.keys) {
             .format(file: headFile, place: "course", reason: $0)
         }
@@ -53,7 +57,7 @@ public struct Course: Sendable {
         do {
             return try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            throw .unreadable(path: path, reason: error.localizedDescription)
+            throw .unreadable(path: path, reason: FileProblem.reason(of: error))
         }
     }
 

@@ -13,7 +13,6 @@ public enum LessonError: InputProblem, Sendable {
     case noQuestion(step: String)
     case badProgress(path: String, reason: String)
     case newerProgress(path: String, found: Int, supported: Int)
-    case unwritable(path: String, reason: String)
     /// A question that this model or trace cannot be asked.
     case query(place: String, problem: QueryProblem)
 }
@@ -22,7 +21,7 @@ extension LessonError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noFolder(let path):
-            "\(path): found no such folder, expected the lessons. Move the folder along with the program."
+            "\(path): found no such folder, expected one with lessons. Check the path."
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
         case .format(let file, let place, let reason): "\(file): \(place): \(reason)"
         case .noLesson(let name, let known):
@@ -36,7 +35,6 @@ extension LessonError: CustomStringConvertible {
             "\(path): this is no progress of lessons: \(reason). Move it away to begin anew."
         case .newerProgress(let path, let found, let supported):
             "\(path): found version \(found), expected \(supported) or older; a newer quipu wrote it"
-        case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
         case .query(let place, let problem): "\(place): \(problem)"
         }
     }

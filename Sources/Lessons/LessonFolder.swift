@@ -1,16 +1,12 @@
-import Foundation
+import ProgramFiles
 
-/// The lessons that come with the program: SwiftPM copies them into a folder beside the executable.
+/// The lessons that come with the program.
 public enum LessonFolder {
-    /// Whether they are there is for `Course` to say.
-    public static let path: String = {
-        #if os(Linux)
-            let name = "quipu_Lessons.resources"
-        #else
-            let name = "quipu_Lessons.bundle"
-        #endif
-        let program = Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])
-        return program.resolvingSymlinksInPath().deletingLastPathComponent().appending(path: name)
-            .appending(path: "lessons").path
-    }()
+    private static let folder = ProgramFolder("lessons", target: "Lessons", resource: "lessons")
+
+    /// - Throws: `ProgramFileMissing` if it is not there.
+    public static func path() throws(ProgramFileMissing) -> String {
+        let course = try folder.path(of: Course.headFile)
+        return String(course.dropLast(Course.headFile.count + 1))
+    }
 }

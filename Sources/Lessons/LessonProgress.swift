@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFiles
 import Yams
 
 /// What a learner has done: one file that people can read, and edit.
@@ -76,18 +77,14 @@ public struct LessonProgress: Codable, Sendable, Equatable {
     }
 
     /// Writes all of it to a new file that then takes the old one's name: killed at any moment, one of the two is there.
-    public func write(_ path: String) throws(LessonError) {
-        let url = URL(filePath: path)
-        do {
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            let head = "# Progress in quipu's lessons; `quipu lesson progress` shows it.\n"
-            let encoder = YAMLEncoder()
-            encoder.options.sortKeys = true
-            try Data((head + (try encoder.encode(self))).utf8).write(to: url, options: .atomic)
-        } catch {
-            throw .unwritable(path: path, reason: error.localizedDescription)
-        }
+    ///
+    /// - Parameter advice: what to do where that fails.
+    /// - Throws: `FileProblem`.
+    public func write(_ path: String, advice: String = UserFolders.stateAdvice) throws {
+        let head = "# Progress in quipu's lessons; `quipu lesson progress` shows it.\n"
+        let encoder = YAMLEncoder()
+        encoder.options.sortKeys = true
+        try Folders.write(Data((head + (try encoder.encode(self))).utf8), to: URL(filePath: path), advice: advice)
     }
 
     /// Gives renamed lessons and questions their new ids.

@@ -59,25 +59,14 @@ public struct ModelCard: Sendable {
 extension ModelCard.Weight {
     init(_ info: TensorInfo) {
         name = info.name
-        (layer, role) = Self.place(of: info.name)
+        let parsed = WeightName(info.name)
+        (layer, role) = (parsed.layer, parsed.role)
         type = info.type
         shape = info.shape
         fileOffset = info.fileOffset
         byteCount = info.byteCount
         bitsPerWeight = info.bitsPerWeight
         part = info.part
-    }
-
-    /// `blk.3.attn_q.weight` is layer 3, role `attn_q`; `token_embd.weight` has no layer.
-    public static func place(of name: String) -> (layer: Int?, role: String) {
-        var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-        var layer: Int?
-        if parts.count > 2, parts[0] == "blk", let number = Int(parts[1]) {
-            layer = number
-            parts.removeFirst(2)
-        }
-        if parts.count > 1, parts.last == "weight" { parts.removeLast() }
-        return (layer, parts.joined(separator: "."))
     }
 }
 

@@ -61,7 +61,7 @@ struct PassBuilder {
     /// The stream as the output matrix reads it. [E,O]
     mutating func finalNorm(_ stream: Value) throws(GraphError) -> Value {
         layer = nil
-        return try norm(stream, "output_norm", name: "result_norm", role: .init(.finalNorm))
+        return try norm(stream, "output_norm", name: "result_norm", .finalNorm)
     }
 
     /// A score for each token of the vocabulary. [V,O]
@@ -109,19 +109,21 @@ struct PassBuilder {
 
     // MARK: pieces
 
-    /// `x / rms(x) * w` of each row of x.
+    /// `x / rms(x) * w` of each row of x: a part of its own, or a step of another.
     ///
     /// - Parameters:
     ///   - weight: the weight's name in the file, without block and ending.
     ///   - name: llama.cpp's name of the node, where that is another.
     ///   - numbered: whether names end in the layer, as they do in llama.cpp but for one norm.
     mutating func norm(
-        _ x: Value, _ weight: String, name: String? = nil, role: NodeRole, numbered: Bool = true
+        _ x: Value, _ weight: String, name: String? = nil, _ part: NodeRole.Part, numbered: Bool = true
     ) throws(GraphError) -> Value {
+        let isWhole = [.attentionNorm, .feedForwardNorm, .finalNorm].contains(part)
         let normed = try graph.apply(
-            RMSNorm(epsilon: c.normEpsilon), x, name: "norm", numbered: numbered, role: .init(role.part, .unweighted))
+            RMSNorm(epsilon: c.normEpsilon), x, name: "norm", numbered: numbered, role: .init(part, .unweighted))
         return try graph.apply(
-            Mul(), normed, self.weight(local(weight) + ".weight"), name: name ?? weight, numbered: numbered, role: role)
+            Mul(), normed, self.weight(local(weight) + ".weight"), name: name ?? weight, numbered: numbered,
+            role: .init(part, isWhole ? nil : .normed))
     }
 
     /// `W · x`, and the bias if the file has one.

@@ -1,3 +1,4 @@
+import Quantization
 import ComputeGraph
 import Quantization
 import Tensors

@@ -1,5 +1,6 @@
 import Foundation
 import GGUF
+import ProgramFiles
 
 extension GGUFFile {
     /// SHA-256 over the bytes of all parts in order, in lower-case hexadecimal.
@@ -14,13 +15,20 @@ extension GGUFFile {
 /// most questions about it.
 ///
 /// A digest holds as long as the file has the same stamp. What has just been written could be written again within the
-/// clock's resolution, so its digest is not kept. A folder that cannot be written to costs time only.
+/// clock's resolution, so its digest is not kept. A folder that cannot be written to costs time only, and is reported.
 public struct DigestMemory: Sendable {
     private let file: URL
     /// Bytes from which remembering pays.
     private let least: Int
     /// Seconds after its last change at which a file is believed to have got its content.
     private let settled: Int
+    private let report: Reporter
+
+    /// Told that a digest could not be kept, and why.
+    public typealias Reporter = @Sendable (FileProblem) -> Void
+
+    /// Who is told by `shared`. (default: nobody)
+    @TaskLocal public static var reporter: Reporter = { _ in }
 
     private struct Entry: Codable {
         let stamps: [MappedFile.Stamp]
@@ -28,15 +36,13 @@ public struct DigestMemory: Sendable {
     }
 
     /// Of this user.
-    public static var shared: DigestMemory {
-        let folder = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
-        return DigestMemory(folder: (folder ?? FileManager.default.temporaryDirectory).appending(path: "quipu"))
-    }
+    public static var shared: DigestMemory { DigestMemory(folder: UserFolders.current.cache, report: reporter) }
 
-    package init(folder: URL, least: Int = 32 << 20, settled: Int = 2) {
+    package init(folder: URL, least: Int = 32 << 20, settled: Int = 2, report: @escaping Reporter = { _ in }) {
         file = folder.appending(path: "digests.json")
         self.least = least
         self.settled = settled
+        self.report = report
     }
 
     /// The digest of a model's file, computed unless it is known.
@@ -57,8 +63,11 @@ public struct DigestMemory: Sendable {
     private func remember(_ entry: Entry, _ key: String) {
         var entries = entries()
         entries[key] = entry
-        try? FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try? JSONEncoder().encode(entries).write(to: file, options: .atomic)
+        guard let data = try? JSONEncoder().encode(entries) else { return }
+        do {
+            try Folders.write(data, to: file, advice: UserFolders.cacheAdvice)
+        } catch {
+            report(error)
+        }
     }
 }

@@ -42,7 +42,7 @@ extension Schema {
             WHERE op.layer IS NOT NULL GROUP BY op.pass_id, op.layer;
         """
 
-    /// Gives a trace of an earlier version, opened to be read only, an `op` with roles in this connection alone.
+    /// Gives a trace of an earlier version, opened to be read only, `op` and `v_op` with roles in this connection alone.
     ///
     /// - Parameter version: the file's. Versions 1 to 3 have `op` as a table, later ones `graph_op`.
     static func rolesBeside(version: Int) -> String {
@@ -60,6 +60,7 @@ extension Schema {
             \(fillingRoles(of: "role_of_op"))
             CREATE TEMP VIEW op AS
                 SELECT op.*, r.role FROM main.op JOIN role_of_op AS r ON r.graph_id = \(graph) AND r.seq = op.seq;
+            CREATE TEMP VIEW v_op AS SELECT v.*, op.role FROM main.v_op AS v JOIN op ON op.id = v.id;
             """
     }
 

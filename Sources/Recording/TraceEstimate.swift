@@ -30,8 +30,9 @@ public struct TraceEstimate: Sendable, Equatable {
     /// The B-trees of the file: its tables and indices. The smallest takes a page.
     private enum Tree: CaseIterable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
-        case operationByName, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap, attentionHead
-        case kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue, patchValueByStep
+        case operationByName, operationByRole, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap
+        case attentionHead, kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue,
+            patchValueByStep
     }
 
     /// Pages of each tree, the last one by its filled part.
@@ -135,9 +136,11 @@ public struct TraceEstimate: Sendable, Equatable {
         var pages: Pages = [:]
         for node in graph.nodes {
             let name = node.name.utf8.count
-            let texts = name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count
+            let role = node.role.rawValue.utf8.count
+            let texts = name + node.kind.utf8.count + node.operation.parametersJSON.utf8.count + role
             pages[.operation, default: 0] += PageCount.index(1, keyBytes: RowBytes.operation + texts)
             pages[.operationByName, default: 0] += PageCount.index(1, keyBytes: name + 5)
+            pages[.operationByRole, default: 0] += PageCount.index(1, keyBytes: role + 5)
             for input in node.inputs {
                 pages[.input, default: 0] += PageCount.index(1, keyBytes: RowBytes.input + names(of: input, graph))
             }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import ProgramFiles
 
 /// What merging one trace into another came to.
 public struct MergedTrace: Sendable {
@@ -28,10 +29,9 @@ extension TraceStore {
         guard !isCurrent else { return try merging(path, named: path) }
         // An earlier version is brought up to date in a copy.
         return try TraceStore.wrapping(path) {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "quipu-merge-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(at: folder) }
-            let copy = folder.appending(path: "trace.db").path
+            let scratch = try ScratchFolder("merge")
+            defer { scratch.remove() }
+            let copy = scratch.path("trace.db")
             for suffix in ["", "-wal"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix)
             }

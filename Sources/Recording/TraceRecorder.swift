@@ -73,10 +73,10 @@ public final class TraceRecorder: ExecutionObserver {
         recording = PassRecording(run.capture)
         writer = BoundedWriter(store.database, limit: 256 << 20)
         parent = run.parent
-        let file = model.file
+        let (file, digests) = (model.file, DigestMemory.shared)
         let hash = Task {
             await withCheckedContinuation { continuation in
-                onQuietThread { continuation.resume(returning: DigestMemory.shared.hexDigest(of: file)) }
+                onQuietThread { continuation.resume(returning: digests.hexDigest(of: file)) }
             }
         }
         self.hash = hash

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import GRDBSQLite
+import ProgramFiles
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
@@ -209,7 +210,7 @@ public final class TraceStore: Sendable {
         case let error as DatabaseError where error.resultCode.primaryResultCode == .SQLITE_CORRUPT:
             TraceError.corrupt(path: path)
         case let error as DatabaseError: TraceError.database(path: path, message: error.message ?? "\(error)")
-        case let error as CocoaError: TraceError.database(path: path, message: error.localizedDescription)
+        case let error as CocoaError: TraceError.database(path: path, message: FileProblem.reason(of: error))
         default: error
         }
     }

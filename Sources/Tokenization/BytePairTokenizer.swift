@@ -100,8 +100,8 @@ struct BytePairTokenizer: Sendable {
             loop.run(symbols, of: word, by: self) { left, right, result, cost in
                 merges.append(
                     TokenizationStep.Merge(
-                        left: spelling(left, in: word), right: spelling(right, in: word), result: spelling(result, in: word),
-                        position: left.range.lowerBound, reason: .rank(Int(cost))))
+                        left: spelling(left, in: word), right: spelling(right, in: word),
+                        result: spelling(result, in: word), position: left.range.lowerBound, reason: .rank(Int(cost))))
             }
         }
         let produced = loop.remaining.flatMap { tokens(of: $0, in: word) }

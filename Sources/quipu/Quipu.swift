@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import ProgramFiles
+import Recording
 import Tensors
 
 @main
@@ -52,7 +54,25 @@ struct Quipu: AsyncParsableCommand {
     static func main() async {
         Terminal.secureStandardStreams()
         do {
-            var command = try parsed()
+            try await run(try parsed())
+        } catch is CancellationError {
+            exit(withError: ExitCode(130))
+        } catch let error as any InputProblem {
+            Terminal.complain("quipu: \(error)")
+            exit(withError: ExitCode(1))
+        } catch let error as CocoaError {
+            Terminal.complain("quipu: \(FileProblem(error))")
+            exit(withError: ExitCode(1))
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    private static func run(_ command: any ParsableCommand) async throws {
+        var command = command
+        try await DigestMemory.$reporter.withValue({
+            Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
+        }) {
             if let stepping = command as? StepCommand {
                 // A first Ctrl-C stops what the stepper does, not the stepper.
                 try await stepping.run()
@@ -61,13 +81,6 @@ struct Quipu: AsyncParsableCommand {
             } else {
                 try command.run()
             }
-        } catch is CancellationError {
-            exit(withError: ExitCode(130))
-        } catch let error as any InputProblem {
-            Terminal.complain("quipu: \(error)")
-            exit(withError: ExitCode(1))
-        } catch {
-            exit(withError: error)
         }
     }
 

@@ -1,9 +1,9 @@
-import Analysis
 import ComputeGraph
 import LlamaModel
 import Presentation
 import Recording
 import Tokenization
+import Tracing
 
 /// A recorded run: the prompt's pass, then one pass for each further token.
 struct Tracing {

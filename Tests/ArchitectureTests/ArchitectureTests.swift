@@ -12,7 +12,7 @@ import Testing
         let modules = Set(SourceTree.files.map(\.module))
         #expect(
             modules.isSuperset(of: ["Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations"]))
-        #expect(modules.isSuperset(of: ["LlamaModel", "Recording", "Analysis", "Lessons", "Presentation", "quipu"]))
+        #expect(modules.isSuperset(of: ["LlamaModel", "Recording", "Tracing", "Lessons", "Presentation", "quipu"]))
         #expect(SourceTree.files.reduce(0) { $0 + ImportRules.imports(in: $1.text).count } > 200)
     }
 
@@ -41,8 +41,8 @@ import Testing
         ("GGUF", "import struct Foundation.Data", "GGUF (row 1) imports Foundation, allowed from row 5"),
         ("GGUF", "@preconcurrency public import Foundation", "GGUF (row 1) imports Foundation, allowed from row 5"),
         ("Quantization", "import RealModule", "Quantization (row 2) imports RealModule, allowed from row 3"),
-        ("Analysis", "import GRDB", "Analysis imports GRDB, which only [\"Recording\"] may"),
-        ("Analysis", "import Libcrypto", "Analysis imports Libcrypto, which only [\"Recording\"] may"),
+        ("Tracing", "import GRDB", "Tracing imports GRDB, which only [\"Recording\"] may"),
+        ("Tracing", "import Libcrypto", "Tracing imports Libcrypto, which only [\"Recording\"] may"),
         ("quipu", "import Rainbow", "quipu imports Rainbow, which only [\"Presentation\"] may"),
         ("Presentation", "import ArgumentParser", "Presentation imports ArgumentParser, which only [\"quipu\"] may"),
         ("Recording", "import SQLite3", "Recording imports SQLite3, which no rule allows"),

@@ -69,14 +69,40 @@ import Testing
         #expect(try moved.object()["n_tensors"] as? Int == 48)
     }
 
+    @Test func isFoundWhereMakeInstallPutsIt() throws {
+        let bench = try Workbench()
+        for folder in ["prefix/bin", "prefix/share/quipu/models", "path"] {
+            try FileManager.default.createDirectory(
+                atPath: bench.folder.path(folder), withIntermediateDirectories: true)
+        }
+        try FileManager.default.copyItem(atPath: Workbench.binary, toPath: bench.folder.path("prefix/bin/quipu"))
+        let model = bench.folder.path("prefix/share/quipu/models/micro-world-f16.gguf")
+        try FileManager.default.copyItem(atPath: TinyModel.stories.path, toPath: model)
+        try FileManager.default.copyItem(
+            atPath: Places.package.appending(path: "lessons").path,
+            toPath: bench.folder.path("prefix/share/quipu/lessons"))
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("path/q"), withDestinationPath: "../prefix/bin/quipu")
+        for program in ["prefix/bin/quipu", "path/q"] {
+            let inspected = try bench.shell("\(program) inspect --json")
+            #expect(try inspected.object()["file"] as? String == model, "\(inspected.errors)")
+            let list = try bench.shell("\(program) lesson list --json")
+            #expect(list.status == 0 && list.output.contains("grouped-query-attention"), "\(list.errors)")
+        }
+    }
+
     @Test func leftBehindIsSaid() throws {
         let bench = try Workbench()
         try bench.addProgram()
         for command in ["inspect", "trace -p x", "tokenize x", "graph", "bench", "quant blocks --audit"] {
             expectComplaint(
                 try bench.shell("moved/quipu \(command)"), "moved/\(Self.resources.lastPathComponent)/micro-world-f16",
-                "found no such file", "along with the program", "QUIPU_MODEL")
+                "found no such file", "nor \(bench.folder.path("share/quipu/models/micro-world-f16.gguf"))",
+                "together with its folders", "QUIPU_MODEL")
         }
+        expectComplaint(
+            try bench.shell("moved/quipu lesson list"), "moved/quipu_Lessons.resources/lessons/course.yml",
+            "nor \(bench.folder.path("share/quipu/lessons/course.yml"))")
         #expect(!bench.exists("trace.db"))
         let named = try bench.shell("moved/quipu inspect model.gguf && QUIPU_MODEL=model.gguf moved/quipu inspect")
         #expect(named.status == 0 && named.errors == "")

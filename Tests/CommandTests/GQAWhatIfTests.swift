@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `gqa what-if` as a user runs it; the changes themselves are held against other models in AnalysisTests.
+/// `gqa what-if` as a user runs it; the changes themselves are held against other models in MeasuringTests.
 @Suite struct GQAWhatIfTests {
     private static let quantized = ScoringTests.quantized
 

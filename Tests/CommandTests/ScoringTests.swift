@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `perplexity` and `compare` as a user runs them; the figures themselves are held against llama.cpp's in AnalysisTests.
+/// `perplexity` and `compare` as a user runs them; the figures themselves are held against llama.cpp's in MeasuringTests.
 @Suite struct ScoringTests {
     typealias Object = [String: Any]
 

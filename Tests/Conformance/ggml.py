@@ -77,6 +77,7 @@ _BASE = {  # name: (result, arguments)
     "ggml_mul": (_P, [_P, _P, _P]),
     "ggml_add": (_P, [_P, _P, _P]),
     "ggml_rms_norm": (_P, [_P, _P, _F]),
+    "ggml_scale": (_P, [_P, _P, _F]),
     "ggml_rope_ext": (_P, [_P] * 4 + [_I] * 3 + [_F] * 6),
     "ggml_soft_max_ext": (_P, [_P, _P, _P, _F, _F]),
     "ggml_swiglu_split": (_P, [_P, _P, _P]),

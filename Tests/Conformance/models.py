@@ -183,7 +183,8 @@ ARCHITECTURES = {
 
 FIXTURES += [
     Recipe(f"tiny-{name}", architecture=name, **(dict(
-        embedding=32, head_size=8, feed_forward=40, vocabulary="byte_pair", formats=(("token_embd", "F16"), ("output", "F16"))) | facts))
+        embedding=32, head_size=8, feed_forward=40, vocabulary="byte_pair",
+        formats=(("token_embd", "F16"), ("output", "F16"))) | facts))
     for name, facts in ARCHITECTURES.items()
 ]
 
@@ -223,7 +224,8 @@ QUANTIZE = [
     Recipe("mix-even-f16", "F16", layers=9, embedding=256, head_size=64, feed_forward=512, separate_output=True),
     Recipe("mix-odd-f32", "F32", layers=12, embedding=192, heads=6, kv_heads=2, head_size=32, feed_forward=320),
     Recipe(
-        "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256, biases="all",
+        "mix-odd-f16", "F16", layers=10, embedding=160, heads=5, kv_heads=1, head_size=32, feed_forward=256,
+        biases="all",
         separate_output=True),
     Recipe("mix-odder-f32", "F32", layers=8, embedding=48, feed_forward=80, separate_output=True),
     Recipe(

@@ -10,12 +10,13 @@ class Quipu:
         self.path = os.path.abspath(path)
 
     def trace(self, model, prompt, output, generate=3, capture="all", threads=2):
-        """Runs `quipu trace`; the database is written to `output`."""
+        """Runs `quipu trace` on a text or a list of token ids; the database is written to `output`."""
         for suffix in ("", "-wal", "-shm"):
             if os.path.exists(output + suffix):
                 os.remove(output + suffix)
+        given = ["--prompt", prompt] if isinstance(prompt, str) else ["--ids", ",".join(map(str, prompt))]
         self._run(
-            "trace", model, "--prompt", prompt, "--capture", capture, "--generate", str(generate), "--threads",
+            "trace", model, *given, "--capture", capture, "--generate", str(generate), "--threads",
             str(threads), "--output", output, "--json")
         return output
 

@@ -150,6 +150,10 @@ def _set_rows(b):
     return b.apply("ggml_set_rows", b.input(2), b.input(0), b.input(1))
 
 
+def _scale(b):
+    return b.apply("ggml_scale", b.input(0), b.op.params["scale"])
+
+
 def _elementwise(function):
     return lambda b: b.apply(function, b.input(0), b.input(1))
 
@@ -159,6 +163,7 @@ RECOMPUTE = {
     "RMS_NORM": _rms_norm,
     "MUL": _elementwise("ggml_mul"),
     "ADD": _elementwise("ggml_add"),
+    "SCALE": _scale,
     "MUL_MAT": _mul_mat,
     "ROPE": _rope,
     "SET_ROWS": _set_rows,

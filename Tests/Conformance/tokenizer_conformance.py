@@ -8,7 +8,9 @@
    llama-cpp-python, which pip downloads into the cache once).
 2. Random documents on these vocabularies and on every --model: ordinary text, white space, digits, emoji, rare scripts,
    invalid UTF-8, special tokens, with and without --no-add-special and --no-parse-special.
-3. Every supported name of a pre-tokenizer, on GPT-2's vocabulary.
+3. Every name of a pre-tokenizer that llama.cpp knows, on a vocabulary in which any two bytes merge, so that a cut in
+   another place gives other ids; four names, whose merges start from characters, on Gemma 4's. An unknown name is
+   refused.
 4. Small random vocabularies: odd token types, merges without tokens, well-known special tokens in any state.
 5. The piece of every id that occurs.
 
@@ -21,6 +23,8 @@ import glob
 import itertools
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -30,23 +34,17 @@ import unicodedata
 import gguf
 import llama_cpp as llama
 
-from tokenizer_random import RandomVocabulary, Writer, write_vocabulary
+from tokenizer_random import RandomVocabulary, Writer, byte_alphabet, write_vocabulary
 
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements-whole-pass.txt")) as file:
     PACKAGE = next(line.strip() for line in file if line.startswith("llama-cpp-python"))
 SEPARATOR = "\n__ggml_vocab_test__\n"
 VOCABULARIES = [
     "gpt-2", "llama-bpe", "llama-spm", "phi-3", "mpt", "refact", "starcoder", "command-r", "aquila", "gpt-neox",
-    "baichuan",
+    "baichuan", "deepseek-coder", "deepseek-llm", "falcon", "qwen2", "qwen35", "gemma-4",
 ]
-PRE_TOKENIZERS = [
-    None, "default", "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0",
-    "mellum",
-    "modern-bert", "jina-v1-en", "jina-v2-code", "roberta-bpe", "mpt", "olmo", "jais", "exaone4", "trillion",
-    "granite-docling", "starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2",
-    "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano", "dbrx",
-    "smaug-bpe", "chatglm-bpe", "glm4", "glm5",
-]
+# Names whose merges start from characters, for which another vocabulary is needed.
+OF_CHARACTERS = ["gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"]
 FLAGS = list(itertools.product([True, False], repeat=2))  # add_special, parse_special
 
 
@@ -133,30 +131,38 @@ class Comparison:
             self._compare(path, None, text.encode(), False, False, ids)
         return f"{len(texts)} vectors"
 
-    def documents(self, path, n_documents):
+    def documents(self, path, n_documents, pre=None):
         reference = Reference(path)
         special = [reference.text(id) for id in range(reference.count) if reference.is_special(id)]
-        writer = Writer(f"{self.seed} {os.path.basename(path)}", special, self.prose)
+        writer = Writer(f"{self.seed} {os.path.basename(path)} {pre}", special, self.prose)
         for number in range(n_documents):
             text = writer.document(200)
+            if pre == "whitespace":
+                text = text.replace(b" ", b"\t")  # llama.cpp ends the process where two spaces might merge
             for flags in FLAGS if number % 4 == 0 else [FLAGS[number % 4]]:
-                self._compare(path, reference, text, *flags)
+                self._compare(f"{path} {pre or ''}", reference, text, *flags, path=path)
         reference.close()
         return f"{n_documents} documents"
 
-    def pre_tokenizers(self, path):
-        fields = gguf.GGUFReader(path).fields
-        tokens, merges = (fields["tokenizer.ggml." + key].contents() for key in ("tokens", "merges"))
-        # "qzx" tells whether a word that no merges make is taken whole.
-        tokens, kinds = tokens + ["qzx", "Ġqzx"], [1] * (len(tokens) - 1) + [3, 1, 1]
-        for pre in PRE_TOKENIZERS:
+    def pre_tokenizers(self, names, gemma):
+        fields = gguf.GGUFReader(gemma).fields
+        characters = {key: fields["tokenizer.ggml." + key].contents() for key in ("tokens", "token_type", "merges")}
+        for pre in names:
             patched = os.path.join(self.folder, "pre.gguf")
-            write_vocabulary(patched, "gpt2", tokens, kinds, merges=merges, pre=pre)
-            self.documents(patched, 2)
-            reference = Reference(patched)
-            self._compare(f"{patched} ({pre})", reference, b"qzx qzx's 12345 (qzx) \n", True, True, None, patched)
-            reference.close()
-        return f"{len(PRE_TOKENIZERS)} names"
+            if pre in OF_CHARACTERS:
+                tokens, kinds, merges = (characters[key] for key in ("tokens", "token_type", "merges"))
+                write_vocabulary(patched, "gpt2", tokens, kinds, merges=merges, pre=pre, bos_token_id=2)
+            else:
+                write_vocabulary(patched, "gpt2", *pairs_vocabulary(self.seed), pre=pre)
+            self.documents(patched, 4, pre)
+        with open(patched, "rb") as file:
+            unknown = file.read().replace(names[-1].encode(), b"x" * len(names[-1]))
+        with open(patched, "wb") as file:
+            file.write(unknown)
+        result = subprocess.run([self.quipu, "tokenize", patched, "a"], capture_output=True, text=True)
+        if result.returncode != 1 or "x" * len(names[-1]) not in result.stderr:
+            raise SystemExit(f"an unknown pre-tokenizer: exit status {result.returncode}, {result.stderr}")
+        return f"{len(names)} names"
 
     def random_vocabularies(self):
         path = os.path.join(self.folder, "random.gguf")
@@ -206,10 +212,32 @@ class Comparison:
         return json.loads(result.stdout)
 
 
+def pairs_vocabulary(seed):
+    """Tokens, kinds and merges of a vocabulary of all bytes and all pairs of bytes, merged in a random order.
+
+    Further tokens are words of which no merges are made; they tell whether words that are tokens are taken whole.
+    """
+    alphabet = byte_alphabet()
+    pairs = [(left, right) for left in alphabet for right in alphabet]
+    random.Random(seed).shuffle(pairs)
+    words = ["qzx", "Ġqzx", "ĊĊĊ", "123", "Ġthe", "ing", "èª", "æĹ¥æľ¬"]
+    tokens = ["<|endoftext|>", "<mask>", *alphabet, *(left + right for left, right in pairs)]
+    tokens += [word for word in words if len(word) > 2]
+    merges = [f"{left} {right}" for left, right in pairs]
+    return tokens, [3, 3] + [1] * (len(tokens) - 2), None, merges
+
+
+def pre_tokenizer_names(cache):
+    """The names of pre-tokenizers in llama.cpp's source."""
+    with open(os.path.join(vocabularies(cache), "llama-vocab.cpp"), encoding="utf-8") as file:
+        names = re.findall(r'tokenizer_pre == "([^"]+)"', file.read())
+    return list(dict.fromkeys(names))
+
+
 def vocabularies(cache):
     """The folder with llama.cpp's vocabularies; the first call downloads them with pip."""
     folder = os.path.join(cache, "llama.cpp-vocabularies")
-    if glob.glob(os.path.join(folder, "*.gguf")):
+    if os.path.exists(os.path.join(folder, "llama-vocab.cpp")):
         return folder
     os.makedirs(folder, exist_ok=True)
     archives = os.path.join(cache, "llama_cpp_python-*.tar.gz")
@@ -219,7 +247,7 @@ def vocabularies(cache):
             raise SystemExit(f"pip could not download {PACKAGE}; is there a connection to the package index?")
     with tarfile.open(glob.glob(archives)[0]) as archive:
         for member in archive:
-            if "/llama.cpp/models/ggml-vocab-" in member.name:
+            if re.search("/llama.cpp/(models/ggml-vocab-|src/llama-vocab.cpp)", member.name):
                 member.name = os.path.basename(member.name)
                 archive.extract(member, folder, filter="data")
     return folder
@@ -244,7 +272,8 @@ def main():
             done = [comparison.vectors(path)] if os.path.exists(path + ".inp") else []
             done.append(comparison.documents(path, options.documents))
             print(f"{os.path.basename(path)}: {', '.join(done)}", flush=True)
-        print(f"pre-tokenizers: {comparison.pre_tokenizers(paths[0])}", flush=True)
+        names = [None, *pre_tokenizer_names(options.cache)]
+        print(f"pre-tokenizers: {comparison.pre_tokenizers(names, paths[-1])}", flush=True)
         print(f"random: {comparison.random_vocabularies()}", flush=True)
     print(f"{comparison.n_texts} texts, {comparison.n_ids} ids, {comparison.n_different} texts different")
     sys.exit(1 if comparison.n_different else 0)

@@ -9,8 +9,10 @@ exports: a few lines of C++ are compiled with its two files.
 """
 
 import argparse
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,17 +22,6 @@ import llama_cpp as llama
 from tokenizer_conformance import FLAGS, Reference
 from tokenizer_random import byte_alphabet, write_vocabulary
 
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-LLAMA3 = (
-    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-EXPRESSIONS = {
-    "default": [r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"],
-    "gpt-2": [GPT2],
-    "smollm": [r"\p{N}", GPT2],
-    "llama-bpe": [LLAMA3],
-}
 SPLIT_TEXTS = [
     "Hello, world", "  Hello   world ", "a\n\nb", "a \n \n b", "\n", " ", "   ", "\t\tx", "x\t ", " \r\n x\r\n", "x  ",
     "I'm you're they'll we've he'd it's isn't", "I'M YOU'RE THEY'LL 'Sx 'sx 't'", "o'clock '' ' 's", "'ſ 'K",
@@ -38,6 +29,17 @@ SPLIT_TEXTS = [
     "$+<=>^~|!?", "日本語。テスト「はい」", "naïve café e\u0301a", "😀 👩‍👧 x😀y", "हिन्दी ไทย العربية",
     "a\u00a0b\u2003 c\u2028d\u3000",
     "\u0897\u1c89 \U0001f1e6\U0001f1e8", "a\u0000b\u0001", "def f(x):\n    return x  # no\n",
+    "HTTPServer fooBar'S ABCdef'll ABC XMLHttp'Ve éÉÉé ÄÖÜßäö iPhone's",
+    "'tis .NET $x /usr/bin//a;\n/b !\r\n/\n",
+    "a b c d  e",
+    "e\u0301\u0301 \u0301a\u0301 \u0301\u0301 !\u0301 क्षि", "1234567890 12 123 1234 12½345 12345½678 ௧௨௩௪ⅧⅨ",
+    " " * 7 + "a" + " " * 530 + "\n" + " " * 13 + "b" + " " * 4,
+    "\t \t\u3000\u1680x \u2028\u0085\u00a0 \n\n\r \n z ",
+    "한국어ㄱㄴ ㄅㄆㄇ——「はい」、カナ；：“x”…",
+    "ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！～ 々〇ꀀ", "漢字𠀀𪜀㐀豈中A文 x漢 漢1字",
+    "\ufaff\u2fdf\ua4d0\ue000\ufdd0 \U0010ffff \U0002b73f",
+    "IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ <sentinel:12> <sentinel:x>",
+    "(a|b) [c]\\{d} `e` ~f ^g <=> ।۔،x y。z", "ςΩж Ⴀ ꙀꜢ 𐐀𐐨 𞤀 ﬀ ǅ ʰ ª º µ", "x \n\n  \n y\n", "a  ", "  ",
 ]
 SPLITTER = r"""
 #include "unicode.h"
@@ -48,12 +50,37 @@ int main(int argc, char ** argv) {
     std::ifstream file(argv[1], std::ios::binary);
     std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     std::vector<std::string> expressions(argv + 2, argv + argc);
-    for (const auto & word : unicode_regex_split(text, expressions)) std::cout << word << "\n";
+    for (const auto & word : unicode_regex_split(text, expressions, false)) {
+        if (!word.empty()) std::cout << word.size() << " ";
+    }
 }
 """
 
 
+def pre_tokenizers(source):
+    """The expressions of llama.cpp's pre-tokenizers, and all names of each list of expressions."""
+    with open(os.path.join(source, "src", "llama-vocab.cpp"), encoding="utf-8") as file:
+        text = file.read()
+    expressions = {}
+    cases = r"((?:(?:case LLAMA_VOCAB_PRE_TYPE_\w+|default):\s*)+)(?:\s*//[^\n]*\n)*\s*regex_exprs = \{(.*?)\n\s*\};"
+    for labels, body in re.findall(cases, text, re.DOTALL):
+        code = "\n".join(line for line in body.splitlines() if not line.strip().startswith("//"))
+        strings = tuple(ast.literal_eval(string) for string in re.findall(r'"(?:[^"\\]|\\.)*"', code))
+        for label in re.findall(r"PRE_TYPE_(\w+)|(default)", labels):
+            expressions["".join(label).upper()] = strings
+    groups, names = {}, []
+    chain = text[text.index("if (tokenizer_pre.empty())"):text.index("unknown pre-tokenizer type")]
+    for name, kind in re.findall(r'tokenizer_pre == "([^"]+)"|pre_type = LLAMA_VOCAB_PRE_TYPE_(\w+);', chain):
+        if name:
+            names.append(name)
+        elif names:
+            groups.setdefault(expressions[kind], []).extend(names)
+            names = []
+    return groups
+
+
 def splits(source):
+    """For every list of expressions the lengths in bytes of the words that it cuts each text into."""
     with tempfile.TemporaryDirectory() as folder:
         program, main, file = (os.path.join(folder, name) for name in ("split", "main.cpp", "text"))
         with open(main, "w") as stream:
@@ -62,12 +89,14 @@ def splits(source):
         include = os.path.join(source, "src")
         subprocess.run(["c++", "-O1", "-std=c++17", "-I", include, main, *files, "-o", program], check=True)
         result = []
-        for name, expressions in EXPRESSIONS.items():
+        for expressions, names in pre_tokenizers(source).items():
+            words = []
             for text in SPLIT_TEXTS:
                 with open(file, "wb") as stream:
                     stream.write(text.encode())
-                words = subprocess.run([program, file, *expressions], capture_output=True, check=True).stdout.decode()
-                result.append({"pre": name, "text": text, "words": words.split("\n")[:-1]})
+                output = subprocess.run([program, file, *expressions], capture_output=True, check=True).stdout
+                words.append([int(length) for length in output.split()])
+            result.append({"names": names, "words": words})
         return result
 
 
@@ -129,18 +158,37 @@ def byte_pairs(name, pre, model_name=None, **keys):
     return vocabulary.add(UNUSED, "Ġunused").add(NORMAL, "日")
 
 
+def character_pairs(name, model, pre, **keys):
+    """Merges of characters: "▁" for a space, bytes as `<0xE2>`, and no letter "q"."""
+    vocabulary = Vocabulary(name, model, {"bos_token_id": 1, "eos_token_id": 2, **keys}, pre)
+    vocabulary.add(CONTROL, "<pad>", "<bos>", "<eos>", "<mask>").add(USER, "<tool>", "▁▁▁")
+    vocabulary.add(BYTE, *[f"<0x{byte:02X}>" for byte in range(256) if byte != 0x7F])
+    vocabulary.add(NORMAL, *"▁helowrdzybé12'.,!", "\n", "\n\n", "\n\n\n\n")
+    vocabulary.merges = [
+        "h e", "l l", "he ll", "hell o", "▁ hello", "▁ w", "o r", "▁w or", "l d", "▁wor ld", "▁ ▁", "\n \n", "1 2",
+        "b e", "be r", "é é", "w 日", ". .",
+    ]
+    made = dict.fromkeys(merge.replace(" ", "") for merge in vocabulary.merges)
+    vocabulary.add(NORMAL, *[token for token in made if token not in ("be", "ber", "\n\n", "w日")])
+    return vocabulary.add(NORMAL, "▁zebra", "zebra").add(UNUSED, "zz")
+
+
 def vocabularies():
     ids = {"bos_token_id": 0, "eos_token_id": 1}
     yield sentencepiece("spm")
     yield sentencepiece("spm-options", add_bos_token=False, add_eos_token=True, add_space_prefix=False)
     yield sentencepiece("spm-phi-3", "My Phi-3 mini").add(CONTROL, "<|endoftext|>")
-    for pre in EXPRESSIONS:
+    for pre in ["default", "gpt-2", "smollm", "llama-bpe"]:
         yield byte_pairs(f"bpe-{pre}", pre, **ids)
     yield byte_pairs("bpe-no-pre", None, **ids, add_bos_token=True, add_eos_token=True)
     yield byte_pairs("bpe-default-ids", "gpt-2", add_bos_token=True)
     yield byte_pairs("bpe-jina", "jina-v2-de", **ids)
     yield byte_pairs("bpe-trillion", "trillion", **ids)
     yield byte_pairs("bpe-glm4", "glm4", eos_token_id=1)
+    yield character_pairs("gemma4", "gemma4", None, add_bos_token=False)
+    yield character_pairs("bpe-gemma4", "gpt2", "gemma4")
+    yield character_pairs("bpe-sarvam-moe", "gpt2", "sarvam-moe", add_eos_token=True)
+    yield character_pairs("bpe-whitespace", "gpt2", "whitespace")
 
 
 SENTENCEPIECE_TEXTS = [
@@ -163,6 +211,35 @@ BYTE_PAIR_TEXTS = [
 ]
 
 
+CHARACTER_TEXTS = [
+    b"", b" ", b"hello world", b" hello world ", b"zebra zebra zebras", b"12 112", b"q\nq", b"\n", b"\n\n", b"\n\n\n",
+    b"a\n\n\n\nb", "é éé 日本 w日".encode(), b"be ber",
+    b"<mask> <tool>x<eos>", b"hello . world , 's ' !", b"\xffh\xc3e",
+    b"\x7f \x00", b"zz", "▁▁▁▁".encode(),
+]
+SPACED_TEXTS = [b"hello  world   zebra    hello", b"\n\n hello", b"a \n\n b", b"   <tool>   "]
+NAME_TEXTS = [
+    b"hello world", b"zebra zebra zebras", b" hello . world 's x !", b"123 1234 12345 555", b"It'S isn't",
+    "é 日本 e\u0301".encode(),
+    b"hellO WorlD's heLLo", b"a\n\nb\r\nc", b"12341234", b"he <mask> <tool> <|endoftext|>",
+]
+
+
+def names(source, folder):
+    """What comes with every name: ids and texts of one vocabulary under each."""
+    path, result = os.path.join(folder, "vocabulary.gguf"), []
+    for pre in [name for group in pre_tokenizers(source).values() for name in group]:
+        vocabulary = byte_pairs("", pre)
+        write_vocabulary(path, "gpt2", vocabulary.tokens, vocabulary.kinds, merges=vocabulary.merges, pre=pre)
+        reference = Reference(path)
+        ids = [reference.encode(text, True, True) for text in NAME_TEXTS]
+        result.append({
+            "pre": pre, "bos": llama.llama_vocab_bos(reference.vocabulary), "ids": ids,
+            "shown": [text_of(reference.decode(part, False, True)) for part in ids],
+        })
+    return result
+
+
 def text_of(data):
     """Text as it is; bytes that are no text as a list."""
     try:
@@ -179,7 +256,13 @@ def golden(vocabulary, folder):
         vocabulary.model_name, **vocabulary.keys)
     reference = Reference(path)
     handle = reference.vocabulary
-    texts = SENTENCEPIECE_TEXTS if vocabulary.model == "llama" else BYTE_PAIR_TEXTS
+    if vocabulary.model == "llama":
+        texts = SENTENCEPIECE_TEXTS
+    elif vocabulary.name.startswith("bpe-") and vocabulary.tokens[0] != "<pad>":
+        texts = BYTE_PAIR_TEXTS
+    else:
+        # Where two spaces might merge, llama.cpp ends the process.
+        texts = CHARACTER_TEXTS + ([] if vocabulary.pre == "whitespace" else SPACED_TEXTS)
     cases = []
     for text in texts:
         for add_special, parse_special in FLAGS:
@@ -205,14 +288,17 @@ def main():
     parser.add_argument("--llama-cpp", required=True, help="the source of llama.cpp")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = {
+        parts = {
             "vocabularies": [golden(vocabulary, folder) for vocabulary in vocabularies()],
             "splits": splits(options.llama_cpp),
+            "names": names(options.llama_cpp, folder),
         }
-    lines = [json.dumps(item, ensure_ascii=True) for item in result["vocabularies"]]
-    split_lines = [json.dumps(item, ensure_ascii=True) for item in result["splits"]]
-    ids, parts = ",\n".join(lines), ",\n".join(split_lines)
-    sys.stdout.write(f'{{"vocabularies": [\n{ids}\n],\n"splits": [\n{parts}\n]}}\n')
+    texts = {"split_texts": SPLIT_TEXTS, "name_texts": [text_of(text) for text in NAME_TEXTS]}
+    sections = [f'"{key}": {json.dumps(value)}' for key, value in texts.items()]
+    for key, items in parts.items():
+        lines = [json.dumps(item, ensure_ascii=True, separators=(",", ":")) for item in items]
+        sections.append(f'"{key}": [\n' + ",\n".join(lines) + "\n]")
+    sys.stdout.write("{" + ",\n".join(sections) + "}\n")
 
 
 if __name__ == "__main__":

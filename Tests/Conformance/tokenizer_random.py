@@ -11,6 +11,23 @@ ODD = (
     "\uabae \u0897 \u1c89"
 ).split(" ")
 CONTRACTIONS = ["'s", "'T", "'Re", "'ve", "'LL", "'d", "'m", "' s ", "'", "''", "'l", "'r", "’s"]
+# What single pre-tokenizers look for.
+MARKERS = (
+    "<sentinel:12> <sentinel:> IMGIMGABIZ IMGIMGABCDEZ IMGIMGZ HTTPServer's iPhone'LL Ünïcode'd ǅabc ABC "
+    "abcDEF 'tis .NET $x //path/to, a/b; ——「はい」、 ㄅㄆㄇ ㄱㄴ 한국어 ไทยแลนด์ ລາວ ភាសា ကမ္မ ｶﾅ Ａｂｃ！ “x” "
+    "… ।۔، (a|b) e\u0301\u0302a \u0301 \u0301a "
+    "ςΩж Ⴀ ꙀꙁꜢ 𐐀𐐨 𞤀 ﬀﬓ \u1680\u2028 𠀀𪜀𫝀𫠠𬺰 豈﨑 﫿 々〇 ሀ ꀀ \ue000 \ufdd0 \U0010ffff \u0378 \U000e0041 \U0001f9ff"
+).split(" ")
+# Blocks in which letters, marks, numbers and unassigned code points alternate.
+BLOCKS = [
+    (0x20, 0x7F), (0x80, 0x180), (0x2B0, 0x370), (0x370, 0x530), (0x590, 0x700), (0x900, 0xE00), (0xE00, 0x1100),
+    (0x1100, 0x1200), (0x1680, 0x1A00), (0x1AB0, 0x1B80), (0x1C80, 0x1D00), (0x1DC0, 0x2000), (0x2000, 0x2100),
+    (0x2100, 0x2200), (0x2460, 0x2500), (0x2C00, 0x2E80), (0x2E80, 0x3400), (0x4DB0, 0x4E10), (0x9F90, 0xA000),
+    (0xA600, 0xA900), (0xA980, 0xABFF), (0xD790, 0xD800), (0xF8F0, 0xFB60), (0xFE00, 0x10000), (0x10100, 0x10200),
+    (0x104B0, 0x10500), (0x10C80, 0x10D40), (0x11000, 0x11080), (0x1D7C0, 0x1D800), (0x1E900, 0x1E960),
+    (0x1F000, 0x1FB00), (0x2A6D0, 0x2A710), (0x2B730, 0x2B830), (0x2CE90, 0x2CEC0), (0x2EBE0, 0x2EE60),
+    (0x2FA10, 0x30010), (0x323A0, 0x323C0), (0xE0000, 0xE0200),
+]
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
@@ -41,8 +58,14 @@ class Writer:
             prose, prose, prose,
             lambda: "".join(self._character() for _ in range(self.random.randint(1, 7))),
             lambda: self._some(WHITE, 7),
-            lambda: " " * self.random.randint(1, 6),
+            lambda: self._some(WHITE + "     \n", 12),
+            lambda: " " * self.random.choice([1, 2, 3, 4, 6, 8, 33, 700]),
             lambda: self._some("0123456789", 9),
+            lambda: self._some("0123456789", 24),
+            lambda: self._some(MARKERS, 3),
+            lambda: self._some("abAB ÄäΩω'/", 12),
+            lambda: self._of_blocks([self._choice(BLOCKS) for _ in range(self.random.randint(1, 5))]),
+            lambda: self._of_blocks([self._choice(BLOCKS)] * 8),
             lambda: self._some("²³¼१२3٣6", 5),
             lambda: self._some(ODD, 3),
             lambda: self._choice(CONTRACTIONS),
@@ -50,6 +73,9 @@ class Writer:
             lambda: self._choice(self.special),
             lambda: self._choice(self.special)[: self.random.randint(1, 9)],
         ])()
+
+    def _of_blocks(self, blocks):
+        return "".join(chr(self.random.randrange(*block)) for block in blocks)
 
     def _character(self):
         low, high = self._choice([(0, 0x80), (0x80, 0x800), (0x800, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)])

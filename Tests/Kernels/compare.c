@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "SIMDKernels.h"
+#include "memory.h"
 
 enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30 };
 
@@ -68,7 +69,16 @@ static void fill_weights(uint8_t *p, const format *f, size_t count) {
 /// Never -128, which no quantised activation is.
 static int8_t code(void) { return (int8_t)((int)(next() % 255) - 127); }
 
-static size_t fill_activations(uint8_t *p, int type, size_t count) {
+static size_t activation_bytes(int type, size_t count) {
+    switch (type) {
+        case Q8_0: return count / 32 * 34;
+        case Q8_1: return count / 32 * 36;
+        case Q8_K: return count / 256 * 292;
+        default: return count * (type == F32 ? 4 : 2);
+    }
+}
+
+static void fill_activations(uint8_t *p, int type, size_t count) {
     switch (type) {
         case Q8_0: case Q8_1: {
             const size_t head = type == Q8_0 ? 2 : 4;
@@ -76,7 +86,7 @@ static size_t fill_activations(uint8_t *p, int type, size_t count) {
                 for (size_t i = 0; i < head; i += 2) put_half(p + i);
                 for (int i = 0; i < 32; i++) p[head + i] = (uint8_t)code();
             }
-            return count / 32 * (head + 32);
+            break;
         }
         case Q8_K:
             for (size_t block = 0; block < count / 256; block++, p += 292) {
@@ -91,26 +101,19 @@ static size_t fill_activations(uint8_t *p, int type, size_t count) {
                     put16(p + 260 + 2 * group, (uint32_t)sum);
                 }
             }
-            return count / 256 * 292;
+            break;
         default:
             fill_plain(p, type, count);
-            return count * (type == F32 ? 4 : 2);
     }
-}
-
-static void *memory(size_t bytes) {
-    void *p = malloc(bytes ? bytes : 1);
-    if (!p) abort();
-    memset(p, 0xff, bytes);
-    return p;
 }
 
 static void multiply(const quipu_product_kernel *kernel, quipu_product product) {
     void *prepared = 0;
+    size_t all = 0;
     const size_t bytes = kernel->prepared_bytes ? kernel->prepared_bytes(product.count, product.tokens) : 0;
     if (bytes > 0) {
         const size_t group = kernel->prepared_tokens, groups = (product.tokens + group - 1) / group;
-        product.prepared = prepared = memory(bytes * groups);
+        product.prepared = prepared = memory(all = bytes * groups);
         product.prepared_stride = bytes;
         for (size_t g = 0; g < groups; g++) {
             const size_t rest = product.tokens - g * group;
@@ -120,20 +123,20 @@ static void multiply(const quipu_product_kernel *kernel, quipu_product product) 
         }
     }
     kernel->multiply(&product);
-    free(prepared);
+    if (prepared) release(prepared, all);
 }
 
 /// Compares one product in all sets and adds plain C's result to the hash. Returns how many values differ.
 static size_t compare(const format *f, size_t rows, size_t tokens, size_t count, int order, uint64_t *hash) {
-    const size_t row_bytes = count / f->elements * f->bytes, most = count * 4 + 292;
-    // Odd strides: rows may start anywhere.
+    const size_t row_bytes = count / f->elements * f->bytes, token_bytes = activation_bytes(f->activations, count);
+    // Odd strides: rows may start anywhere. Nothing lies behind the last row, token and value.
     const size_t stride = row_bytes + (f->elements > 1 ? 7 : 0);
-    uint8_t *weights = memory(rows * stride), *activations = memory(tokens * most);
-    size_t token_bytes = 0;
+    const size_t weight_bytes = (rows - 1) * stride + row_bytes;
+    uint8_t *weights = memory(weight_bytes), *activations = memory(tokens * token_bytes);
     for (size_t r = 0; r < rows; r++) fill_weights(weights + r * stride, f, count);
-    for (size_t t = 0; t < tokens; t++) token_bytes = fill_activations(activations + t * token_bytes, f->activations, count);
+    for (size_t t = 0; t < tokens; t++) fill_activations(activations + t * token_bytes, f->activations, count);
 
-    const size_t values = tokens * (rows + 1);
+    const size_t values = (tokens - 1) * (rows + 1) + rows;
     float *expected = memory(values * 4), *found = memory(values * 4);
     quipu_product product = {
         .weights = weights, .weight_stride = stride, .activations = activations, .activation_stride = token_bytes,
@@ -158,7 +161,8 @@ static size_t compare(const format *f, size_t rows, size_t tokens, size_t count,
             }
         }
     }
-    free(weights), free(activations), free(expected), free(found);
+    release(weights, weight_bytes), release(activations, tokens * token_bytes);
+    release(expected, values * 4), release(found, values * 4);
     return different;
 }
 

@@ -109,7 +109,7 @@ import Testing
 
     @Test func cacheBytesCountHeadsOnce() throws {
         let c = try TinyModel.gqa.load().configuration
-        #expect((c.heads, c.kvHeads, c.groupSize, c.headSize, c.kvSize) == (4, 2, 2, 16, 32))
+        #expect((c.heads, c.kvHeads, c.groupSize, c.headSize, c.perLayer[0].keyWidth) == (4, 2, 2, 16, 32))
         #expect((0..<4).map(c.kvHead(ofQueryHead:)) == [0, 0, 1, 1])
         // Keys and values, 2 layers, 2 heads of 16 F16 values, 10 positions.
         #expect(KVCache.bytes(c, heads: c.kvHeads, positions: 10) == 2 * 2 * 2 * 16 * 10 * 2)

@@ -1,9 +1,10 @@
-import Analysis
 import Foundation
 import Presentation
 import Recording
+import Stepping
 import TestSupport
 import Testing
+import Tracing
 
 /// The stepper's screen as lines, without a terminal.
 @Suite struct StepScreenTests {

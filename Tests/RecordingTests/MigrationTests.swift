@@ -71,6 +71,7 @@ import Testing
         #expect(!expected.isEmpty && expected.allSatisfy { $0[3] != .null })
         let old = try TraceStore.open(path: path)
         #expect(try old.rows(roles) == expected)
+        #expect(try old.rows(roles.replacing("FROM op", with: "FROM v_op")) == expected)
         let run = try old.run()
         #expect(try old.operations(of: run, step: 1).map(\.role) == recorded.operations(step: 1).map(\.role))
         let layers = "SELECT step, layer, rms_in, rms_mid, rms_out FROM v_layer ORDER BY step, layer"

@@ -39,7 +39,7 @@ import Testing
                     }
                 }
                 let now = operation.kind == "SET_ROWS" ? filled + operation.tokens : filled
-                let all = isWholeCache ? now * recorded.model.configuration.kvSize : snapshot.values.count
+                let all = isWholeCache ? now * recorded.model.configuration.perLayer[0].keyWidth : snapshot.values.count
                 #expect(written == all, "\(label)")
             }
         }
@@ -63,7 +63,7 @@ import Testing
             #expect(bits == snapshot.values.map(\.bitPattern), "\(snapshot.node.name)")
         }
         // Keys and values of the cache stay F16, and only what was written is kept.
-        let kvSize = recorded.model.configuration.kvSize
+        let kvSize = recorded.model.configuration.perLayer[0].keyWidth
         let cache = try recorded.store.rows(
             "SELECT dtype, n_elements, length(data) FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS' AND pass_id = 1"
         )
@@ -94,7 +94,7 @@ import Testing
         #expect(
             try recorded.store.integers(
                 "SELECT DISTINCT n_elements FROM tensor JOIN op ON op.id = op_id WHERE kind = 'SET_ROWS'")
-                == [recorded.model.configuration.kvSize])
+                == [recorded.model.configuration.perLayer[0].keyWidth])
         // Of a decode pass the last token is all.
         for operation in try recorded.operations(step: 1) where operation.kind == "MUL_MAT" {
             #expect(try recorded.store.values(of: operation, in: run).isComplete)

@@ -7,13 +7,26 @@ import GGUF
 /// each token and text is there for.
 struct Golden: Decodable, Sendable {
     let vocabularies: [GoldenVocabulary]
+    let splitTexts: [String]
     let splits: [Split]
+    let nameTexts: [Bytes]
+    let names: [Name]
 
-    /// A text and the words a pre-tokenizer cuts it into, spelled in the byte alphabet.
+    /// How the pre-tokenizers of these names cut the texts into words.
     struct Split: Decodable, Sendable {
+        let names: [String]
+        /// For each text the words' lengths in bytes.
+        let words: [[Int]]
+    }
+
+    /// What the vocabulary "bpe-trillion" does under another name of a pre-tokenizer, with default keys.
+    struct Name: Decodable, Sendable {
         let pre: String
-        let text: String
-        let words: [String]
+        let bos: Int
+        /// For each text.
+        let ids: [[Int]]
+        /// The ids detokenized.
+        let shown: [Bytes]
     }
 
     static let shared: Golden = {
@@ -72,7 +85,12 @@ struct GoldenVocabulary: Decodable, Sendable {
     }
 
     /// The metadata of a file with this vocabulary.
-    var metadata: Metadata {
+    var metadata: Metadata { Metadata(entries(pre, keys)) }
+
+    /// The same with another pre-tokenizer, and without further keys.
+    func metadata(pre: String) -> Metadata { Metadata(entries(pre, [:])) }
+
+    private func entries(_ pre: String?, _ keys: [String: Key]) -> [Metadata.Entry] {
         var entries = VocabularyParts(
             model: model, pre: pre, tokens: tokens, kinds: kinds, scores: scores, merges: merges
         ).entries
@@ -85,7 +103,7 @@ struct GoldenVocabulary: Decodable, Sendable {
                 }
             entries.append(.init(key: "tokenizer.ggml.\(key)", value: value))
         }
-        return Metadata(entries)
+        return entries
     }
 }
 

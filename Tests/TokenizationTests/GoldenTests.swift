@@ -53,8 +53,8 @@ import Tokenization
         for example in golden.cases {
             #expect(tokenizer.vocabulary.decodeBytes(example.ids) == example.shown.bytes, "\(example.ids)")
             #expect(
-                tokenizer.vocabulary.decodeBytes(example.ids, special: false, removeSpecial: true) == example.hidden.bytes,
-                "\(example.ids)")
+                tokenizer.vocabulary.decodeBytes(example.ids, special: false, removeSpecial: true)
+                    == example.hidden.bytes, "\(example.ids)")
             #expect(
                 Array(tokenizer.vocabulary.decode(example.ids).utf8)
                     == Array(String(decoding: example.shown.bytes, as: UTF8.self).utf8))
@@ -75,28 +75,55 @@ import Tokenization
         #expect(vocabulary.endOfGeneration.sorted() == golden.endOfGeneration)
     }
 
-    /// The golden texts are cut by the pre-tokenizers of vocabularies that differ in nothing else.
-    @Test(arguments: ["default", "gpt-2", "smollm", "llama-bpe"]) func wordsAreThoseOfLlamaCpp(_ pre: String) throws {
-        let tokenizer = try Tokenizer(metadata: Golden.vocabulary("bpe-\(pre)").metadata)
-        let splits = Golden.shared.splits.filter { $0.pre == pre }
-        #expect(splits.count == 28)
-        for split in splits {
-            let words = tokenizer.encodeWithSteps(split.text, addSpecial: false, parseSpecial: false).steps.map(\.text)
-            #expect(words == split.words, "\(split.text)")
+    static let preTokenizers = Golden.shared.splits.flatMap(\.names)
+
+    @Test(arguments: preTokenizers) func wordsAreThoseOfLlamaCpp(_ pre: String) throws {
+        let tokenizer = try Tokenizer(metadata: Golden.vocabulary("bpe-trillion").metadata(pre: pre))
+        let split = try #require(Golden.shared.splits.first { $0.names.contains(pre) })
+        #expect(Golden.shared.splitTexts.count == 45)
+        for (text, lengths) in zip(Golden.shared.splitTexts, split.words) {
+            let steps = tokenizer.encodeWithSteps(text, addSpecial: false, parseSpecial: false).steps
+            let isOfCharacters = ["gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"].contains(pre)
+            let found = steps.map { step in
+                isOfCharacters
+                    ? step.text.replacing("▁", with: " ").utf8.count : step.text.unicodeScalars.count
+            }
+            #expect(found == lengths, "\(pre): \(text.debugDescription) is cut into \(steps.map(\.text))")
         }
     }
 
-    /// Counts and FNV-1a hash of the classes (letter 0, number 1, space 2, punctuation 3, other 4) of all code points,
+    @Test(arguments: preTokenizers) func whatComesWithANameIsAsInLlamaCpp(_ pre: String) throws {
+        let golden = try #require(Golden.shared.names.first { $0.pre == pre })
+        let tokenizer = try Tokenizer(metadata: Golden.vocabulary("bpe-trillion").metadata(pre: pre))
+        #expect(tokenizer.vocabulary.bos ?? -1 == golden.bos)
+        for (index, text) in Golden.shared.nameTexts.enumerated() {
+            let ids = tokenizer.encode(bytes: text.bytes)
+            #expect(ids == golden.ids[index], "\(text)")
+            #expect(tokenizer.vocabulary.decodeBytes(golden.ids[index]) == golden.shown[index].bytes, "\(text)")
+        }
+    }
+
+    @Test func allNamesOfLlamaCppAreKnown() throws {
+        #expect(Self.preTokenizers.count == 91)
+        #expect {
+            try Tokenizer(metadata: Golden.vocabulary("bpe-trillion").metadata(pre: "martian"))
+        } throws: { error in
+            guard case TokenizationError.unknownPreTokenizer("martian", let known) = error else { return false }
+            return known == Self.preTokenizers.sorted() && "\(error)".contains("martian")
+        }
+    }
+
+    /// Counts and FNV-1a hash of the classes (letter 0, number 1, space 2, punctuation 3, mark 4, symbol 5, other 6) of all code points,
     /// computed from llama.cpp's `unicode_cpt_flags_from_cpt`.
     @Test func classesOfAllCodePointsAreThoseOfLlamaCpp() {
-        var counts = Array(repeating: 0, count: 5)
+        var counts = Array(repeating: 0, count: 7)
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for scalar in UInt32(0)..<0x110000 {
             let number = CharacterClass(scalar).rawValue
             counts[Int(number)] += 1
             hash = (hash ^ UInt64(number)) &* 0x100_0000_01b3
         }
-        #expect(counts == [136726, 1831, 25, 842, 974688])
-        #expect(hash == 0xb6c0_fda8_f6bc_b9a2)
+        #expect(counts == [136726, 1831, 25, 842, 2450, 7775, 964463])
+        #expect(hash == 0x2d01_cef7_d433_93f9)
     }
 }

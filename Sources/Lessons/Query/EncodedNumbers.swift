@@ -1,5 +1,5 @@
-import Analysis
 import Quantization
+import Quantizing
 import Tensors
 
 /// Numbers as a format stores them, for queries: bytes, codes, scales and what they stand for.

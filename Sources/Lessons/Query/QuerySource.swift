@@ -1,6 +1,6 @@
-import Analysis
 import GGUF
 import Quantization
+import Quantizing
 import Recording
 import Tensors
 import Tokenization

@@ -1,4 +1,4 @@
-import Analysis
+import Quantizing
 import Tensors
 
 /// The types of a model's tensors, for queries: those they have, or those that a file type would give them.

@@ -52,7 +52,7 @@ extension Architectures {
             var stream = try pass.embedding(scale: embeddingScale)  // [E,T]
             for layer in 0..<configuration.layers {
                 pass.layer = layer
-                let read = try pass.norm(stream, "attn_norm", role: .init(.attentionNorm))
+                let read = try pass.norm(stream, "attn_norm", .attentionNorm)
                 let (q, k, v) = try pass.queryKeyValue(read)  // [D,H,T], [D,K,T]
                 let mixed = try pass.attention(
                     pass.rope(q, .query), pass.rope(k, .key), v, scale: attentionScale)  // [H*D,T]
@@ -60,7 +60,7 @@ extension Architectures {
                 try pass.keepOutputs(&written, &stream)
                 stream = try pass.addAttention(pass.scale(written, by: residualScale, .attentionWrite), to: stream)
 
-                let hidden = try pass.norm(stream, "ffn_norm", role: .init(.feedForwardNorm))
+                let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
                 written = try pass.feedForward(hidden)
                 stream = try pass.addFeedForward(pass.scale(written, by: residualScale, .feedForwardWrite), to: stream)
             }

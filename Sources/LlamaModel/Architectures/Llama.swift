@@ -32,14 +32,14 @@ extension Architectures {
             var stream = try pass.embedding()  // [E,T]
             for layer in 0..<configuration.layers {
                 pass.layer = layer
-                let read = try pass.norm(stream, "attn_norm", role: .init(.attentionNorm))
+                let read = try pass.norm(stream, "attn_norm", .attentionNorm)
                 let (q, k, v) = try pass.queryKeyValue(read)  // [D,H,T], [D,K,T]
                 let mixed = try pass.attention(pass.rope(q, .query), pass.rope(k, .key), v)  // [H*D,T]
                 var written = try pass.linear("attn_output", mixed, name: "attn_out", .attentionWrite)  // [E,T]
                 try pass.keepOutputs(&written, &stream)
                 stream = try pass.addAttention(written, to: stream)
 
-                let hidden = try pass.norm(stream, "ffn_norm", role: .init(.feedForwardNorm))
+                let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
                 stream = try pass.addFeedForward(pass.feedForward(hidden), to: stream)
             }
             return try pass.logits(pass.finalNorm(stream))  // [V,O]

@@ -41,8 +41,8 @@ extension Architectures {
                 let q = try pass.linear("attn_q", stream, name: "Qcur", .query)  // [H*D,T]
                 let k = try pass.linear("attn_k", stream, name: "Kcur", .key)  // [K*D,T]
                 let v = try pass.linear("attn_v", stream, name: "Vcur", .value)
-                let query = try pass.norm(q, "attn_q_norm", name: "Qcur_normed", role: .init(.query, .normed))
-                let key = try pass.norm(k, "attn_k_norm", name: "Kcur_normed", role: .init(.key, .normed))
+                let query = try pass.norm(q, "attn_q_norm", name: "Qcur_normed", .query)
+                let key = try pass.norm(k, "attn_k_norm", name: "Kcur_normed", .key)
                 let mixed = try pass.attention(
                     pass.rope(pass.heads(query, layer.keySize, layer.heads, .query), .query),  // [D,H,T]
                     pass.rope(pass.heads(key, layer.keySize, layer.kvHeads, .key), .key),  // [D,K,T]
@@ -50,12 +50,12 @@ extension Architectures {
                 var written = try pass.linear("attn_output", mixed, name: nil, .attentionWrite)  // [E,T]
                 try pass.keepOutputs(&written, &stream)
                 written = try pass.norm(
-                    written, "post_attention_norm", name: "attn_post_norm", role: .init(.attentionWrite, .normed))
+                    written, "post_attention_norm", name: "attn_post_norm", .attentionWrite)
                 stream = try pass.addAttention(written, to: stream)
 
                 written = try pass.norm(
                     pass.feedForward(stream), "post_ffw_norm", name: "ffn_post_norm",
-                    role: .init(.feedForwardWrite, .normed), numbered: false)
+                    .feedForwardWrite, numbered: false)
                 stream = try pass.addFeedForward(written, to: stream)
             }
             return try pass.logits(pass.finalNorm(stream))  // [V,O]

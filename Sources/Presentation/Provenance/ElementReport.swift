@@ -1,6 +1,7 @@
-import Analysis
 import ComputeGraph
+import Measuring
 import Tensors
+import Tracing
 
 /// The result of `explain element`: what one number is made of.
 public struct ElementReport: Report {

@@ -1,5 +1,5 @@
-import Analysis
 import LlamaModel
+import Tracing
 
 /// The result of `explain logit`: a logit as the sum of what each part of the network wrote.
 public struct LogitReport: Report {

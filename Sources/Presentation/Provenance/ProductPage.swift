@@ -1,4 +1,4 @@
-import Analysis
+import Measuring
 import Tensors
 
 /// A product with a quantised matrix as tables: its blocks, the sub-blocks of the largest, the largest single terms.

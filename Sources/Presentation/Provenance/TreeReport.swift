@@ -1,4 +1,4 @@
-import Analysis
+import Tracing
 
 /// A weight of the file, as far down as it goes.
 struct WeightLine: Encodable {

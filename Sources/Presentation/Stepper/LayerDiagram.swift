@@ -1,5 +1,5 @@
-import Analysis
 import Recording
+import Stepping
 
 /// A stage of the network as the little picture shows it.
 enum NetworkStage: Hashable, CaseIterable {

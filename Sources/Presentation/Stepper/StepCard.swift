@@ -1,5 +1,5 @@
-import Analysis
 import Recording
+import Stepping
 
 /// One operation in a few lines: the part of the stepper's page that both screen and line mode show.
 struct StepCard {

@@ -1,4 +1,4 @@
-import Analysis
+import Stepping
 
 /// A plane of an operation's output as a picture with words around it.
 struct StepHeatMap {

@@ -1,5 +1,3 @@
-import Analysis
-
 /// The stepper's help: what the page shows, keys and commands, and the grammar of conditions.
 public struct StepHelp: Report {
     let help: String

@@ -1,5 +1,5 @@
-import Analysis
 import Recording
+import Stepping
 import Tensors
 
 /// The operation that the stepper stands at.

@@ -1,4 +1,4 @@
-import Analysis
+import Stepping
 
 /// The stepper's screen: what is known of a place and of the keyboard, as lines of a terminal.
 public struct StepScreen {

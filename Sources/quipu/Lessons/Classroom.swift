@@ -3,10 +3,11 @@ import Foundation
 import GGUF
 import Lessons
 import Presentation
+import ProgramFiles
 
 /// A course, a learner's progress in it, and the model and trace that its questions are about.
 struct Classroom {
-    static var folder: URL { LastTrace.stateFolder.appending(path: "lessons") }
+    static var folder: URL { UserFolders.current.state.appending(path: "lessons") }
     static var progressPath: String { folder.appending(path: "progress.yml").path }
 
     var tutor: Tutor
@@ -18,7 +19,7 @@ struct Classroom {
     ///   - model: a model to begin with, instead of the one in the progress.
     ///   - prompt: likewise a prompt.
     init(model: String? = nil, prompt: String? = nil, style: Style, isLoop: Bool = false) throws {
-        let course = try Course(folder: LessonFolder.path)
+        let course = try Course(folder: LessonFolder.path())
         var progress = try LessonProgress.read(Self.progressPath)
         let recording = try LessonRecording.prepared(
             for: progress.model, model: model, prompt: prompt, course: course, folder: Self.folder)

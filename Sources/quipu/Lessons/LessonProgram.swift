@@ -1,6 +1,7 @@
 import EmbeddedModel
 import Foundation
 import Lessons
+import ProgramFiles
 
 /// Commands of this program that lessons run on the learner's model.
 enum LessonProgram {
@@ -43,7 +44,8 @@ enum LessonProgram {
     static func run(
         _ words: [String], _ model: LessonProgress.Model, folder: URL, announce: () -> Void = {}
     ) throws -> OwnProgram.Outcome {
-        let built = try FileManager.default.attributesOfItem(atPath: OwnProgram.path)[.modificationDate] as? Date
+        let built =
+            try FileManager.default.attributesOfItem(atPath: ProgramFolder.program.path)[.modificationDate] as? Date
         let key = words + [model.sha256, model.trace, "\(built?.timeIntervalSince1970 ?? 0)"]
         let file = folder.appending(path: "output-\(String(key.joined(separator: "\n").stableHash, radix: 16))")
         if let kept = try? String(contentsOf: file, encoding: .utf8) {
@@ -52,8 +54,7 @@ enum LessonProgram {
         announce()
         let outcome = try OwnProgram.run(filled(words, model))
         if outcome.status == 0 {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try Data(outcome.output.utf8).write(to: file, options: .atomic)
+            try Folders.write(Data(outcome.output.utf8), to: file, advice: UserFolders.stateAdvice)
         }
         return outcome
     }

@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import Lessons
 import LlamaModel
+import ProgramFiles
 import Recording
 
 /// The trace that lessons are about: made once, and again when the model or the prompt is another.
@@ -80,8 +81,7 @@ enum LessonRecording {
     }
 
     private static func record(_ model: String, _ prompt: String, generate: Int, to path: String) throws {
-        try FileManager.default.createDirectory(
-            at: URL(filePath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Folders.make(URL(filePath: path).deletingLastPathComponent(), advice: UserFolders.stateAdvice)
         Terminal.complain("quipu: recording a trace for the lessons, once")
         // A trace that was cut off is made again.
         for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFiles
 
 /// This program, run by itself: lessons show what their commands really print.
 enum OwnProgram {
@@ -8,12 +9,10 @@ enum OwnProgram {
         let errors: String
     }
 
-    static let path = (Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])).path
-
     /// - Throws: `InputError` if the program cannot be started.
     static func run(_ arguments: [String], folder: String? = nil) throws -> Outcome {
         let (process, output, errors) = (Process(), Pipe(), Pipe())
-        process.executableURL = URL(filePath: path)
+        process.executableURL = ProgramFolder.program
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
         (process.standardOutput, process.standardError) = (output, errors)
@@ -21,7 +20,8 @@ enum OwnProgram {
         do {
             try process.run()
         } catch {
-            throw InputError("\(path): cannot be run again for a lesson: \(error.localizedDescription)")
+            throw InputError(
+                "\(ProgramFolder.program.path): cannot be run again for a lesson: \(FileProblem.reason(of: error))")
         }
         // Both at once: a pipe that nobody empties would stop the other.
         let reading = Reading(errors.fileHandleForReading)

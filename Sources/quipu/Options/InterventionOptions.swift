@@ -1,8 +1,8 @@
-import Analysis
 import ArgumentParser
 import Foundation
 import LlamaModel
 import Recording
+import Tracing
 
 /// What a run is made with that the model does not have by itself.
 struct InterventionOptions: ParsableArguments {

@@ -1,31 +1,25 @@
 import ArgumentParser
 import Foundation
+import ProgramFiles
 import Recording
 
 /// Remembers the last trace written, so that commands can do without naming it.
 enum LastTrace {
     static let help = ArgumentHelp("A trace file. (default: the last one written)")
 
-    /// Where the program keeps what it remembers: `$XDG_STATE_HOME/quipu`.
-    static var stateFolder: URL {
-        let environment = ProcessInfo.processInfo.environment
-        let base =
-            environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }.map { URL(fileURLWithPath: $0) }
-            ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state")
-        return base.appending(path: "quipu")
-    }
-
-    private static var note: URL { stateFolder.appending(path: "last-trace") }
+    private static var note: URL { UserFolders.current.state.appending(path: "last-trace") }
 
     /// The trace that commands read when none is named, if it is there.
     static var path: String? { try? remembered() }
 
-    /// A convenience only: where it cannot be written, commands ask for the path.
+    /// A convenience only: where it cannot be written, that is said, and commands ask for the path.
     static func remember(_ path: String) {
         let absolute = URL(fileURLWithPath: path).standardizedFileURL.path
-        try? FileManager.default.createDirectory(
-            at: note.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try? Data((absolute + "\n").utf8).write(to: note, options: .atomic)
+        do {
+            try Folders.write(Data((absolute + "\n").utf8), to: note, advice: UserFolders.stateAdvice)
+        } catch {
+            Terminal.complain("quipu: note: the next command will not know this trace. \(error)")
+        }
     }
 
     /// Opens the trace for reading, and says on standard error if a run in it lacks its end.

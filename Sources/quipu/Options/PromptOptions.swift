@@ -22,7 +22,10 @@ struct PromptOptions: ParsableArguments {
     func read(for model: Llama) throws -> Prompt {
         guard let ids else { return Prompt(text: prompt ?? "", ids: try model.tokenizer.encode(prompt ?? "")) }
         try ids.check(in: model)
-        return Prompt(text: model.vocabulary.decode(ids.ids), ids: ids.ids)
+        let vocabulary = model.vocabulary
+        // The text that gives these ids, as far as one does: the beginning is added to a text, not part of it.
+        let hasAddedBOS = vocabulary.addsBOS && ids.ids.first == vocabulary.bos
+        return Prompt(text: vocabulary.decode(Array(ids.ids.dropFirst(hasAddedBOS ? 1 : 0))), ids: ids.ids)
     }
 }
 

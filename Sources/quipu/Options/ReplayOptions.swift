@@ -1,12 +1,14 @@
-import Analysis
 import ArgumentParser
 import Foundation
 import LlamaModel
 import Recording
+import Tracing
 
 /// For commands that need the model a trace was recorded from.
 struct ReplayOptions: ParsableArguments {
-    @Option(help: "The model the trace was recorded from, if it has moved. (default: where it was then)")
+    @Option(
+        help: "The model the trace was recorded from, if it has moved. (default: where it was then)", completion: .model
+    )
     var model: String?
 
     /// - Throws: `InputError` if the model is not where it was, `ReplayProblem` if it is not the same.

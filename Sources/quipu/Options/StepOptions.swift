@@ -1,7 +1,8 @@
-import Analysis
 import ArgumentParser
 import Foundation
 import Recording
+import Stepping
+import Tracing
 
 /// For commands that walk through a recorded run.
 struct StepOptions: ParsableArguments {
@@ -24,6 +25,11 @@ struct StepOptions: ParsableArguments {
             TraceWalk(run, in: store), model: StepModel(threads: threads.count, open: open), state: state,
             isCancelled: { RawTerminal.isInterrupted })
         var session = StepSession(stepper: stepper, memory: memory)
+        defer {
+            if let problem = session.unkept {
+                Terminal.complain("quipu: note: the next walk will not go on from here. \(problem)")
+            }
+        }
         if isOnScreen {
             try session.runOnScreen(isColored: printing.isColored, greeting: greeting)
         } else if try !session.runInLines(printing, greeting: greeting) {

@@ -1,8 +1,8 @@
-import Analysis
 import ArgumentParser
 import EmbeddedModel
 import GGUF
 import LlamaModel
+import Measuring
 import Tokenization
 
 /// The text that models are scored on.
@@ -10,7 +10,8 @@ struct TextOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The text; - is standard input. (default: held-out stories, for the embedded model and versions of it)",
-            valueName: "path"))
+            valueName: "path"),
+        completion: .file())
     var file: String?
     @Option(
         help: """

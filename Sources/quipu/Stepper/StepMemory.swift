@@ -1,6 +1,7 @@
-import Analysis
 import Foundation
+import ProgramFiles
 import Recording
+import Stepping
 
 /// Remembers where each run was left, beside the note of the last trace.
 struct StepMemory {
@@ -19,7 +20,7 @@ struct StepMemory {
         // A trace that was replaced is another one: its run was made at another time, of which the digest and the
         // prompt are what the reader knows.
         key = "\(path)#\(run.id)#\(run.modelDigest?.prefix(12) ?? "")#\(run.prompt)"
-        file = LastTrace.stateFolder.appending(path: "step.json")
+        file = UserFolders.current.state.appending(path: "step.json")
     }
 
     /// The state to go on from; `nil` if the run was not walked through before.
@@ -35,13 +36,11 @@ struct StepMemory {
     }
 
     /// A convenience only: where it cannot be written, the next walk begins at the start.
-    func remember(_ state: StepperState) {
+    func remember(_ state: StepperState) throws(FileProblem) {
         let entry = Entry(key: key, place: state.place, stops: state.stops.map(\.command))
         let entries = (entries().filter { $0.key != key } + [entry]).suffix(Self.limit)
         guard let data = try? JSONEncoder().encode(Array(entries)) else { return }
-        try? FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try? data.write(to: file, options: .atomic)
+        try Folders.write(data, to: file, advice: UserFolders.stateAdvice)
     }
 
     private func entries() -> [Entry] {

@@ -1,7 +1,8 @@
-import Analysis
 import Foundation
 import Presentation
+import ProgramFiles
 import Recording
+import Stepping
 import Synchronization
 
 /// What there is to show after a command.
@@ -20,6 +21,8 @@ struct StepReply {
 struct StepSession {
     var stepper: Stepper
     let memory: StepMemory
+    /// Why the place is not remembered, if it is not.
+    private(set) var unkept: FileProblem?
 
     /// Rows that `sql` fetches at most: more than anyone reads, and never too much for memory.
     private static let rowLimit = 1000
@@ -33,7 +36,9 @@ struct StepSession {
         guard let command = try StepperCommand(line) else { return StepReply() }
         let before = stepper.state
         let reply = try reply(to: stepper.perform(command), height: height)
-        if stepper.state.place != before.place || stepper.state.stops != before.stops { memory.remember(stepper.state) }
+        if stepper.state.place != before.place || stepper.state.stops != before.stops {
+            do { try memory.remember(stepper.state) } catch { unkept = error }
+        }
         return reply
     }
 

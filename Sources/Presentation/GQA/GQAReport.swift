@@ -1,0 +1,167 @@
+import LlamaModel
+import Recording
+import Tracing
+
+/// The result of `gqa`: which query heads read which KV head, what that saves, and how alike the heads are.
+public struct GQAReport: Report {
+    struct Place: Encodable {
+        let layer: Int
+        let head: Int
+        let kvHead: Int
+    }
+
+    struct CacheBytes: Encodable {
+        let gqa: Int
+        let mha: Int
+        let mqa: Int
+    }
+
+    struct Similarity: Encodable {
+        let layer: Int
+        /// By KV head; null where it has one query head.
+        let withinGroup: [Double?]
+        @OrNull var within: Double?
+        @OrNull var between: Double?
+        @OrNull var keys: Double?
+        @OrNull var values: Double?
+        let patterns: [[Double]]
+    }
+
+    let model: String
+    let nLayer: Int
+    let nHead: Int
+    let nHeadKv: Int
+    let headDim: Int
+    /// Positions that `cache_bytes` are for.
+    let context: Int
+    let map: [Place]
+    let cacheBytes: CacheBytes
+    @OrNull var trace: String?
+    @OrNull var similarity: [Similarity]?
+    private let shownLayer: Int?
+    private let groupSize: Int
+
+    private enum CodingKeys: CodingKey {
+        case model, nLayer, nHead, nHeadKv, headDim, context, map, cacheBytes, trace, similarity
+    }
+
+    /// - Parameter layer: whose heads are compared one by one on the page.
+    public init(
+        _ model: Llama, context: Int, trace: String? = nil, attention: GroupedAttention? = nil, layer: Int? = nil
+    ) {
+        let c = model.configuration
+        self.model = model.file.path
+        (nLayer, nHead, nHeadKv, headDim, self.context) = (c.layers, c.heads, c.kvHeads, c.headSize, context)
+        groupSize = c.groupSize
+        map = (0..<c.layers).flatMap { layer in
+            (0..<c.heads).map { Place(layer: layer, head: $0, kvHead: c.kvHead(ofQueryHead: $0)) }
+        }
+        func bytes(_ heads: Int) -> Int { KVCache.bytes(c, heads: heads, positions: context) }
+        cacheBytes = CacheBytes(gqa: bytes(c.kvHeads), mha: bytes(c.heads), mqa: bytes(1))
+        self.trace = trace
+        similarity = attention?.layers.map { layer in
+            Similarity(
+                layer: layer.layer, withinGroup: (0..<c.kvHeads).map(layer.within(kvHead:)), within: layer.within,
+                between: layer.between, keys: layer.betweenKeys, values: layer.betweenValues,
+                patterns: layer.patterns)
+        }
+        shownLayer = layer
+    }
+
+    // MARK: for people
+
+    public func page(_ style: Style) -> String {
+        [mapLines(style), cacheLines(style), similarityLines(style), matrixLines(style)].filter { !$0.isEmpty }
+            .map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
+    }
+
+    private var kind: String {
+        switch nHeadKv {
+        case nHead: "Every query head has a KV head of its own: multi-head attention (MHA)"
+        case 1: "All \(nHead) query heads share one KV head: multi-query attention (MQA)"
+        default: "\(nHead) query heads share \(nHeadKv) KV heads, \(groupSize) each: grouped-query attention (GQA)"
+        }
+    }
+
+    private func mapLines(_ style: Style) -> [String] {
+        let words = kind.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        var lines =
+            [style.dim(model.cutAtFront(to: style.width))] + words.map(style.bold) + [
+                "", style.dim("KV head      query heads that read it"),
+            ]
+        let cell = "\(nHead - 1)".count
+        let perLine = max(1, (style.width - 13) / (cell + 3))
+        for kvHead in 0..<nHeadKv {
+            let heads = (kvHead * groupSize..<(kvHead + 1) * groupSize).map { "[\("\($0)".leftPadded(to: cell))]" }
+            for start in stride(from: 0, to: heads.count, by: perLine) {
+                let row = heads[start..<min(start + perLine, heads.count)].joined(separator: " ")
+                let name = start == 0 ? "\(kvHead)".leftPadded(to: 4) + "  <----  " : String(repeating: " ", count: 13)
+                lines.append(name + style.accent(row))
+            }
+        }
+        return lines + [style.dim("The same in \(nLayer == 1 ? "its one layer" : "all \(nLayer) layers").")]
+    }
+
+    private func cacheLines(_ style: Style) -> [String] {
+        var table = Table([
+            ("KV heads", .right), ("", .left), ("cache", .right), ("a token", .right), ("", .left),
+        ])
+        let rows = [
+            (nHead, "one a query head (MHA)", cacheBytes.mha), (nHeadKv, "as this model has", cacheBytes.gqa),
+            (1, "one for all (MQA)", cacheBytes.mqa),
+        ]
+        for (heads, words, bytes) in rows {
+            let share = Double(bytes) / Double(max(1, cacheBytes.mha))
+            table.add(
+                "\(heads)", words, ByteSize(bytes).description, ByteSize(bytes / max(1, context)).description,
+                Bar.horizontal(share, width: 20))
+        }
+        return [style.bold("KV cache of \(Numbers.count(context, "position")), F16, all layers")] + table.lines(style)
+    }
+
+    private func similarityLines(_ style: Style) -> [String] {
+        guard let similarity, let trace else {
+            return [style.dim("--trace TRACE compares the heads of a group; `gqa what-if` changes them.")]
+        }
+        var table = Table([
+            ("layer", .right), ("in a group", .right), ("across", .right), ("keys", .right), ("values", .right),
+            ("groups", .left),
+        ])
+        for layer in similarity {
+            func number(_ value: Double?) -> String { value.map { Numbers.fixed($0) } ?? "-" }
+            table.add(
+                "\(layer.layer)", number(layer.within), number(layer.between), number(layer.keys),
+                number(layer.values), Bar.sparkline(layer.withinGroup.compactMap(\.self)))
+        }
+        let legend = """
+            Cosines. In a group: what two query heads of one KV head look at; across: two of different KV heads. Keys, \
+            values: two KV heads at one position. Groups: the first column, KV head by KV head.
+            """
+        return [style.bold("How alike heads are in \(trace)")] + table.lines(style)
+            + legend.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: style.dim)
+    }
+
+    /// Query head by query head, in one layer.
+    private func matrixLines(_ style: Style) -> [String] {
+        guard let shownLayer, let layer = similarity?[shownLayer] else { return [] }
+        let perPage = (style.width - 6) / 5
+        let shown = min(nHead, perPage)
+        var lines = [style.bold("Layer \(shownLayer): cosine of what query heads look at; | between groups")]
+        func row(_ name: String, _ cells: [String]) -> String {
+            var line = name.leftPadded(to: 4) + " "
+            for (head, cell) in cells.enumerated() {
+                line += (head > 0 && head % groupSize == 0 ? "|" : " ") + cell
+            }
+            return line
+        }
+        lines.append(style.dim(row("", (0..<shown).map { "\($0)".leftPadded(to: 4) })))
+        for head in 0..<nHead {
+            let cells = layer.patterns[head].prefix(shown).map { value in
+                HeatMap.cell(Numbers.fixed(value), share: value, style)
+            }
+            lines.append(row("\(head)", cells))
+        }
+        if shown < nHead { lines.append(style.dim("Heads \(shown) to \(nHead - 1) do not fit; --json has all.")) }
+        return lines
+    }
+}

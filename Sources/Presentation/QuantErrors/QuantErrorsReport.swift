@@ -1,0 +1,310 @@
+import Quantizing
+import Tensors
+
+/// The result of `quant errors`: which layer, tensor and role loses the most.
+public struct QuantErrorsReport: Report {
+    /// The numbers every line has: in the weights' own unit, as a share, and in decibels.
+    struct Error: Encodable {
+        let rmse: Double
+        let relRmse: Double
+        let maxAbs: Double
+        @OrNull var p95Abs: Double?
+        let sqnrDb: Double
+        let cosine: Double
+
+        init(_ s: ErrorStatistics) {
+            rmse = s.rmse
+            relRmse = s.relativeRMSE
+            maxAbs = Double(s.maximum)
+            p95Abs = s.p95
+            sqnrDb = s.sqnr
+            cosine = s.cosine
+        }
+
+        enum CodingKeys: CodingKey { case rmse, relRmse, maxAbs, p95Abs, sqnrDb, cosine }
+    }
+
+    /// A tensor, a layer or a role in one format.
+    struct Line: Encodable {
+        let name: String?
+        let layer: Int?
+        let role: String?
+        let type: String
+        /// A scheme of textbooks, which no file holds.
+        let textbook: Bool
+        let bpw: Double
+        let n: Int
+        let error: Error
+
+        private enum CodingKeys: CodingKey { case name, layer, role, type, textbook, bpw, n }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(name, forKey: .name)
+            try container.encode(layer, forKey: .layer)
+            try container.encode(role, forKey: .role)
+            try container.encode(type, forKey: .type)
+            try container.encode(textbook, forKey: .textbook)
+            try container.encode(bpw, forKey: .bpw)
+            try container.encode(n, forKey: .n)
+            try error.encode(to: encoder)
+        }
+    }
+
+    let file: String
+    let reference: String
+    /// All worst first, by relative rmse.
+    let tensors: [Line]
+    let layers: [Line]
+    let roles: [Line]
+    let types: [Line]
+    @OrNull var imatrix: String?
+    let notTried: [FormatNotTried]
+    /// Formats that the weights were quantised to before, if they stand for themselves.
+    private let stored: [TensorType]
+    private let limit: Int
+
+    private enum CodingKeys: CodingKey { case file, reference, tensors, layers, roles, types, imatrix, notTried }
+
+    /// - Parameters:
+    ///   - reference: what the errors are against, in words or as a path.
+    ///   - imatrix: the importance matrix's path.
+    ///   - notTried: formats that were asked for, or that all means, and that no tensor was written in.
+    ///   - stored: the types of the file's weights if they are what errors are against.
+    ///   - limit: tensors on the page; the document has all.
+    public init(
+        file: String, reference: String, errors: [TensorError], imatrix: String? = nil,
+        notTried: [FormatNotTried] = [], stored: Set<TensorType> = [], limit: Int
+    ) {
+        self.stored = stored.filter { $0.blockElements > 1 }.sorted { $0.rawValue < $1.rawValue }
+        self.file = file
+        self.reference = reference
+        self.imatrix = imatrix
+        self.notTried = notTried
+        self.limit = limit
+        tensors = errors.map(Line.init).sorted { $0.error.relRmse > $1.error.relRmse }
+        // Several formats of one tensor are kept apart; the formats of a mix make up a layer's error together.
+        let isMix = Set(errors.map(\.name)).count == errors.count
+        layers = Self.grouped(errors.filter { $0.layer != nil }) {
+            Place(layer: $0.layer, role: nil, type: isMix ? nil : $0.type)
+        }
+        roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
+        types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
+        shown = Self.shown(errors, stored: Set(stored.map(\.name)))
+        let isShown = { [shown] (error: TensorError) in shown == nil || error.type == shown }
+        count = Set(errors.map(\.name)).count
+        let weights = Dictionary(errors.map { ($0.name, $0.statistics.count) }, uniquingKeysWith: max)
+        total = weights.values.reduce(0, +)
+        // A layer has one tensor of each role, so nothing needs adding up but the layer.
+        var cells: [Place: Double] = [:]
+        for (layer, members) in Dictionary(grouping: errors.filter(isShown), by: \.layer) where layer != nil {
+            for error in members {
+                cells[Place(layer: layer, role: error.role, type: nil)] = error.statistics.relativeRMSE
+            }
+            let all = members.reduce(into: ErrorStatistics(quantiles: false)) { $0.merge($1.statistics) }
+            cells[Place(layer: layer, role: nil, type: nil)] = all.relativeRMSE
+        }
+        self.cells = cells
+    }
+
+    /// The format that layers, roles and tensors are shown of; `nil` if each tensor has one only.
+    private let shown: WeightForm?
+    /// Tensors, and weights in them.
+    private let count: Int
+    private let total: Int
+    /// Relative rmse by layer and role, without a role of the whole layer.
+    private let cells: [Place: Double]
+
+    /// Of several formats, the most exact of those of at most five bits that were tried on the most weights, but not one
+    /// that the weights are in already.
+    ///
+    /// - Parameter stored: the file's types, if the file is its own reference.
+    private static func shown(_ errors: [TensorError], stored: Set<String>) -> WeightForm? {
+        guard Set(errors.map(\.name)).count < errors.count else { return nil }
+        let forms = Dictionary(grouping: errors, by: \.type).map { form, members in
+            let all = members.reduce(into: ErrorStatistics(quantiles: false)) { $0.merge($1.statistics) }
+            let rank = (stored.contains(form.name) ? 0 : 2) + (members.allSatisfy { $0.bitsPerWeight <= 5 } ? 1 : 0)
+            return (form: form, rank: rank, all: all)
+        }
+        return forms.max {
+            ($0.all.count, $0.rank, $1.all.relativeRMSE, $1.form.name)
+                < ($1.all.count, $1.rank, $0.all.relativeRMSE, $0.form.name)
+        }?.form
+    }
+
+    private struct Place: Hashable {
+        let layer: Int?
+        let role: String?
+        let type: WeightForm?
+    }
+
+    /// Errors of several tensors as if they were one; the worst first.
+    private static func grouped(_ errors: [TensorError], by place: (TensorError) -> Place) -> [Line] {
+        let groups = Dictionary(grouping: errors, by: place)
+        return groups.map { place, members in
+            var all = ErrorStatistics(quantiles: true)
+            for member in members { all.merge(member.statistics) }
+            let bits = members.reduce(0.0) { $0 + $1.bitsPerWeight * Double($1.statistics.count) }
+            let types = Set(members.map(\.type.name))
+            return Line(
+                name: nil, layer: place.layer, role: place.role, type: types.count == 1 ? types.first! : "mixed",
+                textbook: members.allSatisfy(\.type.isTextbook),
+                bpw: bits / Double(max(1, all.count)), n: all.count, error: Error(all))
+        }.sorted {
+            // The rest tells equal errors apart, so that the order is always the same.
+            ($1.error.relRmse, $0.type, $0.layer ?? 0, $0.role ?? "")
+                < ($0.error.relRmse, $1.type, $1.layer ?? 0, $1.role ?? "")
+        }
+    }
+
+    // MARK: for people
+
+    public func page(_ style: Style) -> String {
+        var lines = [style.bold("Quantisation error of \(file)")]
+        lines += paragraph("against \(reference)", style)
+        if let imatrix { lines += paragraph("importance matrix: \(imatrix)", style) }
+        lines += [""]
+        lines += typeLines(style)
+        lines += FormatNotTried.lines(notTried, style)
+        lines += Self.warning(stored, style)
+        if let shown, types.count > 1 {
+            lines += [""]
+            lines += paragraph(
+                "Roles, tensors and layers below are of \(shown.name); --as FORMAT shows another, --json has all.",
+                style)
+        }
+        lines += ["", style.bold("By role"), ""] + roleLines(style)
+        lines += ["", style.bold("The worst tensors"), ""] + tensorLines(style)
+        if !cells.isEmpty { lines += [""] + heatLines(style) }
+        return lines.joined(separator: "\n")
+    }
+
+    private func paragraph(_ text: String, _ style: Style) -> [String] {
+        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+    }
+
+    /// The most telling numbers first: a narrow page leaves the last ones out.
+    static let columns: [(String, Table.Alignment)] = [
+        ("bpw", .right), ("relative", .right), ("SQNR dB", .right), ("cosine", .right), ("rmse", .right),
+        ("p95", .right), ("max", .right),
+    ]
+
+    static func cells(_ line: Line) -> [String] {
+        [
+            Numbers.short(line.bpw), Numbers.fixed(line.error.relRmse * 100) + " %",
+            line.error.sqnrDb.isFinite ? Numbers.fixed(line.error.sqnrDb) : "exact",
+            Numbers.fixed(line.error.cosine, 5),
+            Numbers.short(line.error.rmse), Numbers.short(line.error.p95Abs), Numbers.short(line.error.maxAbs),
+        ]
+    }
+
+    /// What was quantised before comes back unharmed from formats with the same steps.
+    static func warning(_ stored: [TensorType], _ style: Style) -> [String] {
+        guard !stored.isEmpty else { return [] }
+        let names = stored.map(\.name).joined(separator: ", ")
+        return [""]
+            + "Mind that these weights were quantised before, to \(names): formats with the same or like steps look better than they are. To choose a format, start from an F16, BF16 or F32 file of the model."
+            .split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: style.warning)
+    }
+
+    private func isShown(_ line: Line) -> Bool { shown == nil || line.type == shown!.name }
+
+    /// Best first. Formats whose blocks do not divide all rows were not tried everywhere.
+    private func typeLines(_ style: Style) -> [String] {
+        let isPartial = types.contains { $0.n < total } && shown != nil
+        var table = Table([("format", .whole)] + (isPartial ? [("weights", .right)] : []) + Self.columns)
+        for line in types.reversed() {
+            let share = Numbers.percent(Double(line.n) / Double(max(1, total)))
+            table.add([line.label] + (isPartial ? [share] : []) + Self.cells(line))
+        }
+        let weights = "\(Numbers.grouped(total)) weights in \(Numbers.count(count, "tensor"))"
+        var lines = [style.bold(types.count > 1 ? "By format, best first" : "All tensors") + ": \(weights)", ""]
+        lines += table.lines(style)
+        if isPartial {
+            lines += paragraph(
+                "Formats with less than 100 % of the weights were tried only on rows that their blocks divide.", style
+            )
+            .map(style.dim)
+        }
+        return lines + (types.contains(where: \.textbook) ? [style.dim(Line.textbookNote)] : [])
+    }
+
+    private func roleLines(_ style: Style) -> [String] {
+        var table = Table([("role", .whole), ("weights", .right)] + Self.columns)
+        for line in roles.filter(isShown).sorted(by: { $0.error.relRmse > $1.error.relRmse }) {
+            table.add([line.role ?? "", Numbers.scaled(line.n)] + Self.cells(line))
+        }
+        return table.lines(style)
+    }
+
+    private func tensorLines(_ style: Style) -> [String] {
+        let listed = tensors.filter(isShown)
+        var table = Table([("tensor", .whole)] + (shown == nil ? [("format", .whole)] : []) + Self.columns)
+        for line in listed.prefix(limit) {
+            table.add([line.name ?? ""] + (shown == nil ? [line.label] : []) + Self.cells(line))
+        }
+        let rest = listed.count - min(limit, listed.count)
+        return table.lines(style)
+            + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
+    }
+
+    /// Layers down, roles across: relative rmse in percent, darker for more.
+    private func heatLines(_ style: Style) -> [String] {
+        let layers = Set(cells.keys.compactMap(\.layer)).sorted()
+        let all = Set(cells.keys.compactMap(\.role)).sorted()
+        let roles = all.prefix((style.width - 16) / 9)
+        let largest = cells.values.filter(\.isFinite).max() ?? 1
+        var lines = [
+            style.bold("Relative rmse in percent, layer by role"),
+            style.dim("layer  " + roles.map { Self.brief($0).leftPadded(to: 9) }.joined() + "      all"),
+        ]
+        for layer in layers {
+            let row = (roles.map { $0 } + [nil]).map { role -> String in
+                guard let value = cells[Place(layer: layer, role: role, type: nil)] else { return "        ·" }
+                return " " + HeatMap.cell(Numbers.fixed(value * 100).leftPadded(to: 8), share: value / largest, style)
+            }
+            lines.append("\(layer)".leftPadded(to: 5) + "  " + row.joined())
+        }
+        if roles.count < all.count {
+            let rest = "Too wide for the page, left out: \(all[roles.count...].joined(separator: ", ")); --json has all"
+            lines += paragraph(rest, style).map(style.dim)
+        }
+        return lines
+    }
+
+    /// `attn_output` in eight columns.
+    private static func brief(_ role: String) -> String { role.replacing("output", with: "out").cut(to: 8) }
+}
+
+/// A format that was asked for and not tried.
+public struct FormatNotTried: Encodable, Sendable {
+    let type: String
+    public let reason: String
+
+    public init(type: String, reason: String) { (self.type, self.reason) = (type, reason) }
+
+    /// A line for each reason.
+    static func lines(_ formats: [FormatNotTried], _ style: Style) -> [String] {
+        var reasons: [String] = []
+        for format in formats where !reasons.contains(format.reason) { reasons.append(format.reason) }
+        return reasons.flatMap { reason in
+            let names = formats.filter { $0.reason == reason }.map(\.type).joined(separator: ", ")
+            return "Not tried: \(names): \(reason)".split(separator: " ").map(String.init)
+                .wrapped(to: style.width, indent: "", paint: style.dim)
+        }
+    }
+}
+
+extension QuantErrorsReport.Line {
+    init(_ error: TensorError) {
+        self.init(
+            name: error.name, layer: error.layer, role: error.role, type: error.type.name,
+            textbook: error.type.isTextbook, bpw: error.bitsPerWeight,
+            n: error.statistics.count, error: QuantErrorsReport.Error(error.statistics))
+    }
+
+    /// The format's name, marked if it is of textbooks only.
+    var label: String { textbook ? type + "†" : type }
+
+    static let textbookNote = "† a scheme of textbooks, for comparison; no file holds it"
+}

@@ -1,0 +1,20 @@
+import Tensors
+
+extension Tensor {
+    /// Decodes one row of any known format.
+    ///
+    /// - Precondition: the format can be decoded, `output` holds `ne0` values, and dimension 0 is contiguous.
+    package func decodeRow(_ i1: Int, _ i2: Int = 0, _ i3: Int = 0, into output: inout MutableSpan<Float>) {
+        guard let format = BlockFormats.format(for: type) else { preconditionFailure("\(type) cannot be decoded") }
+        let start = offset + layout.rowOffset(i1, i2, i3)
+        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
+    }
+
+    /// One row of any known format as `ne0` values.
+    package func decodedRow(_ i1: Int, _ i2: Int = 0, _ i3: Int = 0) -> [Float] {
+        var row = [Float](repeating: 0, count: shape.ne0)
+        var span = row.mutableSpan
+        decodeRow(i1, i2, i3, into: &span)
+        return row
+    }
+}

@@ -1,0 +1,244 @@
+import ComputeGraph
+import GGUF
+import Quantization
+import Synchronization
+import Tensors
+
+/// What weights are written in: a format of ggml's, or a scheme that textbooks show.
+public struct WeightForm: Sendable, Hashable {
+    /// Of a scheme, its id.
+    public let name: String
+    /// No file holds it; for comparison.
+    public let isTextbook: Bool
+
+    public init(_ type: TensorType) { (name, isTextbook) = (type.name, false) }
+    public init(_ scheme: any TeachingScheme) { (name, isTextbook) = (scheme.id, true) }
+}
+
+/// The error of one weight tensor in one format.
+public struct TensorError: Sendable {
+    public let name: String
+    /// `nil` outside the blocks.
+    public let layer: Int?
+    /// `attn_q`, `ffn_down`, …
+    public let role: String
+    /// The format whose error this is.
+    public let type: WeightForm
+    /// Stored bits per weight, scales and all else included.
+    public let bitsPerWeight: Double
+    public let statistics: ErrorStatistics
+}
+
+/// Why weights cannot be compared.
+public enum QuantErrorProblem: InputProblem, Sendable, Equatable {
+    case notDecodable(file: String, tensor: String, type: TensorType)
+    case notEncodable(type: String, known: [String])
+    case needsImportance(type: TensorType)
+    case notFinite(file: String, tensor: String, index: Int, value: Float)
+    case missing(file: String, tensor: String)
+    case shapes(tensor: String, found: Shape, expected: Shape)
+    case nothingToCompare(file: String, advice: String)
+}
+
+extension QuantErrorProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .notDecodable(let file, let tensor, let type):
+            "\(file): tensor '\(tensor)' is \(type), which cannot be decoded yet"
+        case .notEncodable(let type, let known):
+            "'\(type)' is no format that can be written; known are \(known.joined(separator: ", "))"
+        case .needsImportance(let type):
+            "\(type) can only be written with an importance matrix; `quant errors --imatrix FILE` takes one"
+        case .notFinite(let file, let tensor, let index, let value):
+            "\(file): tensor '\(tensor)' holds \(value) at element \(index); no format can stand for it. The file is damaged."
+        case .missing(let file, let tensor):
+            "\(file) has no tensor '\(tensor)'; are the two files the same model?"
+        case .shapes(let tensor, let found, let expected):
+            "tensor '\(tensor)' has shape \(found) in one file and \(expected) in the other; are they the same model?"
+        case .nothingToCompare(let file, let advice):
+            "\(file): no tensor to compare. \(advice)"
+        }
+    }
+}
+
+/// Compares weights with what a format makes of them, tensor by tensor.
+public struct QuantErrors: Sendable {
+    private let workers: Workers
+    private let part: Int?
+    /// Called after each tensor with the weights done and to do; what it throws ends the work.
+    private let progress: @Sendable (Int, Int) throws -> Void
+
+    /// Parts of a tensor that are gathered on their own and merged in order, whatever the number of threads.
+    private static let parts = 32
+
+    /// - Parameter part: only tensors of this file of a split model, from 0; `nil` for all.
+    public init(
+        workers: Workers, part: Int? = nil, progress: @escaping @Sendable (Int, Int) throws -> Void = { _, _ in }
+    ) {
+        self.workers = workers
+        self.part = part
+        self.progress = progress
+    }
+
+    /// The errors of a file's tensors against the same tensors of a file of higher precision, in the file's order.
+    ///
+    /// - Throws: `QuantErrorProblem` if the files do not belong together.
+    public func errors(of file: GGUFFile, against reference: GGUFFile) throws -> [TensorError] {
+        let tensors = file.tensors.filter { ($0.shape.rows > 1 || $0.type != .f32) && $0.part == part ?? $0.part }
+        let total = tensors.reduce(0) { $0 + $1.shape.count }
+        var done = 0
+        return try tensors.map { info in
+            guard let original = reference.tensor(named: info.name) else {
+                throw QuantErrorProblem.missing(file: reference.path, tensor: info.name)
+            }
+            guard original.shape == info.shape else {
+                throw QuantErrorProblem.shapes(tensor: info.name, found: info.shape, expected: original.shape)
+            }
+            let (format, other) = (try Self.decoder(of: info, in: file), file.values(of: info))
+            let statistics = try compare(original, in: reference) { row, _, output in
+                other.decode(row, by: format, into: &output)
+            }
+            done += info.shape.count
+            try progress(done, total)
+            return TensorError(info, type: info.type, statistics)
+        }
+    }
+
+    /// The errors that formats would make of a file's tensors, in the file's order, all formats of a tensor together.
+    ///
+    /// The reference is what the file's own weights decode to. Only matrices are compared; where a format's block does
+    /// not divide a tensor's rows, or it needs importances that are not known, there is no result.
+    ///
+    /// - Throws: `QuantErrorProblem` if weights are not finite or cannot be decoded, `QuantizeProblem` if the importance
+    ///   matrix is another model's.
+    public func errors(
+        of file: GGUFFile, as formats: [any EncodableFormat], schemes: [any TeachingScheme] = [],
+        importance: ImportanceMatrix? = nil
+    ) throws -> [TensorError] {
+        let tensors = file.tensors.filter { $0.shape.rows > 1 && $0.part == part ?? $0.part }
+        let total = tensors.reduce(0) { $0 + $1.shape.count }
+        var done = 0
+        return try tensors.flatMap { info in
+            let columns = try importance?.values(for: info)
+            let fitting = formats.filter {
+                info.shape.ne0 % $0.type.blockElements == 0 && ($0.importance != .required || columns != nil)
+            }
+            let results = try fitting.map { format in
+                TensorError(
+                    info, type: format.type, try errors(of: info, in: file, as: format, importance: columns))
+            }
+            let textbook = try schemes.map { try errors(of: info, in: file, as: $0) }
+            done += info.shape.count
+            try progress(done, total)
+            return results + textbook
+        }
+    }
+
+    /// The error that one format would make of one tensor.
+    ///
+    /// - Parameter importance: for each of the tensor's matrices, as many numbers as a row has weights; `nil` if unknown.
+    public func errors(
+        of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat, importance: [Float]? = nil
+    ) throws -> ErrorStatistics {
+        try compare(info, in: file) { row, original, output in
+            var bytes = [UInt8](repeating: 0, count: format.type.rowBytes(original.count)!)
+            var elements = bytes.mutableSpan
+            var span = elements.mutableBytes
+            if let importance {
+                let matrix = row / info.shape.ne1 % info.shape.ne2
+                let columns = importance.span.extracting(matrix * original.count..<(matrix + 1) * original.count)
+                format.encode(original, importance: columns, into: &span)
+            } else {
+                format.encode(original, importance: nil, into: &span)
+            }
+            format.decode(bytes.span.bytes, into: &output)
+        }
+    }
+
+    /// The error that a textbook scheme would make of one tensor.
+    ///
+    /// The tensor is held in memory as Floats, since all of it may share a scale.
+    public func errors(
+        of info: TensorInfo, in file: GGUFFile, as scheme: any TeachingScheme
+    ) throws -> TensorError {
+        let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
+        let (width, rows) = (info.shape.ne0, info.shape.rows)
+        let values = tensor.withBytes { format.values(of: $0) }
+        if let index = firstNonFinite(values.span) {
+            throw QuantErrorProblem.notFinite(
+                file: file.path, tensor: info.name, index: index, value: values[index])
+        }
+        let result = scheme.roundTrip(values, rows: rows, columns: width)
+        let statistics = try compare(info, in: file) { row, _, output in
+            for i in 0..<width { output[i] = result.values[width * row + i] }
+        }
+        return TensorError(
+            info, type: WeightForm(scheme), bitsPerWeight: result.bitsPerWeight, statistics)
+    }
+
+    /// Compares every row of a tensor with what `make` writes for it.
+    private func compare(
+        _ info: TensorInfo, in file: GGUFFile,
+        _ make: @escaping @Sendable (_ row: Int, _ original: Span<Float>, _ output: inout MutableSpan<Float>) -> Void
+    ) throws -> ErrorStatistics {
+        let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
+        let (width, rows) = (info.shape.ne0, info.shape.rows)
+        let rowsPerChunk = (rows + Self.parts - 1) / Self.parts
+        let chunks = (rows + rowsPerChunk - 1) / rowsPerChunk
+        let results = Mutex([ErrorStatistics?](repeating: nil, count: chunks))
+        let broken = Mutex<(index: Int, value: Float)?>(nil)
+        workers.run(items: chunks) { range in
+            for chunk in range {
+                var statistics = ErrorStatistics()
+                var (original, made) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
+                for row in chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk) {
+                    var span = original.mutableSpan
+                    tensor.decode(row, by: format, into: &span)
+                    if let place = original.firstIndex(where: { !$0.isFinite }) {
+                        let index = row * width + place
+                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[place]) } }
+                        break
+                    }
+                    var output = made.mutableSpan
+                    make(row, original.span, &output)
+                    statistics.add(reference: original.span, other: made.span)
+                }
+                results.withLock { $0[chunk] = statistics }
+            }
+        }
+        if let (index, value) = broken.withLock({ $0 }) {
+            throw QuantErrorProblem.notFinite(file: file.path, tensor: info.name, index: index, value: value)
+        }
+        return results.withLock { chunks in
+            chunks.reduce(into: ErrorStatistics()) { $0.merge($1!) }
+        }
+    }
+
+    private static func decoder(of info: TensorInfo, in file: GGUFFile) throws -> any BlockFormat {
+        guard let format = BlockFormats.format(for: info.type) else {
+            throw QuantErrorProblem.notDecodable(file: file.path, tensor: info.name, type: info.type)
+        }
+        return format
+    }
+}
+
+extension TensorError {
+    public init(_ info: TensorInfo, type: TensorType, _ statistics: ErrorStatistics) {
+        self.init(info, type: WeightForm(type), bitsPerWeight: type.bitsPerWeight, statistics)
+    }
+
+    init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ statistics: ErrorStatistics) {
+        let place = WeightName(info.name)
+        self.init(
+            name: info.name, layer: place.layer, role: place.role, type: type, bitsPerWeight: bitsPerWeight,
+            statistics: statistics)
+    }
+}
+
+extension Tensor {
+    /// Decodes row `number` of a contiguous tensor.
+    fileprivate func decode(_ number: Int, by format: any BlockFormat, into output: inout MutableSpan<Float>) {
+        let start = offset + number * layout.rowBytes
+        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
+    }
+}

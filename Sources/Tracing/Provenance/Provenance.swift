@@ -1,0 +1,189 @@
+import ComputeGraph
+import GGUF
+import LlamaModel
+import Measuring
+import Operations
+import Quantization
+import Quantizing
+import Recording
+import Tensors
+
+/// A pass with all its values, in which any element can be asked where it comes from.
+public struct Provenance: Sendable {
+    public let model: Llama
+    public let graph: Graph
+    public let tokens: [Int]
+    public let firstPosition: Int
+    /// Changes that the run was made with, by node.
+    private var changes: [Int: [(record: InterventionRecord, edit: Edit)]] = [:]
+    private let values: [Tensor]
+    private let leaves: [Tensor]
+
+    /// - Precondition: the pass is done and kept its values.
+    public init(_ pass: Pass, of model: Llama) {
+        self.model = model
+        graph = pass.interpreter.graph
+        tokens = pass.tokens
+        firstPosition = pass.firstPosition
+        values = graph.nodes.map { pass.interpreter.value(of: .node($0.index))! }
+        leaves = graph.leaves.indices.map { pass.interpreter.value(of: .leaf($0))! }
+    }
+
+    /// A pass of a recorded run, evaluated again.
+    ///
+    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    public init(_ replay: Replay, step: Int, threads: Int) throws {
+        self.init(try replay.pass(step, threads: threads), of: replay.model)
+        changes = try replay.interventions.changes(in: graph, step: step)
+    }
+
+    /// What was done to an element when the run was made, in order; a view's is done where it is computed.
+    public func changes(of node: Node, at element: ElementIndex) -> [InterventionRecord] {
+        guard let origin = graph.origin(of: node.index), let changes = changes[origin.node] else { return [] }
+        let start = origin.byteOffset + element.i0 * node.layout.strides.nb0
+        let byte = start + node.layout.rowOffset(element.i1, element.i2, element.i3)
+        return changes.filter { $0.edit.covers(byte: byte) }.map(\.record)
+    }
+
+    public func tensor(of source: Source) -> Tensor {
+        switch source {
+        case .node(let index): values[index]
+        case .leaf(let index): leaves[index]
+        }
+    }
+
+    /// The node of this name; of several, the last.
+    public func node(named name: String) -> Node? { graph.nodes.last { $0.name == name } }
+
+    /// What the address of an element must say, so that it can be typed: `Qcur-0#1[12,4]`.
+    public func address(of source: Source, at element: ElementIndex) -> String {
+        let count = graph.layout(of: source).shape.significant.count
+        let indices = [element.i0, element.i1, element.i2, element.i3].prefix(count).map(String.init)
+        return name(of: source) + "[\(indices.joined(separator: ","))]"
+    }
+
+    /// With `#k` where a later node has the same name.
+    public func name(of source: Source) -> String {
+        guard case .node(let index) = source else { return graph.name(of: source) }
+        let name = graph.nodes[index].name
+        let others = graph.nodes.filter { $0.name == name }.map(\.index)
+        return others.last == index ? name : "\(name)#\(others.firstIndex(of: index)!)"
+    }
+
+    /// One element in terms of its sources.
+    public func explanation(of node: Node, at element: ElementIndex) -> Explanation {
+        node.operation.explain(element, inputs: node.inputs.map(tensor(of:)), output: values[node.index])
+    }
+
+    /// The factors of an element of a product; `nil` for other operations.
+    public func product(of node: Node, at element: ElementIndex) -> ProductTerms? {
+        guard let operation = node.operation as? MatMul else { return nil }
+        let (w, x) = (tensor(of: node.inputs[0]), tensor(of: node.inputs[1]))
+        let row = weightRow(of: node, at: element)
+        return ProductTerms(
+            weights: w, row: row, activations: x.row(element.i1, element.i2, element.i3),
+            order: operation.summationOrder(rows: w.shape.ne1, tokens: x.shape.ne1),
+            fileOffset: weight(node.inputs[0]).map { $0.fileOffset + w.layout.rowOffset(row.0, row.1, row.2) })
+    }
+
+    /// The row of the left side of a product that makes an element, as dimensions 1 to 3.
+    func weightRow(of node: Node, at element: ElementIndex) -> (Int, Int, Int) {
+        let (w, y) = (tensor(of: node.inputs[0]).shape, node.layout.shape)
+        return (element.i0, element.i2 / (y.ne2 / w.ne2), element.i3 / (y.ne3 / w.ne3))
+    }
+
+    /// The query head that an element belongs to; `nil` outside attention, and for keys and values.
+    public func head(of node: Node, at element: ElementIndex) -> Int? {
+        let c = model.configuration
+        switch (node.name.split(separator: "-").first, node.layout.shape) {
+        case ("Qcur", let shape) where shape.ne0 == c.headSize && shape.ne1 == c.heads: return element.i1
+        case ("kq", _), ("kq_soft_max", _), ("kqv", _): return node.kind == "PERMUTE" ? element.i1 : element.i2
+        case ("kqv_out", _): return element.i0 / c.headSize
+        default: return nil
+        }
+    }
+
+    /// The position in the run that an element belongs to; `nil` where the operation has no dimension of tokens.
+    public func position(of node: Node, at element: ElementIndex) -> Int? {
+        guard !node.output.isPureView, node.kind != "SET_ROWS" else { return nil }
+        let indices = [element.i0, element.i1, element.i2, element.i3]
+        let dimension = node.operation.tokenDimension
+        // From the last layer's attention on there is only the last token.
+        let isLastOnly = node.layout.shape[dimension] == 1
+        return firstPosition + (isLastOnly ? tokens.count - 1 : indices[dimension])
+    }
+
+    /// The tensor of the file that a leaf is; `nil` for anything else.
+    public func weight(_ source: Source) -> TensorInfo? {
+        guard case .leaf(let index) = source, graph.leaves[index].role == .weight else { return nil }
+        return model.file.tensor(named: graph.leaves[index].name)
+    }
+}
+
+/// A weight of the file: the end of a chain.
+public struct WeightPlace: Sendable {
+    public let block: WeightBlock
+    public let column: Int
+    public var element: BlockDescription.Element { block.description.elements[column - block.firstColumn] }
+    public var subBlock: BlockDescription.SubBlock { block.description.subBlocks[element.sub] }
+    /// Bytes from the start of the file to the byte with the lowest bits of the code.
+    public var byteOffset: Int { block.fileOffset + element.stored.parts[0].byte }
+
+    public init(row: Int, column: Int, of tensor: TensorInfo, in file: GGUFFile) throws {
+        block = try WeightBlock(row: row, column: column, of: tensor, in: file)
+        self.column = column
+    }
+}
+
+extension Tensor {
+    /// One row of a plain type as Floats.
+    package func row(_ i1: Int, _ i2: Int, _ i3: Int) -> [Float] {
+        let row = Layout(type: type, shape: Shape(shape.ne0), strides: layout.strides)
+        return view(row, at: layout.rowOffset(i1, i2, i3)).floats()
+    }
+}
+
+extension Provenance {
+    /// The node that an address names.
+    ///
+    /// - Throws: `TraceError` if there is none, with the names that come near.
+    public func node(_ address: TensorAddress) throws(TraceError) -> Node {
+        let matches = graph.nodes.filter { $0.name == address.name }
+        guard let last = matches.last else {
+            throw .noOperation(name: address.name, suggestions: nearest(to: address.name, in: graph.nodes.map(\.name)))
+        }
+        guard let place = address.occurrence else { return last }
+        guard matches.indices.contains(place) else {
+            throw .noOccurrence(name: address.name, asked: place, count: matches.count)
+        }
+        return matches[place]
+    }
+}
+
+extension TensorAddress {
+    /// The one element that the address names.
+    ///
+    /// - Throws: `TraceError` if it lies outside the shape or names several.
+    public func element(in shape: Shape) throws(TraceError) -> ElementIndex {
+        let ranges = try ranges(in: shape)
+        guard ranges.allSatisfy({ $0.count == 1 }) else {
+            throw .severalElements(address: description, shape: shape)
+        }
+        return ElementIndex(
+            ranges[0].lowerBound, ranges[1].lowerBound, ranges[2].lowerBound, ranges[3].lowerBound)
+    }
+}
+
+extension TraceStore {
+    /// The recorded value of an element; `nil` if it was not captured.
+    public func captured(_ node: Node, at element: ElementIndex, in run: RecordedRun, step: Int) throws -> Float? {
+        guard let operation = try operations(of: run, step: step).first(where: { $0.seq == node.index }) else {
+            return nil
+        }
+        do {
+            return try values(of: operation, in: run)[element]
+        } catch TraceError.notCaptured, TraceError.emptyCache {
+            return nil
+        }
+    }
+}

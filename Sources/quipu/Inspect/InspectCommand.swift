@@ -1,0 +1,50 @@
+import ArgumentParser
+import GGUF
+import Presentation
+import Recording
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "What is in a GGUF file: header, metadata, tensors, real bits per weight.",
+        usage: "quipu inspect [MODEL] [options]",
+        discussion: """
+            Any GGUF file can be listed, whatever its architecture and formats.
+
+            Example:
+              quipu inspect model.gguf --tensors
+            """)
+
+    @Argument(help: ModelArgument.help, completion: .model) var model: String?
+    @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
+    @Flag(help: "List every metadata key.") var metadata = false
+    @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:
+        String?
+    @Option(help: "With --bytes: the first byte, counted from the tensor's start.") var offset = 0
+    @Option(help: "With --bytes: how many bytes.") var count = 320
+    @Flag(help: "With --json: long metadata arrays to their end.") var wholeArrays = false
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func validate() throws {
+        if offset < 0 { throw ValidationError("--offset takes 0 or more") }
+        if count < 1 { throw ValidationError("--count takes 1 or more") }
+        if bytes != nil, tensors || metadata { throw ValidationError("give --bytes, or --tensors and --metadata") }
+    }
+
+    func run() throws {
+        let file = try ModelArgument.open(model)
+        guard let bytes else {
+            var sections: InspectReport.Section = []
+            if tensors { sections.insert(.tensors) }
+            if metadata { sections.insert(.metadata) }
+            return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
+        }
+        let info = try ModelArgument.tensor(bytes, in: file)
+        guard offset < info.byteCount else {
+            throw InputError(
+                "\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
+        }
+        try printing.print(
+            BytesReport(info, in: file, range: offset..<offset + min(count, info.byteCount - offset)))
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Presentation
+import Tokenization
+
+struct TokenizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenize",
+        abstract: "How a text becomes token ids.",
+        usage: "quipu tokenize [MODEL] (TEXT | --file PATH) [options]",
+        discussion: """
+            A GGUF file with nothing but a vocabulary is enough.
+
+            Example:
+              quipu tokenize model.gguf "Hello, world" --steps
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "The model (default: $QUIPU_MODEL, or the embedded model) and, without --file, the text.",
+            valueName: "model> <text"),
+        completion: .model)
+    var arguments: [String] = []
+    @Option(
+        help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path"), completion: .file())
+    var file: String?
+    @Flag(help: "Show how each piece was merged.") var steps = false
+    @Flag(help: "Leave out the tokens a model adds at start and end (BOS, EOS).") var noAddSpecial = false
+    @Flag(help: "Take special tokens in the text, such as <|im_start|>, for plain text.") var noParseSpecial = false
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func validate() throws {
+        if file == nil { _ = try LeadingFile(arguments, file: "model", rest: "a text") }
+        if file != nil, arguments.count > 1 { throw ValidationError("give the text or --file, not both") }
+    }
+
+    func run() throws {
+        let (model, bytes) = try input()
+        let tokenizer = try ModelArgument.tokenizer(model)
+        if steps {
+            let result = tokenizer.encodeWithSteps(
+                bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
+            return try printing.print(
+                TokenizeReport(ids: result.ids, steps: result.steps, vocabulary: tokenizer.vocabulary))
+        }
+        let ids = tokenizer.encode(bytes: bytes, addSpecial: !noAddSpecial, parseSpecial: !noParseSpecial)
+        try printing.print(TokenizeReport(ids: ids, steps: nil, vocabulary: tokenizer.vocabulary))
+    }
+
+    private func input() throws -> (model: String?, bytes: [UInt8]) {
+        if let file { return (arguments.first, try InputFile.bytes(file)) }
+        let named = try LeadingFile(arguments, file: "model", rest: "a text")
+        return (named.file, Array(named.rest.utf8))
+    }
+}

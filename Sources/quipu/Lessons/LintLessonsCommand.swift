@@ -1,0 +1,71 @@
+import ArgumentParser
+import EmbeddedModel
+import Foundation
+import Lessons
+import Presentation
+import ProgramFiles
+
+struct LintLessons: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lint",
+        abstract: "For those who write lessons: prove every question on models.",
+        discussion: """
+            Every question must have hints, take the answer that its query computes, refuse blanks, defaults, its own \
+            mistakes and every number of its text, and name each mistake on at least one of the models; every command must \
+            run. Exit status 1 if anything is wrong.
+
+            Example:
+              quipu lesson lint --lessons lessons
+            """)
+
+    @Option(help: "A model to try the lessons on; repeatable. (default: the embedded one)", completion: .model)
+    var model: [String] = []
+    @Option(help: "A folder with lessons. (default: those that come with the program)", completion: .directory)
+    var lessons: String?
+    @Option(help: "Only lessons of this number or name; repeatable.") var only: [String] = []
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func run() throws {
+        var course = try Course(folder: lessons ?? LessonFolder.path())
+        if !only.isEmpty { course = try course.keeping(only) }
+        var lint = LessonLint(course)
+        let models = model.isEmpty ? [try EmbeddedModel.path()] : model
+        let scratch = try ScratchFolder("lint")
+        defer { scratch.remove() }
+        let folder = scratch.url
+        var made = 0
+        for model in models {
+            Terminal.complain("quipu: \(model)")
+            let recording = try LessonRecording.prepared(
+                for: nil, model: model, prompt: nil, course: course, folder: folder)
+            lint.check(
+                try LessonProgram.subject(recording, folder: folder),
+                run: { line, out in try Self.fault(line, recording, out: out) },
+                out: {
+                    made += 1
+                    return folder.appending(path: "made-\(made)").path
+                })
+        }
+        lint.finish()
+        try printing.print(LessonLintReport(course, lint, models: models))
+        if !lint.problems.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Runs a command of a lesson.
+    ///
+    /// - Returns: what is wrong with it.
+    private static func fault(
+        _ line: String, _ recording: LessonProgress.Model, out: String?
+    ) throws -> String? {
+        guard let words = OwnProgram.words(line) else { return "a quote is not closed" }
+        let filled = LessonProgram.filled(words, recording).map { $0.replacing("OUT", with: out ?? "OUT") }
+        let outcome = try OwnProgram.run(filled)
+        if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
+        // Paths, and the text as the model goes on with it, are not folded.
+        let unfolded = [recording.path, recording.trace, LessonProgram.path("TEXT"), out ?? "OUT", recording.prompt]
+        let wide = outcome.output.split(separator: "\n").first { line in
+            line.count > 80 && !unfolded.contains { line.contains($0) }
+        }
+        return wide.map { "prints a line of \($0.count) columns: \($0)" }
+    }
+}

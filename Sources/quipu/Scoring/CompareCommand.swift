@@ -1,0 +1,63 @@
+import ArgumentParser
+import LlamaModel
+import Measuring
+import Presentation
+
+struct CompareCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "How far a model's predictions are from another's: KL divergence and more.",
+        usage: "quipu compare [BASE] OTHER [--file PATH] [options]",
+        discussion: """
+            BASE is the original and OTHER, say, a quantised version of it. Both read the text once, in the chunks that \
+            `perplexity` cuts it into. The figures are those of llama.cpp's llama-perplexity --kl-divergence, from \
+            exact logits on both sides.
+
+            That versions differ is no failure; it is one, with exit status 2, if the mean divergence exceeds --max-kld.
+
+            Example:
+              quipu compare model.gguf other.gguf --file text.txt --chunks 4
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "The model to measure against (default: $QUIPU_MODEL, or the embedded model) and the model to measure.",
+            valueName: "base> <other"),
+        completion: .model)
+    var arguments: [String]
+    @OptionGroup(title: "Text") var text: TextOptions
+    @Option(
+        help: ArgumentHelp(
+            "Exit with status 2 if the mean KL divergence is larger than this. (default: any will do)",
+            valueName: "nats"))
+    var maxKld: Double?
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup var kernels: KernelOption
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func validate() throws {
+        if !(1...2).contains(arguments.count) { throw ValidationError("name one model to measure, or two models") }
+        if let maxKld, !(maxKld >= 0) { throw ValidationError("--max-kld takes 0 or more") }
+    }
+
+    func run() async throws {
+        let base = try ModelArgument.llama(arguments.count == 2 ? arguments[0] : nil)
+        let other = try ModelArgument.llama(arguments.last!)
+        let text = try text.text(for: base, and: other)
+        func logits(_ model: Llama) throws -> ChunkLogits {
+            try ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions)
+        }
+        let progress = WeightProgress(verb: "comparing", unit: "tokens")
+        defer { progress.clear() }
+        let divergence = try Divergence(of: try logits(other), from: try logits(base)) {
+            try progress.update(done: Int($0), total: $1)
+        }
+        progress.clear()
+        try printing.print(CompareReport(divergence, of: other, from: base, on: text))
+        let mean = divergence.meanDivergence.value
+        if let maxKld, mean > maxKld {
+            Terminal.complain("quipu: the mean KL divergence, \(mean), is larger than --max-kld \(maxKld)")
+            throw ExitCode(2)
+        }
+    }
+}

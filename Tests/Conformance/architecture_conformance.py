@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Random models of every architecture against the real llama.cpp: every node of every pass, and the greedy continuation.
+
+    python3 Tests/Conformance/architecture_conformance.py --quipu .build/release/quipu [--seed 7] [--count 3] [NAME ...]
+
+For each architecture `--count` models with F32 weights and as many with others; sizes, weights and tokens follow from the
+seed, so that a failure can be repeated. Kinds, names, order, shapes and sources of nodes must be equal. With F32 weights,
+values may differ by an NMSE of 1e-10 a node, and greedy tokens must be equal; else by whole_pass.py's limit.
+Needs requirements.txt and requirements-whole-pass.txt.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+
+import numpy as np
+
+import models
+import whole_pass
+from program import Quipu
+from trace import Trace
+
+FLOAT_LIMIT = 1e-10
+OTHER_FORMATS = ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0", "Q4_K", "Q6_K"]
+
+# What files of an architecture may have besides what they must have.
+MAY_HAVE = {
+    "llama": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
+                  rope_factors=[False, True]),
+    "qwen2": dict(separate_output=[False, True], fused_qkv=[False, True]),
+    "qwen3": dict(biases=["", "qkv"], separate_output=[False, True]),
+    "smollm3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[4, 5, 8]),
+    "olmo2": dict(biases=["", "qkv"]),
+    "granite": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
+                    rope_factors=[False, True]),
+}
+# llama.cpp reads heads of these as embedding / heads wide.
+PLAIN_HEADS = {"qwen2", "olmo2"}
+
+
+def recipe(architecture, weights, number, chance):
+    """A model of random sizes."""
+    must, may = models.ARCHITECTURES[architecture], MAY_HAVE[architecture]
+    kv_heads = chance.choice([1, 2, 3])
+    heads = kv_heads * chance.choice([1, 2, 3, 4])
+    if weights.endswith("_K"):
+        size = 256 if architecture in PLAIN_HEADS else chance.choice([64, 128, 256])
+        embedding = 256 * heads if architecture in PLAIN_HEADS else 256
+        sizes = dict(embedding=embedding, head_size=256 if (heads * size) % 256 else size, feed_forward=512)
+    else:
+        size = chance.choice([32, 64]) if weights[0] == "Q" else chance.choice([8, 12, 32, 48])
+        embedding = heads * size if architecture in PLAIN_HEADS else chance.choice([32, 96, 160])
+        sizes = dict(embedding=embedding, head_size=size, feed_forward=chance.choice([32, 96, 224]))
+    facts = must | dict(
+        layers=chance.choice([1, 2, 3]), heads=heads, kv_heads=kv_heads, rope_scaling=chance.choice(["", "linear", "yarn"]),
+        vocabulary=chance.choice(["sentencepiece", "byte_pair"])) | sizes
+    facts |= {key: chance.choice(values) for key, values in may.items()}
+    if "keys" in must:
+        facts["keys"] = tuple((key, number * chance.uniform(0.5, 2)) for key, number in must["keys"])
+    return models.Recipe(
+        f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture, seed=chance.randrange(1, 1 << 31),
+        **facts)
+
+
+def check(quipu, distance, made, folder, chance):
+    """Traces a random prompt and holds it against llama.cpp. Returns problems beyond those of nodes."""
+    model = models.write(made, folder)
+    ids = [chance.randrange(3, 256) for _ in range(chance.choice([1, 2, 7, 31, 270]))]
+    path = quipu.trace(model, ids, os.path.join(folder, "trace.db"), generate=8)
+    logits = distance.check(path, model, made.name)
+    trace = Trace(path)
+    problems = []
+    if trace.tokens[:len(ids)] != ids:
+        problems.append(f"{made.name}: another prompt was recorded than was asked for")
+    expected = [int(np.argmax(row)) for row in logits][:len(trace.generated)]
+    if distance.limit == FLOAT_LIMIT and trace.generated != expected:
+        problems.append(f"{made.name}: greedy {trace.generated}, llama.cpp {expected}")
+    os.remove(model)
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=list(models.ARCHITECTURES))
+    parser.add_argument("--quipu", required=True, help="the program under test")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=3)
+    options = parser.parse_args()
+    quipu, chance = Quipu(options.quipu), random.Random(options.seed)
+    exact, rounded = whole_pass.NodeDistance(FLOAT_LIMIT), whole_pass.NodeDistance()
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="quipu-architectures-") as folder:
+        for name in options.names:
+            for number in range(options.count):
+                for distance, weights in ((exact, "F32"), (rounded, chance.choice(OTHER_FORMATS))):
+                    made = recipe(name, weights, number, chance)
+                    found = check(quipu, distance, made, folder, chance)
+                    print(f"{'FAILED' if found else 'ok    '}  {made.name}", flush=True)
+                    problems += found
+    for distance in (exact, rounded):
+        distance.report()
+        problems += distance.problems
+    for problem in problems[:40]:
+        print("FAILED:", problem[:400])
+    sys.exit(f"{len(problems)} problems, seed {options.seed}" if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+import ComputeGraph
+import GGUF
+import LlamaModel
+import Quantization
+import Recording
+import Tensors
+import TestSupport
+import Testing
+import Tracing
+
+@Suite struct LogitAttributionTests {
+    @Test(arguments: TinyModel.allCases)
+    func partsAreTheLogit(model: TinyModel) async throws {
+        let recorded = try await Recorded(model, generate: 2, Capture(.stats))
+        for step in 0..<2 { try check(recorded, step: step, tokens: [0, 7, 100]) }
+    }
+
+    @Test(arguments: Sibling.mixes)
+    func partsAreTheLogitInEveryFormat(type: String) async throws {
+        try check(try await Sibling.record(type, Capture(.stats)), step: 0, tokens: [3, 500])
+    }
+
+    @Test(.enabled(if: Places.runsSmolLM2, Comment(rawValue: Places.smolLM2Hint)))
+    func partsAreTheLogitOfTheRealModel() async throws {
+        let model = try Llama(file: try GGUFFile(path: Places.smolLM2))
+        let recorded = try await Recorded(
+            model, prompt: "The capital of France is", generate: 1, Capture(.stats), in: TemporaryFolder())
+        try check(recorded, step: 0, tokens: [7042, 260])
+    }
+
+    private func check(_ recorded: Recorded, step: Int, tokens: [Int]) throws {
+        let provenance = try recorded.provenance(step: step)
+        let c = recorded.model.configuration
+        for token in tokens {
+            let found = try LogitAttribution(of: token, in: provenance)
+            #expect(found.logit == recorded.passes[step].prediction.logits[token])
+            #expect(abs(found.residual) <= 1e-3, "\(found.residual)")
+            #expect(found.parts.count { $0.kind == .head } == c.layers * c.heads)
+            #expect(found.layers.count == c.layers)
+            for layer in found.layers {
+                let own = found.parts.filter { $0.layer == layer.layer }
+                let heads = own.filter { [.head, .attentionRounding, .attentionBias].contains($0.kind) }
+                // Of the parts' magnitudes, which the rounding of a sum is relative to, not of a sum that may cancel.
+                let size = heads.reduce(0.0) { $0 + abs($1.value) }
+                #expect(abs(layer.attentionResidual) <= 1e-4 * size, "\(layer)")
+                #expect(abs(heads.reduce(0) { $0 + $1.value } - layer.attention) <= 1e-4 * size)
+            }
+            for group in found.groups {
+                let members = found.parts.filter { $0.layer == group.layer && $0.kvHead == group.kvHead }
+                #expect(members.map { $0.head! } == group.heads && group.heads.count == c.groupSize)
+                #expect(group.value == members.reduce(0) { $0 + $1.value })
+            }
+            try check(found.chain, found, provenance)
+        }
+    }
+
+    /// The chain's numbers are those of the file and of the graph, and each step is a part of the one before.
+    private func check(
+        _ chain: LogitAttribution.Chain, _ found: LogitAttribution, _ provenance: Provenance
+    ) throws {
+        let largest = found.parts.filter { ![.attentionRounding, .outputRounding].contains($0.kind) }
+            .map { abs($0.value) }.max()
+        #expect(abs(chain.part.value) == largest)
+        let weight = Double(chain.weight.element.value)
+        #expect(abs(chain.value - weight * Double(chain.channel?.activation ?? 1) * chain.direction) <= 1e-12)
+        if let channel = chain.channel {
+            #expect(chain.weight.column == channel.index && chain.weight.block.row == chain.dimension)
+            let address = try TensorAddress(channel.address)
+            let node = try provenance.node(address)
+            let place = try address.element(in: node.layout.shape)
+            #expect(provenance.tensor(of: .node(node.index))[place] == channel.activation)
+        } else {
+            #expect(chain.weight.column == chain.dimension)
+        }
+    }
+
+    /// Heads, computed here from the decoded matrix one after the other, are the attention's output, dimension by
+    /// dimension, up to the rounding of activations to F16.
+    @Test func headsAreTheAttentionsOutput() async throws {
+        let recorded = try await Recorded(.biases, generate: 1, Capture(.all))
+        let provenance = try recorded.provenance(step: 0)
+        let (model, c) = (recorded.model, recorded.model.configuration)
+        func column(_ name: String) throws -> [Float] {
+            let node = try #require(provenance.node(named: name))
+            return Array(provenance.tensor(of: .node(node.index)).floats().suffix(node.layout.shape.ne0))
+        }
+        let token = 42
+        let found = try LogitAttribution(of: token, in: provenance)
+        let x = try column("l_out-\(c.layers - 1)").map(Double.init)
+        let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + Double(c.normEpsilon)).squareRoot()
+        #expect(abs(scale - found.scale) <= 1e-12)
+        let gains = model.weights.outputNorm.tensor.floats()
+        let output = model.weights.output.tensor.floats()[token * c.embedding..<(token + 1) * c.embedding]
+        let direction = zip(gains, output).map { Double($0) * Double($1) * scale }
+        for index in 0..<c.layers {
+            let linear = model.weights.layers[index].attentionOutput
+            let (mixed, written) = (try column("kqv_out-\(index)"), try column("attn_out-\(index)"))
+            let matrix = linear.weight.tensor.floats()
+            let width = c.heads * c.headSize
+            var sums = (linear.bias?.tensor.floats() ?? [Float](repeating: 0, count: c.embedding)).map(Double.init)
+            var size = 0.0
+            for head in 0..<c.heads {
+                var value = 0.0
+                for i in 0..<c.embedding {
+                    let own = (head * c.headSize..<(head + 1) * c.headSize).reduce(0.0) {
+                        $0 + Double(matrix[i * width + $1]) * Double(mixed[$1])
+                    }
+                    sums[i] += own
+                    size = max(size, abs(own))
+                    value += own * direction[i]
+                }
+                let part = try #require(found.parts.first { $0.layer == index && $0.head == head })
+                #expect(abs(part.value - value) <= 1e-9 * max(1, abs(value)))
+            }
+            for (sum, value) in zip(sums, written) {
+                #expect(abs(sum - Double(value)) <= 0x1p-10 * Double(c.heads) * size)
+            }
+        }
+    }
+
+    @Test func aDifferenceIsTheDifference() async throws {
+        let recorded = try await Recorded(.gqa, generate: 1, Capture(.stats))
+        let provenance = try recorded.provenance(step: 0)
+        let (one, other) = (
+            try LogitAttribution(of: 5, in: provenance), try LogitAttribution(of: 9, in: provenance)
+        )
+        let both = try LogitAttribution(of: 5, against: 9, in: provenance)
+        #expect(abs(both.residual) <= 1e-3 && both.logit == one.logit - other.logit)
+        for (part, (a, b)) in zip(both.parts, zip(one.parts, other.parts)) {
+            #expect(abs(part.value - (a.value - b.value)) <= 1e-9)
+        }
+    }
+}

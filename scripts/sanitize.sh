@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The C kernels and the Swift tests under sanitizers: `make sanitize`. Long: two builds of everything, and slow tests.
+#
+#     scripts/sanitize.sh                                     # all parts
+#     scripts/sanitize.sh kernels                             # seconds: C only, of every set that this processor runs
+#     scripts/sanitize.sh memory --filter RecordingTests      # addresses and undefined behaviour, these tests only
+#     scripts/sanitize.sh threads                             # races between threads
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Kernels on rows of odd sizes, in memory between pages that may not be touched, then with the compiler's checks.
+kernels() {
+    local clang out driver side
+    clang=$(dirname "$(command -v swift)")/clang
+    [ -x "$clang" ] || clang=clang
+    out=$(mktemp -d)
+    local options=(-g -Wall -Wextra -Werror -ISources/SIMDKernels/include)
+    for driver in compare rows; do
+        echo "kernels: $driver.c" >&2
+        "$clang" -O2 "${options[@]}" "Tests/Kernels/$driver.c" Sources/SIMDKernels/*.c -lm -o "$out/plain"
+        for side in end start; do
+            KERNEL_MEMORY=$side "$out/plain" >/dev/null
+        done
+        # The linker says of hundreds of symbols that it cannot export them.
+        "$clang" -O1 "${options[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+            "Tests/Kernels/$driver.c" Sources/SIMDKernels/*.c -lm -o "$out/checked" 2>"$out/log" || {
+            cat "$out/log" >&2
+            exit 1
+        }
+        ASAN_OPTIONS=detect_leaks=0 "$out/checked"
+    done
+    rm -rf "$out"
+}
+
+# Swift's runtime keeps what looks like leaks. Release, because the tests are heavy arithmetic.
+memory() {
+    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+        swift test -c release --disable-testable-imports --scratch-path .build-memory \
+        --sanitize address --sanitize undefined "$@"
+}
+
+threads() {
+    TSAN_OPTIONS=halt_on_error=1 \
+        swift test -c release --disable-testable-imports --scratch-path .build-threads --sanitize thread "$@"
+}
+
+part=${1:-all}
+[ $# = 0 ] || shift
+case $part in
+kernels) kernels ;;
+memory) memory "$@" ;;
+threads) threads "$@" ;;
+all)
+    kernels
+    memory "$@"
+    threads "$@"
+    ;;
+*)
+    sed -n 2,8p "$0" >&2
+    exit 64
+    ;;
+esac
