@@ -29,7 +29,9 @@ struct ExportCommand: AsyncParsableCommand {
     @Flag(help: "Replace the output if it is a file of arrays.") var force = false
     @Option(
         parsing: .unconditional,
-        help: "The pass: 0 is the prompt, 1 and up the generated tokens. Several, as in 0:4 or :, give names step0/NAME.")
+        help: """
+            The pass: 0 is the prompt, 1 and up the generated tokens. Several, as in 0:4 or :, give names step0/NAME.
+            """)
     var step = PositionList.first
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @OptionGroup(title: "Output") var printing: OutputOptions
