@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFiles
 import Tensors
 
 #if canImport(Darwin)
@@ -115,7 +116,7 @@ public final class ArrayFile {
 
     private func wrapping(_ body: () throws -> Void) throws {
         do { try body() } catch let error as CocoaError {
-            throw TraceError.unwritable(path: path, reason: error.localizedDescription)
+            throw TraceError.unwritable(path: path, reason: FileProblem.reason(of: error))
         }
     }
 

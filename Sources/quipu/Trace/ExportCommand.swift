@@ -23,9 +23,10 @@ struct ExportCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The trace (default: the last one written) and the tensors or patterns.", valueName: "trace> <name..."))
+            "The trace (default: the last one written) and the tensors or patterns.", valueName: "trace> <name..."),
+        completion: .trace)
     var arguments: [String]
-    @Option(name: .shortAndLong, help: "The file to write, .npz or .npy.") var output: String
+    @Option(name: .shortAndLong, help: "The file to write, .npz or .npy.", completion: .file()) var output: String
     @Flag(help: "Replace the output if it is a file of arrays.") var force = false
     @Option(
         parsing: .unconditional,
