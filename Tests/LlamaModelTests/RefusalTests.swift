@@ -254,8 +254,8 @@ extension LlamaError {
         surgery.set("llama.rope.freq_base", nil)
         surgery.set("llama.vocab_size", nil)
         let c = try surgery.load().configuration
-        #expect((c.kvHeads, c.headSize, c.vocabulary, c.perLayer[1].rope?.dimensions) == (4, 16, 302, 16))
-        let rope = try #require(c.perLayer[0].rope)
+        #expect((c.kvHeads, c.headSize, c.vocabulary, c.rotations[1]?.dimensions) == (4, 16, 302, 16))
+        let rope = try #require(c.rotations[0])
         #expect((rope.frequencyBase, rope.frequencyScale, rope.originalContext) == (10000, 1, 512))
     }
 
@@ -263,13 +263,13 @@ extension LlamaError {
         var surgery = try Surgery()
         surgery.set("llama.rope.scaling.type", .string("linear"))
         surgery.set("llama.rope.scaling.factor", .float32(4))
-        var rope = try #require(try surgery.load().configuration.perLayer[0].rope)
+        var rope = try #require(try surgery.load().configuration.rotations[0])
         #expect((rope.frequencyScale, rope.extrapolation, rope.attentionFactor) == (0.25, 0, 1))
         surgery.set("llama.rope.scaling.type", .string("none"))
-        #expect(try surgery.load().configuration.perLayer[0].rope?.frequencyScale == 1)
+        #expect(try surgery.load().configuration.rotations[0]?.frequencyScale == 1)
         surgery.set("llama.rope.scaling.type", .string("yarn"))
         surgery.set("llama.rope.scaling.original_context_length", .uint32(128))
-        rope = try #require(try surgery.load().configuration.perLayer[0].rope)
+        rope = try #require(try surgery.load().configuration.rotations[0])
         #expect((rope.frequencyScale, rope.extrapolation, rope.originalContext) == (0.25, 1, 128))
         // libllama divides by the magnitude that ggml multiplies by; together 1 + 0.1 ln 4, once.
         #expect(abs(rope.attentionFactor - 1) < 1e-6)
