@@ -66,7 +66,7 @@ extension LlamaError {
         switch self {
         case .missingKey(let file, _), .wrongType(let file, _, _, _), .invalidValue(let file, _, _, _),
             .unsupported(let file, _, _, _), .missingTensor(let file, _, _), .wrongShape(let file, _, _, _),
-            .unusedTensors(let file, _, _):
+            .unusedTensors(let file, _, _), .noTokenizer(let file, _):
             file
         case .emptyPrompt, .contextExceeded, .tokenOutOfRange: nil
         }
