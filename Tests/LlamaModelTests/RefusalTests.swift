@@ -4,14 +4,14 @@ import Tensors
 import TestSupport
 import Testing
 
-/// A copy of `tiny-gqa-q4_1.gguf` with one change: files that are valid GGUF, but no model that runs.
+/// A copy of a tiny model with one change: files that are valid GGUF, but no model that runs.
 private struct Surgery {
     private let original: GGUFFile
     private var entries: [Metadata.Entry]
     private var tensors: [GGUFWriter.TensorEntry]
 
-    init() throws {
-        original = try TinyModel.gqa.file()
+    init(_ path: String = TinyModel.gqa.path) throws {
+        original = try GGUFFile(path: path)
         entries = original.metadata.entries
         tensors = original.tensors.map { [original] in .init($0, of: original) }
     }
@@ -238,6 +238,68 @@ extension LlamaError {
         surgery.set(tensor: "blk.0.attn_q.weight", Layout(type, Shape(64, 64)))
         let error = try #require(throws: LlamaError.self) { _ = try surgery.load() }
         #expect(error.description.contains("'\(type.name)'"))
+    }
+
+    /// What llama.cpp has no place for in these families, or computes and Quipu does not.
+    @Test(arguments: [
+        ("qwen2", "blk.0.attn_output.bias", Layout(.f32, Shape(32))),
+        ("qwen3", "rope_freqs.weight", Layout(.f32, Shape(6))),
+        ("smollm3", "blk.2.attn_q_norm.weight", Layout(.f32, Shape(8))),
+        ("olmo2", "blk.1.attn_norm.weight", Layout(.f32, Shape(32))),
+        ("granite", "blk.0.ffn_gate_inp.weight", Layout(.f32, Shape(32, 4))),
+    ])
+    func tensorsThatAFamilyHasNot(name: String, tensor: String, layout: Layout) throws {
+        var surgery = try Surgery(Places.fixture("tiny-\(name).gguf"))
+        surgery.set(tensor: tensor, layout)
+        try surgery.expectRefusal([tensor, "architecture '\(name)'"]) {
+            .unusedTensors(file: $0, architecture: name, names: [tensor])
+        }
+    }
+
+    @Test(arguments: [
+        ("qwen3", "blk.1.attn_k_norm.weight", Shape(12)), ("olmo2", "output.weight", Shape(32, 275)),
+        ("olmo2", "blk.0.post_ffw_norm.weight", Shape(32)), ("granite", "blk.1.ffn_down.weight", Shape(40, 32)),
+    ])
+    func tensorsThatAFamilyNeeds(name: String, tensor: String, shape: Shape) throws {
+        var surgery = try Surgery(Places.fixture("tiny-\(name).gguf"))
+        surgery.set(tensor: tensor, nil)
+        try surgery.expectRefusal([tensor, "missing"]) { .missingTensor(file: $0, name: tensor, expected: shape) }
+    }
+
+    @Test func keysOfAFamily() throws {
+        var surgery = try Surgery(Places.fixture("tiny-olmo2.gguf"))
+        surgery.set("olmo2.attention.sliding_window", .uint32(4096))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
+        surgery.set("olmo2.attention.sliding_window", .uint32(0))
+        #expect(throws: Never.self) { _ = try surgery.load() }
+        surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        surgery.set("granite.logit_scale", .float32(0))
+        try surgery.expectRefusal(["logit_scale"]) {
+            .invalidValue(
+                file: $0, key: "granite.logit_scale", found: "0", expected: "a number that logits are divided by")
+        }
+        surgery.set("granite.logit_scale", nil)
+        try surgery.expectRefusal(["logit_scale"]) { .missingKey(file: $0, key: "granite.logit_scale") }
+    }
+
+    /// Scales of zero are as good as none, and a file may ask for no rotation.
+    @Test func graniteWithoutScalesIsALlama() throws {
+        var surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        for key in ["embedding_scale", "residual_scale", "attention.scale"] {
+            surgery.set("granite.\(key)", .float32(0))
+        }
+        func kinds() throws -> [String] {
+            try Session(surgery.load(), positions: 4, threads: 1).pass(over: [1, 2]).interpreter.graph.nodes.map(\.kind)
+        }
+        #expect(try kinds().filter { $0 == "SCALE" }.count == 1)
+        #expect(try kinds().contains("ROPE"))
+        surgery.set("granite.rope.scaling.finetuned", .bool(false))
+        #expect(try !kinds().contains("ROPE"))
+    }
+
+    @Test func everyFourthLayerOfSmolLM3DoesNotRotate() throws {
+        let model = try Llama(file: GGUFFile(path: Places.fixture("tiny-smollm3.gguf")))
+        #expect(model.configuration.rotations.map { $0 != nil } == [true, true, true, false])
     }
 
     @Test func optionalKeysHaveLibllamasDefaults() throws {
