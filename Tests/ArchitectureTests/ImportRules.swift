@@ -33,7 +33,7 @@ struct ImportRules {
         // Mapping files, threads, a thread's priority, and asking whether the output is a terminal.
         "Glibc": ["GGUF", "ComputeGraph", "Recording", "quipu"],
         "Musl": ["GGUF", "ComputeGraph", "Recording", "quipu"],
-        "Darwin": ["GGUF", "ComputeGraph", "quipu"],
+        "Darwin": ["GGUF", "ComputeGraph", "Recording", "quipu"],
     ]
 
     /// Modules from elsewhere that are welcome from this row down.
