@@ -108,7 +108,8 @@ let package = Package(
         .target(
             name: "Lessons",
             dependencies: [
-                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording", "Measuring",
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording",
+                "Measuring",
                 "Tracing", "Yams",
             ],
             resources: [.copy("../../lessons")], swiftSettings: unoptimised),
@@ -120,23 +121,21 @@ let package = Package(
                 "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
-        // Its files are compiled in: the page is found wherever the program lies.
         .target(
             name: "ReportPage",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "Recording", "Quantizing", "Measuring",
-                "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording",
+                "Quantizing",
+                "Measuring", "Tracing", .product(name: "Mustache", package: "swift-mustache"),
             ],
-            resources: [
-                "page.mustache", "report.css", "base.js", "pictures.js", "overview.js", "pass.js", "attention.js",
-                "quantisation.js", "depth.js", "roofline.js", "start.js",
-            ].map { .embedInCode("Page/\($0)") }, swiftSettings: unoptimised),
+            resources: [.copy("Page")], swiftSettings: unoptimised),
         // row 10
         .executableTarget(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Lessons",
                 "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),

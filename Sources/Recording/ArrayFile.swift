@@ -124,8 +124,8 @@ public final class ArrayFile {
 
     /// What comes before the values of a `.npy` file: a multiple of 64 bytes.
     static func header(_ shape: [Int]) -> [UInt8] {
-        let tuple = shape.map { "\($0)," }.joined(separator: " ")
-        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(shape.count > 1 ? String(tuple.dropLast()) : tuple)), }"
+        let tuple = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(tuple)), }"
         let padding = (64 - (10 + text.utf8.count + 1) % 64) % 64
         let line = Array((text + String(repeating: " ", count: padding) + "\n").utf8)
         return [0x93] + Array("NUMPY".utf8) + [1, 0] + Self.bytes(UInt16(line.count)) + line

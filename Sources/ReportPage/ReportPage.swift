@@ -1,27 +1,37 @@
+import Foundation
 import Mustache
+import ProgramFiles
 
 /// The report as one HTML file: template, style, script and data in one text that needs nothing else.
-///
-/// The files of `Page/` are compiled in, so that the page is made wherever the program lies.
 public enum ReportPage {
+    private static let folder = ProgramFolder("page", target: "ReportPage", resource: "Page")
+
     /// - Parameters:
     ///   - title: plain text.
     ///   - data: a JSON document without `<`, which the script reads.
-    /// - Throws: an error of the template library, if the template is at fault.
+    /// - Throws: `ProgramFileMissing` or `FileProblem` if the page's files are not with the program; an error of the
+    ///   template library, if the template is at fault.
     public static func html(title: String, data: String) throws -> String {
-        let template = try MustacheTemplate(string: text(PackageResources.page_mustache))
+        let template = try MustacheTemplate(string: text("page.mustache"))
         return template.render([
-            "title": title, "style": text(PackageResources.report_css), "data": data,
-            "scripts": scripts.map(text).joined(separator: "\n"),
+            "title": title, "style": try text("report.css"), "data": data,
+            "scripts": try scripts.map(text).joined(separator: "\n"),
         ])
     }
 
     /// In the order in which the browser runs them.
     private static let scripts = [
-        PackageResources.base_js, PackageResources.pictures_js, PackageResources.overview_js, PackageResources.pass_js,
-        PackageResources.attention_js, PackageResources.quantisation_js, PackageResources.depth_js,
-        PackageResources.roofline_js, PackageResources.start_js,
+        "base.js", "pictures.js", "overview.js", "pass.js", "attention.js", "quantisation.js", "depth.js",
+        "roofline.js",
+        "start.js",
     ]
 
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    private static func text(_ name: String) throws -> String {
+        let path = try folder.path(of: name)
+        do {
+            return try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw FileProblem(path: path, action: .read, reason: FileProblem.reason(of: error))
+        }
+    }
 }

@@ -63,7 +63,7 @@ extension PreTokenizer {
         (["tekken"], PreTokenizer(splits: [.tekken], ignoresMerges: true, addsBOS: true)),
         (["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], PreTokenizer(splits: [.gpt4o])),
         (["granite-embed-multi-97m"], PreTokenizer(splits: [.graniteEmbedding], ignoresMerges: true)),
-        (["tiny_aya", "cohere2moe"], PreTokenizer(splits: [.numbers, .threesOfNumbers, .tinyAya])),
+        (["tiny_aya", "cohere2moe"], PreTokenizer(splits: [.afterThreesOfNumbers, .tinyAya])),
         (["youtu"], PreTokenizer(splits: [.youtuScripts, .youtu], ignoresMerges: true)),
         (["kimi-k2"], PreTokenizer(splits: [.kimiK2], needsNoMerges: true)),
 
@@ -83,7 +83,7 @@ extension PreTokenizer {
             PreTokenizer(splits: [.upToThreeNumbers, .ideographsAndKana, .deepSeekV3])
         ),
         (["spark2_5"], PreTokenizer(splits: [.upToThreeNumbers, .ideographsAndKana, .spark, .eachNumber])),
-        (["afmoe"], PreTokenizer(splits: [.numbers, .threesOfNumbers, .asianScripts, .deepSeekV3])),
+        (["afmoe"], PreTokenizer(splits: [.afterThreesOfNumbers, .asianScripts, .deepSeekV3])),
 
         // Bloom.
         (["bloom", "gpt3-finnish"], PreTokenizer(splits: [.bloom], cleansSpaces: true)),
@@ -91,7 +91,7 @@ extension PreTokenizer {
         (["viking"], PreTokenizer(splits: [.bloom, .eachNumber])),
 
         // Words may have spaces in them.
-        (["superbpe"], PreTokenizer(splits: [.numbers, .threesOfDigits])),
+        (["superbpe"], PreTokenizer(splits: [.numbers, .beforeThreesOfDigits])),
 
         // Merges of characters.
         (

@@ -2,8 +2,10 @@
 enum Split: Sendable {
     /// Matches become pieces of their own, and so does what is between them.
     case matches(Expression)
-    /// A cut before every three characters of a set, counted from the end of a run of them: `1 234 567`.
-    case threes(of: Expression)
+    /// Runs of a character are cut into threes, counted from the end, `1 234 567`: before each three.
+    case beforeThrees(of: Expression)
+    /// The same, but after each part: what is left over, or the first three, stays with the text before it.
+    case afterThrees(of: Expression)
 
     init(_ expression: String) { self = .matches(Expression(expression)) }
 }
@@ -27,7 +29,8 @@ struct WordSplitter {
         for split in splits {
             switch split {
             case .matches(let expression): pieces = isolate(expression, in: pieces)
-            case .threes(let expression): pieces = cutBeforeThrees(of: expression, in: pieces)
+            case .beforeThrees(let expression): pieces = cutInThrees(expression, in: pieces, before: true)
+            case .afterThrees(let expression): pieces = cutInThrees(expression, in: pieces, before: false)
             }
         }
         return pieces
@@ -55,16 +58,19 @@ struct WordSplitter {
         return parts
     }
 
-    private func cutBeforeThrees(of digit: Expression, in pieces: [Range<Int>]) -> [Range<Int>] {
-        var matcher = ExpressionMatcher(digit, scalars, classes)
+    private func cutInThrees(_ character: Expression, in pieces: [Range<Int>], before: Bool) -> [Range<Int>] {
+        var matcher = ExpressionMatcher(character, scalars, classes)
         return pieces.flatMap { piece -> [Range<Int>] in
             var cuts = [piece.upperBound]
-            var run = 0
+            // How many characters of the run are on the right of a position.
+            var rest = 0
             for position in piece.reversed() {
-                run = matcher.end(from: position, limit: piece.upperBound) == nil ? 0 : run + 1
-                if run > 0, run % 3 == 0 { cuts.append(position) }
+                let belongs = matcher.end(from: position, limit: piece.upperBound) != nil
+                if !before, belongs, rest % 3 == 0, position + 1 < piece.upperBound { cuts.append(position + 1) }
+                rest = belongs ? rest + 1 : 0
+                if before, belongs, rest % 3 == 0, position > piece.lowerBound { cuts.append(position) }
             }
-            if cuts.last != piece.lowerBound { cuts.append(piece.lowerBound) }
+            cuts.append(piece.lowerBound)
             return zip(cuts.dropFirst(), cuts).map { $0..<$1 }.reversed()
         }
     }

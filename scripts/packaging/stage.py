@@ -21,8 +21,12 @@ COMPLETIONS = {
     "zsh": "zsh/site-functions/_quipu",
     "fish": "fish/vendor_completions.d/quipu.fish",
 }
-MODELS = "quipu_EmbeddedModel", "quipu/models"
-LESSONS = "quipu_Lessons", "quipu"
+# A target's resources, what of them is taken, and where it goes.
+RESOURCES = [
+    ("quipu_EmbeddedModel", "", "quipu/models"),
+    ("quipu_Lessons", "lessons", "quipu/lessons"),
+    ("quipu_ReportPage", "Page", "quipu/page"),
+]
 
 
 def epoch():
@@ -41,11 +45,11 @@ def version(binary):
 
 def resources(build, share):
     """What SwiftPM puts into folders beside the program."""
-    for name, folder in (MODELS, LESSONS):
+    for name, inner, folder in RESOURCES:
         found = [path for path in (build / f"{name}.resources", build / f"{name}.bundle") if path.is_dir()]
         if not found:
             sys.exit(f"{build / name}.resources: found no such folder; build first")
-        shutil.copytree(found[0], share / folder, dirs_exist_ok=True)
+        shutil.copytree(found[0] / inner, share / folder)
 
 
 def stage(build, out):
