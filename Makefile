@@ -11,7 +11,7 @@ PACKAGING := scripts/packaging
 STAGE := dist/stage
 PREFIX ?= /usr/local
 
-.PHONY: demo test swift-test report-test docs-test docs examples notebooks notebooks-open python-test python-commands pictures \
+.PHONY: demo test swift-test report-test docs-test docs examples course notebooks notebooks-open python-test python-commands pictures \
 	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-train conformance format lint \
 	quick sanitize scripts-test clean
 
@@ -89,6 +89,11 @@ $(PYTHON)/ready: python/requirements.txt
 # The package's table of commands and options, from the program's help.
 python-commands: build
 	PYTHONPATH=python QUIPU=$(QUIPU) python3 -m quipu._commands
+
+# Every lesson on a real model, minutes. Each mistake must be told from the answer on one of the models; no single one does.
+course: build model-smollm2
+	$(QUIPU) lesson lint --model models/micro-world-f16.gguf --model Tests/Fixtures/stories260K.gguf \
+		--model Tests/Fixtures/tiny-gqa-q4_1.gguf --model Tests/Fixtures/lesson-mha-q8_0.gguf --model $(SMOLLM2)
 
 build: setup
 	swift build -c release --product quipu

@@ -108,7 +108,8 @@ let package = Package(
         .target(
             name: "Lessons",
             dependencies: [
-                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording", "Measuring",
+                "Tensors", "GGUF", "Quantization", "Quantizing", "Tokenization", "ProgramFiles", "Recording",
+                "Measuring",
                 "Tracing", "Yams",
             ],
             resources: [.copy("../../lessons")], swiftSettings: unoptimised),
@@ -123,7 +124,8 @@ let package = Package(
         .target(
             name: "ReportPage",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording", "Quantizing",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording",
+                "Quantizing",
                 "Measuring", "Tracing", .product(name: "Mustache", package: "swift-mustache"),
             ],
             resources: [.copy("Page")], swiftSettings: unoptimised),
@@ -132,7 +134,8 @@ let package = Package(
             name: "quipu",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
-                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping",
+                "Lessons",
                 "Presentation", "ReportPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: unoptimised),

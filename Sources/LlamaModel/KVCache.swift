@@ -21,7 +21,6 @@ public struct KVCache: Sendable {
 
     /// Bytes that `positions` take with this many heads, keys and values, all layers: what GQA saves.
     public static func bytes(_ configuration: LlamaConfiguration, heads: Int, positions: Int) -> Int {
-        let perHead = configuration.perLayer.reduce(0) { $0 + $1.keySize + $1.valueSize }
-        return perHead * heads * positions * TensorType.f16.blockBytes
+        configuration.perLayer.reduce(0) { $0 + $1.cacheBytes(heads: heads, positions: positions) }
     }
 }

@@ -1,63 +1,30 @@
 import GGUF
 import Operations
 
-/// The sizes of a model, from its file's metadata.
+/// What the graph of a model is made by: sizes and constants, from its file's metadata.
 public struct LlamaConfiguration: Sendable, Equatable {
-    /// The sizes of one layer.
-    public struct Layer: Sendable, Hashable {
-        /// n_head: query heads.
-        public var heads: Int
-        /// n_head_kv: key and value heads; `heads / kvHeads` query heads share one.
-        public var kvHeads: Int
-        /// n_embd_head_k: values of a head of queries and keys.
-        public var keySize: Int
-        /// n_embd_head_v: values of a head of values.
-        public var valueSize: Int
-        /// n_ff: width of the feed-forward network.
-        public var feedForward: Int
-        /// How queries and keys are rotated; `nil` if they are not.
-        public var rope: RoPE.Parameters?
-
-        /// Query heads that share a KV head.
-        public var groupSize: Int { heads / kvHeads }
-        /// Keys of all heads of one position.
-        public var keyWidth: Int { kvHeads * keySize }
-        /// Values of all heads of one position.
-        public var valueWidth: Int { kvHeads * valueSize }
-    }
-
-    /// As `general.architecture` has it.
-    public let architecture: String
-    /// A value a layer, from the first.
-    public private(set) var perLayer: [Layer]
-    /// n_embd: width of the residual stream.
-    public let embedding: Int
-    /// n_vocab.
-    public let vocabulary: Int
-    /// n_ctx_train: positions the model was trained for.
-    public let trainedContext: Int
+    public private(set) var sizes: ModelSizes
+    /// How each layer rotates queries and keys; `nil` where it does not.
+    public let rotations: [RoPE.Parameters?]
     public let normEpsilon: Float
 
-    /// n_layer.
-    public var layers: Int { perLayer.count }
-
-    // MARK: what all layers have in common, for models with layers of other sizes are refused
-
-    public var heads: Int { perLayer[0].heads }
-    public var kvHeads: Int { perLayer[0].kvHeads }
-    public var groupSize: Int { perLayer[0].groupSize }
-    /// Values of one head.
-    public var headSize: Int { perLayer[0].keySize }
-    public var feedForward: Int { perLayer[0].feedForward }
-
-    /// The KV head that a query head reads.
-    public func kvHead(ofQueryHead head: Int) -> Int { head / groupSize }
+    public var perLayer: [ModelSizes.Layer] { sizes.perLayer }
+    public var layers: Int { sizes.layers }
+    public var embedding: Int { sizes.embedding }
+    public var vocabulary: Int { sizes.vocabulary }
+    public var trainedContext: Int { sizes.trainedContext }
+    public var heads: Int { sizes.heads }
+    public var kvHeads: Int { sizes.kvHeads }
+    public var groupSize: Int { sizes.groupSize }
+    public var headSize: Int { sizes.headSize }
+    public var feedForward: Int { sizes.feedForward }
+    public func kvHead(ofQueryHead head: Int) -> Int { sizes.kvHead(ofQueryHead: head) }
 
     /// - Precondition: a divisor of the query heads.
     func with(kvHeads: Int) -> LlamaConfiguration {
         precondition(kvHeads > 0 && heads % kvHeads == 0, "\(kvHeads) KV heads for \(heads) query heads")
         var copy = self
-        for index in copy.perLayer.indices { copy.perLayer[index].kvHeads = kvHeads }
+        for index in copy.sizes.perLayer.indices { copy.sizes.perLayer[index].kvHeads = kvHeads }
         return copy
     }
 
@@ -81,9 +48,8 @@ extension LlamaConfiguration {
         }
         let limit = 1 << 24  // far above any model, far below overflow
         let layers = try keys.count("block_count", in: 1...512)
-        architecture = keys.architecture
-        embedding = try keys.count("embedding_length", in: 1...limit)
-        trainedContext = try keys.count("context_length", in: 1...limit)
+        let embedding = try keys.count("embedding_length", in: 1...limit)
+        let trainedContext = try keys.count("context_length", in: 1...limit)
         normEpsilon = try keys.requiredFloat("attention.layer_norm_rms_epsilon")
         let feedForward = try keys.uniformCount("feed_forward_length", layers: layers, in: 1...limit)
         let heads = try keys.uniformCount("attention.head_count", layers: layers, in: 1...limit)
@@ -92,13 +58,13 @@ extension LlamaConfiguration {
             throw keys.invalid("attention.head_count_kv", "\(kvHeads)", "a divisor of the \(heads) query heads")
         }
         let headSize = try Self.headSize(keys, embedding / heads)
-        vocabulary = try Self.vocabulary(keys)
-        let rope = try RoPE.Parameters(keys, pairs, dimensions: headSize, trainedContext: trainedContext)
-        perLayer = (0..<layers).map { layer in
-            Layer(
-                heads: heads, kvHeads: kvHeads, keySize: headSize, valueSize: headSize, feedForward: feedForward,
-                rope: rotates(layer) ? rope : nil)
-        }
+        let layer = ModelSizes.Layer(
+            heads: heads, kvHeads: kvHeads, keySize: headSize, valueSize: headSize, feedForward: feedForward)
+        sizes = ModelSizes(
+            architecture: keys.architecture, perLayer: Array(repeating: layer, count: layers), embedding: embedding,
+            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext)
+        let rotation = try RoPE.Parameters(keys, pairs, dimensions: headSize, trainedContext: trainedContext)
+        rotations = (0..<layers).map { rotates($0) ? rotation : nil }
     }
 
     private static func headSize(_ keys: MetadataReader, _ fallback: Int) throws(LlamaError) -> Int {

@@ -28,9 +28,8 @@ public struct ModelCard: Sendable {
 
     public let path: String
     public let name: String?
-    public let architecture: String
     public let fileType: String?
-    public let configuration: LlamaConfiguration
+    public let sizes: ModelSizes
     public let parameters: Int
     public let bytes: Int
     /// Real bits per weight of all tensors, not a format's name.
@@ -43,9 +42,8 @@ public struct ModelCard: Sendable {
         let file = model.file
         path = file.path
         name = file.metadata["general.name"]?.string
-        architecture = file.metadata["general.architecture"]?.string ?? "llama"
         fileType = file.metadata["general.file_type"]?.integer.flatMap { GGUFFileType(id: $0)?.name }
-        configuration = model.configuration
+        sizes = model.configuration.sizes
         parameters = file.parameterCount
         bytes = file.byteCount
         let stored = file.tensors.reduce(0) { $0 + $1.byteCount }

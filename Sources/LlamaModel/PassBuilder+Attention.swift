@@ -49,7 +49,7 @@ extension PassBuilder {
 
     /// Queries or keys turned by their positions, where the layer does that.
     mutating func rope(_ x: Value, _ part: NodeRole.Part) throws(GraphError) -> Value {
-        guard let rope = sizes.rope.map(RoPE.init) else { return x }
+        guard let rope = c.rotations[layer!].map(RoPE.init) else { return x }
         let (positions, name, role) = (input(.positions), part == .query ? "Qcur" : "Kcur", NodeRole(part))
         guard weights["rope_freqs.weight"] != nil else {
             return try graph.apply(rope, x, positions, name: name, role: role)

@@ -1,4 +1,5 @@
 import ComputeGraph
+import GGUF
 import Operations
 import Tensors
 
@@ -38,7 +39,7 @@ struct PassBuilder {
     }
 
     /// The sizes of the layer.
-    var sizes: LlamaConfiguration.Layer { c.perLayer[layer!] }
+    var sizes: ModelSizes.Layer { c.perLayer[layer!] }
 
     /// T and N of this pass.
     var tokenCount: Int { inputs.tokens.count }

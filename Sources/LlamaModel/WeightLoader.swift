@@ -27,7 +27,7 @@ struct WeightLoader {
     }
 
     /// One matrix for queries, keys and values, or one for each; each may have a bias.
-    mutating func queriesKeysValues(_ layer: LlamaConfiguration.Layer) throws(LlamaError) {
+    mutating func queriesKeysValues(_ layer: ModelSizes.Layer) throws(LlamaError) {
         let queries = layer.heads * layer.keySize
         if has("attn_qkv.weight") {
             try linear("attn_qkv", c.embedding, queries + layer.keyWidth + layer.valueWidth, bias: true)
@@ -38,12 +38,12 @@ struct WeightLoader {
         }
     }
 
-    mutating func attentionOutput(_ layer: LlamaConfiguration.Layer, bias: Bool = false) throws(LlamaError) {
+    mutating func attentionOutput(_ layer: ModelSizes.Layer, bias: Bool = false) throws(LlamaError) {
         try linear("attn_output", layer.heads * layer.valueSize, c.embedding, bias: bias)
     }
 
     /// The three matrices of a gated network.
-    mutating func feedForward(_ layer: LlamaConfiguration.Layer, bias: Bool = false) throws(LlamaError) {
+    mutating func feedForward(_ layer: ModelSizes.Layer, bias: Bool = false) throws(LlamaError) {
         try linear("ffn_gate", c.embedding, layer.feedForward, bias: bias)
         try linear("ffn_up", c.embedding, layer.feedForward, bias: bias)
         try linear("ffn_down", layer.feedForward, c.embedding, bias: bias)
@@ -93,7 +93,7 @@ struct WeightLoader {
 
     func checkAllUsed() throws(LlamaError) {
         let left = file.tensors.map(\.name).filter { table[$0] == nil }
-        if !left.isEmpty { throw .unusedTensors(file: file.path, architecture: c.architecture, names: left) }
+        if !left.isEmpty { throw .unusedTensors(file: file.path, architecture: c.sizes.architecture, names: left) }
     }
 
     private func has(_ name: String) -> Bool { file.tensor(named: fullName(name)) != nil }

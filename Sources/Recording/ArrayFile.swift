@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFiles
 import Tensors
 
 #if canImport(Darwin)
@@ -115,7 +116,7 @@ public final class ArrayFile {
 
     private func wrapping(_ body: () throws -> Void) throws {
         do { try body() } catch let error as CocoaError {
-            throw TraceError.unwritable(path: path, reason: error.localizedDescription)
+            throw TraceError.unwritable(path: path, reason: FileProblem.reason(of: error))
         }
     }
 
@@ -123,8 +124,8 @@ public final class ArrayFile {
 
     /// What comes before the values of a `.npy` file: a multiple of 64 bytes.
     static func header(_ shape: [Int]) -> [UInt8] {
-        let tuple = shape.map { "\($0)," }.joined(separator: " ")
-        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(shape.count > 1 ? String(tuple.dropLast()) : tuple)), }"
+        let tuple = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(tuple)), }"
         let padding = (64 - (10 + text.utf8.count + 1) % 64) % 64
         let line = Array((text + String(repeating: " ", count: padding) + "\n").utf8)
         return [0x93] + Array("NUMPY".utf8) + [1, 0] + Self.bytes(UInt16(line.count)) + line

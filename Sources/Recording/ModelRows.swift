@@ -19,9 +19,9 @@ enum ModelRows {
         for (number, weight) in card.weights.enumerated() {
             try WeightRow(id: firstWeight + number, modelID: id, weight: weight).insert(db)
         }
-        for layer in 0..<card.configuration.layers {
-            for head in 0..<card.configuration.heads {
-                try GQAMapRow(modelID: id, layer: layer, head: head, configuration: card.configuration).insert(db)
+        for (layer, sizes) in card.sizes.perLayer.enumerated() {
+            for head in 0..<sizes.heads {
+                try GQAMapRow(modelID: id, layer: layer, head: head, groupSize: sizes.groupSize).insert(db)
             }
         }
         return id

@@ -170,7 +170,7 @@ public struct TraceEstimate: Sendable, Equatable {
         }
         pages[.weight] = weights.pages
         pages[.gqaMap] = PageCount.index(
-            card.configuration.layers * card.configuration.heads, keyBytes: RowBytes.gqaMap)
+            card.sizes.layers * card.sizes.heads, keyBytes: RowBytes.gqaMap)
         return pages
     }
 }

@@ -170,8 +170,8 @@ public final class TraceRecorder: ExecutionObserver {
                 LogitRow(passID: row.id, position: last, rank: rank, candidate: candidate)
             }
             try LogitRow.insert(logits, db)
-            let caches = (0..<configuration.layers).map { layer in
-                KVCacheRow(passID: row.id, layer: layer, positions: last + 1, configuration: configuration)
+            let caches = configuration.perLayer.enumerated().map { layer, sizes in
+                KVCacheRow(passID: row.id, layer: layer, positions: last + 1, sizes: sizes)
             }
             try KVCacheRow.insert(caches, db)
         }

@@ -73,7 +73,9 @@ extension TraceStore {
         let isSafe = named.name.unicodeScalars.allSatisfy {
             $0 != "/" && $0 != "\\" && $0.properties.generalCategory != .control
         }
-        guard isSafe, !named.name.hasPrefix(".") else { throw TraceError.unsafeName(path: path, step: named.operation.step, seq: named.operation.seq) }
+        guard isSafe, !named.name.hasPrefix(".") else {
+            throw TraceError.unsafeName(path: path, step: named.operation.step, seq: named.operation.seq)
+        }
         return named
     }
 }

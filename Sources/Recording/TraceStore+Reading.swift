@@ -179,14 +179,25 @@ extension TraceStore {
 
     /// The operations of one step of a run, in order.
     public func operations(of run: RecordedRun, step: Int) throws -> [RecordedOperation] {
+        try operations(of: run, step: step, where: "TRUE", [])
+    }
+
+    /// One operation of a step by its index in the graph; `nil` if the graph has fewer.
+    public func operation(_ seq: Int, of run: RecordedRun, step: Int) throws -> RecordedOperation? {
+        try operations(of: run, step: step, where: "op.seq = ?", [seq]).first
+    }
+
+    private func operations(
+        of run: RecordedRun, step: Int, where condition: String, _ values: StatementArguments
+    ) throws -> [RecordedOperation] {
         guard (0..<run.steps).contains(step) else {
             throw TraceError.noPass(path: path, step: step, steps: run.steps)
         }
         return try fetch(
             """
             SELECT op.*, pass.step, pass.first_position, pass.n_tokens FROM op JOIN pass ON pass.id = op.pass_id
-            WHERE pass.run_id = ? AND pass.step = ? ORDER BY op.seq
-            """, [run.id, step], RecordedOperation.init)
+            WHERE pass.run_id = ? AND pass.step = ? AND \(condition) ORDER BY op.seq
+            """, [run.id, step] + values, RecordedOperation.init)
     }
 
     /// The inputs of an operation, in order.

@@ -137,7 +137,7 @@ extension TraceStore {
         // What the file does not hold must not take the memory.
         let size = shape.dimensions.reduce(1.0) { $1 > 0 ? $0 * Double($1) : .infinity }
         guard size <= max(Double(held), Double(Self.sparseElements)) else {
-            throw TraceError.damaged(path: path, name: name, bytes: held, elements: Int(clamping: Int64(min(size, 9e18))))
+            throw TraceError.damaged(path: path, name: name, bytes: held, elements: Int(min(size, 9e18)))
         }
         var values = [Float](repeating: RecordedValues.missing, count: shape.count)
         for chunk in chunks {

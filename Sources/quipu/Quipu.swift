@@ -54,7 +54,9 @@ struct Quipu: AsyncParsableCommand {
     static func main() async {
         Terminal.secureStandardStreams()
         do {
-            try await run(try parsed())
+            try await DigestMemory.$reporter.withValue({
+                Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
+            }) { try await run() }
         } catch is CancellationError {
             exit(withError: ExitCode(130))
         } catch let error as any InputProblem {
@@ -68,19 +70,15 @@ struct Quipu: AsyncParsableCommand {
         }
     }
 
-    private static func run(_ command: any ParsableCommand) async throws {
-        var command = command
-        try await DigestMemory.$reporter.withValue({
-            Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
-        }) {
-            if let stepping = command as? StepCommand {
-                // A first Ctrl-C stops what the stepper does, not the stepper.
-                try await stepping.run()
-            } else if var asynchronous = command as? any AsyncParsableCommand {
-                try await Interruption.cancelling { try await asynchronous.run() }
-            } else {
-                try command.run()
-            }
+    private static func run() async throws {
+        var command = try parsed()
+        if let stepping = command as? StepCommand {
+            // A first Ctrl-C stops what the stepper does, not the stepper.
+            try await stepping.run()
+        } else if var asynchronous = command as? any AsyncParsableCommand {
+            try await Interruption.cancelling { try await asynchronous.run() }
+        } else {
+            try command.run()
         }
     }
 

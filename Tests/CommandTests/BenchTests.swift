@@ -10,16 +10,23 @@ import Testing
 
     static let models = TinyModel.allCases
 
-    private func measured(_ model: TinyModel, _ more: String...) throws -> (bench: Workbench, object: Object) {
-        let bench = try Workbench(model.path)
-        let outcome = try bench.quipu(["bench", "model.gguf", "-p", "16", "-n", "4", "-r", "3", "--json"] + more)
+    private static func measure(_ model: TinyModel, _ more: String...) throws -> Outcome {
+        try Workbench(model.path).quipu(["bench", "model.gguf", "-p", "16", "-n", "4", "-r", "3", "--json"] + more)
+    }
+
+    /// Of each model one measurement, at which several tests look.
+    private static let outcomes = Dictionary(
+        uniqueKeysWithValues: models.map { model in (model, Result { try measure(model) }) })
+
+    private func measured(_ model: TinyModel) throws -> Object {
+        let outcome = try Self.outcomes[model]!.get()
         #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
-        return (bench, try outcome.object())
+        return try outcome.object()
     }
 
     @Test(arguments: models)
     func ratesFitTheirRepetitionsAndTheWeights(model: TinyModel) throws {
-        let (_, object) = try measured(model)
+        let object = try measured(model)
         let file = try model.file()
         let embedding = try #require(file.tensor(named: "token_embd.weight"))
         let isTied = file.tensor(named: "output.weight") == nil
@@ -53,7 +60,7 @@ import Testing
 
     @Test(arguments: models)
     func sharesMakeUpAPass(model: TinyModel) throws {
-        let (_, object) = try measured(model)
+        let object = try measured(model)
         for name in ["prompt", "decode"] {
             let phase = try #require(object[name] as? Object)
             let ns = try #require(phase["ns"] as? Double)
@@ -71,7 +78,7 @@ import Testing
     /// The nodes, operations and bytes that `graph` lists, kind by kind.
     @Test(arguments: models)
     func linesAddUpToTheGraph(model: TinyModel) throws {
-        let (bench, object) = try measured(model)
+        let (bench, object) = (try Workbench(model.path), try measured(model))
         for (name, tokens) in [("prompt", "16"), ("decode", "1")] {
             let graph = try bench.quipu("graph", "model.gguf", "--tokens", tokens, "--json").object()
             let nodes = try #require(graph["nodes"] as? [Object])
@@ -96,7 +103,7 @@ import Testing
 
     @Test(arguments: models)
     func boundsFollowFromTheRoofline(model: TinyModel) throws {
-        let (_, object) = try measured(model)
+        let object = try measured(model)
         let memory = try #require(object["memory_bandwidth"] as? Double)
         for line in try #require(object["ops"] as? [Object]) {
             let (ns, bytes, ops) = (line["ns"] as! Double, line["bytes"] as! Double, line["ops"] as! Double)
@@ -119,7 +126,7 @@ import Testing
 
     /// Products of each format on their own, and those with the cache.
     @Test func formatsAreToldApart() throws {
-        let (_, object) = try measured(.kQuants)
+        let object = try measured(.kQuants)
         func types(_ operand: String, _ kind: String) throws -> Set<String> {
             Set(
                 try lines(of: object, "decode").filter {
@@ -134,8 +141,8 @@ import Testing
 
     @Test func threadsAreThoseAskedFor() throws {
         for threads in [1, 3] {
-            let (_, object) = try measured(.gqa, "-t", "\(threads)")
-            #expect(object["threads"] as? Int == threads)
+            let outcome = try Self.measure(.gqa, "-t", "\(threads)")
+            #expect(try outcome.object()["threads"] as? Int == threads)
         }
     }
 

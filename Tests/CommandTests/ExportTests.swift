@@ -24,21 +24,23 @@ import Testing
     @Test func stepsAreNamed() throws {
         let bench = try Workbench()
         try bench.addTrace()
+        let export = ["export", "trace.db", "kq-1", "-o"]
         func names(_ step: String) throws -> [String] {
-            let outcome = try bench.quipu("export", "trace.db", "kq-1", "-o", "x.npz", "--force", "--step", step, "--json")
+            let outcome = try bench.quipu(export + ["x.npz", "--force", "--step", step, "--json"])
             return try #require(try outcome.object()["arrays"] as? [[String: Any]]).compactMap { $0["name"] as? String }
         }
         #expect(try names("2") == ["kq-1"] && names("-1") == ["kq-1"])
         #expect(try names("1:3") == ["step1/kq-1", "step2/kq-1"])
         #expect(try names(":") == (0..<4).map { "step\($0)/kq-1" })
-        expectComplaint(try bench.quipu("export", "trace.db", "kq-1", "-o", "y.npz", "--step", "4"), "no step 4", "0 to 3")
-        expectComplaint(try bench.quipu("export", "trace.db", "kq-1", "-o", "y.npz", "--step", "2:9"), "steps 0 to 3")
+        expectComplaint(try bench.quipu(export + ["y.npz", "--step", "4"]), "no step 4", "0 to 3")
+        expectComplaint(try bench.quipu(export + ["y.npz", "--step", "2:9"]), "steps 0 to 3")
         #expect(!bench.exists("y.npz"))
     }
 
     @Test(arguments: [
-        (["kqq-*"], "fits no operation"), (["Qcur-0 (view)*"], "no values of their own"), (["kq-9"], "no operation 'kq-9'"),
-        (["norm-0#2"], "occurs 2 times"), (["kq-1[:,0]"], "leave the brackets out"), (["kq-1", "*x#y"], "a number"),
+        (["kqq-*"], "fits no operation"), (["Qcur-0 (view)*"], "no values of their own"),
+        (["kq-9"], "no operation 'kq-9'"), (["norm-0#2"], "occurs 2 times"), (["kq-1[:,0]"], "leave the brackets out"),
+        (["kq-1", "*x#y"], "a number"),
     ])
     func namesThatFitNothing(names: [String], part: String) throws {
         let bench = try Workbench()

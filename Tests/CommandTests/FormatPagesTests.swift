@@ -76,7 +76,13 @@ import Testing
         #expect(try bench.quipu(without + ["--json"]).object()["source"] is NSNull)
         let source = try bench.quipu(with + ["--json"]).object()["source"] as? String
         #expect(source == "blk.0.attn_q.weight (Q4_1) of model.gguf")
-        #expect(try bench.quipu(without, environment: ["QUIPU_MODEL": "model.gguf"]).output == bench.quipu(with).output)
+    }
+
+    @Test func aPageIsOfTheModelThatTheEnvironmentNames() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        let named = try bench.quipu(["explain", "format", "Q4_0"], environment: ["QUIPU_MODEL": "model.gguf"])
+        #expect(named.output == (try bench.quipu("explain", "format", "model.gguf", "Q4_0").output))
+        #expect(named.output.contains("blk.0.attn_q.weight"))
     }
 
     @Test func schemesStandBesideFormats() throws {

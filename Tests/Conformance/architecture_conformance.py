@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Random models of every architecture against the real llama.cpp: every node of every pass, and the greedy continuation.
+"""Random models of every architecture against the real llama.cpp: every node of every pass, and the greedy
+continuation.
 
     python3 Tests/Conformance/architecture_conformance.py --quipu .build/release/quipu [--seed 7] [--count 3] [NAME ...]
 
-For each architecture `--count` models with F32 weights and as many with others; sizes, weights and tokens follow from the
-seed, so that a failure can be repeated. Kinds, names, order, shapes and sources of nodes must be equal. With F32 weights,
-values may differ by an NMSE of 1e-10 a node, and greedy tokens must be equal; else by whole_pass.py's limit.
+For each architecture `--count` models with F32 weights and as many with others; sizes, weights and tokens follow from
+the seed, so that a failure can be repeated. Kinds, names, order, shapes and sources of nodes must be equal. With F32
+weights, values may differ by an NMSE of 1e-10 a node, and greedy tokens must be equal; else by whole_pass.py's limit.
 Needs requirements.txt and requirements-whole-pass.txt.
 """
 
@@ -54,13 +55,15 @@ def recipe(architecture, weights, number, chance):
         embedding = heads * size if architecture in PLAIN_HEADS else chance.choice([32, 96, 160])
         sizes = dict(embedding=embedding, head_size=size, feed_forward=chance.choice([32, 96, 224]))
     facts = must | dict(
-        layers=chance.choice([1, 2, 3]), heads=heads, kv_heads=kv_heads, rope_scaling=chance.choice(["", "linear", "yarn"]),
+        layers=chance.choice([1, 2, 3]), heads=heads, kv_heads=kv_heads,
+        rope_scaling=chance.choice(["", "linear", "yarn"]),
         vocabulary=chance.choice(["sentencepiece", "byte_pair"])) | sizes
     facts |= {key: chance.choice(values) for key, values in may.items()}
     if "keys" in must:
         facts["keys"] = tuple((key, number * chance.uniform(0.5, 2)) for key, number in must["keys"])
     return models.Recipe(
-        f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture, seed=chance.randrange(1, 1 << 31),
+        f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture,
+        seed=chance.randrange(1, 1 << 31),
         **facts)
 
 

@@ -4,14 +4,14 @@ import Tensors
 import TestSupport
 import Testing
 
-/// A copy of `tiny-gqa-q4_1.gguf` with one change: files that are valid GGUF, but no model that runs.
+/// A copy of a tiny model with one change: files that are valid GGUF, but no model that runs.
 private struct Surgery {
     private let original: GGUFFile
     private var entries: [Metadata.Entry]
     private var tensors: [GGUFWriter.TensorEntry]
 
-    init() throws {
-        original = try TinyModel.gqa.file()
+    init(_ path: String = TinyModel.gqa.path) throws {
+        original = try GGUFFile(path: path)
         entries = original.metadata.entries
         tensors = original.tensors.map { [original] in .init($0, of: original) }
     }
@@ -66,7 +66,7 @@ extension LlamaError {
         switch self {
         case .missingKey(let file, _), .wrongType(let file, _, _, _), .invalidValue(let file, _, _, _),
             .unsupported(let file, _, _, _), .missingTensor(let file, _, _), .wrongShape(let file, _, _, _),
-            .unusedTensors(let file, _, _):
+            .unusedTensors(let file, _, _), .noTokenizer(let file, _):
             file
         case .emptyPrompt, .contextExceeded, .tokenOutOfRange: nil
         }
@@ -240,6 +240,68 @@ extension LlamaError {
         #expect(error.description.contains("'\(type.name)'"))
     }
 
+    /// What llama.cpp has no place for in these families, or computes and Quipu does not.
+    @Test(arguments: [
+        ("qwen2", "blk.0.attn_output.bias", Layout(.f32, Shape(32))),
+        ("qwen3", "rope_freqs.weight", Layout(.f32, Shape(6))),
+        ("smollm3", "blk.2.attn_q_norm.weight", Layout(.f32, Shape(8))),
+        ("olmo2", "blk.1.attn_norm.weight", Layout(.f32, Shape(32))),
+        ("granite", "blk.0.ffn_gate_inp.weight", Layout(.f32, Shape(32, 4))),
+    ])
+    func tensorsThatAFamilyHasNot(name: String, tensor: String, layout: Layout) throws {
+        var surgery = try Surgery(Places.fixture("tiny-\(name).gguf"))
+        surgery.set(tensor: tensor, layout)
+        try surgery.expectRefusal([tensor, "architecture '\(name)'"]) {
+            .unusedTensors(file: $0, architecture: name, names: [tensor])
+        }
+    }
+
+    @Test(arguments: [
+        ("qwen3", "blk.1.attn_k_norm.weight", Shape(12)), ("olmo2", "output.weight", Shape(32, 275)),
+        ("olmo2", "blk.0.post_ffw_norm.weight", Shape(32)), ("granite", "blk.1.ffn_down.weight", Shape(40, 32)),
+    ])
+    func tensorsThatAFamilyNeeds(name: String, tensor: String, shape: Shape) throws {
+        var surgery = try Surgery(Places.fixture("tiny-\(name).gguf"))
+        surgery.set(tensor: tensor, nil)
+        try surgery.expectRefusal([tensor, "missing"]) { .missingTensor(file: $0, name: tensor, expected: shape) }
+    }
+
+    @Test func keysOfAFamily() throws {
+        var surgery = try Surgery(Places.fixture("tiny-olmo2.gguf"))
+        surgery.set("olmo2.attention.sliding_window", .uint32(4096))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
+        surgery.set("olmo2.attention.sliding_window", .uint32(0))
+        #expect(throws: Never.self) { _ = try surgery.load() }
+        surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        surgery.set("granite.logit_scale", .float32(0))
+        try surgery.expectRefusal(["logit_scale"]) {
+            .invalidValue(
+                file: $0, key: "granite.logit_scale", found: "0", expected: "a number that logits are divided by")
+        }
+        surgery.set("granite.logit_scale", nil)
+        try surgery.expectRefusal(["logit_scale"]) { .missingKey(file: $0, key: "granite.logit_scale") }
+    }
+
+    /// Scales of zero are as good as none, and a file may ask for no rotation.
+    @Test func graniteWithoutScalesIsALlama() throws {
+        var surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        for key in ["embedding_scale", "residual_scale", "attention.scale"] {
+            surgery.set("granite.\(key)", .float32(0))
+        }
+        func kinds() throws -> [String] {
+            try Session(surgery.load(), positions: 4, threads: 1).pass(over: [1, 2]).interpreter.graph.nodes.map(\.kind)
+        }
+        #expect(try kinds().filter { $0 == "SCALE" }.count == 1)
+        #expect(try kinds().contains("ROPE"))
+        surgery.set("granite.rope.scaling.finetuned", .bool(false))
+        #expect(try !kinds().contains("ROPE"))
+    }
+
+    @Test func everyFourthLayerOfSmolLM3DoesNotRotate() throws {
+        let model = try Llama(file: GGUFFile(path: Places.fixture("tiny-smollm3.gguf")))
+        #expect(model.configuration.rotations.map { $0 != nil } == [true, true, true, false])
+    }
+
     @Test func optionalKeysHaveLibllamasDefaults() throws {
         var surgery = try Surgery()
         for key in [
@@ -254,8 +316,8 @@ extension LlamaError {
         surgery.set("llama.rope.freq_base", nil)
         surgery.set("llama.vocab_size", nil)
         let c = try surgery.load().configuration
-        #expect((c.kvHeads, c.headSize, c.vocabulary, c.perLayer[1].rope?.dimensions) == (4, 16, 302, 16))
-        let rope = try #require(c.perLayer[0].rope)
+        #expect((c.kvHeads, c.headSize, c.vocabulary, c.rotations[1]?.dimensions) == (4, 16, 302, 16))
+        let rope = try #require(c.rotations[0])
         #expect((rope.frequencyBase, rope.frequencyScale, rope.originalContext) == (10000, 1, 512))
     }
 
@@ -263,13 +325,13 @@ extension LlamaError {
         var surgery = try Surgery()
         surgery.set("llama.rope.scaling.type", .string("linear"))
         surgery.set("llama.rope.scaling.factor", .float32(4))
-        var rope = try #require(try surgery.load().configuration.perLayer[0].rope)
+        var rope = try #require(try surgery.load().configuration.rotations[0])
         #expect((rope.frequencyScale, rope.extrapolation, rope.attentionFactor) == (0.25, 0, 1))
         surgery.set("llama.rope.scaling.type", .string("none"))
-        #expect(try surgery.load().configuration.perLayer[0].rope?.frequencyScale == 1)
+        #expect(try surgery.load().configuration.rotations[0]?.frequencyScale == 1)
         surgery.set("llama.rope.scaling.type", .string("yarn"))
         surgery.set("llama.rope.scaling.original_context_length", .uint32(128))
-        rope = try #require(try surgery.load().configuration.perLayer[0].rope)
+        rope = try #require(try surgery.load().configuration.rotations[0])
         #expect((rope.frequencyScale, rope.extrapolation, rope.originalContext) == (0.25, 1, 128))
         // libllama divides by the magnitude that ggml multiplies by; together 1 + 0.1 ln 4, once.
         #expect(abs(rope.attentionFactor - 1) < 1e-6)

@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func predictionsAreProbabilities() throws {
-        let tokenizer = try TinyModel.gqa.load().tokenizer
+        let vocabulary = try TinyModel.gqa.load().vocabulary
         let prediction = Prediction(logits: logits + [-.infinity])
         #expect(abs(prediction.logSumExp) < 1e-6)
         let top = prediction.top(3, vocabulary)

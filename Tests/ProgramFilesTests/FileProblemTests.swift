@@ -55,7 +55,9 @@ import Testing
         #expect(FileProblem.reason(of: cause) == words)
         let wrapped = CocoaError(
             .fileWriteUnknown, userInfo: [NSUnderlyingErrorKey: cause, NSFilePathErrorKey: "/x/y"])
-        #expect(FileProblem(wrapped).description == "/x/y: cannot be written: \(words). Check the path and its permissions.")
+        #expect(
+            FileProblem(wrapped).description == "/x/y: cannot be written: \(words). Check the path and its permissions."
+        )
     }
 
     @Test func readingIsToldFromWriting() throws {

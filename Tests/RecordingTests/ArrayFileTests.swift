@@ -12,7 +12,8 @@ import Testing
         /// The 64-bit record that the last bytes of a zip file lead to.
         init(_ file: Data) {
             func number<Number: FixedWidthInteger>(_ type: Number.Type, _ offset: Int) -> Int {
-                Int(file[offset..<offset + MemoryLayout<Number>.size].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+                let bytes = file[offset..<offset + MemoryLayout<Number>.size]
+                return Int(bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
             }
             let locator = file.count - 22 - 20
             let record = number(UInt64.self, locator + 8)

@@ -82,6 +82,24 @@ import Testing
         #expect(try upgraded.rows(layers) == recorded.store.rows(layers))
     }
 
+    /// A trace that the program wrote before operations had roles says what a new one of the same run says.
+    @Test func aFileOfVersion6() async throws {
+        let old = try TraceStore.open(path: Places.fixture("traces/version-6.db"))
+        #expect(try old.integers("PRAGMA user_version") == [6])
+        let (run, recorded) = (try old.run(), try await Recorded(prompt: "Once upon", generate: 1, Capture(.all)))
+        #expect(try old.tokens(of: run).map(\.id) == recorded.tokens)
+        for query in [
+            "SELECT seq, name, kind, role, layer, type, ne0, ne1, ne2, ne3, params, flops, n, rms FROM op ORDER BY id",
+            "SELECT step, layer, rms_in, rms_mid, rms_out FROM v_layer ORDER BY step, layer",
+            "SELECT op_id, chunk, dtype, data FROM tensor ORDER BY op_id, chunk",
+            "SELECT layer, head, kv_head, position, top_position, top_weight FROM attention_head ORDER BY op_id, head, position",
+            "SELECT layer, n_kv_heads, head_dim, bytes, mha_bytes, mqa_bytes FROM kv_cache ORDER BY pass_id, layer",
+        ] {
+            let found = try old.rows(query)
+            #expect(try !found.isEmpty && found == recorded.store.rows(query), "\(query)")
+        }
+    }
+
     /// Adding a run brings the schema up to date and loses nothing.
     @Test func appendingToAnOldTraceKeepsItsRows() async throws {
         let folder = try TemporaryFolder()

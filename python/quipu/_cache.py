@@ -18,9 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-import numpy as np
-
 from ._errors import NotInTrace
+from ._numpy import np
 from ._operations import VIEWS, Operation
 
 if TYPE_CHECKING:

@@ -157,9 +157,10 @@ def _collect(command: dict[str, Any], words: list[str], commands: list[dict[str,
 
 
 def _positional_entries(one: dict[str, Any]) -> list[dict[str, Any]]:
-    # `trace> <tensor` are two, of which the first may be left out.
+    # `trace> <tensor` are two, of which the first may be left out; `trace> <name...` one and several.
     parts = one["valueName"].split("> <")
-    return [_entry(part, {**one, "isRepeating": one["isRepeating"] and len(parts) == 1}) for part in parts]
+    repeating = one["isRepeating"] and (len(parts) == 1 or parts[-1].endswith("..."))
+    return [_entry(part, {**one, "isRepeating": repeating and part == parts[-1]}) for part in parts]
 
 
 def _entry(name: str, one: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _entry(name: str, one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _python_name(name: str) -> str:
-    name = name.replace("-", "_").replace(".", "_")
+    name = name.rstrip(".").replace("-", "_").replace(".", "_")
     return name + "_" if keyword.iskeyword(name) else name
 
 

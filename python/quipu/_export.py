@@ -7,9 +7,8 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Union
 
-import numpy as np
-
 from ._errors import NotInTrace, QuipuError, need
+from ._numpy import np
 
 if TYPE_CHECKING:
     from ._operations import Operation

@@ -16,10 +16,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ._errors import NotInTrace, TraceError
 from ._file import TraceFile
+from ._numpy import np
 from ._operations import VIEWS, Operation, checked_shape
 
 # A NaN with a payload that no computation produces: what was not captured, through views and slices.

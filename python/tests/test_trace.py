@@ -122,6 +122,22 @@ else: raise AssertionError
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_without_numpy_there_are_documents_and_tables(recorded):
+    script = f"""
+import sys
+sys.modules["numpy"] = sys.modules["pandas"] = None
+import quipu
+assert quipu.inspect({str(MODEL)!r})["n_tensors"] > 30
+trace = quipu.trace({str(MODEL)!r}, "Who?")
+assert len(trace.tokens) > 2 and len(trace.logits()) == 20 and len(trace.ops()) == 150
+for ask in (lambda: trace["kq-1"], trace.cache, lambda: trace.save("x.npz"), lambda: quipu.HOOKS):
+    try: ask()
+    except quipu.Missing as error: assert "pip install numpy" in str(error)
+    else: raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_a_temporary_trace_goes_away(tmp_path):
     import os
 

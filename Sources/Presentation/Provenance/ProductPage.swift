@@ -1,4 +1,4 @@
-import Measuring
+import Tracing
 import Tensors
 
 /// A product with a quantised matrix as tables: its blocks, the sub-blocks of the largest, the largest single terms.

@@ -35,12 +35,12 @@ public struct ExportReport: Report {
         let shown = arrays.count <= 24 ? arrays.count : 20
         for array in arrays.prefix(shown) {
             table.add(
-                array.name.cut(to: max(20, style.width - 40)), "[" + array.shape.map(String.init).joined(separator: ", ") + "]",
+                array.name.cut(to: max(20, style.width - 40)), "\(array.shape)",
                 array.missing == 0 ? "" : Numbers.grouped(array.missing))
         }
         var lines = table.lines(style)
         if shown < arrays.count { lines.append(style.dim("… and \(arrays.count - shown) more")) }
-        lines += ["", style.bold("Written: \(output)") + " (\(ByteSize(sizeBytes))), \(Numbers.count(arrays.count, "array"))"]
-        return lines.joined(separator: "\n")
+        let sizes = "(\(ByteSize(sizeBytes))), \(Numbers.count(arrays.count, "array"))"
+        return (lines + ["", style.bold("Written: \(output)") + " " + sizes]).joined(separator: "\n")
     }
 }

@@ -1,3 +1,4 @@
+import GGUF
 import Tensors
 
 /// What a tensor does in a model, as far as the choice of its format goes.
@@ -62,10 +63,10 @@ struct MixRule: Sendable {
             case .moreBits:
                 place.index < place.count / 8 || place.index >= 7 * place.count / 8
                     || (place.index - place.count / 8) % 3 == 2
-            case .grouped: place.facts.headsPerGroup >= 4
+            case .grouped: place.sizes.groupSize >= 4
             case .importance(let expected): place.hasImportance == expected
-            case .experts(let least): place.facts.experts >= least
-            case .eightExperts(let expected): (place.facts.experts == 8) == expected
+            case .experts(let least): place.sizes.experts >= least
+            case .eightExperts(let expected): (place.sizes.experts == 8) == expected
             case .isVolume: place.isVolume
             }
         }
@@ -79,7 +80,7 @@ struct MixRule: Sendable {
         let count: Int
         let isVolume: Bool
         let hasImportance: Bool
-        let facts: ModelFacts
+        let sizes: ModelSizes
     }
 
     func applies(to role: TensorRole, at place: Place) -> Bool {

@@ -45,7 +45,8 @@ public struct QuantizationPlan: Sendable {
         let tensors = Self.order(file.tensors)
         let metadata = file.metadata.setting(options.metadata.map(\.entry))
         var chooser = try TypeChooser(
-            mix, options, facts: try ModelFacts(metadata, of: file.path), file: file.path, hasImportance: hasImportance,
+            mix, options, sizes: try ModelSizes(forMixOf: metadata, in: file.path), file: file.path,
+            hasImportance: hasImportance,
             names: tensors.map(\.name))
         var entries: [Entry] = []
         for tensor in tensors { entries.append(try chooser.entry(tensor)) }

@@ -9,7 +9,7 @@ struct TypeChooser {
     private let mix: QuantizationMix
     private let options: QuantizeOptions
     private let overrides: [(expression: Regex<AnyRegexOutput>, type: TensorType)]
-    private let facts: ModelFacts
+    private let sizes: ModelSizes
     private let file: String
     private let hasImportance: Bool
     private let isTied: Bool
@@ -18,12 +18,12 @@ struct TypeChooser {
     private var seen: [TensorRole: Int] = [:]
 
     init(
-        _ mix: QuantizationMix, _ options: QuantizeOptions, facts: ModelFacts, file: String, hasImportance: Bool,
+        _ mix: QuantizationMix, _ options: QuantizeOptions, sizes: ModelSizes, file: String, hasImportance: Bool,
         names: [String]
     ) throws(QuantizeProblem) {
         self.mix = mix
         self.options = options
-        self.facts = facts
+        self.sizes = sizes
         self.file = file
         self.hasImportance = hasImportance
         var overrides: [(Regex<AnyRegexOutput>, TensorType)] = []
@@ -108,19 +108,19 @@ struct TypeChooser {
             return options.outputType ?? (tensor.shape.ne0 % mix.base.blockElements == 0 ? mix.output : .q8_0)
         }
         let place = MixRule.Place(
-            index: try index(of: tensor, role), count: role == .attentionV ? attentionVCount : facts.layers,
-            isVolume: tensor.shape.ne2 > 1, hasImportance: hasImportance, facts: facts)
+            index: try index(of: tensor, role), count: role == .attentionV ? attentionVCount : sizes.layers,
+            isVolume: tensor.shape.ne2 > 1, hasImportance: hasImportance, sizes: sizes)
         seen[role, default: 0] += 1
         let type = mix.rules.first { $0.applies(to: role, at: place) }?.type ?? mix.base
-        let isUplifted = role == .attentionV && facts.is70B && !mix.isTiny && [.q3_K, .q4_K].contains(type)
+        let isUplifted = role == .attentionV && sizes.is70B && !mix.isTiny && [.q3_K, .q4_K].contains(type)
         return isUplifted ? .q5_K : type
     }
 
     /// The how-manieth of its role a tensor is; its layer where a layer has several, one for each expert.
     private func index(of tensor: TensorInfo, _ role: TensorRole) throws(QuantizeProblem) -> Int {
-        guard facts.experts > 1, !mix.isTiny, [.down, .gate, .up].contains(role) else { return seen[role, default: 0] }
-        guard let layer = tensor.name.blockNumber, layer < facts.layers else {
-            throw .layer(file: file, tensor: tensor.name, layers: facts.layers)
+        guard sizes.experts > 1, !mix.isTiny, [.down, .gate, .up].contains(role) else { return seen[role, default: 0] }
+        guard let layer = tensor.name.blockNumber, layer < sizes.layers else {
+            throw .layer(file: file, tensor: tensor.name, layers: sizes.layers)
         }
         return layer
     }

@@ -18,12 +18,12 @@ struct ModelRow: TraceRow {
     let card: ModelCard
 
     func bind(to row: RowBinder) {
-        let c = card.configuration
+        let sizes = card.sizes
         // The trace is read from other directories too.
         row.bind(
-            id, URL(fileURLWithPath: card.path).standardizedFileURL.path, card.name, card.architecture, card.fileType,
-            c.layers, c.embedding, c.heads, c.kvHeads, c.headSize, c.feedForward, c.vocabulary, c.trainedContext,
-            card.parameters, card.bytes, card.bitsPerWeight, card.isTied)
+            id, URL(fileURLWithPath: card.path).standardizedFileURL.path, card.name, sizes.architecture, card.fileType,
+            sizes.layers, sizes.embedding, sizes.heads, sizes.kvHeads, sizes.headSize, sizes.feedForward,
+            sizes.vocabulary, sizes.trainedContext, card.parameters, card.bytes, card.bitsPerWeight, card.isTied)
     }
 }
 
@@ -68,9 +68,9 @@ struct GQAMapRow: TraceRow {
     let modelID: Int
     let layer: Int
     let head: Int
-    let configuration: LlamaConfiguration
+    let groupSize: Int
 
     func bind(to row: RowBinder) {
-        row.bind(modelID, layer, head, configuration.kvHead(ofQueryHead: head), head % configuration.groupSize)
+        row.bind(modelID, layer, head, head / groupSize, head % groupSize)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import GRDB
 import LlamaModel
 
@@ -74,12 +75,13 @@ struct KVCacheRow: TraceRow {
     let passID: Int
     let layer: Int
     let positions: Int
-    let configuration: LlamaConfiguration
+    let sizes: ModelSizes.Layer
 
     func bind(to row: RowBinder) {
-        let c = configuration
-        func bytes(_ heads: Int) -> Int { KVCache.bytes(c, heads: heads, positions: positions) / c.layers }
-        row.bind(passID, layer, c.kvHeads, c.headSize, positions, "f16", bytes(c.kvHeads), bytes(c.heads), bytes(1))
+        func bytes(_ heads: Int) -> Int { sizes.cacheBytes(heads: heads, positions: positions) }
+        row.bind(
+            passID, layer, sizes.kvHeads, sizes.keySize, positions, "f16", bytes(sizes.kvHeads), bytes(sizes.heads),
+            bytes(1))
     }
 }
 

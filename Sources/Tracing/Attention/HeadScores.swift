@@ -1,4 +1,5 @@
 import LlamaModel
+import GGUF
 import Recording
 
 /// What a head does, in a few numbers, each a mean over positions.
@@ -69,11 +70,12 @@ public struct HeadScores: Sendable {
     }
 
     /// Scores of all heads of the pattern's layers.
-    public static func all(_ patterns: AttentionPatterns, tokens: [Int], counts: HeadCounts) -> [HeadScores] {
+    public static func all(_ patterns: AttentionPatterns, tokens: [Int], sizes: ModelSizes) -> [HeadScores] {
         patterns.layers.flatMap { layer in
-            (0..<counts.heads).map { head in
+            (0..<sizes.heads).map { head in
                 HeadScores(
-                    layer: layer, head: head, kvHead: head / counts.groupSize, patterns[layer, head], tokens: tokens)
+                    layer: layer, head: head, kvHead: sizes.kvHead(ofQueryHead: head), patterns[layer, head],
+                    tokens: tokens)
             }
         }
     }
@@ -102,7 +104,6 @@ public struct RepeatedTokens: Sendable {
     /// - Parameter progress: called after each sequence.
     public func scores(threads: Int, progress: (_ done: Int) throws -> Void = { _ in }) throws -> [HeadScores] {
         let c = model.configuration
-        let counts = HeadCounts(layers: c.layers, heads: c.heads, kvHeads: c.kvHeads)
         var generator = SplitMix64(state: 7)
         let vocabulary = model.vocabulary
         let ids = 0..<min(c.vocabulary, vocabulary.count)
@@ -116,7 +117,7 @@ public struct RepeatedTokens: Sendable {
             var pass = try Session(model, capacity: tokens.count, threads: threads).pass(
                 over: tokens, observers: [observer])
             try pass.interpreter.run()
-            found.append(HeadScores.all(observer.patterns, tokens: tokens, counts: counts))
+            found.append(HeadScores.all(observer.patterns, tokens: tokens, sizes: c.sizes))
             try progress(number + 1)
         }
         return found[0].indices.map { place in HeadScores(meanOf: found.map { $0[place] }) }

@@ -177,9 +177,7 @@ extension TensorAddress {
 extension TraceStore {
     /// The recorded value of an element; `nil` if it was not captured.
     public func captured(_ node: Node, at element: ElementIndex, in run: RecordedRun, step: Int) throws -> Float? {
-        guard let operation = try operations(of: run, step: step).first(where: { $0.seq == node.index }) else {
-            return nil
-        }
+        guard let operation = try operation(node.index, of: run, step: step) else { return nil }
         do {
             return try values(of: operation, in: run)[element]
         } catch TraceError.notCaptured, TraceError.emptyCache {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import GGUF
 import Foundation
 import LlamaModel
 import Presentation
@@ -77,16 +78,16 @@ struct AttentionCommand: ParsableCommand {
         let place = try place()
         let store = try LastTrace.open(place.trace)
         let run = try store.run(id: runID)
-        let counts = try store.headCounts(of: run)
-        try check(place, counts, store.path)
-        let layers = place.layer.map { $0..<$0 + 1 } ?? 0..<counts.layers
+        let sizes = try store.sizes(of: run)
+        try check(place, sizes, store.path)
+        let layers = place.layer.map { $0..<$0 + 1 } ?? 0..<sizes.layers
         let patterns = try AttentionPatterns.recorded(run, in: store, layers: layers)
         let source = patterns == nil ? "evaluated again from the model" : "as recorded"
         let found =
             try patterns
             ?? AttentionPatterns.replayed(try replaying.open(run, in: store), layers: layers, threads: threads.count)
         let tokens = try store.tokens(of: run)
-        let scores = HeadScores.all(found, tokens: tokens.map(\.id), counts: counts)
+        let scores = HeadScores.all(found, tokens: tokens.map(\.id), sizes: sizes)
         let length = found[layers.lowerBound, 0].count
         let heads = scores.filter { score in
             place.head.map { score.head == $0 } ?? group.map { score.kvHead == $0 } ?? false
@@ -135,13 +136,13 @@ struct AttentionCommand: ParsableCommand {
         return (layer, head)
     }
 
-    private func check(_ place: Place, _ counts: HeadCounts, _ trace: String) throws {
+    private func check(_ place: Place, _ sizes: ModelSizes, _ trace: String) throws {
         func check(_ what: String, _ number: Int?, _ count: Int) throws {
             guard let number, !(0..<count).contains(number) else { return }
             throw InputError("\(trace): there is no \(what) \(number); the model has \(what)s 0 to \(count - 1)")
         }
-        try check("layer", place.layer, counts.layers)
-        try check("head", place.head, counts.heads)
-        try check("KV head", group, counts.kvHeads)
+        try check("layer", place.layer, sizes.layers)
+        try check("head", place.head, sizes.heads)
+        try check("KV head", group, sizes.kvHeads)
     }
 }

@@ -23,13 +23,16 @@ struct ExportCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The trace (default: the last one written) and the tensors or patterns.", valueName: "trace> <name"))
+            "The trace (default: the last one written) and the tensors or patterns.", valueName: "trace> <name..."),
+        completion: .trace)
     var arguments: [String]
-    @Option(name: .shortAndLong, help: "The file to write, .npz or .npy.") var output: String
+    @Option(name: .shortAndLong, help: "The file to write, .npz or .npy.", completion: .file()) var output: String
     @Flag(help: "Replace the output if it is a file of arrays.") var force = false
     @Option(
         parsing: .unconditional,
-        help: "The pass: 0 is the prompt, 1 and up the generated tokens. Several, as in 0:4 or :, give names step0/NAME.")
+        help: """
+            The pass: 0 is the prompt, 1 and up the generated tokens. Several, as in 0:4 or :, give names step0/NAME.
+            """)
     var step = PositionList.first
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @OptionGroup(title: "Output") var printing: OutputOptions

@@ -1,0 +1,104 @@
+import Tensors
+
+/// How large a model is, layer by layer, as its file or a trace of it says, whether or not Quipu runs its architecture.
+public struct ModelSizes: Sendable, Equatable {
+    /// The sizes of one layer.
+    public struct Layer: Sendable, Hashable {
+        /// n_head: query heads.
+        public var heads: Int
+        /// n_head_kv: key and value heads; `heads / kvHeads` query heads share one.
+        public var kvHeads: Int
+        /// n_embd_head_k: values of a head of queries and keys.
+        public var keySize: Int
+        /// n_embd_head_v: values of a head of values.
+        public var valueSize: Int
+        /// n_ff: width of the feed-forward network.
+        public var feedForward: Int
+
+        public init(heads: Int, kvHeads: Int, keySize: Int, valueSize: Int, feedForward: Int) {
+            self.heads = heads
+            self.kvHeads = kvHeads
+            self.keySize = keySize
+            self.valueSize = valueSize
+            self.feedForward = feedForward
+        }
+
+        /// Query heads that share a KV head; 0 if there are none.
+        public var groupSize: Int { kvHeads == 0 ? 0 : heads / kvHeads }
+        /// Keys of all heads of one position.
+        public var keyWidth: Int { kvHeads * keySize }
+        /// Values of all heads of one position.
+        public var valueWidth: Int { kvHeads * valueSize }
+
+        /// Bytes that the keys and values of some positions take in the cache with this many heads.
+        public func cacheBytes(heads: Int, positions: Int) -> Int {
+            heads * (keySize + valueSize) * positions * TensorType.f16.blockBytes
+        }
+    }
+
+    /// As `general.architecture` has it.
+    public let architecture: String
+    /// A value a layer, from the first.
+    public var perLayer: [Layer]
+    /// n_embd: width of the residual stream.
+    public let embedding: Int
+    /// n_vocab.
+    public let vocabulary: Int
+    /// n_ctx_train: positions the model was trained for.
+    public let trainedContext: Int
+    /// n_expert: feed-forward networks of a layer of which a router chooses; 0 if there is one for all tokens.
+    public let experts: Int
+
+    public init(
+        architecture: String, perLayer: [Layer], embedding: Int, vocabulary: Int, trainedContext: Int, experts: Int = 0
+    ) {
+        self.architecture = architecture
+        self.perLayer = perLayer
+        self.embedding = embedding
+        self.vocabulary = vocabulary
+        self.trainedContext = trainedContext
+        self.experts = experts
+    }
+
+    /// What a file of any architecture says; 0 where it says nothing.
+    public init(listedIn metadata: Metadata) {
+        let architecture = metadata["general.architecture"]?.string ?? ""
+        func value(_ key: String) -> GGUFValue? { metadata["\(architecture).\(key)"] }
+        func count(_ key: String) -> Int? { value(key)?.integer }
+        /// Of one layer: a number may stand for all.
+        func count(_ key: String, _ layer: Int) -> Int? {
+            if let all = value(key)?.array?.integers { return layer < all.count ? all[layer] : nil }
+            return count(key)
+        }
+        let embedding = count("embedding_length") ?? 0
+        // A damaged file may claim any number.
+        let layers = min(max(0, count("block_count") ?? 0), 1 << 16)
+        let perLayer = (0..<layers).map { layer in
+            let heads = count("attention.head_count", layer) ?? 0
+            let size = heads > 0 ? embedding / heads : 0
+            return Layer(
+                heads: heads, kvHeads: count("attention.head_count_kv", layer) ?? heads,
+                keySize: count("attention.key_length") ?? size, valueSize: count("attention.value_length") ?? size,
+                feedForward: count("feed_forward_length", layer) ?? 0)
+        }
+        self.init(
+            architecture: architecture, perLayer: perLayer, embedding: embedding,
+            vocabulary: count("vocab_size") ?? metadata["tokenizer.ggml.tokens"]?.array?.count ?? 0,
+            trainedContext: count("context_length") ?? 0, experts: count("expert_count") ?? 0)
+    }
+
+    /// n_layer.
+    public var layers: Int { perLayer.count }
+
+    // MARK: of the first layer, which stands for all in every architecture that Quipu runs
+
+    public var heads: Int { perLayer.first?.heads ?? 0 }
+    public var kvHeads: Int { perLayer.first?.kvHeads ?? 0 }
+    public var groupSize: Int { perLayer.first?.groupSize ?? 0 }
+    /// Values of one head.
+    public var headSize: Int { perLayer.first?.keySize ?? 0 }
+    public var feedForward: Int { perLayer.first?.feedForward ?? 0 }
+
+    /// The KV head that a query head reads.
+    public func kvHead(ofQueryHead head: Int) -> Int { head / groupSize }
+}
