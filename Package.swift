@@ -4,7 +4,8 @@ import PackageDescription
 /// For modules in which nobody waits for a loop: words, options, pages. Optimising these took a third of a build.
 let unoptimised: [SwiftSetting] = [
     .unsafeFlags(
-        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode"], .when(configuration: .release))
+        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode", "-num-threads", "0"],
+        .when(configuration: .release))
 ]
 
 /// One target per module of the architecture, in row order: a module imports only from rows above its own.
