@@ -19,11 +19,12 @@ public struct SetRows: NamedAfterSource {
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
         try requireCount(3, of: inputs)
         try requireFloatRows(0, of: inputs)
+        try require(inputs[0].shape.rows == inputs[0].shape.ne1, of: inputs, "values of two dimensions")
         let (x, index, destination) = (inputs[0], inputs[1], inputs[2])
         try require(destination.isContiguous, of: inputs, "a contiguous destination")
         try require(destination.type == .f16, of: inputs, "an F16 destination")
         try require(
-            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.rows),
+            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1),
             of: inputs,
             "an index for each row, and rows of one length")
         return Output(destination, .inPlace(slot: 2))

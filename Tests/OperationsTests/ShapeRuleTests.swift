@@ -85,6 +85,7 @@ import Testing
                 ([f32(6, 2), i64(2), f16(5, 8)], "one length"),
                 ([f32(6, 2), i64(2), f32(6, 8)], "F16 destination"), ([f16(6, 2), i64(2), f16(6, 8)], "F32"),
                 ([gapped, i64(3), f16(8, 8)], "contiguous rows"),
+                ([f32(6, 2, 2), i64(2), f16(6, 8)], "two dimensions"),
                 (
                     [
                         f32(8, 3), i64(3),
