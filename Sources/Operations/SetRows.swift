@@ -4,7 +4,7 @@ import Tensors
 
 /// Writes rows into a destination at given places: how keys and values enter the cache.
 ///
-/// `dst[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, index I64 `[J]`, dst F16 `[R, C]`; the
+/// `dst[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`, dst F16 `[R, C]`; the
 /// result is dst itself. Keys are written a token's row at a time; values are stored transposed, so theirs are rows of
 /// one element. Source: ggml `ggml_set_rows`.
 public struct SetRows: NamedAfterSource {
@@ -19,11 +19,13 @@ public struct SetRows: NamedAfterSource {
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
         try requireCount(3, of: inputs)
         try requireFloatRows(0, of: inputs)
+        try require(inputs[0].shape.rows == inputs[0].shape.ne1, of: inputs, "values of two dimensions")
         let (x, index, destination) = (inputs[0], inputs[1], inputs[2])
-        try require(x.isContiguous && destination.isContiguous, of: inputs, "contiguous values and destination")
+        try require(destination.isContiguous, of: inputs, "a contiguous destination")
         try require(destination.type == .f16, of: inputs, "an F16 destination")
         try require(
-            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1), of: inputs,
+            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1),
+            of: inputs,
             "an index for each row, and rows of one length")
         return Output(destination, .inPlace(slot: 2))
     }
