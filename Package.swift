@@ -79,7 +79,8 @@ let package = Package(
         .target(
             name: "Recording",
             dependencies: [
-                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles",
+                "Tensors", "GGUF", "SIMDKernels", "ComputeGraph", "Quantization", "Operations", "LlamaModel",
+                "ProgramFiles",
                 .target(name: "Libcrypto", condition: .when(platforms: [.linux])),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
@@ -104,7 +105,7 @@ let package = Package(
         .target(
             name: "Stepping",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "LlamaModel", "Recording", "Measuring", "Tracing",
+                "Tensors", "GGUF", "ComputeGraph", "Operations", "LlamaModel", "Recording", "Measuring", "Tracing",
             ]),
         .target(
             name: "Lessons",
@@ -118,16 +119,16 @@ let package = Package(
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "LlamaModel", "Recording",
-                "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
         .target(
             name: "ReportPage",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "LlamaModel", "ProgramFiles", "Recording",
-                "Quantizing",
-                "Measuring", "Tracing", .product(name: "Mustache", package: "swift-mustache"),
+                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Operations", "LlamaModel", "ProgramFiles",
+                "Recording", "Quantizing", "Measuring", "Tracing",
+                .product(name: "Mustache", package: "swift-mustache"),
             ],
             resources: [.copy("Page")], swiftSettings: unoptimised),
         // row 10
@@ -173,7 +174,9 @@ let package = Package(
             ],
             exclude: ["step_on_a_terminal.py"]),
         .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
-        .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"]),
+        .testTarget(
+            name: "ArchitectureTests",
+            dependencies: ["ComputeGraph", "GGUF", "LlamaModel", "Operations", "TestSupport"]),
         .testTarget(name: "ComputeGraphTests", dependencies: ["ComputeGraph", "Tensors", "TestSupport"]),
         .testTarget(
             name: "OperationsTests",

@@ -4,11 +4,15 @@ import Tensors
 
 /// Writes rows into a destination at given places: how keys and values enter the cache.
 ///
-/// `dst[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`, dst F16 `[R, C]`; the
-/// result is dst itself. Keys are written a token's row at a time; values are stored transposed, so theirs are rows of
+/// `cache[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`,
+/// cache F16 `[R, C]`; the result is the cache itself. Keys are written a token's row at a time; values are stored
+/// transposed, so theirs are rows of
 /// one element. Source: ggml `ggml_set_rows`.
 public struct SetRows: NamedAfterSource {
     public static let kind = "SET_ROWS"
+    public static let formula = "cache[i, index[j]] = F16(x[i, j])"
+    public static let summary = "Writes keys or values into the cache, rounded to F16."
+    public static let isWrite = true
 
     /// ggml returns a view of the destination and names it so.
     public var suffix: String { "view" }
@@ -49,20 +53,19 @@ public struct SetRows: NamedAfterSource {
         let written = inputs[1].withRow(of: Int64.self, 0) { index in
             (0..<index.count).last { Int(index[$0]) == element.i1 }
         }
-        let formula = "dst[i, index[j]] = F16(x[i, j])"
         guard let j = written else {
             // Not written by this node: the cache's earlier content.
             let value = inputs[2][element]
             let term = Explanation.Term(slot: 2, index: element, value: value, coefficient: 1, contribution: value)
             return Explanation(
-                formula: formula, rule: .copy, value: value, terms: [term],
+                formula: Self.formula, rule: .copy, value: value, terms: [term],
                 steps: ["row \(element.i1) is not written in this pass: it stays \(value)"])
         }
         let place = ElementIndex(element.i0, j)
         let x = inputs[0][place]
         let value = Half.float(f16: Half.f16(x))
         return Explanation(
-            formula: formula, rule: .copy, value: value,
+            formula: Self.formula, rule: .copy, value: value,
             terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)],
             steps: ["index[\(j)] = \(element.i1)", "F16(\(x)) = \(value)"])
     }
