@@ -6,8 +6,7 @@ import Tensors
 ///
 /// `cache[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`,
 /// cache F16 `[R, C]`; the result is the cache itself. Keys are written a token's row at a time; values are stored
-/// transposed, so theirs are rows of
-/// one element. Source: ggml `ggml_set_rows`.
+/// transposed, so theirs are rows of one element. Source: ggml `ggml_set_rows`.
 public struct SetRows: NamedAfterSource {
     public static let kind = "SET_ROWS"
     public static let formula = "cache[i, index[j]] = F16(x[i, j])"
