@@ -98,7 +98,7 @@ public struct InspectReport: Report {
                 "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))"
             )
         }
-        return lines.flatMap { $0.onOneLine.split(separator: " ").map(String.init).wrapped(to: style.width) }
+        return lines.flatMap { $0.onOneLine.wrapped(to: style.width) }
     }
 
     private func types(_ style: Style) -> [String] {
