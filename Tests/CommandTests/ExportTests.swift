@@ -72,7 +72,7 @@ import Testing
         ("UPDATE graph_op SET params = '{}' WHERE name = 'Qcur-1 (view)'", "Qcur-1 (view)", "damaged: it is a view"),
         ("UPDATE graph_op SET ne0 = 1 << 40 WHERE name = 'kq-1'", "kq-1", "are damaged"),
         ("UPDATE tensor SET run_length = 1, run_stride = 1 << 62", "kq-1", "are damaged"),
-        ("UPDATE graph_input SET source_seq = seq", "Qcur-1 (view)", "damaged: it is a view"),
+        ("UPDATE graph_input SET source_seq = seq WHERE source_seq NOT NULL", "Qcur-1 (view)", "damaged: it is a view"),
         ("DELETE FROM graph_input", "Qcur-1 (view)", "damaged: it is a view"),
     ])
     func tracesOfStrangers(change: String, name: String, part: String) throws {
