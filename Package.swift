@@ -4,7 +4,7 @@ import PackageDescription
 /// For modules in which nobody waits for a loop: words, options, pages. Optimising these took a third of a build.
 let unoptimised: [SwiftSetting] = [
     .unsafeFlags(
-        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode", "-num-threads", "0"],
+        ["-Onone", "-no-whole-module-optimization", "-enable-batch-mode"],
         .when(configuration: .release))
 ]
 
