@@ -9,6 +9,8 @@ public struct LlamaConfiguration: Sendable, Equatable {
     public let normEpsilon: Float
 
     public var perLayer: [ModelSizes.Layer] { sizes.perLayer }
+    /// As `general.architecture` has it.
+    public var architecture: String { sizes.architecture }
     public var layers: Int { sizes.layers }
     public var embedding: Int { sizes.embedding }
     public var vocabulary: Int { sizes.vocabulary }

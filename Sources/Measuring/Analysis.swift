@@ -37,7 +37,7 @@ public struct Analysis: Sendable {
 
     /// - Throws: `AnalysisProblem` with the first need that the model's network does not meet.
     public func check(_ model: Llama) throws {
-        try check(model.networkOfOneToken.graph, of: model.configuration.sizes.architecture)
+        try check(model.networkOfOneToken.graph, of: model.configuration.architecture)
     }
 }
 

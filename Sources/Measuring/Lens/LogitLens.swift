@@ -23,7 +23,7 @@ public struct LogitLens: Sendable {
     /// - Throws: `AnalysisProblem` if the model's logits need more than the stream.
     public init(_ model: Llama, threads: Int) throws {
         let network = try model.networkOfOneToken
-        try Self.analysis.check(network.graph, of: model.configuration.sizes.architecture)
+        try Self.analysis.check(network.graph, of: model.configuration.architecture)
         workers = Workers(threads: threads, instructions: .best)
         graph = network.graph.readout!
         let tensors = Dictionary(
