@@ -21,10 +21,10 @@ public enum FileKind: Sendable, Equatable {
         let type = metadata["general.type"]?.string
         self =
             switch (type, architecture) {
-            case ("adapter", _): .adapter
-            case ("imatrix", _): .importanceMatrix
-            case ("mmproj", _), (_, "clip"): .projector
-            case (_, "controlvector"): .controlVector
+            case ("adapter"?, _): .adapter
+            case ("imatrix"?, _): .importanceMatrix
+            case ("mmproj"?, _), (_, "clip"?): .projector
+            case (_, "controlvector"?): .controlVector
             case (let type?, _) where type != "model": .other(type)
             case _ where metadata["adapter.type"] != nil: .adapter
             case _ where metadata["imatrix.datasets"] != nil: .importanceMatrix

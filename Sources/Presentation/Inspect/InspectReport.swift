@@ -158,9 +158,9 @@ public struct InspectReport: Report {
         let rows = entries.map {
             (key: $0.key.onOneLine, type: $0.value.typeName, value: $0.value.text(limit: 6).onOneLine)
         }
-        let typeWidth = rows.map(\.type.displayWidth).max() ?? 0
+        let typeWidth = rows.map { $0.type.displayWidth }.max() ?? 0
         let keyLimit = style.width - typeWidth - Self.leastValueWidth - 4
-        let keyWidth = rows.map(\.key.displayWidth).filter { $0 <= keyLimit }.max() ?? 0
+        let keyWidth = rows.map { $0.key.displayWidth }.filter { $0 <= keyLimit }.max() ?? 0
         func line(_ key: String, _ type: String, _ value: String) -> String {
             let start = key.padded(to: keyWidth) + "  " + type.padded(to: typeWidth) + "  "
             return (start + value.cut(to: style.width - start.displayWidth)).withoutTrailingSpaces
