@@ -17,6 +17,10 @@ public struct Leaf: Sendable {
     public let name: String
     public let layout: Layout
     public let role: Role
+
+    package init(name: String, layout: Layout, role: Role) {
+        (self.name, self.layout, self.role) = (name, layout, role)
+    }
 }
 
 /// One evaluated step. Graphs of one shape share most of theirs, and each evaluation refers to one.
@@ -34,6 +38,11 @@ public final class Node: Sendable {
     public let output: Output
     public var layout: Layout { output.layout }
     public var kind: String { operation.kind }
+
+    /// The same node at another place, with other inputs of the same layouts.
+    package func moved(to index: Int, inputs: [Source]) -> Node {
+        Node(index: index, name: name, role: role, layer: layer, operation: operation, inputs: inputs, output: output)
+    }
 
     init(
         index: Int, name: String, role: NodeRole, layer: Int?, operation: any Operation, inputs: [Source],

@@ -50,6 +50,12 @@ public struct NodeRole: Hashable, Sendable {
         case finalNorm = "final_norm"
         /// A score for each token of the vocabulary. [V,O]
         case logits
+
+        /// Whether each layer has one; else there is one before or after the layers.
+        public var isOfLayer: Bool { ![.embedding, .finalNorm, .logits].contains(self) }
+
+        /// Whether the result is the residual stream, which each layer reads and adds to.
+        public var isResidual: Bool { [.embedding, .attentionResidual, .layerOutput].contains(self) }
     }
 
     /// What a node of a part is if not its result.

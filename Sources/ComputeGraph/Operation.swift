@@ -8,6 +8,21 @@ public protocol Operation: Sendable {
     /// The name ggml's `ggml_op_desc` gives it: `MUL_MAT`, `SWIGLU`, …
     static var kind: String { get }
 
+    /// What it computes, with the field's symbols and ggml's order of indices: `y[i] = x[i] / sqrt(mean(x²) + ε)`.
+    static var formula: String { get }
+
+    /// The same in plain words: one or two sentences.
+    static var summary: String { get }
+
+    /// Which parameters stand in the formula, by name, and as which letters.
+    static var symbols: [String: String] { get }
+
+    /// Whether it only names values of its first input: nothing is computed, moved or counted.
+    static var isView: Bool { get }
+
+    /// Whether it changes the memory of its last input instead of making a tensor of its own.
+    static var isWrite: Bool { get }
+
     /// What distinguishes this node from another of its kind, by name and with ggml's names where it has them.
     var parameters: [(name: String, value: ParameterValue)] { get }
 
@@ -30,7 +45,12 @@ public protocol Operation: Sendable {
 }
 
 extension Operation {
+    public static var symbols: [String: String] { [:] }
+    public static var isView: Bool { false }
+    public static var isWrite: Bool { false }
     public var kind: String { Self.kind }
+    public var isView: Bool { Self.isView }
+    public var isWrite: Bool { Self.isWrite }
     public var parameters: [(name: String, value: ParameterValue)] { [] }
     public var tokenDimension: Int { 1 }
 }

@@ -1,3 +1,4 @@
+import ComputeGraph
 import Tensors
 
 /// What differs from pass to pass: tokens, positions, places in the cache, the mask.
@@ -61,4 +62,9 @@ struct PassInputs {
         }
         return tensor
     }
+}
+
+extension Leaf {
+    /// Whether it is the ids of the pass's tokens. All other inputs follow from how many there are, and from which position.
+    public var holdsTokens: Bool { name == PassInputs.Name.tokens.rawValue }
 }

@@ -49,6 +49,8 @@ extension BinaryOperation {
 /// `y[i] = x[i] * w[i]`, w repeated over the tokens. Source: ggml `ggml_mul`.
 public struct Mul: BinaryOperation {
     public static let kind = "MUL"
+    public static let formula = "y[i] = x[i] · w[i]"
+    public static let summary = "Multiplies each channel by a learned weight."
 
     public init() {}
 
@@ -58,7 +60,7 @@ public struct Mul: BinaryOperation {
         let x = inputs[0][element]
         let w = inputs[1][inputs[1].shape.wrapped(element)]
         return Explanation(
-            formula: "y[i] = x[i] * w[i]", rule: .sum, value: x * w,
+            formula: Self.formula, rule: .sum, value: x * w,
             terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: w, contribution: x * w)],
             quantities: [("w[i]", Double(w))], steps: ["\(x) * \(bracketed(w)) = \(x * w)"])
     }
@@ -69,6 +71,9 @@ public struct Mul: BinaryOperation {
 /// `y[i] = a[i] + b[i]`, b repeated where it is smaller. Source: ggml `ggml_add`.
 public struct Add: BinaryOperation {
     public static let kind = "ADD"
+    public static let formula = "y[i] = a[i] + b[i]"
+    public static let summary =
+        "Adds two tensors: how a layer writes into the residual stream, and how a bias is added."
 
     public init() {}
 
@@ -82,7 +87,7 @@ public struct Add: BinaryOperation {
         }
         let (a, b) = (terms[0].value, terms[1].value)
         return Explanation(
-            formula: "y[i] = a[i] + b[i]", rule: .sum, value: a + b, terms: terms,
+            formula: Self.formula, rule: .sum, value: a + b, terms: terms,
             steps: ["\(a) + \(bracketed(b)) = \(a + b)"])
     }
 }

@@ -6,6 +6,8 @@ import Tensors
 /// y = x, F32, the elements counted in `shape`. Source: ggml `ggml_cont_*d`.
 public struct Cont: NamedAfterSource {
     public static let kind = "CONT"
+    public static let formula = "y = x, copied in order"
+    public static let summary = "Copies numbers so that they lie one after the other."
     public var suffix: String { "cont" }
 
     public let shape: Shape
@@ -39,7 +41,7 @@ public struct Cont: NamedAfterSource {
         let place = inputs[0].shape.element(at: shape.number(of: element))
         let value = inputs[0][place]
         return Explanation(
-            formula: "y = x, copied in order", rule: .copy, value: value,
+            formula: Self.formula, rule: .copy, value: value,
             terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
     }
 

@@ -8,6 +8,9 @@ import Tensors
 /// Source: ggml `ggml_get_rows`.
 public struct GetRows: Operation {
     public static let kind = "GET_ROWS"
+    public static let formula = "y[i,t] = W[i, index[t]]"
+    public static let summary =
+        "Picks rows of a table by index: the embeddings of tokens, or the tokens whose logits are wanted."
 
     public init() {}
 
@@ -32,7 +35,7 @@ public struct GetRows: Operation {
         let row = rowIndex(inputs[1], element.i1, in: inputs[0])
         let value = inputs[0].decodedRow(row)[element.i0]
         return Explanation(
-            formula: "y[i,t] = W[i, index[t]]", rule: .copy, value: value,
+            formula: Self.formula, rule: .copy, value: value,
             terms: [
                 Explanation.Term(
                     slot: 0, index: ElementIndex(element.i0, row), value: value, coefficient: 1, contribution: value)

@@ -12,6 +12,9 @@ import Tensors
 /// F16, BF16; F32 stays), then dotted with rows of W as they are stored. Source: ggml `ggml_compute_forward_mul_mat`.
 public struct MatMul: Operation {
     public static let kind = "MUL_MAT"
+    public static let formula = "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]"
+    public static let summary =
+        "A product with a matrix: each output is a weighted sum of all inputs. g query heads share a KV head."
 
     /// The dimension of W that counts positions of the KV cache, if one does. llama.cpp pads it to 256 cells, which
     /// decides the order of its sums; here nothing is padded, and the order is the same.
@@ -101,7 +104,7 @@ public struct MatMul: Operation {
         }
         let value = terms.reduce(0.0) { $0 + Double($1.contribution) }
         return Explanation(
-            formula: "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]", rule: .sum, value: Float(value), terms: terms,
+            formula: Self.formula, rule: .sum, value: Float(value), terms: terms,
             quantities: groups.0 > 1 ? [("g (query heads per KV head)", Double(groups.0))] : [])
     }
 

@@ -8,6 +8,9 @@ import Tensors
 /// Source: ggml `ggml_compute_forward_rms_norm_f32`; Zhang and Sennrich 2019.
 public struct RMSNorm: Operation {
     public static let kind = "RMS_NORM"
+    public static let formula = "y[i] = x[i] / sqrt(mean(x²) + ε)"
+    public static let summary = "Scales each column to a root mean square of 1, whatever its size was."
+    public static let symbols = ["eps": "ε"]
 
     /// ε, which keeps the root from vanishing; in the unit of x².
     public let epsilon: Float
@@ -44,7 +47,7 @@ public struct RMSNorm: Operation {
         }
         let x = inputs[0][element]
         return Explanation(
-            formula: "y[i] = x[i] / sqrt(mean(x²) + ε)", rule: .sum, value: x * scale,
+            formula: Self.formula, rule: .sum, value: x * scale,
             terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: scale, contribution: x * scale)],
             quantities: [("mean(x²)", Double(meanSquare)), ("ε", Double(epsilon)), ("scale", Double(scale))],
             steps: [

@@ -14,6 +14,9 @@ import Tensors
 /// Source: ggml `ggml_compute_forward_rope_f32`, `rope_yarn`; Su et al. 2021; Peng et al. 2023 (YaRN).
 public struct RoPE: Operation {
     public static let kind = "ROPE"
+    public static let formula = "(x₁ + i x₂) · (cos θ + i sin θ), θ = pos·base^(-2j/n)"
+    public static let summary = "Rotates pairs of channels by an angle that grows with the position."
+    public static let symbols = ["freq_base": "base", "n_dims": "n"]
 
     /// Which two values of a head are rotated together.
     public enum Pairs: Int, Sendable, Hashable {

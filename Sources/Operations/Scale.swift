@@ -6,6 +6,9 @@ import Tensors
 /// `y[i] = s * x[i]`. x, y F32 of one shape. Source: ggml `ggml_scale`.
 public struct Scale: Operation {
     public static let kind = "SCALE"
+    public static let formula = "y[i] = s · x[i]"
+    public static let summary = "Multiplies everything by one number."
+    public static let symbols = ["scale": "s"]
 
     public let factor: Float
 
@@ -36,7 +39,7 @@ public struct Scale: Operation {
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let x = inputs[0][element]
         return Explanation(
-            formula: "y[i] = s * x[i]", rule: .sum, value: x * factor,
+            formula: Self.formula, rule: .sum, value: x * factor,
             terms: [
                 Explanation.Term(slot: 0, index: element, value: x, coefficient: factor, contribution: x * factor)
             ],

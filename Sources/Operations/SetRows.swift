@@ -4,11 +4,14 @@ import Tensors
 
 /// Writes rows into a destination at given places: how keys and values enter the cache.
 ///
-/// `dst[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, index I64 `[J]`, dst F16 `[R, C]`; the
-/// result is dst itself. Keys are written a token's row at a time; values are stored transposed, so theirs are rows of
-/// one element. Source: ggml `ggml_set_rows`.
+/// `cache[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`,
+/// cache F16 `[R, C]`; the result is the cache itself. Keys are written a token's row at a time; values are stored
+/// transposed, so theirs are rows of one element. Source: ggml `ggml_set_rows`.
 public struct SetRows: NamedAfterSource {
     public static let kind = "SET_ROWS"
+    public static let formula = "cache[i, index[j]] = F16(x[i, j])"
+    public static let summary = "Writes keys or values into the cache, rounded to F16."
+    public static let isWrite = true
 
     /// ggml returns a view of the destination and names it so.
     public var suffix: String { "view" }
@@ -19,11 +22,13 @@ public struct SetRows: NamedAfterSource {
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
         try requireCount(3, of: inputs)
         try requireFloatRows(0, of: inputs)
+        try require(inputs[0].shape.rows == inputs[0].shape.ne1, of: inputs, "values of two dimensions")
         let (x, index, destination) = (inputs[0], inputs[1], inputs[2])
-        try require(x.isContiguous && destination.isContiguous, of: inputs, "contiguous values and destination")
+        try require(destination.isContiguous, of: inputs, "a contiguous destination")
         try require(destination.type == .f16, of: inputs, "an F16 destination")
         try require(
-            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1), of: inputs,
+            x.shape.ne0 == destination.shape.ne0 && index.type == .i64 && index.shape == Shape(x.shape.ne1),
+            of: inputs,
             "an index for each row, and rows of one length")
         return Output(destination, .inPlace(slot: 2))
     }
@@ -47,20 +52,19 @@ public struct SetRows: NamedAfterSource {
         let written = inputs[1].withRow(of: Int64.self, 0) { index in
             (0..<index.count).last { Int(index[$0]) == element.i1 }
         }
-        let formula = "dst[i, index[j]] = F16(x[i, j])"
         guard let j = written else {
             // Not written by this node: the cache's earlier content.
             let value = inputs[2][element]
             let term = Explanation.Term(slot: 2, index: element, value: value, coefficient: 1, contribution: value)
             return Explanation(
-                formula: formula, rule: .copy, value: value, terms: [term],
+                formula: Self.formula, rule: .copy, value: value, terms: [term],
                 steps: ["row \(element.i1) is not written in this pass: it stays \(value)"])
         }
         let place = ElementIndex(element.i0, j)
         let x = inputs[0][place]
         let value = Half.float(f16: Half.f16(x))
         return Explanation(
-            formula: formula, rule: .copy, value: value,
+            formula: Self.formula, rule: .copy, value: value,
             terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)],
             steps: ["index[\(j)] = \(element.i1)", "F16(\(x)) = \(value)"])
     }

@@ -9,6 +9,9 @@ import Tensors
 /// Source: ggml `ggml_compute_forward_soft_max_f32`.
 public struct SoftMax: Operation {
     public static let kind = "SOFT_MAX"
+    public static let formula = "y[n] = exp(z[n]) / Σ_m exp(z[m]), z = s·x + mask - max"
+    public static let summary = "Turns scores into shares that add up to 1. Positions to come are masked."
+    public static let symbols = ["scale": "s"]
 
     /// 1 / sqrt(head size): applied here and not to the query.
     public let scale: Float
@@ -68,9 +71,9 @@ public struct SoftMax: Operation {
         let (score, hidden) = (x[element], mask[mask.shape.wrapped(element)])
         let (share, result) = (y[element.i0], y[element.i0] * Float(1 / sum))
         return Explanation(
-            formula: "y[n] = exp(s·x[n] + mask[n] - M) / Σ_m exp(s·x[m] + mask[m] - M)", rule: .function,
+            formula: Self.formula, rule: .function,
             value: result, terms: terms,
-            quantities: [("s", Double(scale)), ("M", Double(maximum)), ("Σ exp", sum)],
+            quantities: [("s", Double(scale)), ("max", Double(maximum)), ("Σ exp", sum)],
             steps: [
                 "exp(\(scale) * \(bracketed(score)) + \(bracketed(hidden)) - \(bracketed(maximum))) = \(share)",
                 "\(share) / \(Float(sum)) = \(result)",

@@ -9,6 +9,8 @@ import Tensors
 /// Source: ggml `ggml_vec_swiglu_f32`; Shazeer 2020.
 public struct SwiGLU: Operation {
     public static let kind = "SWIGLU"
+    public static let formula = "y[i] = g[i] / (1 + exp(-g[i])) · u[i]"
+    public static let summary = "Lets the gate g decide how much of u passes."
 
     public init() {}
 
@@ -48,7 +50,7 @@ public struct SwiGLU: Operation {
         let silu = Self.silu(g, at: element.i0, of: inputs[0].shape.ne0)
         let value = silu * u
         return Explanation(
-            formula: "y[i] = g[i] / (1 + exp(-g[i])) · u[i]", rule: .function, value: value,
+            formula: Self.formula, rule: .function, value: value,
             terms: [
                 Explanation.Term(slot: 0, index: element, value: g, coefficient: silu, contribution: 0),
                 Explanation.Term(slot: 1, index: element, value: u, coefficient: silu, contribution: value),

@@ -5,10 +5,11 @@ import Tensors
 protocol PureView: NamedAfterSource {
     /// Which source element an output element is.
     func origin(of element: ElementIndex, source: Layout, output: Layout) -> ElementIndex
-    var formula: String { get }
 }
 
 extension PureView {
+    public static var isView: Bool { true }
+
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {}
 
     public func cost(inputs: [Layout], output: Layout) -> Cost { .none }
@@ -17,7 +18,7 @@ extension PureView {
         let place = origin(of: element, source: inputs[0].layout, output: output.layout)
         let value = inputs[0][place]
         return Explanation(
-            formula: formula, rule: .copy, value: value,
+            formula: Self.formula, rule: .copy, value: value,
             terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
     }
 }
@@ -25,8 +26,9 @@ extension PureView {
 /// The same values in the same order, counted in other dimensions. Source: ggml `ggml_reshape_*`.
 public struct Reshape: PureView {
     public static let kind = "RESHAPE"
+    public static let formula = "y = x, the elements counted in other dimensions"
+    public static let summary = "The same numbers, counted in other dimensions. Nothing is computed."
     public var suffix: String { "reshaped" }
-    var formula: String { "y = x, the elements counted in other dimensions" }
 
     public let shape: Shape
 
@@ -49,8 +51,9 @@ public struct Reshape: PureView {
 /// Source: ggml `ggml_view_*d`.
 public struct View: PureView {
     public static let kind = "VIEW"
+    public static let formula = "y = a part of x"
+    public static let summary = "The same numbers, in another layout. Nothing is computed."
     public var suffix: String { "view" }
-    var formula: String { "y = a part of x" }
 
     public let shape: Shape
     /// Bytes between neighbours; dimension 0 is contiguous in every view that a llama needs.
@@ -97,8 +100,9 @@ public struct View: PureView {
 /// Source: ggml `ggml_permute`.
 public struct Permute: PureView {
     public static let kind = "PERMUTE"
+    public static let formula = "y = x, dimension d becoming dimension axes[d]"
+    public static let summary = "The same numbers, dimensions in another order. Nothing is computed."
     public var suffix: String { "permuted" }
-    var formula: String { "y = x, dimension d becoming dimension axes[d]" }
 
     public let axes: [Int]
 
@@ -126,17 +130,5 @@ public struct Permute: PureView {
     func origin(of element: ElementIndex, source: Layout, output: Layout) -> ElementIndex {
         let place = [element.i0, element.i1, element.i2, element.i3]
         return ElementIndex(place[axes[0]], place[axes[1]], place[axes[2]], place[axes[3]])
-    }
-}
-
-extension Shape {
-    /// Row-major number of an element.
-    package func number(of element: ElementIndex) -> Int {
-        element.i0 + ne0 * (element.i1 + ne1 * (element.i2 + ne2 * element.i3))
-    }
-
-    /// The element with a row-major number.
-    package func element(at number: Int) -> ElementIndex {
-        ElementIndex(number % ne0, number / ne0 % ne1, number / (ne0 * ne1) % ne2, number / (ne0 * ne1 * ne2))
     }
 }

@@ -52,7 +52,7 @@ struct Table {
         var lines = [style.dim(line(header))] + rows.map(line)
         if shown < header.count {
             let left = "Too wide for the page, left out: " + header[shown...].joined(separator: ", ")
-            lines += (left + ". Name fewer columns, or use --json.").split(separator: " ").map(String.init)
+            lines += (left + ". Name fewer columns, or use --json.")
                 .wrapped(to: style.width, paint: style.dim)
         }
         return lines

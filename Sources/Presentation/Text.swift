@@ -94,3 +94,10 @@ extension Character {
         }
     }
 }
+
+extension String {
+    /// Its words in lines of at most `width` columns; those after the first begin with `indent`.
+    func wrapped(to width: Int, indent: String = "  ", paint: (String) -> String = { $0 }) -> [String] {
+        split(separator: " ").map(String.init).wrapped(to: width, indent: indent, paint: paint)
+    }
+}

@@ -27,11 +27,23 @@ public struct ActivationEncoder: @unchecked Sendable {
         }
     }
 
-    /// Converts all values of a contiguous tensor of floats.
+    /// Converts all values of a tensor of floats, whose rows may lie apart.
     public func encode(_ values: Tensor) -> Tensor {
         let result = Tensor.unwritten(format.type, values.shape)
-        values.withElements(of: Float.self) { values in
-            result.buffer.withMutableBytes(in: 0..<result.layout.byteCount) { encode(values, into: &$0) }
+        guard !values.layout.isContiguous else {
+            values.withElements(of: Float.self) { values in
+                result.buffer.withMutableBytes(in: 0..<result.layout.byteCount) { encode(values, into: &$0) }
+            }
+            return result
+        }
+        let (shape, rowBytes) = (values.shape, result.layout.rowBytes)
+        for number in 0..<shape.rows {
+            let (i1, i2, i3) = (number % shape.ne1, number / shape.ne1 % shape.ne2, number / (shape.ne1 * shape.ne2))
+            values.withRow(of: Float.self, i1, i2, i3) { row in
+                result.buffer.withMutableBytes(in: number * rowBytes..<(number + 1) * rowBytes) {
+                    encode(row, into: &$0)
+                }
+            }
         }
         return result
     }

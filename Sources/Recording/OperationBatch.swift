@@ -21,7 +21,7 @@ struct PassRecording {
         batch = OperationBatch(first: 0)
         guard capture.policy != .none else { return }
         statistics.begin(graph, isAlike: isAlike)
-        if !isAlike { keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isSoftMax($0) } }
+        if !isAlike { keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isPattern($0) } }
     }
 
     /// - Returns: whether there is something to write: a batch that is full, or the pass's last.
@@ -76,7 +76,7 @@ struct OperationBatch: Sendable {
     }
 }
 
-private func isSoftMax(_ node: Node) -> Bool { node.kind == "SOFT_MAX" }
+private func isPattern(_ node: Node) -> Bool { node.role.result == .pattern }
 
 /// Turns evaluated nodes into rows; runs on the writing thread.
 ///
@@ -105,7 +105,7 @@ struct OperationWriting: Sendable {
                     captured.append((id, chunk, runs))
                 }
             }
-            if isSoftMax(evaluation.node) { heads += self.heads(of: evaluation, id, pass) }
+            if isPattern(evaluation.node) { heads += self.heads(of: evaluation, id, pass) }
         }
         for first in stride(from: 0, to: captured.count, by: TensorRow.insertion.batch) {
             var rows: [TensorRow] = []

@@ -14,6 +14,7 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case noPass(path: String, step: Int, steps: Int)
     case noOperation(name: String, suggestions: [String])
     case noOccurrence(name: String, asked: Int, count: Int)
+    case noRole(path: String, role: String, layer: Int?)
     case notCaptured(name: String, capture: String)
     case noMatch(pattern: String, suggestions: [String])
     case noValues(pattern: String, matching: [String], capture: String)
@@ -67,6 +68,10 @@ extension TraceError: CustomStringConvertible {
             count == 1
                 ? "'\(name)' occurs once in a pass, as #0; there is no #\(asked)."
                 : "'\(name)' occurs \(count) times in a pass, as #0 to #\(count - 1); there is no #\(asked)."
+        case .noRole(let path, let role, let layer):
+            "\(path): the run has no operation that is the \(role)"
+                + (layer.map { " of layer \($0)" } ?? "")
+                + ". `quipu sql 'SELECT DISTINCT role FROM op'` lists what it has."
         case .notCaptured(let name, let capture):
             "the values of '\(name)' were not captured (--capture \(capture)). "
                 + "Trace again with --capture all, or with an --only that names it."

@@ -114,7 +114,7 @@ public struct TraceEstimate: Sendable, Equatable {
         var size = PassSize()
         var tensors = PageCount()
         for node in graph.nodes {
-            if node.kind == "SOFT_MAX" {
+            if node.role.result == .pattern {
                 size.pages[.attentionHead, default: 0] += PageCount.index(
                     node.layout.shape.rows, keyBytes: RowBytes.attentionHead)
             }

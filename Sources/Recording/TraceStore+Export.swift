@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// A recorded operation and what its array is called in a file of arrays.
@@ -8,7 +9,7 @@ public struct NamedOperation: Sendable {
     /// The array's axes in NumPy's order: ggml's reversed. Dimensions of length 1 at the slow end are left out, but two
     /// are always kept, and three of ROPE and SOFT_MAX, which are by head.
     public var axes: [Int] {
-        let fewest = ["ROPE", "SOFT_MAX"].contains(operation.kind) ? 3 : 2
+        let fewest = [RoPE.kind, SoftMax.kind].contains(operation.kind) ? 3 : 2
         var axes = Array(operation.shape.dimensions.reversed())
         while axes.count > fewest, axes[0] == 1 { axes.removeFirst() }
         return axes
@@ -52,7 +53,7 @@ extension TraceStore {
         for operation in all {
             let number = seen[operation.name, default: 0]
             seen[operation.name] = number + 1
-            guard held.contains(operation.id), !Self.views.contains(operation.kind),
+            guard held.contains(operation.id), !operation.isView,
                 pattern.keepsValues(of: operation.name), address.occurrence.map({ $0 == number }) ?? true
             else { continue }
             let name = counts[operation.name] == 1 ? operation.name : "\(operation.name)#\(number)"
@@ -64,9 +65,6 @@ extension TraceStore {
         }
         return fitting
     }
-
-    /// Kinds that have no values of their own.
-    static let views: Set = ["VIEW", "RESHAPE", "PERMUTE"]
 
     /// Names become names of files inside an archive; one of a stranger's trace must not lead out of it.
     private static func checked(_ named: NamedOperation, _ path: String) throws -> NamedOperation {

@@ -161,8 +161,8 @@ extension TraceStore {
         try fetch(
             """
             SELECT op.ne1 FROM op JOIN pass ON pass.id = op.pass_id
-            WHERE pass.run_id = ? AND op.kind = 'SET_ROWS' AND op.name LIKE 'cache_k_%' LIMIT 1
-            """, [run.id]
+            WHERE pass.run_id = ? AND op.role = ? LIMIT 1
+            """, [run.id, NodeRole(.keyCache).rawValue]
         ) { row -> Int in row["ne1"] }.first
     }
 

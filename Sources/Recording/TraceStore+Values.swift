@@ -1,5 +1,7 @@
+import ComputeGraph
 import Foundation
 import GRDB
+import Operations
 import Tensors
 
 /// The values of a recorded operation; some or all of them.
@@ -13,7 +15,7 @@ public struct RecordedValues: Sendable {
 
     /// `nil` if the element was not captured.
     public subscript(_ i: ElementIndex) -> Float? {
-        let value = values[i.i0 + shape.ne0 * (i.i1 + shape.ne1 * (i.i2 + shape.ne2 * i.i3))]
+        let value = values[shape.number(of: i)]
         return value.bitPattern == RecordedValues.missing.bitPattern ? nil : value
     }
 
@@ -62,18 +64,17 @@ extension TraceStore {
 
     /// The output as an F32 tensor; `nil` if nothing of it was captured.
     private func tensor(of operation: RecordedOperation, in run: RecordedRun) throws -> Tensor? {
-        switch operation.kind {
-        case let kind where Self.views.contains(kind):
+        if operation.isView {
             let input = try input(0, of: operation.id, operation.name)
             guard let source = try tensor(of: input, before: operation, in: run) else { return nil }
             return try view(operation, of: source)
-        case "SET_ROWS":
+        }
+        if operation.isWrite {
             let destination = try input(2, of: operation.id, operation.name)
             return try cache(named: leafName(destination), shape: operation.shape, upTo: operation, in: run)
-        default:
-            let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
-            return chunks.isEmpty ? nil : try assembled(chunks, operation.shape, operation.name)
         }
+        let chunks = try fetch("SELECT * FROM tensor WHERE op_id = ? ORDER BY chunk", [operation.id]) { $0 }
+        return chunks.isEmpty ? nil : try assembled(chunks, operation.shape, operation.name)
     }
 
     private func tensor(
@@ -121,7 +122,7 @@ extension TraceStore {
         let chunks = try fetch(
             """
             SELECT tensor.* FROM tensor JOIN op ON op.id = tensor.op_id JOIN pass ON pass.id = op.pass_id
-            WHERE op.name IN (? || ' (view)', ? || ' (reshaped) (view)') AND op.kind = 'SET_ROWS' AND pass.run_id = ?
+            WHERE op.name IN (? || ' (view)', ? || ' (reshaped) (view)') AND op.kind = '\(SetRows.kind)' AND pass.run_id = ?
                 AND (pass.step < ? OR (pass.step = ? AND op.seq <= ?))
             ORDER BY pass.step, tensor.chunk
             """, [leaf, leaf, run.id, operation.step, operation.step, operation.seq]
@@ -178,13 +179,13 @@ extension TraceStore {
             return source.view(Layout(type: .f32, shape: operation.shape, strides: layout), at: offset)
         }
         switch operation.kind {
-        case "PERMUTE":
+        case Permute.kind:
             let axes = (try? JSONDecoder().decode([String: [Int]].self, from: parameters))?["axes"] ?? []
             guard axes.sorted() == [0, 1, 2, 3] else { throw TraceError.damagedView(path: path, name: operation.name) }
             var strides = [0, 0, 0, 0]
             for dimension in 0..<4 { strides[axes[dimension]] = source.layout.strides[dimension] }
             return try within(strides)
-        case "VIEW":
+        case View.kind:
             let p = (try? JSONDecoder().decode([String: Int].self, from: parameters)) ?? [:]
             let distances = ["nb1", "nb2", "nb3", "offset"].compactMap { p[$0] }
             guard distances.count == 4, distances.allSatisfy({ 0..<1 << 60 ~= $0 }) else {
@@ -215,6 +216,7 @@ extension Buffer {
 public struct WholeTensor: Sendable {
     let id: Int
     public let name: String
+    public let role: NodeRole?
     public let shape: Shape
 }
 
@@ -223,9 +225,9 @@ extension TraceStore {
     public func wholeTensors(of run: RecordedRun, step: Int) throws -> [Int: WholeTensor] {
         let rows = try fetch(
             """
-            SELECT op.seq, op.id, op.name, op.ne0, op.ne1, op.ne2, op.ne3
+            SELECT op.seq, op.id, op.name, op.role, op.ne0, op.ne1, op.ne2, op.ne3
             FROM op JOIN pass ON pass.id = op.pass_id JOIN tensor ON tensor.op_id = op.id
-            WHERE pass.run_id = ? AND pass.step = ? AND op.kind != 'SET_ROWS'
+            WHERE pass.run_id = ? AND pass.step = ? AND op.kind != '\(SetRows.kind)'
             GROUP BY op.id
             HAVING sum(n_elements) = ne0 * ne1 * ne2 * ne3 AND count(run_length) = 0 AND min(dtype) = 'f32'
             """, [run.id, step]
@@ -233,7 +235,9 @@ extension TraceStore {
             (
                 row["seq"] as Int,
                 WholeTensor(
-                    id: row["id"], name: row["name"], shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]))
+                    id: row["id"], name: row["name"],
+                    role: (row["role"] as String?).flatMap(NodeRole.init),
+                    shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]))
             )
         }
         return Dictionary(uniqueKeysWithValues: rows)

@@ -20,7 +20,7 @@ public struct StepPicture: Sendable {
     /// - Throws: `TraceError.notCaptured` if there is nothing to see.
     init(of operation: RecordedOperation, plane asked: Int?, in walk: TraceWalk) throws {
         // Of the cache, what is new: what was written to it.
-        let shown = try operation.kind == "SET_ROWS" ? Self.source(of: operation, in: walk) : operation
+        let shown = try operation.isWrite ? Self.source(of: operation, in: walk) : operation
         let values = try walk.values(of: shown)
         var shape = shown.shape
         // A column of all elements, as the values are written to the cache, is a row for each token.
@@ -33,7 +33,7 @@ public struct StepPicture: Sendable {
         rows = shape.ne1
         columns = shape.ne0
         self.values = (plane * size..<(plane + 1) * size).map { number in
-            values[shown.shape.index(of: number)].map { Double($0) }
+            values[shown.shape.element(at: number)].map { Double($0) }
         }
         self.plane = plane
         self.planes = planes
@@ -62,18 +62,11 @@ public struct StepPicture: Sendable {
         for row in rows {
             for column in 0..<shape.ne0 {
                 let number = column + shape.ne0 * (row + shape.ne1 * plane)
-                guard let value = values[shape.index(of: number)], Double(abs(value)) > largest else { continue }
+                guard let value = values[shape.element(at: number)], Double(abs(value)) > largest else { continue }
                 (largest, place) = (Double(abs(value)), number)
             }
         }
-        return shape.index(of: place)
-    }
-}
-
-extension Shape {
-    /// The element with a row-major number.
-    fileprivate func index(of number: Int) -> ElementIndex {
-        ElementIndex(number % ne0, number / ne0 % ne1, number / (ne0 * ne1) % ne2, number / (ne0 * ne1 * ne2))
+        return shape.element(at: place)
     }
 }
 
@@ -88,6 +81,8 @@ public struct StepperView: Sendable {
     public let operations: Int
     public let layers: Int
     public let operation: RecordedOperation
+    /// All operations of its layer, in order; none outside the layers.
+    public let layer: [RecordedOperation]
     /// Which of several operations of its name in the pass, and how many there are.
     public let occurrence: (place: Int, of: Int)
     public let inputs: [StepInput]
@@ -120,6 +115,7 @@ extension Stepper {
             trace: walk.store.path, run: walk.run, passes: walk.passes.count, pass: pass,
             tokens: walk.tokens(step: state.place.step), operations: operations.count, layers: walk.layers,
             operation: operation,
+            layer: operation.layer == nil ? [] : operations.filter { $0.layer == operation.layer },
             occurrence: (namesakes.firstIndex { $0.id == operation.id } ?? 0, namesakes.count),
             inputs: try inputs(), users: try users(), picture: picture, pictureProblem: problem,
             candidates: isHead ? try walk.store.candidates(after: pass) : [], stops: state.stops.count)

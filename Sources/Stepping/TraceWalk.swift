@@ -1,3 +1,4 @@
+import Operations
 import Recording
 import Tensors
 
@@ -125,15 +126,6 @@ struct RecentValues<Key: Hashable, Value> {
 extension RecordedOperation {
     public var place: StepPlace { StepPlace(step: step, seq: seq) }
 
-    /// Whether its output is the residual stream: the sum that each layer reads and adds to.
-    public var isResidual: Bool {
-        switch name {
-        case "embd": true
-        case "ffn_inp-\(layer ?? -1)", "l_out-\(layer ?? -1)": true
-        default: false
-        }
-    }
-
     /// The name without its layer: `kq_soft_max` of `kq_soft_max-3`.
     public var stem: String {
         guard let layer else { return name }
@@ -144,7 +136,7 @@ extension RecordedOperation {
     public var tokenDimension: Int {
         guard shape.ne2 == tokens, shape.ne2 > 1 || shape.ne1 > 1 else { return 1 }
         if shape.ne1 != tokens { return 2 }
-        // As many heads as tokens: queries and keys before the scores count heads first.
-        return stem.hasPrefix("Qcur") || stem.hasPrefix("Kcur") || stem.hasPrefix("Vcur") ? 2 : 1
+        // As many heads as tokens: heads come first, but where a view has put them behind the tokens for the products.
+        return [.query, .key, .value].contains(role?.part) && kind != Permute.kind ? 2 : 1
     }
 }

@@ -49,6 +49,16 @@ public struct Shape: Hashable, Sendable {
 
     /// Number of rows: everything but `ne0`.
     public var rows: Int { ne1 * ne2 * ne3 }
+
+    /// How many elements come before one, `ne0` fastest.
+    public func number(of element: ElementIndex) -> Int {
+        element.i0 + ne0 * (element.i1 + ne1 * (element.i2 + ne2 * element.i3))
+    }
+
+    /// The element that so many come before.
+    public func element(at number: Int) -> ElementIndex {
+        ElementIndex(number % ne0, number / ne0 % ne1, number / (ne0 * ne1) % ne2, number / (ne0 * ne1 * ne2))
+    }
 }
 
 extension Shape: CustomStringConvertible {

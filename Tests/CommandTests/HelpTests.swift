@@ -7,6 +7,7 @@ import Testing
         ["inspect"], ["tokenize"], ["graph"], ["trace"], ["ops"], ["show"], ["sql"], ["quant", "errors"],
         ["quant", "compare"],
         ["quant", "blocks"], ["explain", "weight"], ["explain", "format"], ["explain", "element"],
+        ["explain", "operation"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
         ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],

@@ -4,6 +4,8 @@ import Tensors
 /// Adds two vectors; counts as many operations as it has elements.
 struct Plus: Operation {
     static let kind = "PLUS"
+    static let formula = "y = a + b"
+    static let summary = "Adds."
 
     func output(for inputs: [Layout]) throws(GraphError) -> Output {
         guard inputs.count == 2, inputs[0].shape == inputs[1].shape else {
@@ -22,7 +24,7 @@ struct Plus: Operation {
     }
 
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        Explanation(formula: "y = a + b", rule: .sum, value: output[element], terms: [])
+        Explanation(formula: Self.formula, rule: .sum, value: output[element], terms: [])
     }
 
     func cost(inputs: [Layout], output: Layout) -> Cost {
@@ -33,6 +35,9 @@ struct Plus: Operation {
 /// The second half of a vector, as a view named after its source.
 struct Half2: NamedAfterSource {
     static let kind = "HALF"
+    static let formula = "y = x"
+    static let summary = "Names the second half."
+    static let isView = true
     let suffix: String
 
     init(_ suffix: String = "view") { self.suffix = suffix }
@@ -47,7 +52,7 @@ struct Half2: NamedAfterSource {
     }
 
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        Explanation(formula: "y = x", rule: .copy, value: output[element], terms: [])
+        Explanation(formula: Self.formula, rule: .copy, value: output[element], terms: [])
     }
 
     func cost(inputs: [Layout], output: Layout) -> Cost { .none }
@@ -56,6 +61,9 @@ struct Half2: NamedAfterSource {
 /// Adds the first input to the second, in the second's memory, and is named after it.
 struct Accumulate: NamedAfterSource {
     static let kind = "ACCUMULATE"
+    static let formula = "y += x"
+    static let summary = "Adds in place."
+    static let isWrite = true
     var suffix: String { "sum" }
     var namingSlot: Int { 1 }
 
@@ -69,7 +77,7 @@ struct Accumulate: NamedAfterSource {
     }
 
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        Explanation(formula: "y += x", rule: .sum, value: output[element], terms: [])
+        Explanation(formula: Self.formula, rule: .sum, value: output[element], terms: [])
     }
 
     func cost(inputs: [Layout], output: Layout) -> Cost { .none }

@@ -97,6 +97,19 @@ import Testing
         #expect(expected > 0)
     }
 
+    /// The same with the norms, scales and biases of each architecture; and each part has its share.
+    @Test(arguments: ArchitectureFixture.all)
+    func divergenceIsThatOfTheTwoFilesInEveryArchitecture(fixture: ArchitectureFixture) throws {
+        let model = try fixture.load()
+        let exact = try quantized(model, "F32", name: "f32.gguf")
+        let other = try quantized(exact, "F16")
+        let tokens = [1, 5, 9, 7, 3]
+        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let expected = kld(try predictions(exact, tokens), try predictions(other, tokens))
+        #expect(abs(found.divergence[.both]!.mean - expected) < 1e-12 + 1e-6 * expected)
+        #expect(try found.shares().map(\.part).count == model.configuration.layers + 2)
+    }
+
     /// The chain of quantised weights and F32 activations is a real run of those weights written out as F32.
     @Test func weightsOnlyIsTheRunOfDecodedWeights() throws {
         let exact = try quantized(micro, "F32", name: "f32.gguf")

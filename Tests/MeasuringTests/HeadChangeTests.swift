@@ -120,6 +120,37 @@ import Testing
         #expect(one.cacheBytes(c, positions: 7) == layer * (c.heads + (c.layers - 1) * c.kvHeads))
     }
 
+    /// Copies of heads change nothing, if the change is not refused: in OLMo 2 all keys of a token are normalised together.
+    @Test(arguments: ArchitectureFixture.all)
+    func copiesChangeNothingOrAreRefused(fixture: ArchitectureFixture) throws {
+        let model = try fixture.load()
+        let c = model.configuration
+        guard c.kvHeads < c.heads else { return }
+        guard fixture.name != "olmo2" else {
+            #expect {
+                try HeadPlan(.expand(to: c.heads), of: model)
+            } throws: {
+                "\($0)".hasPrefix(
+                    "gqa what-if needs heads of the key that do not depend on each other; olmo2 normalises")
+            }
+            return
+        }
+        let plan = try HeadPlan(.expand(to: c.heads), of: model)
+        #expect(try logits(plan.applied(to: plan.prepared(model))) == logits(model))
+    }
+
+    /// The mean of two heads' rows makes the mean of the heads only where nothing but rotation follows.
+    @Test(arguments: ArchitectureFixture.all)
+    func poolingIsRefusedWhereKeysAreNormalised(fixture: ArchitectureFixture) throws {
+        let model = try fixture.load()
+        guard model.configuration.kvHeads > 1 else { return }
+        func plan() throws -> HeadPlan { try HeadPlan(.pool(to: 1), of: model) }
+        switch fixture.name {
+        case "qwen3", "olmo2": #expect(throws: AnalysisProblem.self) { try plan() }
+        default: #expect(try plan().kvHeads == 1)
+        }
+    }
+
     /// Exchanging KV heads twice, or reading the head one reads anyway, is no change; exchanging them once is the remap of
     /// all their readers.
     @Test(arguments: [TinyModel.gqa, .biases, .stories])
@@ -188,7 +219,7 @@ import Testing
             do {
                 _ = try HeadPlan(change, of: model)
                 return nil
-            } catch { return error.description }
+            } catch { return "\(error)" }
         }
         #expect(problem(.pool(to: 3))?.contains("the model has 4, which can become 1, 2.") == true)
         #expect(problem(.pool(to: 4)) != nil && problem(.pool(to: 0)) != nil)

@@ -30,6 +30,12 @@ enum OperationCases {
                 name: "rows 2 and 5 of 8", operation: SetRows(),
                 inputs: [random.tensor(6, 2), places, .halves(random.floats(48), Shape(6, 8))], tolerance: 0,
                 reference: stored),
+            OperationCase(
+                name: "rows that lie apart", operation: SetRows(),
+                inputs: [
+                    random.tensor(10, 2).view(Layout(type: .f32, shape: Shape(6, 2), strides: .init(4, 40, 80, 80))),
+                    places, .halves(random.floats(48), Shape(6, 8)),
+                ], tolerance: 0, reference: stored),
         ]
     }
 

@@ -84,7 +84,14 @@ import Testing
                 ([f32(6, 2), i64(3), f16(6, 8)], "an index for each row"),
                 ([f32(6, 2), i64(2), f16(5, 8)], "one length"),
                 ([f32(6, 2), i64(2), f32(6, 8)], "F16 destination"), ([f16(6, 2), i64(2), f16(6, 8)], "F32"),
-                ([apart, i64(3), f16(8, 8)], "contiguous"),
+                ([gapped, i64(3), f16(8, 8)], "contiguous rows"),
+                ([f32(6, 2, 2), i64(2), f16(6, 8)], "two dimensions"),
+                (
+                    [
+                        f32(8, 3), i64(3),
+                        Layout(type: .f16, shape: Shape(8, 8), strides: .init(2, 32, 256, 256)),
+                    ], "a contiguous destination"
+                ),
             ]),
         Rule(
             operation: Permute([2, 0, 3, 1]), accepted: [f32(2, 3, 4, 5)],

@@ -53,6 +53,24 @@ import Tracing
         #expect(count > 20)
     }
 
+    /// In every architecture, each operation is one of the stages that the picture of its layer shows.
+    @Test(arguments: ArchitectureFixture.all)
+    func everyOperationHasAPlaceInThePicture(fixture: ArchitectureFixture) async throws {
+        let recorded = try await Recorded(fixture, generate: 1, Capture(.stats))
+        var stepper = try stepper(recorded)
+        let stage = /\[(norm|Q|K|V|rope|cache|scores|softmax|mix|out|×s|\+|gate|up|swiglu|down|embedding|logits)\]/
+        var count = 0
+        repeat {
+            let view = try stepper.view()
+            let lines = StepScreen(view, StepConsole(), size: .init(rows: 40, columns: 120), isColored: false).lines
+            let marks = lines.flatMap { $0.matches(of: stage) }
+            #expect(marks.count == 1, "\(view.operation.name): \(lines.prefix(7).joined(separator: "\n"))")
+            count += 1
+            _ = try stepper.perform(.move(.forward, 1))
+        } while try stepper.state.place != stepper.walk.last()
+        #expect(count + 1 == recorded.passes[0].nodes.count)
+    }
+
     /// What stands on the screen at 80x24 at fixed places of a fixed prompt. Measured times differ from run to run and
     /// are left out. `QUIPU_WRITE_SCREENS=1` writes the files again.
     @Test(arguments: [

@@ -28,7 +28,7 @@ import Testing
         for (shape, text) in [([2, 3], "(2, 3)"), ([6], "(6,)"), ([1, 1, 6], "(1, 1, 6)")] {
             let path = folder.path("\(shape.count).npy")
             let file = try ArrayFile(path: path, kind: .npy, replaces: false)
-            try file.add("x", shape: shape, values: [1, -2.5, .infinity, 0, 3, 1e-40])
+            try file.add("x", shape: shape, values: [1, -2.5, .infinity, 0, 3, 0x1.1p-133])
             let size = try file.finish()
             let bytes = try Data(contentsOf: URL(filePath: path))
             #expect(bytes.count == size && bytes.prefix(8) == Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0]))
@@ -37,7 +37,7 @@ import Testing
             let line = String(decoding: bytes[10..<10 + header], as: UTF8.self)
             #expect(line.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': \(text), }"), "\(line)")
             let values = bytes[(10 + header)...].withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-            #expect(values == [1, -2.5, .infinity, 0, 3, 1e-40])
+            #expect(values == [1, -2.5, .infinity, 0, 3, 0x1.1p-133])
         }
     }
 

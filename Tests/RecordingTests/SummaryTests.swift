@@ -17,7 +17,8 @@ import Testing
             return scores.map { $0 / sum }
         }
         let odd: [Float] = [
-            0, -0.0, 1, -1, .nan, .infinity, -.infinity, .leastNonzeroMagnitude, 1e-40, .greatestFiniteMagnitude, 0.75,
+            0, -0.0, 1, -1, .nan, .infinity, -.infinity, .leastNonzeroMagnitude, 0x1.1p-133, .greatestFiniteMagnitude,
+            0.75,
             Float(0.75).nextDown, 1.5,
         ]
         let mixed = lengths.map { count in (0..<count).map { _ in odd.randomElement(using: &random)! } }

@@ -50,6 +50,12 @@ public struct Recorded {
             try model.load(), prompt: prompt, generate: generate, capture, in: folder ?? TemporaryFolder(), creation)
     }
 
+    public init(
+        _ fixture: ArchitectureFixture, prompt: String = "Once upon a time", generate: Int, _ capture: Capture
+    ) async throws {
+        try await self.init(try fixture.load(), prompt: prompt, generate: generate, capture, in: TemporaryFolder())
+    }
+
     /// - Parameter prepare: called with each pass and its step before it is evaluated.
     public init(
         _ model: Llama, prompt: String, generate: Int, _ capture: Capture, in folder: TemporaryFolder,

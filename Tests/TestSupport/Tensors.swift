@@ -37,10 +37,7 @@ extension Tensor {
 extension Shape {
     /// Every index, `ne0` fastest.
     public var indices: [ElementIndex] {
-        (0..<count).map { number in
-            ElementIndex(
-                number % ne0, number / ne0 % ne1, number / (ne0 * ne1) % ne2, number / (ne0 * ne1 * ne2))
-        }
+        (0..<count).map(element(at:))
     }
 }
 

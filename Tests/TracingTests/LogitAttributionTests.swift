@@ -15,6 +15,13 @@ import Tracing
         for step in 0..<2 { try check(recorded, step: step, tokens: [0, 7, 100]) }
     }
 
+    /// Norms of what is written, scales of embeddings, writes and logits, biases: the parts still add up.
+    @Test(arguments: ArchitectureFixture.all)
+    func partsAreTheLogitInEveryArchitecture(fixture: ArchitectureFixture) async throws {
+        let recorded = try await Recorded(fixture, generate: 2, Capture(.stats))
+        for step in 0..<2 { try check(recorded, step: step, tokens: [0, 7, 100]) }
+    }
+
     @Test(arguments: Sibling.mixes)
     func partsAreTheLogitInEveryFormat(type: String) async throws {
         try check(try await Sibling.record(type, Capture(.stats)), step: 0, tokens: [3, 500])
@@ -81,7 +88,7 @@ import Tracing
         let provenance = try recorded.provenance(step: 0)
         let (model, c) = (recorded.model, recorded.model.configuration)
         func column(_ name: String) throws -> [Float] {
-            let node = try #require(provenance.node(named: name))
+            let node = try provenance.node(TensorAddress(name))
             return Array(provenance.tensor(of: .node(node.index)).floats().suffix(node.layout.shape.ne0))
         }
         let token = 42

@@ -11,7 +11,15 @@ import Tracing
     /// After the last layer the lens is the model: at the last position of each pass, to the bit.
     @Test(arguments: TinyModel.allCases)
     func lastLayerIsTheRealOutput(model: TinyModel) async throws {
-        let recorded = try await Recorded(model, generate: 3, Capture(.all))
+        try checkLastLayer(try await Recorded(model, generate: 3, Capture(.all)))
+    }
+
+    @Test(arguments: ArchitectureFixture.all)
+    func lastLayerIsTheRealOutputOfEveryArchitecture(fixture: ArchitectureFixture) async throws {
+        try checkLastLayer(try await Recorded(fixture, generate: 3, Capture(.all)))
+    }
+
+    private func checkLastLayer(_ recorded: Recorded) throws {
         let replay = try Replay(try recorded.store.run(), in: recorded.store, model: recorded.model)
         var stream = try ResidualStream(replay, in: recorded.store, threads: 2)
         let lens = try LogitLens(recorded.model, threads: 2)

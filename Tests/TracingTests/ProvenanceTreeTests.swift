@@ -15,7 +15,7 @@ import Tracing
         let recorded = try await Recorded(model, generate: 2, Capture(.all))
         for step in 0..<2 {
             let provenance = try recorded.provenance(step: step)
-            let node = try #require(provenance.node(named: "result_output"))
+            let node = try provenance.node(TensorAddress("result_output"))
             let tree = try provenance.tree(of: node, at: ElementIndex(7), depth: 14, breadth: 2)
             var seen = (weights: 0, inputs: 0, caches: 0, operations: Set<String>())
             try check(tree, provenance, &seen)

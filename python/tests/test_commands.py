@@ -96,6 +96,7 @@ def test_documents(trace, recorded, tmp_path):
         "quant_sensitivity": (quipu.quant_sensitivity(MODEL, by="role", chunks=1), "tensors"),
         "explain_weight": (quipu.explain_weight(q4, weight, 3, 7), "value"),
         "explain_format": (quipu.explain_format(q4, "Q4_0"), "type"),
+        "explain_operation": (quipu.explain_operation("SOFT_MAX"), "operations"),
         "explain_element": (quipu.explain_element(trace, "ffn_out-1[12,4]"), "terms"),
         "explain_logit": (quipu.explain_logit(trace), "token_id"),
         "verify": (quipu.verify(trace), "run"),

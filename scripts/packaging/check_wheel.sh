@@ -60,7 +60,15 @@ expect "report.html" quipu report
 expect "What is in a model's file" quipu lesson start
 expect "39" python -m quipu inspect
 expect "n_tensors" python -m quipu inspect --json
-expect "micro-world-f16.gguf" quipu quantize --dry-run Q4_K_M
+expect "0 failed" quipu verify
+expect "39" python -c 'import quipu; print(quipu.inspect()["n_tensors"])'
+expect " Mia" python -c 'import quipu; print(quipu.trace(prompt="Mia has the ball. Who has the ball?").generated)'
+if ! "$work/venv/bin/python" -c 'import numpy' 2>/dev/null; then
+    expect "needs numpy" python -c '
+import quipu
+try: quipu.trace(prompt="Mia").attention(layer=0, head=0)
+except ImportError as error: print(error)'
+fi
 grep -q '<!DOCTYPE html>' report.html || fail "report.html is no page"
 [ -e "$work/home/.local/state/quipu/last-trace" ] || fail "the last trace is not remembered in HOME"
 # Status and words of failures come through.

@@ -38,6 +38,18 @@ public enum HeadChange: Sendable, Equatable {
     }
 }
 
+extension HeadChange {
+    /// What the change needs of a network: that heads are rows of a matrix, whatever is done to them next; and for a mean of
+    /// heads, that this is linear.
+    public var analysis: Analysis {
+        let heads = [Analysis.Need.result(.pattern), .headByHead(.key), .headByHead(.value)]
+        return switch self {
+        case .pool: Analysis("gqa what-if --pool", needs: heads + [.linear(.key), .linear(.value)])
+        case .expand, .swap, .remap, .drop: Analysis("gqa what-if", needs: heads)
+        }
+    }
+}
+
 extension HeadChange: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -6,7 +6,7 @@ import Tensors
 ///
 /// A KV head is `D` rows of the matrix that projects keys and of the one that projects values. Rotation is linear and
 /// turns all heads alike, so the mean of two heads' rows gives the mean of their rotated keys: pooling weights is pooling
-/// the cache. The changed model is a real one with as many KV heads as it takes, evaluated like any other.
+/// the cache. Where keys are normalised in between, it is not, and the change is refused. The changed model is a real one with as many KV heads as it takes, evaluated like any other.
 public struct HeadPlan: Sendable {
     /// The KV heads of the file whose mean a query head reads; none: it gives nothing.
     public typealias Source = [Int]
@@ -26,8 +26,10 @@ public struct HeadPlan: Sendable {
     public let kvHeads: Int
 
     /// - Parameter layers: those to change; dropped heads name their own. `nil`: all.
-    /// - Throws: `HeadProblem` if the model cannot be changed so.
-    public init(_ change: HeadChange, layers wanted: [Int]? = nil, of model: Llama) throws(HeadProblem) {
+    /// - Throws: `HeadProblem` if the model cannot be changed so, `AnalysisProblem` if its heads are not made so that a change
+    ///   of their rows is a change of heads.
+    public init(_ change: HeadChange, layers wanted: [Int]? = nil, of model: Llama) throws {
+        try change.analysis.check(model)
         let (c, file) = (model.configuration, model.file.path)
         self.change = change
         var changed = wanted ?? Array(0..<c.layers)
@@ -52,7 +54,7 @@ public struct HeadPlan: Sendable {
         case .swap(let pairs):
             for pair in pairs {
                 for head in [pair.first, pair.second] { try check("KV", head, c.kvHeads) }
-                guard pair.first != pair.second else { throw .same(change: change) }
+                guard pair.first != pair.second else { throw HeadProblem.same(change: change) }
                 sources = sources.map {
                     $0 == [pair.first] ? [pair.second] : $0 == [pair.second] ? [pair.first] : $0
                 }
@@ -66,7 +68,7 @@ public struct HeadPlan: Sendable {
         case .drop(let all):
             for drop in all {
                 guard (0..<c.layers).contains(drop.layer) else {
-                    throw .noLayer(file: file, change: change, found: drop.layer, count: c.layers)
+                    throw HeadProblem.noLayer(file: file, change: change, found: drop.layer, count: c.layers)
                 }
                 switch drop.heads {
                 case .query(let head):

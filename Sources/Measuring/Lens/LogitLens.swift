@@ -1,45 +1,40 @@
 import ComputeGraph
 import LlamaModel
-import Operations
 import Quantization
 import Tensors
 import Tokenization
 
 /// The logit lens: the residual stream between two layers, read as if the network ended there.
 ///
-/// `logits = W_output · RMSNorm(x)`, by the operations and kernels of a real pass and one position at a time, as a pass
-/// computes its last: after the last layer, the lens is the real output to the bit.
+/// What makes logits of the stream after the last layer, taken from the model's own network and run one position at a time, as
+/// a pass runs its last: after the last layer, the lens is the real output to the bit. In a llama,
+/// `logits = W_output · RMSNorm(x)`.
 /// Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
 public struct LogitLens: Sendable {
-    private let model: Llama
+    /// What the lens needs of a network.
+    public static let analysis = Analysis(
+        "lens", needs: [.result(.embedding), .result(.layerOutput), .readout])
+
     private let graph: Graph
+    /// The tensors of the graph's leaves; the first, the stream, differs from call to call.
+    private let leaves: [Tensor]
     private let workers: Workers
 
-    public init(_ model: Llama, threads: Int) throws(GraphError) {
-        self.model = model
+    /// - Throws: `AnalysisProblem` if the model's logits need more than the stream.
+    public init(_ model: Llama, threads: Int) throws {
+        let network = try model.networkOfOneToken
+        try Self.analysis.check(network.graph, of: model.configuration.architecture)
         workers = Workers(threads: threads, instructions: .best)
-        let (c, weights) = (model.configuration, model.weights)
-        var builder = GraphBuilder()
-        let residual = builder.leaf("residual", Layout(.f32, Shape(c.embedding)), .input)
-        let normWeight = builder.leaf("output_norm.weight", weights.outputNorm.tensor.layout, .weight)
-        let output = builder.leaf("output.weight", weights.output.tensor.layout, .weight)
-        let normed = try builder.apply(
-            RMSNorm(epsilon: c.normEpsilon), residual, name: "norm", role: .init(.finalNorm, .unweighted))
-        let scaled = try builder.apply(Mul(), normed, normWeight, name: "result_norm", role: .init(.finalNorm))
-        builder.expand(try builder.apply(MatMul(), output, scaled, name: "result_output", role: .init(.logits)))
-        graph = builder.build()
+        graph = network.graph.readout!
+        let tensors = Dictionary(
+            zip(network.graph.leaves.map(\.name), network.leaves), uniquingKeysWith: { first, _ in first })
+        leaves = graph.leaves.map { tensors[$0.name] ?? Tensor.zeros($0.layout.type, $0.layout.shape) }
     }
 
     /// - Parameter residual: one position's residual stream, `n_embd` values.
     public func prediction(from residual: [Float]) throws -> Prediction {
-        let leaves = graph.leaves.map { leaf in
-            switch leaf.name {
-            case "residual": Tensor.floats(residual, Shape(residual.count))
-            case "output.weight": model.weights.output.tensor
-            default: model.weights.outputNorm.tensor
-            }
-        }
-        var interpreter = Interpreter(graph: graph, leaves: leaves, workers: workers)
+        let stream = Tensor.floats(residual, Shape(residual.count))
+        var interpreter = Interpreter(graph: graph, leaves: [stream] + leaves.dropFirst(), workers: workers)
         try interpreter.run()
         return Prediction(logits: interpreter.value(of: .node(graph.nodes.count - 1))!.floats())
     }

@@ -72,7 +72,7 @@ struct ChainBuilder {
     }
 
     static func part(of node: Node) -> ModelPart {
-        node.layer.map(ModelPart.layer) ?? (node.operation is GetRows ? .embedding : .output)
+        node.layer.map(ModelPart.layer) ?? (node.role.part == .embedding ? .embedding : .output)
     }
 
     /// Throws unless both are of the same sizes, so that a cache fits both.

@@ -19,6 +19,7 @@ public struct OperationError: Sendable {
     public let seq: Int
     public let name: String
     public let kind: String
+    public let role: NodeRole
     public let layer: Int?
     /// Of the quantised weight that it reads; `nil` if it reads none.
     public let weightType: TensorType?
@@ -162,7 +163,7 @@ private struct Lockstep {
         relative.append(accumulated[.both]!.relativeRMSE)
         operations.append(
             OperationError(
-                seq: node.index, name: node.name, kind: node.kind, layer: node.layer,
+                seq: node.index, name: node.name, kind: node.kind, role: node.role, layer: node.layer,
                 weightType: weightType(evaluations),
                 local: local(exact, values, evaluations), accumulated: accumulated,
                 lastPosition: lastPosition(exact, values, evaluations), worstInput: worst))

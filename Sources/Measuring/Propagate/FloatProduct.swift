@@ -9,6 +9,8 @@ import Tensors
 /// `MatMul` on F32. Shapes and units as there.
 public struct FloatProduct: Operation {
     public static let kind = MatMul.kind
+    public static let formula = MatMul.formula
+    public static let summary = MatMul.summary
 
     /// The type that activations are rounded to before, as the engine does for weights of some format; `nil`: not at all.
     public let rounding: TensorType?

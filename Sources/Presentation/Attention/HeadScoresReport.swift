@@ -107,7 +107,7 @@ public struct HeadScoresReport: Report {
     }
 
     static func paragraph(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        text.wrapped(to: style.width, indent: "")
     }
 }
 

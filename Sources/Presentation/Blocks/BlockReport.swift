@@ -174,7 +174,7 @@ enum BlockPicture {
                 lines.append("\(name) \(place) \(paints[number % 2](text))")
             }
             let indent = String(repeating: " ", count: label + 1)
-            lines += field.meaning.split(separator: " ").map(String.init)
+            lines += field.meaning
                 .wrapped(to: style.width - label - 1, indent: "", paint: style.dim).map { indent + $0 }
         }
         return lines

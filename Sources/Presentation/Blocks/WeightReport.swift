@@ -66,7 +66,8 @@ public struct WeightReport: Report {
             "\(type) \(shape.map(String.init).joined(separator: "x"))   " + style.accent(formula), "",
         ]
         for (number, step) in steps.enumerated() {
-            let text = step.split(separator: " ").map(String.init)
+            let text =
+                step
                 .wrapped(to: style.width - 4, indent: "  ")
             lines += text.enumerated().map { ($0 == 0 ? "\(number + 1)".leftPadded(to: 2) + "  " : "    ") + $1 }
         }

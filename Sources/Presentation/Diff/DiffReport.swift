@@ -1,3 +1,4 @@
+import ComputeGraph
 import LlamaModel
 import Recording
 import Tracing
@@ -9,6 +10,7 @@ public struct DiffReport: Report {
         let seq: Int
         let name: String
         let kind: String
+        @OrNull var role: String?
         @OrNull var layer: Int?
         let identical: Bool
         /// Values compared.
@@ -108,7 +110,7 @@ public struct DiffReport: Report {
         if onlyInA + onlyInB > 0 {
             notes.append("\(onlyInA) operations have no partner of their name and shape in b, \(onlyInB) none in a.")
         }
-        return notes.flatMap { $0.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "") }
+        return notes.flatMap { $0.wrapped(to: style.width, indent: "") }
     }
 
     private func outlookLines(_ style: Style) -> [String] {
@@ -129,7 +131,9 @@ public struct DiffReport: Report {
     /// The residual stream at the last token after each layer: how far a change has grown where the next token is made.
     private func depthLines(_ style: Style) -> [String] {
         guard let step = firstDivergence?.step else { return [] }
-        let layers = ops.filter { $0.step == step && $0.name.hasPrefix("l_out-") && $0.nmseLastToken != nil }
+        let layers = ops.filter {
+            $0.step == step && $0.role == NodeRole(.layerOutput).rawValue && $0.nmseLastToken != nil
+        }
         let different = layers.drop { $0.nmseLastToken == 0 }
         guard !different.isEmpty else { return [] }
         let largest = different.compactMap(\.nmseLastToken).filter(\.isFinite).max() ?? 0
@@ -171,6 +175,7 @@ extension DiffReport.Line {
         let operation = pair.operation
         self.init(
             step: operation.step, seq: operation.seq, name: operation.name, kind: operation.kind,
+            role: operation.role?.rawValue,
             layer: operation.layer, identical: pair.isIdentical, n: pair.count, nmse: pair.nmse, cosine: pair.cosine,
             maxAbs: pair.maximum,
             nmseLastToken: pair.lastTokenNMSE)

@@ -185,7 +185,7 @@ extension [FormatReport.Claim] {
 extension Style {
     /// Two columns from the edge, each line but the first indented more.
     func paragraph(_ text: String, indent: String = "  ", paint: (String) -> String = { $0 }) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: width - 2, indent: indent, paint: paint)
+        text.wrapped(to: width - 2, indent: indent, paint: paint)
             .map { "  " + $0 }
     }
 }

@@ -46,7 +46,7 @@ public struct QuantCompareReport: Report {
         lines += table.lines(style)
         if formats.contains(where: \.textbook) {
             let note = QuantErrorsReport.Line.textbookNote + "; `explain format NAME` tells of each"
-            lines += note.split(separator: " ").map(String.init).wrapped(to: style.width, paint: style.dim)
+            lines += note.wrapped(to: style.width, paint: style.dim)
         }
         lines += FormatNotTried.lines(notTried, style) + QuantErrorsReport.warning(stored, style)
         return (lines + [""] + scatter(style)).joined(separator: "\n")

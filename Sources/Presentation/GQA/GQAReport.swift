@@ -84,7 +84,7 @@ public struct GQAReport: Report {
     }
 
     private func mapLines(_ style: Style) -> [String] {
-        let words = kind.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        let words = kind.wrapped(to: style.width, indent: "")
         var lines =
             [style.dim(model.cutAtFront(to: style.width))] + words.map(style.bold) + [
                 "", style.dim("KV head      query heads that read it"),
@@ -138,7 +138,7 @@ public struct GQAReport: Report {
             values: two KV heads at one position. Groups: the first column, KV head by KV head.
             """
         return [style.bold("How alike heads are in \(trace)")] + table.lines(style)
-            + legend.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: style.dim)
+            + legend.wrapped(to: style.width, indent: "", paint: style.dim)
     }
 
     /// Query head by query head, in one layer.

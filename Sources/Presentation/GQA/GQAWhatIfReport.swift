@@ -165,6 +165,6 @@ public struct GQAWhatIfReport: Report {
     }
 
     private func wrapped(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        text.wrapped(to: style.width, indent: "")
     }
 }

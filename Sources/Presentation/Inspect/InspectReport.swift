@@ -118,7 +118,7 @@ public struct InspectReport: Report {
         if let missing, missing != use { lines.append("Quipu does not run it: \(missing)") }
         lines += model?.lines ?? []
         lines += fileLines
-        return lines.flatMap { $0.onOneLine.split(separator: " ").map(String.init).wrapped(to: style.width) }
+        return lines.flatMap { $0.onOneLine.wrapped(to: style.width) }
     }
 
     /// One size a sentence.

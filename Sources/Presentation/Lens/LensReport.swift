@@ -122,7 +122,7 @@ public struct LensReport: Report {
     }
 
     private func sentence(_ text: String, _ style: Style, _ paint: (String) -> String = { $0 }) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: paint)
+        text.wrapped(to: style.width, indent: "", paint: paint)
     }
 
     // MARK: the grid

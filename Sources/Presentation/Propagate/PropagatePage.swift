@@ -15,7 +15,7 @@ struct PropagatePage {
     private var isExact: Bool { report.causes.both.kldMax == 0 && report.causes.both.logits.mse == 0 }
 
     private func paragraph(_ text: String, _ paint: (String) -> String = { $0 }) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: paint)
+        text.wrapped(to: style.width, indent: "", paint: paint)
     }
 
     // MARK: what was run
@@ -79,7 +79,7 @@ struct PropagatePage {
 
     private var depth: [String] {
         let stream = report.ops.filter {
-            $0.name == "embd" || $0.name.hasPrefix("l_out-") || $0.name == "result_output"
+            $0.part.map { [.embedding, .layerOutput, .logits].contains($0) } ?? false
         }
         let largest = stream.compactMap(\.lastPosition).filter(\.isFinite).max() ?? 0
         var table = Table([

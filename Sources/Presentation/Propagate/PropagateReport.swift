@@ -1,5 +1,7 @@
+import ComputeGraph
 import LlamaModel
 import Measuring
+import Operations
 import Quantizing
 import Tensors
 
@@ -42,6 +44,8 @@ public struct PropagateReport: Report {
         let seq: Int
         let name: String
         let kind: String
+        /// What its value is in the network.
+        let role: String
         @OrNull var layer: Int?
         /// Of the weight it reads.
         @OrNull var weightType: String?
@@ -52,11 +56,19 @@ public struct PropagateReport: Report {
         let worstInput: Double
         /// Relative rmse of the last position's values in the real run; null where they are no single column.
         @OrNull var lastPosition: Double?
+        /// The part that it is the result of.
+        let part: NodeRole.Part?
+
+        private enum CodingKeys: CodingKey {
+            case seq, name, kind, role, layer, weightType, local, accumulated, worstInput, lastPosition
+        }
 
         init(_ operation: OperationError) {
             seq = operation.seq
             name = operation.name
             kind = operation.kind
+            role = operation.role.rawValue
+            part = operation.role.result
             accumulated = Errors(operation.accumulated)
             worstInput = operation.worstInput
             lastPosition = operation.lastPosition
@@ -147,7 +159,7 @@ public struct PropagateReport: Report {
         pieces = found.tokens.map(model.vocabulary.displayPiece)
         causes = Causes(weights: cause(.weights), activations: cause(.activations), both: cause(.both))
         ops = found.operations.map(Operation.init)
-        let types = Set(found.operations.compactMap { $0.kind == "MUL_MAT" ? $0.weightType : nil })
+        let types = Set(found.operations.compactMap { $0.kind == MatMul.kind ? $0.weightType : nil })
         formats = types.sorted { $0.rawValue < $1.rawValue }.map(\.name).joined(separator: ", ")
         quantizedAs = type
         self.shares = shares?.map(Share.init)

@@ -77,6 +77,8 @@ public struct ElementReport: Report {
     let tolerance: Double
     let magnitude: Double
     let formula: String
+    /// What operations of this kind compute, in words.
+    let summary: String
     let steps: [String]
     let quantities: [Quantity]
     let terms: [Term]
@@ -95,7 +97,7 @@ public struct ElementReport: Report {
 
     private enum CodingKeys: CodingKey {
         case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
-        case recomputed, sum, reproduced, changedBy, tolerance, magnitude, formula, steps, quantities, terms
+        case recomputed, sum, reproduced, changedBy, tolerance, magnitude, formula, summary, steps, quantities, terms
         case dequantised, residual, base, baseValue, tree
     }
 
@@ -129,6 +131,7 @@ public struct ElementReport: Report {
         changedBy = element.changes.map(\.option)
         (tolerance, magnitude) = (ElementProvenance.tolerance, element.magnitude)
         formula = element.explanation.formula
+        summary = type(of: node.operation).summary
         steps = element.explanation.steps
         quantities = element.explanation.quantities.map { Quantity(name: $0.name, value: $0.value) }
         sources = node.inputs.map(provenance.name(of:))
@@ -215,6 +218,7 @@ public struct ElementReport: Report {
             "recorded    \(recorded)   \(from)", "recomputed  \(recomputed)   \(check)",
         ]
             + (isSum ? ["its terms   \(sum)   added up in Double"] : []) + ["", style.accent(formula)]
+            + summary.wrapped(to: style.width, indent: "", paint: style.dim)
             + zip(sources, shapes).enumerated().map { slot, source in
                 "  from \(source.0)  \(source.1)" + (slot == 0 ? rowWords : "")
             }

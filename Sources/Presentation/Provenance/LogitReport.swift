@@ -124,6 +124,11 @@ public struct LogitReport: Report {
             "logit = Σ_i x[i] * s * w[i] * W_out[i]: x the residual stream, w the final norm's weights, s = "
             + "\(Numbers.short(scale)) its scale. With s frozen at this value, the logit is the sum of what each part "
             + "wrote into x; what the network would do without a part is another question."
+            + (attribution.logitScale == 1
+                ? ""
+                : " This model multiplies logits by \(Numbers.short(attribution.logitScale)), which all parts contain.")
+            + (attribution.freezesWrites
+                ? " This model normalises what a layer writes; that scale is frozen at its value too." : "")
         return [
             style.bold(what),
             "\(place), probability \(Numbers.percent(probability)), after '\(before.suffix(40))'".onOneLine.cut(
@@ -133,7 +138,7 @@ public struct LogitReport: Report {
     }
 
     private static func wrap(_ text: String, _ style: Style, paint: (String) -> String = { $0 }) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: paint)
+        text.wrapped(to: style.width, indent: "", paint: paint)
     }
 
     private func layerLines(_ style: Style) -> [String] {
@@ -191,7 +196,7 @@ public struct LogitReport: Report {
             ("  " + name.padded(to: 22) + Numbers.signed(value).leftPadded(to: 12) + "   " + style.dim(note))
                 .withoutTrailingSpaces
         }
-        let biases = total(.attentionBias, .feedForwardBias)
+        let biases = total(.attentionBias, .feedForwardBias, .outputBias)
         var lines = [
             style.bold("All parts together"),
             line("embedding", total(.embedding)), line("heads", total(.head)),
@@ -229,7 +234,8 @@ public struct LogitReport: Report {
         ]
         for (depth, step) in steps.enumerated() {
             let indent = String(repeating: "  ", count: depth)
-            let words = step.split(separator: " ").map(String.init)
+            let words =
+                step
                 .wrapped(to: style.width - indent.count - 3, indent: "")
             lines += words.enumerated().map { indent + ($0 == 0 ? (depth == 0 ? "" : "└─ ") : "   ") + $1 }
         }
@@ -254,6 +260,7 @@ extension LogitAttribution.Part {
         case .feedForward: "feed-forward\(place)"
         case .feedForwardBias: "feed-forward bias\(place)"
         case .outputRounding: "output rounding"
+        case .outputBias: "output bias"
         }
     }
 }

@@ -109,7 +109,7 @@ struct TreeReport: Encodable {
     }
 
     private func wrapped(_ text: String, _ indent: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: max(40, style.width - indent.count), paint: style.dim)
+        text.wrapped(to: max(40, style.width - indent.count), paint: style.dim)
             .map { indent + $0 }
     }
 }

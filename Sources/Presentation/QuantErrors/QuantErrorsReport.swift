@@ -180,7 +180,7 @@ public struct QuantErrorsReport: Report {
     }
 
     private func paragraph(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        text.wrapped(to: style.width, indent: "")
     }
 
     /// The most telling numbers first: a narrow page leaves the last ones out.
@@ -204,7 +204,7 @@ public struct QuantErrorsReport: Report {
         let names = stored.map(\.name).joined(separator: ", ")
         return [""]
             + "Mind that these weights were quantised before, to \(names): formats with the same or like steps look better than they are. To choose a format, start from an F16, BF16 or F32 file of the model."
-            .split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: style.warning)
+            .wrapped(to: style.width, indent: "", paint: style.warning)
     }
 
     private func isShown(_ line: Line) -> Bool { shown == nil || line.type == shown!.name }
@@ -289,7 +289,7 @@ public struct FormatNotTried: Encodable, Sendable {
         for format in formats where !reasons.contains(format.reason) { reasons.append(format.reason) }
         return reasons.flatMap { reason in
             let names = formats.filter { $0.reason == reason }.map(\.type).joined(separator: ", ")
-            return "Not tried: \(names): \(reason)".split(separator: " ").map(String.init)
+            return "Not tried: \(names): \(reason)"
                 .wrapped(to: style.width, indent: "", paint: style.dim)
         }
     }

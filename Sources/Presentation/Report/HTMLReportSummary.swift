@@ -19,7 +19,7 @@ public struct HTMLReportSummary: Report {
         let lines = [style.bold("Written: \(report)") + " (\(ByteSize(sizeBytes))); open it in a browser."]
         guard !notes.isEmpty else { return lines[0] }
         let left = notes.flatMap { note in
-            note.split(separator: " ").map(String.init).wrapped(to: style.width - 4, indent: "  ")
+            note.wrapped(to: style.width - 4, indent: "  ")
                 .enumerated().map { ($0 == 0 ? "- " : "") + $1 }
         }
         return (lines + ["", "What it leaves out:"] + left).joined(separator: "\n")

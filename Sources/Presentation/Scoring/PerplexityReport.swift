@@ -61,7 +61,7 @@ public struct PerplexityReport: Report {
     }
 
     private func words(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: style.dim)
+        text.wrapped(to: style.width, indent: "", paint: style.dim)
     }
 }
 
@@ -88,6 +88,6 @@ struct TextFacts: Encodable {
             "\(Numbers.grouped(nTokens)) tokens, of which \(Numbers.count(nChunks, "chunk")) of \(chunkSize) were read; "
             + "\(Numbers.grouped(scored)) tokens scored"
         return ["text: " + name.cutAtFront(to: style.width - 6)]
-            + use.split(separator: " ").map(String.init).wrapped(to: style.width)
+            + use.wrapped(to: style.width)
     }
 }

@@ -144,7 +144,7 @@ public struct QuantTableReport: Report {
     }
 
     private func words(_ text: String, _ paint: (String) -> String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "", paint: paint)
+        text.wrapped(to: style.width, indent: "", paint: paint)
     }
 
     private static func megabytes(_ bytes: Int) -> String { Numbers.fixed(Double(bytes) / 1e6) }

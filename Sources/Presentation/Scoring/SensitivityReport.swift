@@ -109,6 +109,6 @@ public struct SensitivityReport: Report {
     }
 
     private func words(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width)
+        text.wrapped(to: style.width)
     }
 }

@@ -1,67 +1,106 @@
+import ComputeGraph
+import Operations
 import Recording
 import Stepping
 
 /// A stage of the network as the little picture shows it.
-enum NetworkStage: Hashable, CaseIterable {
+enum NetworkStage: Hashable {
     case embedding, finalNorm, logits
-    case attentionNorm, query, key, value, queryRotation, keyRotation, keyCache, valueCache
-    case scores, softmax, mix, attentionOutput, attentionSum
-    case feedForwardNorm, gate, up, activation, down, feedForwardSum
+    case attentionNorm, query, key, value, queryNorm, keyNorm, queryRotation, keyRotation, keyCache, valueCache
+    case scores, softmax, mix, attentionOutput, attentionPostNorm, attentionScale, attentionSum
+    case feedForwardNorm, gate, up, activation, down, feedForwardPostNorm, feedForwardScale, feedForwardSum
 
-    /// - Parameter occurrence: which of the operations of this name in the pass.
-    init(_ operation: RecordedOperation, occurrence: Int) {
-        guard operation.layer != nil else {
-            self = operation.stem == "embd" ? .embedding : operation.stem == "result_output" ? .logits : .finalNorm
-            return
+    /// `nil` for an operation of which it is not known what it is for: it has no place in the picture.
+    ///
+    /// - Parameter layer: the operations of its layer.
+    init?(_ operation: RecordedOperation, in layer: [RecordedOperation]) {
+        guard let role = operation.role else { return nil }
+        switch role.part {
+        case .embedding: self = .embedding
+        case .attentionNorm: self = .attentionNorm
+        case .queryKeyValue: self = .query
+        case .query:
+            // Views show what was done last.
+            let last = layer.last { $0.isResult(of: .query) } ?? operation
+            let shown = role.step == .view ? last : operation
+            self = shown.turn(rotation: .queryRotation, norm: .queryNorm, otherwise: .query)
+        case .key:
+            self =
+                role.step == .view ? .keyCache : operation.turn(rotation: .keyRotation, norm: .keyNorm, otherwise: .key)
+        case .value: self = role.step == .view ? .valueCache : .value
+        case .keyCache: self = .keyCache
+        case .valueCache: self = .valueCache
+        case .scores: self = .scores
+        case .pattern: self = .softmax
+        case .mix: self = .mix
+        case .attentionWrite:
+            self = operation.write(
+                norm: .attentionPostNorm, scale: .attentionScale, rows: .attentionSum, otherwise: .attentionOutput)
+        case .attentionResidual: self = .attentionSum
+        case .feedForwardNorm: self = .feedForwardNorm
+        case .gate: self = .gate
+        case .up: self = .up
+        case .activation: self = .activation
+        case .feedForwardWrite:
+            self = operation.write(
+                norm: .feedForwardPostNorm, scale: .feedForwardScale, rows: .feedForwardSum, otherwise: .down)
+        case .layerOutput: self = .feedForwardSum
+        case .finalNorm: self = .finalNorm
+        case .logits: self = .logits
         }
-        let words = operation.stem.split(separator: " ")
-        let (stem, isView) = (String(words.first ?? ""), words.count > 1)
-        self =
-            switch stem {
-            case "norm": occurrence == 0 ? .attentionNorm : .feedForwardNorm
-            case "attn_norm": .attentionNorm
-            case "Qcur", "wqkv", "wqkv_b": operation.kind == "ROPE" || isView ? .queryRotation : .query
-            case "Kcur": operation.kind == "ROPE" ? .keyRotation : isView ? .keyCache : .key
-            case "Vcur": isView ? .valueCache : .value
-            case _ where stem.hasPrefix("cache_k"): .keyCache
-            case _ where stem.hasPrefix("cache_v"): .valueCache
-            case "kq": .scores
-            case "kq_soft_max": .softmax
-            case "kqv", "kqv_out": .mix
-            case "attn_out": .attentionOutput
-            case _ where stem.hasPrefix("node_"): operation.kind == "MUL_MAT" ? .attentionOutput : .attentionSum
-            case "ffn_inp": .attentionSum
-            case "ffn_norm": .feedForwardNorm
-            case "ffn_gate", "ffn_gate_b": .gate
-            case "ffn_up", "ffn_up_b": .up
-            case "ffn_swiglu": .activation
-            case "ffn_out", "ffn_down": .down
-            default: .feedForwardSum
-            }
     }
 }
 
-/// The part of the network around an operation, drawn in up to four lines.
+extension RecordedOperation {
+    fileprivate var isOfNorm: Bool {
+        role?.step == .unweighted || role?.step == .normed || kind == Mul.kind && role?.step == nil
+    }
+
+    fileprivate func turn(
+        rotation: NetworkStage, norm: NetworkStage, otherwise: NetworkStage
+    ) -> NetworkStage {
+        kind == RoPE.kind ? rotation : isOfNorm ? norm : otherwise
+    }
+
+    fileprivate func write(
+        norm: NetworkStage, scale: NetworkStage, rows: NetworkStage, otherwise: NetworkStage
+    ) -> NetworkStage {
+        role?.step == .rows ? rows : isOfNorm ? norm : kind == Scale.kind ? scale : otherwise
+    }
+}
+
+/// The part of the network around an operation, drawn in up to four lines: the stages that its layer has.
 struct LayerDiagram {
-    private enum Piece {
+    fileprivate enum Piece {
         case wire(String)
         case stage(NetworkStage, String)
+
+        var width: Int {
+            switch self {
+            case .wire(let text): text.count
+            case .stage(_, let name): name.count + 2
+            }
+        }
     }
 
     private let rows: [[Piece]]
-    private let here: NetworkStage
+    private let here: NetworkStage?
 
-    /// The widest drawing, in columns.
-    static let width = 79
+    /// Columns of the widest line.
+    var width: Int { rows.map(\.width).max() ?? 0 }
 
     init(_ view: StepperView) {
-        here = NetworkStage(view.operation, occurrence: view.occurrence.place)
-        let layer = view.operation.layer
+        here = NetworkStage(view.operation, in: view.layer)
+        let stages = Set(view.layer.compactMap { NetworkStage($0, in: view.layer) })
         switch here {
+        case nil:
+            let place = view.operation.layer.map { "layer \($0)" } ?? "outside the layers"
+            rows = [[.wire(" \(place) ▸ an operation that this picture does not know")]]
         case .embedding, .finalNorm, .logits: rows = Self.ends(layers: view.layers)
-        case .feedForwardNorm, .gate, .up, .activation, .down, .feedForwardSum:
-            rows = Self.feedForward(next: layer == view.layers - 1 ? "norm, logits" : "layer \(layer! + 1)")
-        default: rows = Self.attention
+        case .feedForwardNorm, .gate, .up, .activation, .down, .feedForwardPostNorm, .feedForwardScale, .feedForwardSum:
+            let isLast = view.operation.layer == view.layers - 1
+            rows = Self.feedForward(stages, next: isLast ? "norm, logits" : "layer \(view.operation.layer! + 1)")
+        default: rows = Self.attention(stages)
         }
     }
 
@@ -71,7 +110,7 @@ struct LayerDiagram {
             row.map { piece in
                 switch piece {
                 case .wire(let text): style.dim(text)
-                case .stage(here, let name): style.bold(style.accent("[\(name)]"))
+                case .stage(let stage, let name) where stage == here: style.bold(style.accent("[\(name)]"))
                 case .stage(_, let name): " \(name) "
                 }
             }.joined()
@@ -87,33 +126,68 @@ struct LayerDiagram {
         ]
     }
 
-    private static let attention: [[Piece]] = [
-        [
-            .wire("in ┬"), .stage(.attentionNorm, "norm"), .wire("┬"), .stage(.query, "Q"), .wire("─"),
-            .stage(.queryRotation, "rope"), .wire("─────────┬"), .stage(.scores, "scores"), .wire("─"),
-            .stage(.softmax, "softmax"), .wire("┬"), .stage(.mix, "mix"), .wire("─"), .stage(.attentionOutput, "out"),
-            .wire("┬"), .stage(.attentionSum, "+"), .wire("▸ feed-forward"),
-        ],
-        [
-            .wire("   │      ├"), .stage(.key, "K"), .wire("─"), .stage(.keyRotation, "rope"), .wire("─"),
-            .stage(.keyCache, "cache"), .wire("─┘                  │           │"),
-        ],
-        [
-            .wire("   │      └"), .stage(.value, "V"), .wire("────────"), .stage(.valueCache, "cache"),
-            .wire("────────────────────┘           │"),
-        ],
-        [.wire("   └─────────────────────────────────────────────────────────┘")],
-    ]
-
-    private static func feedForward(next: String) -> [[Piece]] {
-        [
-            [
-                .wire(" attention ▸ in ┬"), .stage(.feedForwardNorm, "norm"), .wire("┬"), .stage(.gate, "gate"),
-                .wire("┬"), .stage(.activation, "swiglu"), .wire("─"), .stage(.down, "down"), .wire("┬"),
-                .stage(.feedForwardSum, "+"), .wire("▸ \(next)"),
-            ],
-            [.wire("                │      └"), .stage(.up, "up"), .wire("──┘               │")],
-            [.wire("                └─────────────────────────────┘")],
+    private static func attention(_ stages: Set<NetworkStage>) -> [[Piece]] {
+        func those(_ all: [(NetworkStage, String)]) -> [Piece] {
+            all.filter { stages.contains($0.0) }.map { Piece.stage($0.0, $0.1) }.joined(by: .wire("─"))
+        }
+        let hasNorm = stages.contains(.attentionNorm)
+        let start: [Piece] = [.wire("in ┬")] + (hasNorm ? [.stage(.attentionNorm, "norm"), .wire("┬")] : [])
+        let fork = start.width - 1
+        let margin = (hasNorm ? "   │" : "").padded(to: fork)
+        var keys: [Piece] = [.wire(margin + "├")]
+        keys += those([(.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
+        var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope")])
+        // Keys meet queries at the scores, values meet the pattern at the mix.
+        let scores = max(keys.width + 1, queries.width + 1)
+        queries += [.wire(String(repeating: "─", count: scores - queries.width) + "┬")]
+        keys += [.wire(String(repeating: "─", count: scores - keys.width) + "┘")]
+        queries += [.stage(.scores, "scores"), .wire("─"), .stage(.softmax, "softmax")]
+        let mix = queries.width
+        queries += [.wire("┬"), .stage(.mix, "mix"), .wire("─")]
+        queries += those([
+            (.attentionOutput, "out"), (.attentionPostNorm, "norm"), (.attentionScale, "×s"),
+        ])
+        let sum = queries.width
+        queries += [.wire("┬"), .stage(.attentionSum, "+")]
+        queries += [.wire(queries.width <= 65 ? "▸ feed-forward" : "▸")]
+        func wire(from column: Int, to next: Int) -> Piece { .wire(String(repeating: " ", count: next - column)) }
+        keys += [wire(from: keys.width, to: mix), .wire("│"), wire(from: mix + 1, to: sum), .wire("│")]
+        var values: [Piece] = [.wire(margin + (hasNorm ? "└" : "├")), .stage(.value, "V")]
+        let cache = Piece.stage(.valueCache, "cache")
+        let before = stages.contains(.keyCache) ? scores - 1 - cache.width - values.width : 1
+        values += [.wire(String(repeating: "─", count: max(1, before))), cache]
+        values += [
+            .wire(String(repeating: "─", count: mix - values.width) + "┘"), wire(from: mix + 1, to: sum), .wire("│"),
         ]
+        return [queries, keys, values, [.wire("   └" + String(repeating: "─", count: sum - 4) + "┘")]]
+    }
+
+    private static func feedForward(_ stages: Set<NetworkStage>, next: String) -> [[Piece]] {
+        var row: [Piece] = [.wire(" attention ▸ in ┬")]
+        let start = row.width - 1
+        if stages.contains(.feedForwardNorm) { row += [.stage(.feedForwardNorm, "norm"), .wire("┬")] }
+        let fork = row.width - 1
+        row += [.stage(.gate, "gate")]
+        let meet = row.width
+        row += [.wire("┬"), .stage(.activation, "swiglu"), .wire("─"), .stage(.down, "down")]
+        if stages.contains(.feedForwardPostNorm) { row += [.wire("─"), .stage(.feedForwardPostNorm, "norm")] }
+        if stages.contains(.feedForwardScale) { row += [.wire("─"), .stage(.feedForwardScale, "×s")] }
+        let sum = row.width
+        row += [.wire("┬"), .stage(.feedForwardSum, "+"), .wire("▸ \(next)")]
+        let indent = String(repeating: " ", count: start)
+        var up: [Piece] = [
+            .wire(fork > start ? (indent + "│").padded(to: fork) + "└" : indent + "├"), .stage(.up, "up"),
+        ]
+        up += [.wire(String(repeating: "─", count: meet - up.width) + "┘")]
+        up += [.wire(String(repeating: " ", count: sum - up.width) + "│")]
+        return [row, up, [.wire(indent + "└" + String(repeating: "─", count: sum - start - 1) + "┘")]]
+    }
+}
+
+extension [LayerDiagram.Piece] {
+    fileprivate var width: Int { reduce(0) { $0 + $1.width } }
+
+    fileprivate func joined(by wire: LayerDiagram.Piece) -> [LayerDiagram.Piece] {
+        Array(map { [$0] }.joined(separator: [wire]))
     }
 }

@@ -1,129 +1,141 @@
+import ComputeGraph
 import Foundation
+import Operations
 import Recording
 
-/// Operations in a sentence, their formulas, and what their dimensions count.
+/// What an operation is for in the network, what its dimensions count, and which numbers stand in its formula.
+///
+/// What a kind of operation computes is said by the operation itself.
 enum OperationGlossary {
-    /// What the operation is for, by its name and kind.
+    /// What the operation is for: by its role, else what its kind computes.
     static func meaning(of operation: RecordedOperation) -> String {
-        let words = operation.stem.split(separator: " ")
-        if words.count > 1 || operation.kind == "RESHAPE" {
-            switch operation.kind {
-            case "SET_ROWS":
-                return "Writes this pass's \(isKey(operation) ? "keys" : "values") into the cache, rounded to F16."
-            case "VIEW", "RESHAPE", "PERMUTE": return viewMeaning(operation)
-            default: break
-            }
-        }
-        switch (words.first.map(String.init) ?? "", operation.kind) {
-        case ("embd", _): return "Looks up each token's row in the embedding table: the residual stream begins."
-        case ("norm", _): return "Scales each token's column to a root mean square of 1, whatever its size was."
-        case ("attn_norm", _): return "Weights each channel by what was learned: what attention reads."
-        case ("ffn_norm", _): return "Weights each channel by what was learned: what the feed-forward part reads."
-        case ("result_norm", _): return "Weights each channel by what was learned: what the output matrix reads."
-        case ("Qcur", "ROPE"), ("Kcur", "ROPE"):
-            return "Rotates pairs of channels by the token's position, so that scores see distance."
-        case ("Qcur", "MUL_MAT"): return "Queries: what each token looks for, all query heads side by side."
-        case ("Kcur", "MUL_MAT"): return "Keys: what each token can be found by, all KV heads side by side."
-        case ("Vcur", "MUL_MAT"): return "Values: what each token hands over to those that look at it."
-        case ("wqkv", _): return "Queries, keys and values of all heads in one product."
-        case ("kq", _): return "Scores: how well each query fits each key, in every head."
-        case ("kq_soft_max", _): return "Attention: each head shares 1 out over the positions a token may look at."
-        case ("kqv", _): return "Mixes the values of all positions, weighted by attention."
-        case ("kqv_out", _): return "Puts the heads of a token side by side again."
-        case ("attn_out", _): return "What attention adds to the residual stream, all heads combined."
-        case ("ffn_inp", _): return "The residual stream after attention: what came in plus what attention adds."
-        case ("ffn_gate", "MUL_MAT"): return "The gate: how far each hidden unit opens."
-        case ("ffn_up", "MUL_MAT"): return "The content of each hidden unit, which its gate lets through."
-        case ("ffn_swiglu", _): return "Hidden units: the gate, bent by silu, times the content."
-        case ("ffn_out", "MUL_MAT"), ("ffn_down", "MUL_MAT"):
-            return "What the feed-forward part adds to the residual stream."
-        case ("l_out", _): return "The residual stream after this layer: what the next layer reads."
-        case ("result_output", _): return "Logits: a score for each token of the vocabulary. The highest is predicted."
-        case (_, "GET_ROWS"): return "Keeps the last token's column only: the prediction needs no other."
-        case (let stem, "MUL_MAT") where stem.hasPrefix("node_"):
-            return "What attention adds to the residual stream, before its bias."
-        case (_, "ADD"): return "Adds the bias that was learned."
-        default: return "Operation \(operation.kind)."
+        guard let role = operation.role else { return summary(of: operation) }
+        if operation.isView { return view(operation, role) }
+        switch role.step {
+        case .unweighted?:
+            return [.query, .key].contains(role.part)
+                ? summary(of: operation)
+                : "Scales each token's column to a root mean square of 1, whatever its size was."
+        case .normed?: return "Weights each channel by what was learned."
+        case .biased?: return "Adds the bias that was learned."
+        case .view?: return summary(of: operation)
+        case .heads?:
+            return role.part == .mix
+                ? "Mixes the values of all positions, weighted by attention." : summary(of: operation)
+        case .rows?:
+            return role.part == .embedding
+                ? "Looks up each token's row in the embedding table."
+                : "Keeps the last token's column only: the prediction needs no other."
+        case .product?: return product(role.part) ?? summary(of: operation)
+        case nil: return result(role.part, operation) ?? summary(of: operation)
         }
     }
 
-    private static func isKey(_ operation: RecordedOperation) -> Bool {
-        operation.name.hasPrefix("cache_k") || operation.name.hasPrefix("Kcur")
+    private static func summary(of operation: RecordedOperation) -> String {
+        operation.operation?.summary ?? "Operation \(operation.kind)."
     }
 
-    private static func viewMeaning(_ operation: RecordedOperation) -> String {
-        let what =
-            operation.name.hasPrefix("cache")
-            ? "The \(isKey(operation) ? "keys" : "values") of all positions so far, from the cache"
-            : "The same numbers"
-        switch operation.kind {
-        case "RESHAPE": return what + ", counted in other dimensions. Nothing is computed."
-        case "PERMUTE": return what + ", dimensions in another order. Nothing is computed."
-        default: return what + ", in another layout. Nothing is computed."
+    /// A product that is not yet the part's result.
+    private static func product(_ part: NodeRole.Part) -> String? {
+        switch part {
+        case .query: "Queries: what each token looks for, all query heads side by side."
+        case .key: "Keys: what each token can be found by, all KV heads side by side."
+        case .value: "Values: what each token hands over to those that look at it."
+        case .queryKeyValue: "Queries, keys and values of all heads in one product."
+        case .gate: "The gate: how far each hidden unit opens."
+        case .up: "The content of each hidden unit, which its gate lets through."
+        case .attentionWrite: "What attention adds to the residual stream, before its bias, norm or scale."
+        case .feedForwardWrite:
+            "What the feed-forward part adds to the residual stream, before its bias, norm or scale."
+        case .logits: "Logits: a score for each token of the vocabulary, before they are scaled."
+        case .embedding, .attentionNorm, .keyCache, .valueCache, .scores, .pattern, .mix, .attentionResidual,
+            .feedForwardNorm, .activation, .layerOutput, .finalNorm:
+            nil
         }
     }
 
-    /// By kind, with ggml's order of indices; `nil` for a kind that is not known.
-    static func formula(kind: String) -> String? {
-        switch kind {
-        case "GET_ROWS": "y[i,t] = W[i, index[t]]"
-        case "RMS_NORM": "y[i] = x[i] / sqrt(mean(x²) + ε)"
-        case "MUL": "y[i,t] = x[i,t] · w[i]"
-        case "ADD": "y[i] = a[i] + b[i]"
-        case "MUL_MAT": "y[r,t,h] = Σ_k W[k,r,h/g] · x[k,t,h]"
-        case "ROPE": "(x₁ + i x₂) · (cos θ + i sin θ), θ = pos·base^(-2j/n)"
-        case "SOFT_MAX": "y[n] = exp(z[n]) / Σ_m exp(z[m]), z = s·x + mask - max"
-        case "SWIGLU": "y[i] = g[i] / (1 + exp(-g[i])) · u[i]"
-        case "SET_ROWS": "cache[index[t]] = f16(x[t])"
-        case "CONT": "y = x, copied in order"
-        case "RESHAPE": "y = x, the elements counted in other dimensions"
-        case "VIEW": "y = a part of x"
-        case "PERMUTE": "y = x, dimension d becoming dimension axes[d]"
-        default: nil
+    private static func result(_ part: NodeRole.Part, _ operation: RecordedOperation) -> String? {
+        let isBias = operation.kind == Add.kind
+        return switch part {
+        case .embedding:
+            operation.kind == Scale.kind
+                ? "Multiplies the embeddings by one number: the residual stream begins."
+                : "Looks up each token's row in the embedding table: the residual stream begins."
+        case .attentionNorm: "Weights each channel by what was learned: what attention reads."
+        case .feedForwardNorm: "Weights each channel by what was learned: what the feed-forward part reads."
+        case .finalNorm: "Weights each channel by what was learned: what the output matrix reads."
+        case .query, .key:
+            operation.kind == RoPE.kind
+                ? "Rotates pairs of channels by the token's position, so that scores see distance." : product(part)
+        case .value, .gate, .up: isBias ? "Adds the bias that was learned." : product(part)
+        case .queryKeyValue: product(part)
+        case .keyCache: "Writes this pass's keys into the cache, rounded to F16."
+        case .valueCache: "Writes this pass's values into the cache, rounded to F16."
+        case .scores: "Scores: how well each query fits each key, in every head."
+        case .pattern: "Attention: each head shares 1 out over the positions a token may look at."
+        case .mix: "Puts the heads of a token side by side again."
+        case .attentionWrite: "What attention adds to the residual stream, all heads combined."
+        case .attentionResidual: "The residual stream after attention: what came in plus what attention adds."
+        case .activation: "Hidden units: the gate, bent by silu, times the content."
+        case .feedForwardWrite:
+            isBias ? "Adds the bias that was learned." : "What the feed-forward part adds to the residual stream."
+        case .layerOutput: "The residual stream after this layer: what the next layer reads."
+        case .logits: "Logits: a score for each token of the vocabulary. The highest is predicted."
         }
     }
 
-    /// The parameters of a formula, as recorded.
+    private static func view(_ operation: RecordedOperation, _ role: NodeRole) -> String {
+        let summary = summary(of: operation)
+        switch role.part {
+        case .keyCache, .valueCache:
+            let what = "The \(role.part == .keyCache ? "keys" : "values") of all positions so far, from the cache"
+            return summary.replacing("The same numbers", with: what, maxReplacements: 1)
+        default: return summary
+        }
+    }
+
+    /// The parameters of the formula, as recorded.
     static func parameters(of operation: RecordedOperation) -> String {
-        let shown = ["eps": "ε", "scale": "s", "freq_base": "base", "n_dims": "n"]
-        guard ["RMS_NORM", "SOFT_MAX", "ROPE"].contains(operation.kind),
+        guard let symbols = operation.operation?.symbols, !symbols.isEmpty,
             let all = try? JSONDecoder().decode([String: Double].self, from: Data(operation.parameters.utf8))
         else { return "" }
-        return all.filter { shown[$0.key] != nil }.sorted { $0.key < $1.key }.map {
-            "\(shown[$0.key]!) = \(Numbers.significant(Double(Float($0.value).description) ?? $0.value))"
+        return all.filter { symbols[$0.key] != nil }.sorted { $0.key < $1.key }.map {
+            "\(symbols[$0.key]!) = \(Numbers.significant(Double(Float($0.value).description) ?? $0.value))"
         }.joined(separator: ", ")
     }
 
     /// What the dimensions count, `ne0` first; `nil` where no short word tells.
     static func dimensions(of operation: RecordedOperation) -> [String]? {
-        let stem = operation.stem.split(separator: " ").first.map(String.init) ?? ""
-        // One token makes a shape of heads look flat.
-        let isDeep = !["MUL_MAT", "ADD"].contains(operation.kind) && words(operation) == 1 || operation.shape.ne2 > 1
-        switch stem {
-        case "kq", "kq_soft_max": return ["position", "token", "head"]
-        case "kqv" where operation.kind == "MUL_MAT": return ["channel", "token", "head"]
-        case "kqv" where operation.kind == "PERMUTE": return ["channel", "head", "token"]
-        case "Qcur" where isDeep:
-            return operation.kind == "PERMUTE" ? ["channel", "token", "head"] : ["channel", "head", "token"]
-        case "Kcur" where isDeep, "Vcur" where isDeep: return ["channel", "KV head", "token"]
-        case "result_output": return ["vocabulary"]
-        case "ffn_gate", "ffn_up", "ffn_swiglu": return ["hidden unit", "token"]
-        case _ where stem.hasPrefix("cache"): return cacheDimensions(operation)
+        guard let role = operation.role else { return nil }
+        let isPermuted = operation.kind == Permute.kind
+        switch (role.part, role.step) {
+        case (.scores, _), (.pattern, _): return ["position", "token", "head"]
+        case (.mix, .heads?): return ["channel", "token", "head"]
+        case (.mix, .view?): return ["channel", "head", "token"]
+        case (.query, .view?): return isPermuted ? ["channel", "token", "head"] : ["channel", "head", "token"]
+        case (.query, _) where operation.isByHead: return ["channel", "head", "token"]
+        case (.key, _) where operation.isByHead, (.value, _) where operation.isByHead:
+            return ["channel", "KV head", "token"]
+        case (.keyCache, nil): return ["channel", "cell"]
+        case (.keyCache, _):
+            return isPermuted ? ["channel", "position", "KV head"] : ["channel", "KV head", "position"]
+        case (.valueCache, .view?) where operation.kind != Reshape.kind:
+            return isPermuted ? ["position", "channel", "KV head"] : ["position", "KV head", "channel"]
+        case (.valueCache, _): return nil
+        case (.gate, _), (.up, _), (.activation, _): return ["hidden unit", "token"]
+        case (.logits, _): return ["vocabulary"]
         default: return operation.shape.ne0 == 1 ? nil : ["channel", "token"]
         }
     }
+}
 
-    private static func words(_ operation: RecordedOperation) -> Int { operation.stem.split(separator: " ").count }
-
-    private static func cacheDimensions(_ operation: RecordedOperation) -> [String]? {
-        let isKey = operation.name.hasPrefix("cache_k")
-        switch (operation.kind, isKey) {
-        case ("VIEW", true): return ["channel", "KV head", "position"]
-        case ("VIEW", false): return ["position", "KV head", "channel"]
-        case ("PERMUTE", true): return ["channel", "position", "KV head"]
-        case ("PERMUTE", false): return ["position", "channel", "KV head"]
-        case ("SET_ROWS", true): return ["channel", "cell"]
-        default: return nil
+extension RecordedOperation {
+    /// Whether heads have a dimension of their own. One token makes a shape of heads look flat.
+    fileprivate var isByHead: Bool {
+        switch role?.step {
+        case .product?, .biased?, .view?: false
+        case nil, .heads?: true
+        default: shape.ne2 > 1 || tokens == 1 && shape.ne1 > 1
         }
     }
 }

@@ -34,7 +34,7 @@ struct StepCard {
 
     func formula(_ style: Style) -> String {
         let parameters = OperationGlossary.parameters(of: view.operation)
-        return style.accent(OperationGlossary.formula(kind: view.operation.kind) ?? "")
+        return style.accent(view.operation.operation?.formula ?? "")
             + (parameters.isEmpty ? "" : style.dim("   \(parameters)"))
     }
 
@@ -54,7 +54,7 @@ struct StepCard {
 
     func users(_ style: Style) -> String {
         guard !view.users.isEmpty else {
-            let isCache = view.operation.kind == "SET_ROWS"
+            let isCache = view.operation.isWrite
             return style.dim("out  ") + (isCache ? "the cache" : "the result of the pass")
         }
         return style.dim("out  ")

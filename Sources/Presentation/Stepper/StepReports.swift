@@ -19,7 +19,7 @@ public struct StepPlaceReport: Report {
         step = view.operation.step
         op = OpsReport.Line(view.operation)
         meaning = OperationGlossary.meaning(of: view.operation)
-        formula = OperationGlossary.formula(kind: view.operation.kind)
+        formula = view.operation.operation?.formula
         inputs = view.inputs.map(StepInputLine.init)
         users = view.users.map(StepUserLine.init)
     }

@@ -45,13 +45,13 @@ public struct StepScreen {
 
     private var operation: [String] {
         let card = StepCard(view: view)
-        let diagram = LayerDiagram(view).lines(style)
+        let diagram = LayerDiagram(view)
         let room = size.rows - footer.count
         var sections = [
             Section(lines: [header], importance: 4),
             Section(lines: [card.place(style)], importance: 9),
             Section(lines: [""], importance: 0),
-            Section(lines: size.columns >= LayerDiagram.width ? diagram : [], importance: 3),
+            Section(lines: size.columns >= diagram.width ? diagram.lines(style) : [], importance: 3),
             Section(lines: [""], importance: 1),
             Section(lines: [card.title(style)], importance: 10),
             Section(lines: [card.meaning], importance: 8),

@@ -7,6 +7,7 @@ public struct OpsReport: Report {
         let seq: Int
         let name: String
         let kind: String
+        @OrNull var role: String?
         @OrNull var layer: Int?
         let type: String
         let shape: [Int]
@@ -37,7 +38,7 @@ public struct OpsReport: Report {
             bytesWritten = op.bytesWritten
             n = op.count
             (zeros, nan, inf) = (op.zeros, op.nans, op.infinities)
-            layer = op.layer
+            (role, layer) = (op.role?.rawValue, op.layer)
             (sum, min, max, mean, rms, std) = (op.sum, op.minimum, op.maximum, op.mean, op.rms, op.std)
         }
     }

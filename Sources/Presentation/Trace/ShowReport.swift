@@ -69,7 +69,7 @@ public struct ShowReport: Report {
         var lines = [
             style.bold(name) + "  \(kind)  \(type) \(Shape(shape))" + style.dim("  op \(seq) of step \(step), \(trace)")
         ]
-        lines += ("from " + inputs.joined(separator: ", ")).split(separator: " ").map(String.init).wrapped(
+        lines += ("from " + inputs.joined(separator: ", ")).wrapped(
             to: style.width)
         if ranges.indices.contains(where: { ranges[$0].count != shape[$0] }) {
             let bounds = ranges.prefix(Shape(shape).significant.count).map { "\($0.lowerBound):\($0.upperBound)" }

@@ -60,6 +60,8 @@ public struct TraceReport: Report {
     private let program: String
     private let groupSize: Int
     private let policy: Capture
+    /// The names of the layers' softmaxed scores.
+    private let patterns: [String?]
 
     private enum CodingKeys: CodingKey {
         case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
@@ -128,6 +130,7 @@ public struct TraceReport: Report {
         parent = outcome.parent?.path
         (nComputed, nRecalled) = (outcome.changes.computed, outcome.changes.recalled)
         policy = outcome.capture
+        patterns = outcome.summary.layers.map(\.pattern)
         promptTokensPerSecond = Double(outcome.promptIds.count) / Double(max(1, outcome.promptNs)) * 1e9
         let decodes = outcome.passes - 1
         tokensPerSecond = decodes > 0 ? Double(decodes) / Double(max(1, outcome.decodeNs)) * 1e9 : nil
@@ -238,7 +241,7 @@ public struct TraceReport: Report {
         if let parent {
             let all = nComputed + nRecalled
             let text = "\(nComputed) of \(Numbers.count(all, "operation")) computed, \(nRecalled) taken from \(parent)."
-            lines += text.split(separator: " ").map(String.init).wrapped(to: style.width)
+            lines += text.wrapped(to: style.width)
         }
         return lines
     }
@@ -253,8 +256,8 @@ public struct TraceReport: Report {
         }
         if parent != nil { list.append(("\(program) diff", "what the changes did, against the parent")) }
         if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
-        if policy.keepsValues(of: "kq_soft_max-\(layer)") {
-            list.append(("\(program) show 'kq_soft_max-\(layer)[:,:,0]'", "where head 0 of layer \(layer) looks"))
+        if let pattern = patterns[layer], policy.keepsValues(of: pattern) {
+            list.append(("\(program) show '\(pattern)[:,:,0]'", "where head 0 of layer \(layer) looks"))
         }
         list.append(
             policy.policy == .none

@@ -119,7 +119,7 @@ public struct VerifyReport: Report {
     }
 
     private func wrapped(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width, indent: "")
+        text.wrapped(to: style.width, indent: "")
     }
 
     private func modelLines(_ style: Style) -> [String] {
@@ -139,7 +139,7 @@ public struct VerifyReport: Report {
             lines.append(style.accent(failure.place.cut(to: style.width)))
             let more = failure.count > 1 ? ", and \(failure.count - 1) more that differ" : ""
             lines += "\(column): recorded \(failure.recorded), recomputed \(failure.recomputed)\(more)"
-                .split(separator: " ").map(String.init).wrapped(to: style.width - 2, indent: "").map { "  " + $0 }
+                .wrapped(to: style.width - 2, indent: "").map { "  " + $0 }
         }
         if failed.count > limit { lines.append(style.dim("… and \(failed.count - limit) more; --json has all")) }
         return lines
@@ -214,6 +214,6 @@ public struct VerifyModelReport: Report {
     }
 
     private func wrapped(_ text: String, _ style: Style) -> [String] {
-        text.split(separator: " ").map(String.init).wrapped(to: style.width)
+        text.wrapped(to: style.width)
     }
 }

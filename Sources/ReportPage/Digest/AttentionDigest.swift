@@ -90,7 +90,7 @@ public struct AttentionDigest: Encodable, Sendable {
         var words = Array(repeating: [UInt16](repeating: 65535, count: triangle), count: layers * heads)
         var isEmpty = true
         for step in 0..<run.steps {
-            for operation in try store.operations(of: run, step: step) where operation.kind == "SOFT_MAX" {
+            for operation in try store.operations(of: run, step: step) where operation.isResult(of: .pattern) {
                 guard let layer = operation.layer else { continue }
                 let values: RecordedValues
                 do { values = try store.values(of: operation, in: run) } catch TraceError.notCaptured { continue }

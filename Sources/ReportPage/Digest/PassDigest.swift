@@ -22,6 +22,8 @@ public struct GraphDigest: Encodable, Sendable {
 
     var name: [String] = []
     var kind: [String] = []
+    /// What each is in the network, where that is known.
+    var role: [String?] = []
     var layer: [Int?] = []
     var type: [String] = []
     var inputs: [[Origin]] = []
@@ -93,6 +95,7 @@ extension GraphDigest {
     init(_ operations: [RecordedOperation], pass: Int, _ table: DigestQuery, _ weights: WeightDigest) throws {
         name = operations.map(\.name)
         kind = operations.map(\.kind)
+        role = operations.map { $0.role?.rawValue }
         layer = operations.map(\.layer)
         type = operations.map(\.type.name)
         inputs = Array(repeating: [], count: operations.count)
@@ -161,11 +164,6 @@ public struct OperationDigest: Encodable, Sendable {
         let odd = operations.enumerated().filter { $1.nans + $1.infinities > 0 && !isLeft[$0] }
         broken = Dictionary(uniqueKeysWithValues: odd.map { ("\($0)", [$1.nans, $1.infinities]) })
     }
-}
-
-extension RecordedOperation {
-    /// Whether it only names values of its source.
-    var isView: Bool { ["VIEW", "RESHAPE", "PERMUTE"].contains(kind) }
 }
 
 /// The most probable next tokens after a pass, best first.

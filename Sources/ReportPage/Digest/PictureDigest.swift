@@ -1,3 +1,4 @@
+import Operations
 import Recording
 import Tensors
 
@@ -31,7 +32,7 @@ public struct PictureDigest: Encodable, Sendable {
     ) throws -> [String: PictureDigest] {
         // Views show their source's; writes to the cache are the rows they copy; attention has a view of its own.
         let shown = operations.enumerated().filter { _, operation in
-            !operation.isView && !["SET_ROWS", "SOFT_MAX"].contains(operation.kind) && operation.count > 0
+            !operation.isView && !operation.isWrite && !operation.isResult(of: .pattern) && operation.count > 0
         }
         let size = sizes.first { columns, rows in
             shown.reduce(0) { $0 + Swift.min($1.element.width, columns) * Swift.min($1.element.height, rows) } <= budget
@@ -77,6 +78,6 @@ public struct PictureDigest: Encodable, Sendable {
 
 extension RecordedOperation {
     /// Elements that belong together in a picture's row: a token's, heads side by side where they lie so.
-    fileprivate var width: Int { kind == "ROPE" ? shape.ne0 * shape.ne1 : shape.ne0 }
+    fileprivate var width: Int { kind == RoPE.kind ? shape.ne0 * shape.ne1 : shape.ne0 }
     fileprivate var height: Int { shape.count / width }
 }

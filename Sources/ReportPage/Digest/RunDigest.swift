@@ -1,6 +1,7 @@
 import ComputeGraph
 import Foundation
 import GGUF
+import Operations
 import Quantization
 import Recording
 import Tensors
@@ -24,6 +25,8 @@ public struct RunDigest: Encodable, Sendable {
     /// What passes share: operations that are evaluated in the same order.
     public let graphs: [GraphDigest]
     public let passes: [PassDigest]
+    /// The kinds of operations, which say themselves what they are.
+    public let kinds: [KindDigest]
     public let attention: AttentionDigest?
     public let quantisation: QuantisationDigest
     /// Errors against the F32 chain; `nil` if the trace has none.
@@ -52,6 +55,7 @@ public struct RunDigest: Encodable, Sendable {
         weights = try WeightDigest(run, table)
         var notes: [String] = []
         (graphs, passes) = try PassDigest.all(of: run, in: store, table, weights, &notes) { try progress($0 * 0.5) }
+        kinds = OperationCatalog.all.map(KindDigest.init)
         attention = try AttentionDigest(of: run, in: store, table, &notes)
         try progress(0.6)
         quantisation = try QuantisationDigest(

@@ -122,7 +122,7 @@ function patternPanel(a) {
   const name = index => isExact ? pieceAt(index) : `positions ${span([positions(index)[0], positions(index).pop()])}`;
   const pass = DATA.passes.find(p => p.first_position <= place.position && place.position < p.first_position + p.n_tokens);
   const graph = pass && pass.operations ? DATA.graphs[pass.operations.graph] : null;
-  const seq = graph ? graph.name.indexOf(`kq_soft_max-${place.layer}`) : -1;
+  const seq = graph ? indexOfRole(graph, "pattern", place.layer) : -1;
   return panel("The pattern",
     heatMap({
       rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${place.layer}, head ${place.head}`,
@@ -132,7 +132,7 @@ function patternPanel(a) {
       choose: r => go({position: positions(r).pop()}),
     }), legend(scale, "weight"),
     note("A row is the token that looks, a column the token looked at. ",
-      seq >= 0 ? link({view: "pass", step: pass.step, seq}, `kq_soft_max-${place.layer} in the pass`) : null));
+      seq >= 0 ? link({view: "pass", step: pass.step, seq}, `${graph.name[seq]} in the pass`) : null));
 }
 
 function gqaPanel(a) {

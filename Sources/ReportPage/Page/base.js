@@ -201,7 +201,13 @@ function passName(pass) {
     : `${pass.step}: ${pass.kind} of ${pieceAt(pass.first_position)}`;
 }
 
-const isViewKind = kind => ["VIEW", "RESHAPE", "PERMUTE"].includes(kind);
+/** What each kind of operation is: {formula, summary, is_view, is_write}. */
+const KINDS = new Map(DATA.kinds.map(kind => [kind.kind, kind]));
+const kindOf = kind => KINDS.get(kind) || {formula: "", summary: `Operation ${kind}.`, is_view: false, is_write: false};
+const isViewKind = kind => kindOf(kind).is_view;
+
+/** The index of the operation that is a part's result, `layer` null outside the layers; -1 if there is none. */
+const indexOfRole = (graph, role, layer) => graph.role.findIndex((r, i) => r === role && graph.layer[i] === layer);
 
 /** The index of the operation whose values a view shows: itself where that is no operation, but the cache. */
 function valueSource(graph, index) {
@@ -209,7 +215,7 @@ function valueSource(graph, index) {
   return index;
 }
 
-/** `Qcur-0#1`: names repeat; the last of a name needs no number. */
+/** With `#1` where names repeat; the last of a name needs no number. */
 function addressOf(graph, index) {
   const same = graph.name.flatMap((name, i) => name === graph.name[index] ? [i] : []);
   return graph.name[index] + (same[same.length - 1] === index ? "" : "#" + same.indexOf(index));

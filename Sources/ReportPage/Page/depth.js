@@ -47,7 +47,7 @@ function propagationPanel() {
   }
   const series = mode => CAUSES.map(([cause, color, dash]) => ({
     name: cause === "both" ? "weights and activations" : `only ${cause}`, color: GROUPS[color], dash,
-    points: range(p.seq.length).filter(i => p.mode[i] === mode && p.cause[i] === cause && /^l_out-/.test(p.name[i]))
+    points: range(p.seq.length).filter(i => p.mode[i] === mode && p.cause[i] === cause && p.role[i] === "layer_output")
       .map(i => [p.layer[i], p.sqnr_db[i], `${p.name[i]}, ${cause}, ${mode}: ${number(p.sqnr_db[i])} dB\nrmse ${number(p.rmse[i])}, cosine ${number(p.cosine[i], 6)}`]),
   })).filter(s => s.points.length);
   const worst = range(p.seq.length).filter(i => p.mode[i] === "local" && p.cause[i] === "both" && p.sqnr_db[i] !== null)
@@ -67,7 +67,7 @@ function lensPanel() {
   const last = Math.max(...l.position), rows = range(l.layer.length).filter(i => l.position[i] === last);
   const layers = [...new Set(rows.map(i => l.layer[i]))], scale = sizes(0, 1), ranks = Math.min(5, 1 + Math.max(...rows.map(i => l.rank[i])));
   return panel(`Logit lens after ${pieceAt(last)}`, table(["layer", ...range(ranks).map(r => r ? `${r + 1}.` : "best guess")], layers.map(layer => [
-    link({view: "pass", step: 0, seq: Math.max(0, (detailed[0] ? DATA.graphs[0].name : []).indexOf(`l_out-${layer}`))}, layer < 0 ? "embedding" : String(layer)),
+    link({view: "pass", step: 0, seq: Math.max(0, detailed[0] ? indexOfRole(DATA.graphs[0], layer < 0 ? "embedding" : "layer_output", layer < 0 ? null : layer) : 0)}, layer < 0 ? "embedding" : String(layer)),
     ...range(ranks).map(rank => {
       const i = rows.find(row => l.layer[row] === layer && l.rank[row] === rank);
       if (i === undefined) return "";
@@ -80,9 +80,9 @@ function lensPanel() {
 function residualPanel() {
   if (!detailed.length) return null;
   const pass = detailed[0], graph = DATA.graphs[pass.operations.graph], rms = pass.operations.rms;
-  const line = (prefix, name, color, dash) => ({name, color: GROUPS[color], dash, points: range(graph.name.length)
-    .filter(i => new RegExp(`^${prefix}-\\d+$`).test(graph.name[i])).map(i => [graph.layer[i], rms[i], `${graph.name[i]}: rms ${number(rms[i])}`])});
+  const line = (role, name, color, dash) => ({name, color: GROUPS[color], dash, points: range(graph.name.length)
+    .filter(i => graph.role[i] === role).map(i => [graph.layer[i], rms[i], `${graph.name[i]}: rms ${number(rms[i])}`])});
   return panel("Size over depth", el("h3", {}, "rms of all tokens of the first pass, logarithmic"),
-    lineChart([line("l_out", "residual stream after the layer", 0), line("attn_out", "what attention adds", 1, "7 4"), line("ffn_out", "what the feed-forward network adds", 2, "2 4")],
+    lineChart([line("layer_output", "residual stream after the layer", 0), line("attention_write", "what attention adds", 1, "7 4"), line("feed_forward_write", "what the feed-forward network adds", 2, "2 4")],
       {x: "layer", y: "rms", isLog: true, title: "size of the residual stream over the layers"}));
 }

@@ -98,7 +98,7 @@ function timeByKind() {
   const all = key => sums.reduce((sum, s) => sum + s[key], 0) || 1;
   return panel(`Where time and bytes went: pass ${passName(pass)}`,
     table(["operation", "number", "time", "", "bytes", "", "arithmetic"], sums.filter(s => !isViewKind(s.kind)).map(s => [
-      hover(el("span", {class: "kind", style: `--kind:${kindColor(s.kind)}`}, s.kind), () => glossary(s.kind).text),
+      hover(el("span", {class: "kind", style: `--kind:${kindColor(s.kind)}`}, s.kind), () => kindOf(s.kind).summary),
       String(s.n), duration(s.ns), el("span", {class: "share"}, percent(s.ns / all("ns")), bar(s.ns / all("ns"))),
       bytes(s.bytes), el("span", {class: "share"}, percent(s.bytes / all("bytes")), bar(s.bytes / all("bytes"))),
       flop(s.flops),
@@ -112,7 +112,7 @@ function layerStrip() {
   const graph = DATA.graphs[o.graph];
   const layers = range(MODEL.n_layer).map(layer => {
     const ops = range(graph.name.length).filter(i => graph.layer[i] === layer);
-    const out = ops.find(i => graph.name[i] === `l_out-${layer}`);
+    const out = ops.find(i => graph.role[i] === "layer_output");
     return {layer, ns: ops.reduce((sum, i) => sum + o.ns[i], 0), rms: out === undefined ? null : o.rms[out], out};
   });
   const most = key => Math.max(...layers.map(l => l[key] || 0)) || 1;

@@ -1,25 +1,5 @@
 // The pass as a cord: the residual stream runs down, each operation is a knot, layers fold.
 
-const GLOSSARY = {
-  GET_ROWS: ["y[i, t] = W[i, token[t]]", "looks up each token's row of a table"],
-  RMS_NORM: ["y[i] = x[i] / √(mean(x²) + ε)", "brings each token's vector to a root mean square of 1"],
-  MUL: ["y[i] = x[i] · w[i]", "multiplies by a learned weight for each channel"],
-  MUL_MAT: ["y[r, t, h] = Σₖ W[k, r, h / g] · x[k, t, h]",
-    "a product with a matrix: every output is a weighted sum of all inputs. g query heads share a KV head"],
-  ADD: ["y[i] = a[i] + b[i]", "adds: this is how a layer writes to the residual stream"],
-  RESHAPE: ["y = x", "counts the same numbers in other dimensions; nothing is computed"],
-  VIEW: ["y = a part of x", "names a part of the numbers; nothing is computed"],
-  PERMUTE: ["y = x, dimensions exchanged", "reads the same numbers in another order; nothing is computed"],
-  ROPE: ["y₂ⱼ = x₂ⱼ·cos θ − x₂ⱼ₊₁·sin θ,  y₂ⱼ₊₁ = x₂ⱼ·sin θ + x₂ⱼ₊₁·cos θ,  θ = position · base^(−2j/D)",
-    "turns pairs of channels by an angle that grows with the position"],
-  SET_ROWS: ["cache[i, index[j]] = F16(x[i, j])", "writes keys or values to the KV cache, rounded to half precision"],
-  SOFT_MAX: ["y[n] = exp(s·x[n] + mask[n] − M) / Σ exp(…)",
-    "turns scores into shares that add up to 1; positions to come are masked"],
-  CONT: ["y = x, in order", "copies numbers so that they lie one after the other"],
-  SWIGLU: ["y[i] = g[i] / (1 + e^(−g[i])) · u[i]", "lets the gate g decide how much of u passes"],
-};
-const glossary = kind => ({formula: (GLOSSARY[kind] || ["", ""])[0], text: (GLOSSARY[kind] || ["", kind])[1]});
-
 const KIND_COLORS = {MUL_MAT: 0, ADD: 1, SOFT_MAX: 2, ROPE: 3, RMS_NORM: 4, SWIGLU: 5, MUL: 7, SET_ROWS: 6};
 const kindColor = kind => kind in KIND_COLORS ? GROUPS[KIND_COLORS[kind]] : "var(--muted)";
 
@@ -131,7 +111,7 @@ function cordPanel(pass, graph) {
     el("span", {class: "size"}, bar(rms ? (Math.log10(Math.max(1e-6, rms)) + 6) / loudest : 0), row.isFold ? duration(time) : shapeText(o.shape[row.index])));
     return hover(node, () => row.isFold
       ? `layer ${row.layer}: ${duration(time)}, rms after it ${number(rms)}`
-      : `${name} (${kind}): ${glossary(kind).text}\nrms ${number(rms)}` + (isViewKind(kind) ? " (its source's)" : `, ${duration(time)}`));
+      : `${name} (${kind}): ${kindOf(kind).summary}\nrms ${number(rms)}` + (isViewKind(kind) ? " (its source's)" : `, ${duration(time)}`));
   });
   const cord = el("div", {class: "cord", role: "listbox", tabindex: 0, "aria-label": "Operations in order"},
     el("div", {class: "cordrows"}, cordPicture(graph, rows, lanes, width), list));
@@ -144,8 +124,8 @@ function cordPanel(pass, graph) {
       const row = visibleRows(graph)[currentRow(visibleRows(graph))];
       selectRow(row);
     }}, "Fold all")), cord,
-  el("div", {class: "legends"}, ["MUL_MAT", "ADD", "SOFT_MAX", "ROPE", "RMS_NORM", "SWIGLU", "MUL", "SET_ROWS"].map(kind =>
-    hover(el("span", {class: "kind", style: `--kind:${kindColor(kind)}`}, kind), () => glossary(kind).text)),
+  el("div", {class: "legends"}, Object.keys(KIND_COLORS).map(kind =>
+    hover(el("span", {class: "kind", style: `--kind:${kindColor(kind)}`}, kind), () => kindOf(kind).summary)),
   el("span", {class: "muted"}, "bar: rms, logarithmic")),
   keyHint("↑ ↓ step · → unfolds, ← folds a layer · [ ] other passes"));
 }
@@ -158,7 +138,7 @@ function layLanes(graph, rows) {
   });
   const lanes = [], busy = [];
   rows.forEach((row, at) => {
-    const isCord = row.isFold || row.layer === null || /^(l_out|ffn_inp)-/.test(graph.name[row.index]);
+    const isCord = row.isFold || row.layer === null || ["attention_residual", "layer_output"].includes(graph.role[row.index]);
     if (isCord) { lanes.push(0); return; }
     const heir = graph.inputs[row.index].filter(input => input >= 0 && rowOf.has(input))
       .find(input => lanes[rowOf.get(input)] > 0 && last.get(input) === at);
@@ -207,7 +187,7 @@ function detailPanel(pass, graph) {
   const broken = o.broken[from];
   return el("section", {class: "panel details", "aria-live": "polite"},
     el("h2", {}, addressOf(graph, index), " ", el("span", {class: "kind", style: `--kind:${kindColor(kind)}`}, kind)),
-    el("p", {class: "formula"}, glossary(kind).formula), note(glossary(kind).text + "."),
+    el("p", {class: "formula"}, kindOf(kind).formula), note(kindOf(kind).summary),
     broken ? el("p", {class: "warning"}, `${broken[0]} values are NaN, ${broken[1]} infinite.`) : null,
     el("div", {class: "columns tight"},
       facts([
@@ -247,12 +227,12 @@ function sourceLink(graph, operations, input) {
 
 function valuePicture(pass, graph, index, from) {
   const layer = graph.layer[index], kind = graph.kind[from], picture = pass.operations.pictures[from];
-  if (kind === "SOFT_MAX") {
+  if (graph.role[from] === "pattern") {
     return [el("h3", {}, "Values"), note(link({view: "attention", layer, position: pass.first_position + pass.n_tokens - 1}, `Where the heads of layer ${layer} look`))];
   }
   if (!picture) {
     const kept = detailed.some(other => Object.keys(other.operations.pictures).length);
-    return [el("h3", {}, "Values"), note(kind === "SET_ROWS" ? "What was written to the cache is its first source."
+    return [el("h3", {}, "Values"), note(kindOf(kind).is_write ? "What was written to the cache is its first source."
       : isViewKind(kind) ? "The cache as all passes up to this one wrote it; this page does not keep it."
       : kept ? "Values are kept in this page of the first and the last pass." : `The trace has no values (capture ${RUN.capture}).`)];
   }

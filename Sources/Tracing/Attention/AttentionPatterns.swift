@@ -1,9 +1,10 @@
 import ComputeGraph
 import LlamaModel
+import Measuring
 import Recording
 import Tensors
 
-/// What every head of a run pays attention to: the softmaxed scores, `kq_soft_max`.
+/// What every head of a run pays attention to: the softmaxed scores.
 public struct AttentionPatterns: Sendable {
     /// Weights of one head: row q holds what position q gives to positions 0 to q; they sum to 1.
     public typealias Pattern = [[Float]]
@@ -40,7 +41,9 @@ public struct AttentionPatterns: Sendable {
         for pass in try store.passes(of: run) {
             let operations = try store.operations(of: run, step: pass.step)
             for layer in layers {
-                guard let operation = operations.last(where: { $0.name == "kq_soft_max-\(layer)" }) else { return nil }
+                guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }) else {
+                    return nil
+                }
                 do {
                     let values = try store.values(of: operation, in: run).all.compactMap { $0 }
                     guard values.count == operation.shape.count else { return nil }
@@ -53,8 +56,14 @@ public struct AttentionPatterns: Sendable {
         return result
     }
 
+    /// What attention patterns need of a network.
+    public static let analysis = Analysis("attention", needs: [.result(.pattern)])
+
     /// Evaluated again.
+    ///
+    /// - Throws: `AnalysisProblem` if a layer has no pattern.
     public static func replayed(_ replay: Replay, layers: Range<Int>, threads: Int) throws -> AttentionPatterns {
+        try analysis.check(replay.model)
         let observer = AttentionObserver(layers: layers)
         try replay.evaluateAll(threads: threads, observers: [observer])
         return observer.patterns
@@ -69,7 +78,7 @@ final class AttentionObserver: ExecutionObserver {
     init(layers: Range<Int>) { self.layers = layers }
 
     func didEvaluate(_ evaluation: Evaluation) {
-        guard evaluation.node.kind == "SOFT_MAX", let layer = evaluation.node.layer, layers.contains(layer) else {
+        guard evaluation.node.role.result == .pattern, let layer = evaluation.node.layer, layers.contains(layer) else {
             return
         }
         let shape = evaluation.output.shape

@@ -110,7 +110,7 @@ public struct TraceDiff: Sendable {
         return try side.store.operations(of: side.run, step: step).compactMap { operation in
             let occurrence = seen[operation.name, default: 0]
             seen[operation.name] = occurrence + 1
-            guard !["VIEW", "RESHAPE", "PERMUTE", "SET_ROWS"].contains(operation.kind) else { return nil }
+            guard !operation.isView, !operation.isWrite else { return nil }
             return (Key(name: operation.name, occurrence: occurrence), operation)
         }
     }
@@ -159,7 +159,7 @@ public struct TraceDiff: Sendable {
     private static func divergence(_ a: Side, _ b: Side, step: Int) throws -> Double? {
         func logits(_ side: Side) throws -> [Float]? {
             let whole = try side.store.wholeTensors(of: side.run, step: step)
-            guard let last = whole.max(by: { $0.key < $1.key })?.value, last.name == "result_output" else { return nil }
+            guard let last = whole.max(by: { $0.key < $1.key })?.value, last.role?.result == .logits else { return nil }
             return try side.store.tensor(of: last).floats()
         }
         guard let p = try logits(a), let q = try logits(b), p.count == q.count else { return nil }

@@ -1,3 +1,4 @@
+import ComputeGraph
 import LlamaModel
 import RealModule
 import Recording
@@ -49,15 +50,15 @@ public struct GroupedAttention: Sendable {
     public init(
         _ run: RecordedRun, in store: TraceStore, step: Int, skipsFirst: Bool, configuration c: LlamaConfiguration
     ) throws {
-        func values(_ name: String) throws -> (shape: Shape, [Float]) {
-            let operation = try store.operation(TensorAddress(name), run: run, step: step)
+        func values(_ part: NodeRole.Part, _ layer: Int) throws -> (shape: Shape, [Float]) {
+            let operation = try store.operation(part, layer: layer, run: run, step: step)
             let recorded = try store.values(of: operation, in: run)
-            guard recorded.isComplete else { throw TraceError.notCaptured(name: name, capture: run.capture) }
+            guard recorded.isComplete else { throw TraceError.notCaptured(name: operation.name, capture: run.capture) }
             return (recorded.shape, recorded.all.map { $0! })
         }
         var positions = 0
         layers = try (0..<c.layers).map { layer in
-            let (shape, attention) = try values("kq_soft_max-\(layer)")
+            let (shape, attention) = try values(.pattern, layer)
             positions = shape.ne0
             let plane = shape.ne0 * shape.ne1
             let heads = (0..<shape.ne2).map { head in
@@ -66,8 +67,8 @@ public struct GroupedAttention: Sendable {
             }
             return Layer(
                 layer: layer, patterns: heads.map { a in heads.map { cosine(a, $0) } },
-                keys: Self.perPosition(try values("Kcur-\(layer)")),
-                values: Self.perPosition(try values("Vcur-\(layer)")), groupSize: c.groupSize)
+                keys: Self.perPosition(try values(.key, layer)),
+                values: Self.perPosition(try values(.value, layer)), groupSize: c.groupSize)
         }
         self.positions = positions
     }

@@ -1,3 +1,4 @@
+import ComputeGraph
 import LlamaModel
 import Recording
 import Tensors
@@ -64,8 +65,10 @@ public struct ResidualStream {
     /// What the trace holds of the embedding and of each layer's output.
     private func capturedValues(step: Int) throws -> [RecordedValues?] {
         let operations = try store.operations(of: replay.run, step: step)
-        return try names.map { name in
-            guard let operation = operations.last(where: { $0.name == name }) else { return nil }
+        return try stream.map { part, layer in
+            guard let operation = operations.last(where: { $0.isResult(of: part) && $0.layer == layer }) else {
+                return nil
+            }
             do {
                 return try store.values(of: operation, in: replay.run)
             } catch TraceError.notCaptured {
@@ -76,12 +79,16 @@ public struct ResidualStream {
 
     private func evaluated(_ step: Int, outputs: Range<Int>?) throws -> [Tensor] {
         let interpreter = try replay.pass(step, threads: threads, outputs: outputs).interpreter
-        return names.map { name in
-            interpreter.value(of: .node(interpreter.graph.nodes.last { $0.name == name }!.index))!
+        return stream.map { part, layer in
+            let node = interpreter.graph.nodes.last { $0.role.result == part && $0.layer == layer }
+            return interpreter.value(of: .node(node!.index))!
         }
     }
 
-    private var names: [String] { ["embd"] + (0..<layers).map { "l_out-\($0)" } }
+    /// What shows the stream before each layer and after the last.
+    private var stream: [(part: NodeRole.Part, layer: Int?)] {
+        [(.embedding, nil)] + (0..<layers).map { (.layerOutput, $0) }
+    }
 }
 
 extension RecordedValues {

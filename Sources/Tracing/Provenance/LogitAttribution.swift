@@ -10,7 +10,8 @@ import Tensors
 /// `logit = Σ_i W_out[i, token] · w[i] · s · x[i]`, x the residual stream at the last position, w the final norm's
 /// weight, `s = 1 / sqrt(mean(x²) + ε)`. With s frozen at its value in this pass the logit is linear in x, and x is the
 /// sum of what was written: embedding, heads, feed-forward networks, biases. The parts do not say what would happen
-/// without one of them: s would change, and so would all that read it. Source: Elhage et al. 2021; Nostalgebraist 2020.
+/// without one of them: s would change, and so would all that read it. Where an architecture normalises what a layer writes,
+/// that norm's root is frozen too; where it scales writes or logits, the parts are scaled. Source: Elhage et al. 2021; Nostalgebraist 2020.
 ///
 /// A product rounds its activations first; what that did to the logit is a part of its own, so that the sum closes.
 public struct LogitAttribution: Sendable {
@@ -24,6 +25,7 @@ public struct LogitAttribution: Sendable {
             case feedForwardBias
             /// The logits are a product of rounded activations too.
             case outputRounding
+            case outputBias
         }
 
         public let kind: Kind
@@ -54,6 +56,10 @@ public struct LogitAttribution: Sendable {
     public let parts: [Part]
     public let layers: [Layer]
     public let chain: Chain
+    /// Whether what a layer writes is normalised before, by a root that is frozen as s is.
+    public let freezesWrites: Bool
+    /// What the architecture multiplies logits by; part of all that is said here.
+    public let logitScale: Double
 
     public var sum: Double { parts.reduce(0) { $0 + $1.value } }
     public var residual: Double { Double(logit) - sum }
@@ -66,19 +72,27 @@ public struct LogitAttribution: Sendable {
         }.sorted { ($0.0, $0.1) < ($1.0, $1.1) }
     }
 
+    /// What an attribution needs of a network.
+    public static let analysis = Analysis(
+        "explain logit", needs: [.sum, .result(.mix), .result(.activation), .readout])
+
     /// - Precondition: ids of the vocabulary.
+    /// - Throws: `AnalysisProblem` if the network is no sum of what its parts write.
     public init(of token: Int, against: Int? = nil, in provenance: Provenance) throws {
-        let stream = LogitView(of: token, against: against, in: provenance)
+        try Self.analysis.check(provenance.graph, of: provenance.model.configuration.architecture)
+        let view = try LogitView(of: token, against: against, in: provenance)
         (self.token, self.against) = (token, against)
-        (logit, scale) = (stream.logit, stream.scale)
-        var (parts, layers) = ([stream.part(.embedding, stream.written(by: "embd"))], [Layer]())
+        (logit, scale) = (view.logit, view.scale)
+        var (parts, layers) = ([view.part(.embedding, try view.written(by: .embedding))], [Layer]())
         for index in 0..<provenance.model.configuration.layers {
-            let (found, layer) = stream.layer(index)
+            let (found, layer) = try view.layer(index)
             parts += found
             layers.append(layer)
         }
-        (self.parts, self.layers) = (parts + [stream.outputRounding], layers)
-        chain = try stream.chain(from: parts)
+        if let bias = view.outputBias { parts.append(bias) }
+        (self.parts, self.layers) = (parts + [view.outputRounding], layers)
+        (freezesWrites, logitScale) = (try view.freezesWrites, view.logitScale)
+        chain = try view.chain(from: parts)
     }
 }
 
@@ -87,36 +101,45 @@ struct LogitView {
     typealias Part = LogitAttribution.Part
 
     let provenance: Provenance
+    /// Rows of the output matrix, and how often what they make counts in the logit.
     private let rows: [(row: Int, weight: Double)]
     let token: Int
     let logit: Float
     let scale: Double
+    /// What logits are multiplied by after their product.
+    let logitScale: Double
+    let outputBias: Part?
     /// What one unit in dimension i of the stream adds to the logit.
     let direction: [Double]
     private let normed: [Float]
+    private let output: Tensor
 
     var model: Llama { provenance.model }
 
-    init(of token: Int, against: Int?, in provenance: Provenance) {
+    init(of token: Int, against: Int?, in provenance: Provenance) throws(AnalysisProblem) {
         (self.provenance, self.token) = (provenance, token)
-        rows = [(token, 1.0)] + (against.map { [($0, -1.0)] } ?? [])
-        let (model, nodes) = (provenance.model, provenance.graph.nodes)
-        let logits = provenance.tensor(of: .node(nodes.count - 1)).floats()
+        let end = try provenance.node(.logits)
+        let logits = provenance.lastColumn(of: end)
         logit = logits[token] - (against.map { logits[$0] } ?? 0)
-        normed = provenance.lastColumn(of: provenance.node(named: "result_norm")!)
-        let norm = nodes.last { $0.operation is RMSNorm }!
-        let x = provenance.lastColumn(of: norm.inputs[0])
-        let meanSquare = x.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.count)
-        let scale = 1 / (meanSquare + Double(model.configuration.normEpsilon)).squareRoot()
-        self.scale = scale
-        let gains = model.weights.outputNorm.tensor.floats()
-        var direction = [Double](repeating: 0, count: x.count)
+        var wanted = [Double](repeating: 0, count: logits.count)
+        wanted[token] += 1
+        if let against { wanted[against] -= 1 }
+        let back = try WrittenBack(from: end, wanted, in: provenance)
+        let rows = ([token] + (against.map { [$0] } ?? [])).map { (row: $0, weight: back.direction[$0]) }
+        self.rows = rows
+        logitScale = abs(rows[0].weight)
+        outputBias =
+            back.biases.isEmpty ? nil : Part(kind: .outputBias, layer: nil, head: nil, kvHead: nil, value: back.bias)
+        let output = provenance.tensor(of: back.origin.inputs[0])
+        self.output = output
+        let normNode = try provenance.node(.finalNorm)
+        normed = provenance.lastColumn(of: normNode)
+        var direction = [Double](repeating: 0, count: normed.count)
         for (row, weight) in rows {
-            for (i, w) in model.weights.output.tensor.decodedRow(row).enumerated() {
-                direction[i] += weight * Double(w) * Double(gains[i]) * scale
-            }
+            for (i, w) in output.decodedRow(row).enumerated() { direction[i] += weight * Double(w) }
         }
-        self.direction = direction
+        let stream = try WrittenBack(from: normNode, direction, in: provenance) { $0.role.result?.isResidual ?? false }
+        (self.direction, scale) = (stream.direction, stream.frozen[0])
     }
 
     func part(_ kind: Part.Kind, layer: Int? = nil, head: Int? = nil, _ value: Double) -> Part {
@@ -128,38 +151,49 @@ struct LogitView {
     /// What a column added to the stream adds to the logit.
     func value(of column: [Float]) -> Double { zip(direction, column).reduce(0) { $0 + $1.0 * Double($1.1) } }
 
-    func written(by name: String) -> Double {
-        value(of: provenance.lastColumn(of: provenance.node(named: name)!))
+    func written(by part: NodeRole.Part, layer: Int? = nil) throws(AnalysisProblem) -> Double {
+        value(of: provenance.lastColumn(of: try provenance.node(part, layer: layer)))
+    }
+
+    /// From what a part writes into the stream back to its matrix.
+    func back(from part: NodeRole.Part, layer: Int) throws(AnalysisProblem) -> WrittenBack {
+        try WrittenBack(from: try provenance.node(part, layer: layer), direction, in: provenance)
+    }
+
+    /// Whether norms of what layers write are frozen besides the final one.
+    var freezesWrites: Bool {
+        get throws(AnalysisProblem) {
+            guard model.configuration.layers > 0 else { return false }
+            let writes = try [back(from: .attentionWrite, layer: 0), back(from: .feedForwardWrite, layer: 0)]
+            return writes.contains { !$0.frozen.isEmpty }
+        }
     }
 
     /// The parts of a layer.
-    func layer(_ index: Int) -> ([Part], LogitAttribution.Layer) {
-        let weights = model.weights.layers[index]
-        let mixed = provenance.lastColumn(of: provenance.node(named: "kqv_out-\(index)")!)
-        let attention = written(by: "attn_out-\(index)")
+    func layer(_ index: Int) throws(AnalysisProblem) -> ([Part], LogitAttribution.Layer) {
+        let back = try back(from: .attentionWrite, layer: index)
         let projection = Projection(
-            mixed, through: weights.attentionOutput.weight.tensor, onto: direction.enumerated().map { ($0, $1) })
-        let size = model.configuration.headSize
-        var parts = (0..<model.configuration.heads).map { head in
-            part(.head, layer: index, head: head, projection.value(of: head * size..<(head + 1) * size))
+            provenance.lastColumn(of: back.origin.inputs[1]), through: provenance.tensor(of: back.origin.inputs[0]),
+            onto: back.direction.enumerated().map { ($0, $1) })
+        let attention = try written(by: .attentionWrite, layer: index)
+        let sizes = model.configuration.perLayer[index]
+        var parts = (0..<sizes.heads).map { head in
+            let channels = head * sizes.valueSize..<(head + 1) * sizes.valueSize
+            return part(.head, layer: index, head: head, projection.value(of: channels))
         }
         parts.append(part(.attentionRounding, layer: index, projection.rounding))
-        if let bias = weights.attentionOutput.bias {
-            parts.append(part(.attentionBias, layer: index, value(of: bias.tensor.floats())))
-        }
+        if !back.biases.isEmpty { parts.append(part(.attentionBias, layer: index, back.bias)) }
         let attentionSum = parts.reduce(0) { $0 + $1.value }
-        let bias = weights.down.bias.map { value(of: $0.tensor.floats()) }
-        let feedForward = written(by: "ffn_out-\(index)")
-        parts.append(part(.feedForward, layer: index, feedForward - (bias ?? 0)))
-        if let bias { parts.append(part(.feedForwardBias, layer: index, bias)) }
+        let down = try self.back(from: .feedForwardWrite, layer: index)
+        let feedForward = try written(by: .feedForwardWrite, layer: index)
+        parts.append(part(.feedForward, layer: index, feedForward - down.bias))
+        if !down.biases.isEmpty { parts.append(part(.feedForwardBias, layer: index, down.bias)) }
         let layer = LogitAttribution.Layer(
             layer: index, attention: attention, attentionResidual: attention - attentionSum, feedForward: feedForward)
         return (parts, layer)
     }
 
-    var outputRounding: Part {
-        part(.outputRounding, Projection(normed, through: model.weights.output.tensor, onto: rows).rounding)
-    }
+    var outputRounding: Part { part(.outputRounding, Projection(normed, through: output, onto: rows).rounding) }
 }
 
 /// A matrix between activations and a logit: what each activation adds to the logit by way of all rows that count.

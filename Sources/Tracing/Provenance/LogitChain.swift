@@ -1,5 +1,6 @@
 import ComputeGraph
 import LlamaModel
+import Operations
 import Quantization
 import Tensors
 
@@ -30,68 +31,72 @@ extension LogitAttribution {
 }
 
 extension LogitView {
-    /// - Parameter parts: to choose from; roundings are no place to go on from.
+    /// - Parameter parts: to choose from; roundings and the output's bias, which no layer wrote, are no place to go on from.
     func chain(from parts: [Part]) throws -> LogitAttribution.Chain {
-        let part = parts.filter { $0.kind != .attentionRounding && $0.kind != .outputRounding }
+        let part = parts.filter { ![.attentionRounding, .outputRounding, .outputBias].contains($0.kind) }
             .max { abs($0.value) < abs($1.value) }!
-        let size = model.configuration.headSize
         switch part.kind {
         case .head:
+            let size = model.configuration.perLayer[part.layer!].valueSize
             return try chain(
-                part, from: "kqv_out-\(part.layer!)", to: "attn_out-\(part.layer!)",
-                through: model.weights.layers[part.layer!].attentionOutput.weight,
+                part, try back(from: .attentionWrite, layer: part.layer!),
                 channels: part.head! * size..<(part.head! + 1) * size)
         case .feedForward:
-            return try chain(
-                part, from: "ffn_swiglu-\(part.layer!)", to: "ffn_out-\(part.layer!)",
-                through: model.weights.layers[part.layer!].down.weight, channels: 0..<model.configuration.feedForward)
+            let back = try back(from: .feedForwardWrite, layer: part.layer!)
+            return try chain(part, back, channels: 0..<provenance.graph.layout(of: back.origin.inputs[1]).shape.ne0)
         case .embedding:
-            return try chain(part, "embd", model.weights.tokenEmbedding, row: provenance.tokens.last!)
-        case .attentionBias, .attentionRounding, .outputRounding:
-            return try chain(part, "attn_out-\(part.layer!)", model.weights.layers[part.layer!].attentionOutput.bias!)
-        case .feedForwardBias:
-            return try chain(part, "ffn_out-\(part.layer!)", model.weights.layers[part.layer!].down.bias!)
+            let back = try WrittenBack(from: try provenance.node(.embedding), direction, in: provenance) {
+                $0.operation is GetRows
+            }
+            return try chain(
+                part, back.written, back.direction, back.origin.inputs[0], row: provenance.tokens.last!)
+        case .attentionBias: return try chain(part, try back(from: .attentionWrite, layer: part.layer!).biases)
+        case .feedForwardBias: return try chain(part, try back(from: .feedForwardWrite, layer: part.layer!).biases)
+        case .attentionRounding, .outputRounding, .outputBias:
+            preconditionFailure("\(part.kind): no part to go on from")
         }
+    }
+
+    private func chain(_ part: Part, _ biases: [WrittenBack.Bias]) throws -> LogitAttribution.Chain {
+        let bias = biases.max { abs($0.value) < abs($1.value) }!
+        return try chain(part, bias.written, bias.direction, bias.source, row: 0)
     }
 
     /// A row of weights that is added as it is.
     private func chain(
-        _ part: Part, _ name: String, _ weight: LlamaWeights.Weight, row: Int = 0
+        _ part: Part, _ written: Node, _ direction: [Double], _ weight: Source, row: Int
     ) throws -> LogitAttribution.Chain {
-        var values = [Float](repeating: 0, count: direction.count)
-        var span = values.mutableSpan
-        weight.tensor.decodeRow(row, by: BlockFormats.format(for: weight.info.type)!, into: &span)
-        let i = values.indices.max {
-            abs(direction[$0] * Double(values[$0])) < abs(direction[$1] * Double(values[$1]))
-        }!
+        let values = zip(direction, provenance.tensor(of: weight).decodedRow(row)).map { $0 * Double($1) }
+        let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
         return LogitAttribution.Chain(
-            part: part, channel: nil, dimension: i, written: address(name, i), direction: direction[i],
-            weight: try WeightPlace(row: row, column: i, of: weight.info, in: model.file),
-            value: direction[i] * Double(values[i]))
+            part: part, channel: nil, dimension: i, written: address(written, i), direction: direction[i],
+            weight: try WeightPlace(row: row, column: i, of: provenance.weight(weight)!, in: model.file),
+            value: values[i])
     }
 
     /// By way of the matrix that writes into the stream.
-    private func chain(
-        _ part: Part, from source: String, to target: String, through weight: LlamaWeights.Weight,
-        channels: Range<Int>
-    ) throws -> LogitAttribution.Chain {
-        let column = provenance.lastColumn(of: provenance.node(named: source)!)
-        let projection = Projection(column, through: weight.tensor, onto: direction.enumerated().map { ($0, $1) })
+    private func chain(_ part: Part, _ back: WrittenBack, channels: Range<Int>) throws -> LogitAttribution.Chain {
+        let (matrix, source) = (back.origin.inputs[0], back.origin.inputs[1])
+        let (weight, column) = (provenance.weight(matrix)!, provenance.lastColumn(of: source))
+        let projection = Projection(
+            column, through: provenance.tensor(of: matrix), onto: back.direction.enumerated().map { ($0, $1) })
         let k = channels.max { abs(projection.value(of: $0)) < abs(projection.value(of: $1)) }!
-        let places = try direction.indices.map { i in
-            try WeightPlace(row: i, column: k, of: weight.info, in: model.file)
+        let places = try back.direction.indices.map { i in
+            try WeightPlace(row: i, column: k, of: weight, in: model.file)
         }
-        let values = places.map { Double($0.element.value) * direction[$0.block.row] * Double(column[k]) }
+        let values = places.map { Double($0.element.value) * back.direction[$0.block.row] * Double(column[k]) }
         let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
         return LogitAttribution.Chain(
             part: part,
             channel: .init(
                 address: address(source, k), index: k, activation: column[k], value: projection.value(of: k)),
-            dimension: i, written: address(target, i), direction: direction[i], weight: places[i], value: values[i])
+            dimension: i, written: address(back.written, i), direction: back.direction[i], weight: places[i],
+            value: values[i])
     }
 
-    private func address(_ name: String, _ index: Int) -> String {
-        let node = provenance.node(named: name)!
-        return provenance.address(of: .node(node.index), at: ElementIndex(index, node.layout.shape.ne1 - 1))
+    private func address(_ node: Node, _ index: Int) -> String { address(.node(node.index), index) }
+
+    private func address(_ source: Source, _ index: Int) -> String {
+        provenance.address(of: source, at: ElementIndex(index, provenance.graph.layout(of: source).shape.ne1 - 1))
     }
 }

@@ -52,8 +52,16 @@ public struct Provenance: Sendable {
         }
     }
 
-    /// The node of this name; of several, the last.
-    public func node(named name: String) -> Node? { graph.nodes.last { $0.name == name } }
+    /// The node that is the result of a part.
+    ///
+    /// - Parameter layer: `nil` for parts before and after the layers.
+    /// - Throws: `AnalysisProblem.noPart` if the network has none.
+    public func node(_ part: NodeRole.Part, layer: Int? = nil) throws(AnalysisProblem) -> Node {
+        guard let node = graph.nodes.last(where: { $0.role.result == part && $0.layer == layer }) else {
+            throw .noPart(part, layer: layer, architecture: model.configuration.architecture)
+        }
+        return node
+    }
 
     /// What the address of an element must say, so that it can be typed: `Qcur-0#1[12,4]`.
     public func address(of source: Source, at element: ElementIndex) -> String {
@@ -94,18 +102,22 @@ public struct Provenance: Sendable {
 
     /// The query head that an element belongs to; `nil` outside attention, and for keys and values.
     public func head(of node: Node, at element: ElementIndex) -> Int? {
-        let c = model.configuration
-        switch (node.name.split(separator: "-").first, node.layout.shape) {
-        case ("Qcur", let shape) where shape.ne0 == c.headSize && shape.ne1 == c.heads: return element.i1
-        case ("kq", _), ("kq_soft_max", _), ("kqv", _): return node.kind == "PERMUTE" ? element.i1 : element.i2
-        case ("kqv_out", _): return element.i0 / c.headSize
+        guard let layer = node.layer else { return nil }
+        let (sizes, shape) = (model.configuration.perLayer[layer], node.layout.shape)
+        let isPermuted = node.operation is Permute
+        switch (node.role.part, node.role.step) {
+        case (.query, .view?) where isPermuted: return element.i2
+        case (.query, _): return shape.ne0 == sizes.keySize && shape.ne1 == sizes.heads ? element.i1 : nil
+        case (.scores, _), (.pattern, _), (.mix, .heads?): return element.i2
+        case (.mix, .view?): return element.i1
+        case (.mix, nil): return element.i0 / sizes.valueSize
         default: return nil
         }
     }
 
     /// The position in the run that an element belongs to; `nil` where the operation has no dimension of tokens.
     public func position(of node: Node, at element: ElementIndex) -> Int? {
-        guard !node.output.isPureView, node.kind != "SET_ROWS" else { return nil }
+        guard !node.output.isPureView, !node.operation.isWrite else { return nil }
         let indices = [element.i0, element.i1, element.i2, element.i3]
         let dimension = node.operation.tokenDimension
         // From the last layer's attention on there is only the last token.

@@ -102,7 +102,9 @@ extension Provenance {
             case .cache:
                 // Keys are a row a position. Values are stored transposed, each with its positions side by side.
                 let shape = graph.leaves[index].layout.shape
-                let isKeys = graph.leaves[index].name.hasPrefix("cache_k")
+                let isKeys = graph.nodes.contains {
+                    $0.role.result == .keyCache && leaf(under: $0.inputs.last!) == index
+                }
                 return .cache(position: isKeys ? element.i1 : shape.number(of: element) % shape.ne1)
             case .weight:
                 return .weight(

@@ -11,6 +11,8 @@ public final class PassSummary: ExecutionObserver {
         public internal(set) var nanoseconds = 0
         /// Root mean square of the residual stream at the last token, after the layer.
         public internal(set) var residualRMS = 0.0
+        /// The name of its softmaxed scores.
+        public internal(set) var pattern: String?
         /// How each head looks from the last token.
         public internal(set) var heads: [AttentionSummary] = []
     }
@@ -29,17 +31,18 @@ public final class PassSummary: ExecutionObserver {
         let node = evaluation.node
         operations += 1
         nanoseconds += evaluation.nanoseconds
-        if node.layer == nil, node.kind == "GET_ROWS" { embeddingRMS = lastColumnRMS(evaluation.output) }
+        if node.role.result == .embedding { embeddingRMS = lastColumnRMS(evaluation.output) }
         guard let layer = node.layer else { return }
         layers[layer].nanoseconds += evaluation.nanoseconds
-        if node.kind == "SOFT_MAX" {
+        if node.role.result == .pattern {
             let shape = evaluation.output.shape
+            layers[layer].pattern = node.name
             layers[layer].heads = (0..<shape.ne2).map { head in
                 evaluation.output.withRow(of: Float.self, shape.ne1 - 1, head) { row in
                     AttentionSummary((0..<row.count).map { row[$0] })
                 }
             }
-        } else if node.name == "l_out-\(layer)" {
+        } else if node.role.result == .layerOutput {
             layers[layer].residualRMS = lastColumnRMS(evaluation.output)
         }
     }

@@ -65,7 +65,7 @@ public struct ChangedRun: Sendable {
         case .cache: reached.contains(leaf.name)
         // Positions, masks and places follow from the number of tokens, which is the same at a step.
         case .input:
-            leaf.name == "inp_tokens" && !(replay.tokens.indices.contains(step) && replay.tokens[step] == tokens)
+            leaf.holdsTokens && !(replay.tokens.indices.contains(step) && replay.tokens[step] == tokens)
         }
     }
 }

@@ -8,7 +8,10 @@ struct PromptOptions: ParsableArguments {
     var prompt: String?
     @Option(
         help: ArgumentHelp(
-            "Token ids in place of --prompt, taken as they are. `tokenize --json` prints them; brackets may stay.",
+            """
+            Token ids in place of --prompt, taken as they are. `tokenize --json` prints them; brackets may stay. \
+            (default: none)
+            """,
             valueName: "1,2,3"))
     var ids: TokenIds?
 

@@ -13,6 +13,7 @@ struct ExplainCommand: ParsableCommand {
             """,
         subcommands: [
             ExplainLogitCommand.self, ExplainElementCommand.self, ExplainWeightCommand.self, ExplainFormatCommand.self,
+            ExplainOperationCommand.self,
         ])
 }
 

@@ -31,7 +31,6 @@ enum RawTerminal {
 
     /// Takes the terminal, until `leave`.
     static func enter() {
-        _ = wake
         tcgetattr(STDIN_FILENO, cooked)
         raw.pointee = cooked.pointee
         // Ctrl-C and Ctrl-Z stay signals: they must work while a long search runs.
@@ -89,6 +88,7 @@ enum RawTerminal {
     }
 
     private static func handle(_ number: Int32, _ body: @escaping @convention(c) (Int32) -> Void) {
+        _ = wake  // made here: a handler must not
         var action = sigaction()
         #if canImport(Darwin)
             action.__sigaction_u.__sa_handler = body

@@ -25,7 +25,7 @@ struct TraceCommand: AsyncParsableCommand {
               quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
 
             Example:
-              quipu trace model.gguf --ids 504,3575,282
+              quipu trace model.gguf --ids 1,403,407,261,378
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?

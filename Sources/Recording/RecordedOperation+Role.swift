@@ -1,0 +1,35 @@
+import ComputeGraph
+import Operations
+
+extension RecordedOperation {
+    /// The operation of this kind; `nil` only of a trace that somebody else wrote.
+    public var operation: (any Operation.Type)? { OperationCatalog.operation(kind: kind) }
+
+    /// Whether it only names values of its source.
+    public var isView: Bool { operation?.isView ?? false }
+
+    /// Whether it changes the memory of the cache instead of making a tensor of its own.
+    public var isWrite: Bool { operation?.isWrite ?? false }
+
+    /// Whether its value is the result of a part, and not a step on the way there.
+    public func isResult(of part: NodeRole.Part) -> Bool { role?.result == part }
+
+    /// Whether its output is the residual stream: the sum that each layer reads and adds to.
+    public var isResidual: Bool { role?.result?.isResidual ?? false }
+}
+
+extension TraceStore {
+    /// The operation that is the result of a part.
+    ///
+    /// - Parameter layer: `nil` for parts before and after the layers.
+    /// - Throws: `TraceError.noRole` if the run has none.
+    public func operation(
+        _ part: NodeRole.Part, layer: Int?, run: RecordedRun, step: Int
+    ) throws -> RecordedOperation {
+        let all = try operations(of: run, step: step)
+        guard let found = all.last(where: { $0.isResult(of: part) && $0.layer == layer }) else {
+            throw TraceError.noRole(path: path, role: part.rawValue, layer: layer)
+        }
+        return found
+    }
+}
