@@ -76,6 +76,14 @@ extension LlamaError: CustomStringConvertible {
         return OtherFamily.named(name).map { "it needs \($0.needs)." } ?? "its architecture is not on Quipu's list."
     }
 
+    /// Whether the file may be sound, though it is nothing that Quipu runs.
+    public var isUnsupported: Bool {
+        switch self {
+        case .notAModel, .otherArchitecture, .unsupported: true
+        default: false
+        }
+    }
+
     private var advice: String {
         switch self {
         case .otherArchitecture:
