@@ -54,7 +54,7 @@ public struct ModelVerification: Sendable {
             _ = try LlamaWeights(file: file)
             _ = try Tokenizer(metadata: file.metadata)
         } catch let error as LlamaError where error.isUnsupported {
-            skipped.append(("structure", error.lack))
+            skipped.append(("structure", error.lack.last == "." ? String(error.lack.dropLast()) : error.lack))
         } catch {
             failures.append(failure(error))
         }
