@@ -47,21 +47,14 @@ struct ByteReader<Source: ByteSource> {
         return source.withBytes(in: range) { $0.littleEndian(Integer.self, at: 0) }
     }
 
-    /// A string's bytes, checked to be valid UTF-8.
+    /// A string's bytes.
     mutating func skipString(_ field: GGUFError.Field) throws(GGUFError) -> Range<Int> {
         let start = position
         let length = try integer(UInt64.self, field)
         guard length <= GGUFLimits.stringBytes else {
             throw error(at: start, .header(.stringTooLong(field, found: length)))
         }
-        let range = try skip(Int(length), field)
-        let fault = source.withBytes(in: range) { bytes in
-            bytes.firstInvalidUTF8.map { ($0, bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self)) }
-        }
-        if let (index, byte) = fault {
-            throw error(at: range.lowerBound + index, .header(.invalidUTF8(field, byte: byte)))
-        }
-        return range
+        return try skip(Int(length), field)
     }
 
     mutating func string(_ field: GGUFError.Field) throws(GGUFError) -> String {
@@ -76,25 +69,10 @@ extension RawSpan {
         // Safe: the load is bounds-checked, and every bit pattern is an integer.
         Integer(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: Integer.self))
     }
-
-    /// Where the bytes stop being UTF-8; `nil` if they never do.
-    fileprivate var firstInvalidUTF8: Int? {
-        withUnsafeBytes { raw in
-            // Safe: the bytes are only looked at during the call.
-            let bytes = Span(_unsafeElements: raw.bindMemory(to: UInt8.self))
-            do throws(UTF8.ValidationError) {
-                _ = try UTF8Span(validating: bytes)
-                return nil
-            } catch {
-                return error.byteOffsets.lowerBound
-            }
-        }
-    }
 }
 
 extension String {
-    /// - Precondition: the bytes are valid UTF-8; anything else is repaired.
     init(_ bytes: RawSpan) {
-        self = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        self = bytes.withUnsafeBytes { String(storedBytes: $0) }
     }
 }

@@ -44,6 +44,7 @@ extension GGUFError: CustomStringConvertible {
 
     /// A name out of a file, fit for a terminal: control characters escaped, cut when absurdly long.
     static func quoted(_ name: String) -> String {
+        let name = name.showingBytes()
         let shown = name.unicodeScalars.prefix(80)
         let escaped = shown.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }
         return "\"" + escaped.joined() + (shown.endIndex < name.unicodeScalars.endIndex ? "…\"" : "\"")
@@ -106,8 +107,6 @@ extension GGUFError.HeaderProblem {
             .init(
                 "an array of \(count) elements for \(GGUFError.quoted(key))", "at most \(GGUFLimits.arrayElements)",
                 GGUFError.damaged)
-        case .invalidUTF8(let field, let byte):
-            .init("byte 0x\(String(byte, radix: 16)) in \(field)", "valid UTF-8", GGUFError.reported)
         }
     }
 }

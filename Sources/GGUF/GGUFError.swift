@@ -55,7 +55,6 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case count(Field, found: Int64, limit: Int)
         case stringTooLong(Field, found: UInt64)
         case arrayTooLong(key: String, found: UInt64)
-        case invalidUTF8(Field, byte: UInt8)
     }
 
     /// A key-value pair breaks GGUF's rules.

@@ -29,7 +29,7 @@ public struct GGUFFile: Sendable {
     /// Opens a model and checks everything but the tensors' values.
     ///
     /// - Throws: `GGUFError` with the file, the byte, what is there and what should be. Everything that ggml and
-    ///   llama.cpp's loader refuse is refused, and beyond that invalid UTF-8.
+    ///   llama.cpp's loader refuse is refused. A byte that is not UTF-8 is kept, see `String.storedBytes`.
     public init(path: String) throws(GGUFError) {
         let first = try Part(path: path, index: 0)
         let rest = try first.remainingParts()

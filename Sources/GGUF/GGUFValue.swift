@@ -117,7 +117,7 @@ public enum GGUFValue: Sendable, Hashable {
 extension GGUFValue {
     /// Decodes a value of any type but array, as it lies in a file.
     ///
-    /// - Precondition: the value lies within `bytes` at `offset`, and a string is valid UTF-8. The reader has checked.
+    /// - Precondition: the value lies within `bytes` at `offset`. The reader has checked.
     init(_ type: GGUFValueType, _ bytes: RawSpan, at offset: Int) {
         switch type {
         case .uint8: self = .uint8(bytes.littleEndian(UInt8.self, at: offset))

@@ -52,8 +52,9 @@ struct HeaderEncoder {
     }
 
     private mutating func append(_ string: String) {
-        append(UInt64(string.utf8.count))
-        bytes += string.utf8
+        let stored = string.storedBytes
+        append(UInt64(stored.count))
+        bytes += stored
     }
 
     private mutating func append(_ value: GGUFValue) {

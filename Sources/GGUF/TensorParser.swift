@@ -61,9 +61,9 @@ struct TensorParser {
     ) throws(GGUFError) -> String {
         let start = reader.position
         let name = try reader.string(.tensorName(index))
-        guard name.utf8.count <= GGUFLimits.tensorNameBytes else {
-            throw reader.error(
-                at: start, .tensor(.nameTooLong(index: index, byteCount: UInt64(name.utf8.count))))
+        let byteCount = reader.position - start - MemoryLayout<UInt64>.size
+        guard byteCount <= GGUFLimits.tensorNameBytes else {
+            throw reader.error(at: start, .tensor(.nameTooLong(index: index, byteCount: UInt64(byteCount))))
         }
         guard names.insert(name).inserted else {
             throw reader.error(at: start, .tensor(.duplicateName(name, file: reader.file)))

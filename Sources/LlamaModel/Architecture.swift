@@ -9,6 +9,9 @@ protocol Architecture: Sendable {
     /// What `general.architecture` calls it.
     static var names: [String] { get }
 
+    /// What it is, in one sentence that stands after its name.
+    static var summary: String { get }
+
     var configuration: LlamaConfiguration { get set }
 
     /// - Throws: `LlamaError` if keys are missing, or say something that the graph does not do.
@@ -32,23 +35,31 @@ public enum Architectures {
         Granite.self,
     ]
 
+    private static let key = "general.architecture"
+
     /// Their names in `general.architecture`.
     public static var names: [String] { all.flatMap { $0.names } }
 
-    /// - Throws: `LlamaError` if none has the file's name, or the one that does cannot run it.
+    /// What an architecture is, in one sentence, whether Quipu runs it or not; `nil` for a name unknown to Quipu.
+    public static func summary(of name: String) -> String? {
+        all.first { $0.names.contains(name) }?.summary ?? OtherFamily.named(name)?.summary
+    }
+
+    /// - Throws: `LlamaError` if the file is no model, no architecture has its name, or the one that does cannot run it.
     static func architecture(of file: GGUFFile) throws(LlamaError) -> any Architecture {
-        try architecture(metadata: file.metadata, file: file.path)
+        let kind = FileKind(file)
+        guard let words = kind.words else { return try architecture(metadata: file.metadata, file: file.path) }
+        // Without tensors the architecture may still be the larger obstacle.
+        if kind == .keys, file.metadata[key] != nil { _ = try architecture(metadata: file.metadata, file: file.path) }
+        throw .notAModel(file: file.path, words: words)
     }
 
     static func architecture(metadata: Metadata, file: String) throws(LlamaError) -> any Architecture {
-        let key = "general.architecture"
         guard let name = try MetadataReader(file: file, metadata: metadata, prefix: "").string(key) else {
             throw .missingKey(file: file, key: key)
         }
         guard let type = all.first(where: { $0.names.contains(name) }) else {
-            throw .unsupported(
-                file: file, what: "architecture", found: name,
-                supported: "architectures " + names.map { "'\($0)'" }.joined(separator: ", "))
+            throw .otherArchitecture(file: file, name: name)
         }
         return try type.init(MetadataReader(file: file, metadata: metadata, prefix: name + "."))
     }

@@ -17,8 +17,7 @@ public struct Llama: Sendable {
     /// - Throws: `LlamaError` if the file is no model that Quipu runs.
     public init(file: GGUFFile) throws {
         self.file = file
-        architecture = try Architectures.architecture(of: file)
-        weights = try LlamaWeights(file: file, architecture)
+        (architecture, weights) = try Self.parts(of: file)
         do throws(TokenizationError) {
             loadedTokenizer = .success(try Tokenizer(metadata: file.metadata))
         } catch {
@@ -27,6 +26,21 @@ public struct Llama: Sendable {
         vocabulary =
             (try? loadedTokenizer.get())?.vocabulary
             ?? Vocabulary(listedIn: file.metadata, count: architecture.configuration.vocabulary)
+    }
+
+    /// Why a file cannot be run; `nil` if it can. This is what loading checks, without the work for the tokenizer.
+    public static func refusal(of file: GGUFFile) -> LlamaError? {
+        do throws(LlamaError) {
+            _ = try parts(of: file)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private static func parts(of file: GGUFFile) throws(LlamaError) -> (any Architecture, LlamaWeights) {
+        let architecture = try Architectures.architecture(of: file)
+        return (architecture, try LlamaWeights(file: file, architecture))
     }
 
     /// What turns text into ids.

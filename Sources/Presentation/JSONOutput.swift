@@ -1,6 +1,7 @@
 import Foundation
+import GGUF
 
-/// One JSON document: snake_case keys, sorted; infinities and NaN as strings.
+/// One JSON document: snake_case keys, sorted; infinities and NaN as strings, bytes that are not UTF-8 as `\xFF`.
 public enum JSONOutput {
     public static func text(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
@@ -8,7 +9,7 @@ public enum JSONOutput {
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        return String(decoding: try encoder.encode(value), as: UTF8.self).showingBytes(backslash: #"\\"#)
     }
 }
 

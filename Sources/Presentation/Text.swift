@@ -1,3 +1,5 @@
+import GGUF
+
 /// Text made to fit the page.
 extension String {
     /// Columns the text takes on a terminal: East Asian wide characters and emoji take two, combining ones none.
@@ -25,18 +27,20 @@ extension String {
 
     func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }
 
-    /// Control characters as pictures, so that no text from a file or a model moves the cursor; line ends and tabs stay.
+    /// Control characters as pictures, so that no text from a file or a model moves the cursor, and bytes that are not
+    /// UTF-8 as `\xFF`; line ends and tabs stay.
     public var withoutControls: String { picturing { $0 != "\n" && $0 != "\t" } }
 
     /// The same on one line: line ends and tabs are pictures too.
     var onOneLine: String { picturing { _ in true } }
 
     private func picturing(_ isMeant: (Unicode.Scalar) -> Bool) -> String {
-        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control && isMeant($0) }) else {
-            return self
+        let shown = showingBytes()
+        guard shown.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && isMeant($0) }) else {
+            return shown
         }
         var scalars = UnicodeScalarView()
-        for scalar in unicodeScalars {
+        for scalar in shown.unicodeScalars {
             guard scalar.properties.generalCategory == .control, isMeant(scalar) else {
                 scalars.append(scalar)
                 continue

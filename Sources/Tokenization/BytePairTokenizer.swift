@@ -36,7 +36,7 @@ struct BytePairTokenizer: Sendable {
         var text: [UInt8] = []
         for (rank, merge) in list.enumerated() {
             text.removeAll(keepingCapacity: true)
-            text.append(contentsOf: merge.utf8)
+            text.append(contentsOf: merge.storedBytes)
             // The first character may itself be a space.
             guard let space = text.dropFirst().firstIndex(of: 0x20), space + 1 < text.count else {
                 throw .malformedMerge(index: rank, text: merge)

@@ -65,7 +65,7 @@ struct SpecialIds {
             guard kinds[id] != .control else { return }
             warnings.append(
                 """
-                token \(id) "\(String(decoding: texts[id], as: UTF8.self))" is of type \(kinds[id]) but looks like a \
+                token \(id) "\(String(storedBytes: texts[id]))" is of type \(kinds[id]) but looks like a \
                 control token and is taken for one
                 """)
             kinds[id] = .control

@@ -124,9 +124,9 @@ public struct Vocabulary: Sendable {
         let tokens = (try? keys.strings(.tokens)) ?? []
         var texts = ByteStringTable(minimumCapacity: max(tokens.count, count))
         for id in 0..<max(tokens.count, count) {
-            var text = id < tokens.count ? Array(tokens[id].utf8) : []
+            var text = id < tokens.count ? tokens[id].storedBytes : []
             if text.isEmpty { text = Array("<\(id)>".utf8) }
-            while !texts.insert(text.span).isNew { text = Array("<\(String(decoding: text, as: UTF8.self))>".utf8) }
+            while !texts.insert(text.span).isNew { text = "<\(String(storedBytes: text))>".storedBytes }
         }
         var kinds = (try? Self.kinds(keys, texts)) ?? Array(repeating: .normal, count: texts.count)
         var special = SpecialIds(keys, count: texts.count)
@@ -145,7 +145,7 @@ public struct Vocabulary: Sendable {
     /// The text of a token as the vocabulary spells it: "▁Once", "Ġworld", "<0x0A>".
     ///
     /// - Precondition: `id` is in `0..<count`.
-    public func text(_ id: Int) -> String { String(decoding: texts[id], as: UTF8.self) }
+    public func text(_ id: Int) -> String { String(storedBytes: texts[id]) }
 
     /// What a token is for.
     ///
@@ -153,7 +153,7 @@ public struct Vocabulary: Sendable {
     public func kind(_ id: Int) -> TokenKind { kinds[id] }
 
     /// The token with exactly this text, bytes compared.
-    public func id(of text: String) -> Int? { texts.id(of: Array(text.utf8).span) }
+    public func id(of text: String) -> Int? { texts.id(of: text.storedBytes.span) }
 
     /// The first id, of those that both have, whose token the other spells otherwise, bytes compared.
     public func firstDifference(from other: Vocabulary) -> Int? {
@@ -162,6 +162,18 @@ public struct Vocabulary: Sendable {
 }
 
 extension Vocabulary {
+    /// Why a file's text cannot be turned into ids, as far as its names say, without reading the tokens.
+    public static func problem(of metadata: Metadata) -> TokenizationError? {
+        let keys = TokenizerKeys(metadata)
+        var warnings: [String] = []
+        do throws(TokenizationError) {
+            if try model(keys) == .bytePair { _ = try preTokenizer(named: try keys.string(.preTokenizer), &warnings) }
+            return keys.has(.tokens) ? nil : .missingKey(TokenizerKey.tokens.rawValue)
+        } catch {
+            return error
+        }
+    }
+
     private static func model(_ keys: TokenizerKeys) throws(TokenizationError) -> Model {
         guard let name = try keys.string(.model) else { throw .missingKey(TokenizerKey.model.rawValue) }
         guard let model = Model(rawValue: name) else {
@@ -194,7 +206,7 @@ extension Vocabulary {
         var texts = ByteStringTable(minimumCapacity: tokens.count)
         for (id, token) in tokens.enumerated() {
             // llama.cpp reads the texts as C strings, which end at the first zero byte.
-            let text = Array(token.utf8.prefix { $0 != 0 })
+            let text = Array(token.storedBytes.prefix { $0 != 0 })
             let inserted = texts.insert((text.isEmpty ? Array("[EMPTY_\(id)]".utf8) : text).span)
             if !inserted.isNew { throw .duplicateToken(text: token, first: inserted.id, second: id) }
         }
@@ -223,7 +235,7 @@ extension Vocabulary {
         }
         let kinds = array.prefix(texts.count).map { $0.integer.flatMap(TokenKind.init) ?? .undefined }
         for (id, kind) in kinds.enumerated() where kind == .byte && byte(spelled: texts[id]) == nil {
-            throw .malformedByteToken(id: id, text: String(decoding: texts[id], as: UTF8.self))
+            throw .malformedByteToken(id: id, text: String(storedBytes: texts[id]))
         }
         return kinds
     }

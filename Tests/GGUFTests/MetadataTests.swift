@@ -95,48 +95,6 @@ import Testing
             found: "after 9 bytes for the key of metadata entry 0", expected: "100 bytes")
     }
 
-    /// An invalid byte, a surrogate, an overlong form, a value past the last scalar, an unfinished sequence.
-    static let invalidUTF8: [(bytes: [UInt8], at: Int)] = [
-        ([0x61, 0xff, 0x62], 1), ([0xed, 0xa0, 0x80], 0), ([0xc0, 0x80], 0), ([0xf4, 0x90, 0x80, 0x80], 0),
-        ([0x61, 0x62, 0xe2, 0x82], 2),
-    ]
-
-    @Test(arguments: invalidUTF8)
-    func keyNotUTF8(bytes: [UInt8], at index: Int) throws {
-        var raw = RawGGUF(entries: 1)
-        let start = raw.position + 8
-        raw.append(string: bytes)
-        raw.append(GGUFValueType.uint64.rawValue)
-        raw.append(UInt64(0))
-        try expectRefusal(
-            raw.bytes, at: start + index, .header(.invalidUTF8(.key(0), byte: bytes[index])),
-            found: "byte 0x\(String(bytes[index], radix: 16)) in the key of metadata entry 0", expected: "valid UTF-8")
-    }
-
-    @Test(arguments: invalidUTF8)
-    func valueNotUTF8(bytes: [UInt8], at index: Int) throws {
-        var raw = RawGGUF(entries: 1)
-        raw.key("some.key", .string)
-        let start = raw.position + 8
-        raw.append(string: bytes)
-        try expectRefusal(
-            raw.bytes, at: start + index, .header(.invalidUTF8(.value(key: "some.key"), byte: bytes[index])),
-            found: "in the value of \"some.key\"", expected: "valid UTF-8")
-    }
-
-    @Test(arguments: invalidUTF8)
-    func elementNotUTF8(bytes: [UInt8], at index: Int) throws {
-        var raw = RawGGUF(entries: 1)
-        raw.array("some.key", .string, count: 3)
-        raw.append("valid")
-        let start = raw.position + 8
-        raw.append(string: bytes)
-        raw.append("valid")
-        try expectRefusal(
-            raw.bytes, at: start + index, .header(.invalidUTF8(.element(key: "some.key", 1), byte: bytes[index])),
-            found: "in element 1 of \"some.key\"", expected: "valid UTF-8")
-    }
-
     @Test(arguments: [0, 3, 33, .max] as [UInt32])
     func alignmentNoPowerOfTwo(alignment: UInt32) throws {
         var raw = RawGGUF(entries: 1)

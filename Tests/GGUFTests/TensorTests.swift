@@ -34,17 +34,6 @@ import Testing
         #expect(opened.tensor(named: name)?.byteCount == 32)
     }
 
-    @Test(arguments: MetadataTests.invalidUTF8)
-    func nameNotUTF8(bytes: [UInt8], at index: Int) throws {
-        var raw = RawGGUF(tensors: 1)
-        let start = raw.position + 8
-        raw.append(string: bytes)
-        raw.append(bytes: [UInt8](repeating: 0, count: 64))
-        try expectRefusal(
-            raw.bytes, at: start + index, .header(.invalidUTF8(.tensorName(0), byte: bytes[index])),
-            found: "in the name of tensor 0", expected: "valid UTF-8")
-    }
-
     @Test func duplicateName() throws {
         var raw = RawGGUF(tensors: 2)
         raw.tensor("weight")

@@ -7,6 +7,8 @@ extension Architectures {
     /// Source: llama.cpp `src/models/granite.cpp`; Yang et al. 2022, "Tensor Programs V" (µP).
     struct Granite: Architecture {
         static let names = ["granite"]
+        static let summary =
+            "a llama that scales embeddings, scores, what is written to the residual stream, and logits"
 
         var configuration: LlamaConfiguration
         private let embeddingScale: Float?

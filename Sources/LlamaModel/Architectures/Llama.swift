@@ -8,6 +8,8 @@ extension Architectures {
     /// Source: llama.cpp `src/models/llama.cpp`; Touvron et al. 2023, "LLaMA" and "Llama 2"; Jiang et al. 2023.
     struct Llama: Architecture {
         static let names = ["llama"]
+        static let summary =
+            "norm, attention, norm, gated feed-forward network; neighbouring values of a head are rotated together"
 
         var configuration: LlamaConfiguration
 

@@ -7,6 +7,8 @@ extension Architectures {
     /// Source: llama.cpp `src/models/olmo2.cpp`; OLMo team 2024, "2 OLMo 2 Furious".
     struct Olmo2: Architecture {
         static let names = ["olmo2"]
+        static let summary =
+            "a llama that normalises what attention and feed-forward network write, and queries and keys over all heads"
 
         var configuration: LlamaConfiguration
 

@@ -7,6 +7,8 @@ extension Architectures {
     /// Source: llama.cpp `src/models/qwen2.cpp`; Qwen team 2024, "Qwen2 Technical Report".
     struct Qwen2: Architecture {
         static let names = ["qwen2"]
+        static let summary =
+            "a llama whose queries, keys and values have biases; the halves of a head are rotated together"
 
         var configuration: LlamaConfiguration
 

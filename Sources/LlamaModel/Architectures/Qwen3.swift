@@ -7,6 +7,7 @@ extension Architectures {
     /// Source: llama.cpp `src/models/qwen3.cpp`; Qwen team 2025, "Qwen3 Technical Report".
     struct Qwen3: Architecture {
         static let names = ["qwen3"]
+        static let summary = "a llama whose queries and keys are normalised head by head before they are rotated"
 
         var configuration: LlamaConfiguration
 

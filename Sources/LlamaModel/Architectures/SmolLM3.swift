@@ -7,6 +7,7 @@ extension Architectures {
     /// Again".
     struct SmolLM3: Architecture {
         static let names = ["smollm3"]
+        static let summary = "a llama in which every fourth layer does not rotate"
 
         var configuration: LlamaConfiguration
 

@@ -53,8 +53,8 @@ public struct ModelVerification: Sendable {
         do {
             _ = try LlamaWeights(file: file)
             _ = try Tokenizer(metadata: file.metadata)
-        } catch LlamaError.unsupported(_, let what, let found, let supported) {
-            skipped.append(("structure", "\(what) '\(found)'; Quipu knows \(supported)"))
+        } catch let error as LlamaError where error.isUnsupported {
+            skipped.append(("structure", error.lack.last == "." ? String(error.lack.dropLast()) : error.lack))
         } catch {
             failures.append(failure(error))
         }

@@ -2,6 +2,7 @@ import GGUF
 import LlamaModel
 import Recording
 import Tensors
+import Tokenization
 
 /// The result of `inspect`.
 public struct InspectReport: Report {
@@ -33,15 +34,29 @@ public struct InspectReport: Report {
     let alignment: Int
     @OrNull var fileType: String?
     let parts: [String]
+    /// What the file is: `model`, `adapter`, …
+    let kind: String
+    /// What a file that is no model is, and what can be done with it.
+    @OrNull var use: String?
+    @OrNull var architecture: String?
+    /// The architecture in words; null for one unknown to Quipu.
+    @OrNull var summary: String?
+    /// Whether Quipu runs the file, from ids at least.
+    let runs: Bool
+    /// Why not.
+    @OrNull var missing: String?
+    /// Why text cannot be turned into ids.
+    @OrNull var tokenizerMissing: String?
+    @OrNull var model: ModelSection?
     let metadata: [String: MetadataValue]
     let tensors: [TensorLine]
 
     private let entries: [Metadata.Entry]
-    private let configuration: LlamaConfiguration?
     private let sections: Section
 
     private enum CodingKeys: CodingKey {
         case file, version, nTensors, nKv, nParams, sizeBytes, bpw, alignment, fileType, parts, metadata, tensors
+        case kind, use, architecture, summary, runs, missing, tokenizerMissing, model
     }
 
     /// - Parameter wholeArrays: whether the document holds long arrays to their end.
@@ -52,7 +67,7 @@ public struct InspectReport: Report {
         nKv = gguf.metadata.entries.count
         nParams = gguf.parameterCount
         sizeBytes = gguf.byteCount
-        bpw = Double(gguf.tensors.reduce(0) { $0 + $1.byteCount } * 8) / Double(max(1, gguf.parameterCount))
+        bpw = Double(gguf.tensors.total * 8) / Double(max(1, gguf.parameterCount))
         alignment = gguf.alignment
         fileType = gguf.metadata["general.file_type"]?.integer.flatMap { GGUFFileType(id: $0)?.name }
         parts = gguf.parts.map(\.path)
@@ -65,12 +80,22 @@ public struct InspectReport: Report {
                 shape: Array(info.shape.dimensions.prefix(max(1, info.dimensionCount))), fileOffset: info.fileOffset,
                 nBytes: info.byteCount, bpw: info.bitsPerWeight, part: info.part)
         }
-        configuration = try? LlamaConfiguration(metadata: gguf.metadata, file: gguf.path)
+        let kind = FileKind(gguf)
+        self.kind = kind.name
+        use = kind.words
+        let refusal = Llama.refusal(of: gguf)
+        runs = refusal == nil
+        let name = gguf.metadata["general.architecture"]?.string
+        architecture = name
+        summary = name.flatMap { Architectures.summary(of: $0) }
+        missing = refusal?.lack
+        tokenizerMissing = Vocabulary.problem(of: gguf.metadata)?.description
+        model = ModelOverview(gguf).map { ModelSection($0, of: gguf) }
         self.sections = sections
     }
 
     public func page(_ style: Style) -> String {
-        var lines = [style.bold(file)] + summary(style) + [""] + types(style)
+        var lines = [style.bold(file.onOneLine)] + glance(style) + [""] + types(style)
         if sections.contains(.metadata) { lines += [""] + metadataLines(style) }
         if sections.contains(.tensors) { lines += [""] + tensorLines(style) }
         if sections.isEmpty {
@@ -79,30 +104,40 @@ public struct InspectReport: Report {
         return lines.joined(separator: "\n")
     }
 
-    private func summary(_ style: Style) -> [String] {
-        var lines = [
-            "GGUF version \(version), \(Numbers.count(nKv, "metadata key")), \(Numbers.count(nTensors, "tensor")), alignment \(alignment)"
-                + (parts.count > 1 ? ", \(parts.count) files" : ""),
-            "\(Numbers.grouped(nParams)) weights in \(ByteSize(sizeBytes)): \(Numbers.fixed(bpw, 3)) bits a weight"
-                + (fileType.map { " (the file calls itself \($0))" } ?? ""),
-        ]
-        if let name = entries.first(where: { $0.key == "general.name" })?.value.string {
-            lines.insert("\(name)", at: 0)
+    private func glance(_ style: Style) -> [String] {
+        var lines: [String] = []
+        if let name = entries.first(where: { $0.key == "general.name" })?.value.string { lines.append(name) }
+        if let use { lines.append(use) }
+        if let architecture {
+            lines.append("Architecture \(architecture)" + (summary.map { ": \($0)." } ?? "."))
         }
-        if let c = configuration {
-            lines.append(
-                "llama: \(Numbers.count(c.layers, "layer")), width \(c.embedding), feed-forward \(c.feedForward), vocabulary \(c.vocabulary), context \(c.trainedContext)"
-            )
-            let kind = c.kvHeads == c.heads ? "MHA" : c.kvHeads == 1 ? "MQA" : "GQA: each KV head serves \(c.groupSize)"
-            lines.append(
-                "attention: \(Numbers.count(c.heads, "query head")), \(Numbers.count(c.kvHeads, "KV head")) of \(c.headSize) values (\(kind))"
-            )
+        if runs { lines.append("Quipu runs it.") }
+        if runs, let tokenizerMissing {
+            lines.append("Only ids go in, not text: \(tokenizerMissing). See `quipu trace --ids`.")
         }
+        if let missing, missing != use { lines.append("Quipu does not run it: \(missing)") }
+        lines += model?.lines ?? []
+        lines += fileLines
         return lines.flatMap { $0.onOneLine.wrapped(to: style.width) }
     }
 
+    /// One size a sentence.
+    private var fileLines: [String] {
+        let header =
+            "GGUF version \(version), \(Numbers.count(nKv, "metadata key")), \(Numbers.count(nTensors, "tensor")), alignment \(alignment)"
+            + (parts.count > 1 ? ", \(parts.count) files" : "") + "."
+        let size = (parts.count > 1 ? "The files are " : "The file is ") + "\(ByteSize(sizeBytes))."
+        guard !tensors.isEmpty else { return [header, size] }
+        return [
+            header,
+            "\(Numbers.grouped(nParams)) weights. Their tensors take \(ByteSize(tensors.total)): "
+                + "\(Numbers.fixed(bpw, 3)) bits a weight"
+                + (fileType.map { " (the file calls itself \($0))" } ?? "") + ". " + size,
+        ]
+    }
+
     private func types(_ style: Style) -> [String] {
-        guard !tensors.isEmpty else { return ["no tensors: the file holds metadata only, such as a vocabulary"] }
+        guard !tensors.isEmpty else { return ["no tensors"] }
         var table = Table([
             ("type", .left), ("tensors", .right), ("size", .right), ("share", .right), ("bits a weight", .right),
         ])
@@ -118,17 +153,29 @@ public struct InspectReport: Report {
         return table.lines(style)
     }
 
+    /// Keys are never cut: one that leaves too little for the value has a line of its own.
     private func metadataLines(_ style: Style) -> [String] {
-        var table = Table([("key", .left), ("type", .left), ("value", .left)])
-        for entry in entries {
-            table.add(entry.key, entry.value.typeName, entry.value.text(limit: 6))
+        let rows = entries.map {
+            (key: $0.key.onOneLine, type: $0.value.typeName, value: $0.value.text(limit: 6).onOneLine)
         }
-        return table.lines(style)
+        let typeWidth = rows.map { $0.type.displayWidth }.max() ?? 0
+        let keyLimit = style.width - typeWidth - Self.leastValueWidth - 4
+        let keyWidth = rows.map { $0.key.displayWidth }.filter { $0 <= keyLimit }.max() ?? 0
+        func line(_ key: String, _ type: String, _ value: String) -> String {
+            let start = key.padded(to: keyWidth) + "  " + type.padded(to: typeWidth) + "  "
+            return (start + value.cut(to: style.width - start.displayWidth)).withoutTrailingSpaces
+        }
+        return [style.dim(line("key", "type", "value"))]
+            + rows.flatMap { key, type, value in
+                key.displayWidth <= keyWidth ? [line(key, type, value)] : [key, line("", type, value)]
+            }
     }
+
+    private static let leastValueWidth = 16
 
     private func tensorLines(_ style: Style) -> [String] {
         var table = Table([
-            ("tensor", .left), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right),
+            ("tensor", .whole), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right),
             ("bpw", .right),
         ])
         for tensor in tensors {
@@ -140,95 +187,10 @@ public struct InspectReport: Report {
     }
 }
 
+extension [TensorInfo] {
+    fileprivate var total: Int { reduce(0) { $0 + $1.byteCount } }
+}
+
 extension [InspectReport.TensorLine] {
     fileprivate var total: Int { reduce(0) { $0 + $1.nBytes } }
-}
-
-/// A metadata value in a document: as it is, except that of a long array only the start is there, and said to be.
-struct MetadataValue: Encodable {
-    let value: GGUFValue
-    let isWhole: Bool
-
-    private static let shownElements = 16
-
-    private enum CodingKeys: CodingKey { case type, count, first }
-
-    func encode(to encoder: any Encoder) throws {
-        if case .array(let array) = value, array.count > Self.shownElements, !isWhole {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(value.typeName, forKey: .type)
-            try container.encode(array.count, forKey: .count)
-            try container.encode(
-                array.prefix(Self.shownElements).map { MetadataValue(value: $0, isWhole: true) }, forKey: .first)
-            return
-        }
-        var container = encoder.singleValueContainer()
-        switch value {
-        case .uint8(let v): try container.encode(v)
-        case .int8(let v): try container.encode(v)
-        case .uint16(let v): try container.encode(v)
-        case .int16(let v): try container.encode(v)
-        case .uint32(let v): try container.encode(v)
-        case .int32(let v): try container.encode(v)
-        case .uint64(let v): try container.encode(v)
-        case .int64(let v): try container.encode(v)
-        case .float32(let v): try container.encode(v)
-        case .float64(let v): try container.encode(v)
-        case .bool(let v): try container.encode(v)
-        case .string(let v): try container.encode(v)
-        case .array(let array): try container.encode(array.values.map { MetadataValue(value: $0, isWhole: true) })
-        }
-    }
-}
-
-/// The result of `inspect --bytes`: bytes of a tensor as they are in the file.
-public struct BytesReport: Report {
-    let tensor: String
-    let type: String
-    let shape: [Int]
-    let fileOffset: Int
-    let firstByte: Int
-    let nBytes: Int
-    let bytesHex: String
-    private let bytes: [UInt8]
-    private let blockBytes: Int
-    private let blockElements: Int
-
-    private enum CodingKeys: CodingKey { case tensor, type, shape, fileOffset, firstByte, nBytes, bytesHex }
-
-    /// - Precondition: the range lies within the tensor's bytes.
-    public init(_ info: TensorInfo, in file: GGUFFile, range: Range<Int>) {
-        tensor = info.name
-        type = info.type.name
-        shape = info.shape.significant
-        fileOffset = info.fileOffset
-        firstByte = range.lowerBound
-        nBytes = info.byteCount
-        let start = info.fileOffset + range.lowerBound
-        bytes = file.parts[info.part].withBytes(in: start..<start + range.count) { $0.withUnsafeBytes { Array($0) } }
-        bytesHex = bytes.map { $0.hex }.joined()
-        blockBytes = info.type.blockBytes
-        blockElements = info.type.blockElements
-    }
-
-    public func page(_ style: Style) -> String {
-        var lines = [
-            style.bold(tensor) + "  \(type) \(shape.map(String.init).joined(separator: "x"))",
-            "\(nBytes) bytes from byte \(fileOffset) of the file",
-            blockElements > 1 ? "a block: \(blockElements) weights in \(blockBytes) bytes; a line is one block" : "",
-            style.dim("file offset   bytes"),
-        ].filter { !$0.isEmpty }
-        let step = blockElements > 1 ? blockBytes - firstByte % blockBytes : 16
-        var place = 0
-        while place < bytes.count {
-            let width = place == 0 ? step : (blockElements > 1 ? blockBytes : 16)
-            for start in stride(from: place, to: min(place + width, bytes.count), by: 20) {
-                let end = min(start + 20, place + width, bytes.count)
-                let label = start == place ? "\(fileOffset + firstByte + start)" : ""
-                lines.append(label.leftPadded(to: 11) + "   " + bytes[start..<end].map(\.hex).joined(separator: " "))
-            }
-            place += width
-        }
-        return lines.joined(separator: "\n")
-    }
 }

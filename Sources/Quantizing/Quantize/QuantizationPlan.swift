@@ -57,7 +57,8 @@ public struct QuantizationPlan: Sendable {
     /// llama.cpp's order of tensors, in which its mixes count them.
     private static func order(_ tensors: [TensorInfo]) -> [TensorInfo] {
         tensors.map { ($0.name.blockNumber ?? -1, $0) }.sorted { left, right in
-            left.0 != right.0 ? left.0 < right.0 : left.1.name.utf8.lexicographicallyPrecedes(right.1.name.utf8)
+            left.0 != right.0
+                ? left.0 < right.0 : left.1.name.storedBytes.lexicographicallyPrecedes(right.1.name.storedBytes)
         }.map(\.1)
     }
 }

@@ -72,7 +72,8 @@ public struct RunDigest: Encodable, Sendable {
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // `</script>` and `<!--` would end the element.
-        return String(decoding: try encoder.encode(self), as: UTF8.self).replacing("<", with: "\\u003c")
+        return String(decoding: try encoder.encode(self), as: UTF8.self).showingBytes(backslash: #"\\"#)
+            .replacing("<", with: "\\u003c")
     }
 }
 

@@ -43,6 +43,10 @@ enum ModelArgument {
     /// The tokenizer alone; the file need hold nothing else.
     static func tokenizer(_ path: String?) throws -> Tokenizer {
         let file = try open(path)
+        let kind = FileKind(file)
+        if kind != .keys, kind != .vocabulary, let words = kind.words, Vocabulary.problem(of: file.metadata) != nil {
+            throw LlamaError.notAModel(file: file.path, words: words)
+        }
         let tokenizer = try naming(file) { try Tokenizer(metadata: file.metadata) }
         warn(about: tokenizer.vocabulary, of: file)
         return tokenizer
@@ -64,6 +68,7 @@ enum ModelArgument {
     /// - Throws: `InputError` with the names that come near if the file has no such tensor.
     static func tensor(_ name: String, in file: GGUFFile) throws -> TensorInfo {
         if let info = file.tensor(named: name) { return info }
+        if let info = file.tensors.first(where: { $0.name.showingBytes() == name }) { return info }
         let near = nearest(to: name, in: file.tensors.map(\.name))
         throw InputError(
             "\(file.path): there is no tensor '\(name)'."
