@@ -79,7 +79,7 @@ public struct LogitAttribution: Sendable {
     /// - Precondition: ids of the vocabulary.
     /// - Throws: `AnalysisProblem` if the network is no sum of what its parts write.
     public init(of token: Int, against: Int? = nil, in provenance: Provenance) throws {
-        try Self.analysis.check(provenance.graph, of: provenance.model.configuration.architecture)
+        try Self.analysis.check(provenance.graph, of: provenance.model.configuration.sizes.architecture)
         let view = try LogitView(of: token, against: against, in: provenance)
         (self.token, self.against) = (token, against)
         (logit, scale) = (view.logit, view.scale)

@@ -58,7 +58,7 @@ public struct Provenance: Sendable {
     /// - Throws: `AnalysisProblem.noPart` if the network has none.
     public func node(_ part: NodeRole.Part, layer: Int? = nil) throws(AnalysisProblem) -> Node {
         guard let node = graph.nodes.last(where: { $0.role.result == part && $0.layer == layer }) else {
-            throw .noPart(part, layer: layer, architecture: model.configuration.architecture)
+            throw .noPart(part, layer: layer, architecture: model.configuration.sizes.architecture)
         }
         return node
     }

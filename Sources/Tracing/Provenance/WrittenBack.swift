@@ -56,10 +56,10 @@ struct WrittenBack {
                 let meanSquare = x.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.count)
                 frozen.insert(1 / (meanSquare + Double(norm.epsilon)).squareRoot(), at: 0)
                 direction = direction.map { $0 * frozen[0] }
-            default: throw .noWayBack(node, architecture: provenance.model.configuration.architecture)
+            default: throw .noWayBack(node, architecture: provenance.model.configuration.sizes.architecture)
             }
             guard case .node(let index) = node.inputs[0] else {
-                throw .noWayBack(node, architecture: provenance.model.configuration.architecture)
+                throw .noWayBack(node, architecture: provenance.model.configuration.sizes.architecture)
             }
             let isSame = node.operation is GetRows || node.operation is Add
             node = provenance.graph.nodes[index]
