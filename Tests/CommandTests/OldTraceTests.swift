@@ -29,7 +29,7 @@ import Testing
     /// Without what differs from run to run: times, and what the run and its file are called.
     private static func timeless(_ page: String) -> [String] {
         page.split(separator: "\n").filter { !$0.contains("GB/s") && !$0.contains("no bytes move") }.map { line in
-            line.replacing(
+            String(line).replacing(
                 /"(ns|wall_ns|size_bytes|created_at|uuid|engine_version|path|kernels|threads)"\s*:\s*(\[[^\]]*\]|"[^"]*"|[^,}]*)/,
                 with: "")
         }

@@ -29,7 +29,7 @@ public struct OperationReport: Report {
         if let kind, wanted.isEmpty {
             throw OperationProblem(kind: kind, suggestions: nearest(to: kind, in: all.map(\.kind)))
         }
-        operations = wanted.map(Entry.init)
+        operations = wanted.map { Entry($0) }
     }
 
     public func page(_ style: Style) -> String {
