@@ -24,12 +24,15 @@ public struct OperationReport: Report {
     /// - Parameter kind: `nil`: all.
     /// - Throws: `OperationProblem` if there is no such kind.
     public init(kind: String?) throws {
-        let all = OperationCatalog.all
-        let wanted = kind.map { kind in all.filter { $0.kind == kind.uppercased() } } ?? all
-        if let kind, wanted.isEmpty {
+        let all = OperationCatalog.all.map { Entry($0) }
+        guard let kind else {
+            operations = all
+            return
+        }
+        operations = all.filter { $0.kind == kind.uppercased() }
+        if operations.isEmpty {
             throw OperationProblem(kind: kind, suggestions: nearest(to: kind, in: all.map(\.kind)))
         }
-        operations = wanted.map { Entry($0) }
     }
 
     public func page(_ style: Style) -> String {
