@@ -16,6 +16,8 @@ package final class SHA256 {
 
     package init() {
         #if !canImport(CryptoKit)
+            // The machine's configuration of OpenSSL may ask for modules that are not there; a hash needs none.
+            OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_LOAD_CONFIG), nil)
             guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
                 fatalError("libcrypto has no SHA-256, or there is no memory for it")
             }

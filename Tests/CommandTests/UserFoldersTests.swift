@@ -116,6 +116,25 @@ import Testing
         }
     }
 
+    /// Its configuration may name modules that this program does not have.
+    @Test func theMachinesConfigurationOfOpenSSLDoesNotMatter() throws {
+        let configuration = try bench.folder.write(
+            """
+            openssl_conf = a
+            [a]
+            providers = b
+            [b]
+            other = c
+            [c]
+            activate = 1
+            module = /nowhere/other.so
+            """, to: "openssl.cnf")
+        let outcome = try trace(["OPENSSL_CONF": configuration])
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
+        let digest = try bench.row("SELECT sha256 FROM model", of: "t.db")["sha256"] as? String
+        #expect(digest?.count == 64)
+    }
+
     @Test(.enabled(if: geteuid() != 0, "root may write everywhere")) func permissionsAreNamed() throws {
         try FileManager.default.createDirectory(
             atPath: bench.folder.path("closed"), withIntermediateDirectories: true,
