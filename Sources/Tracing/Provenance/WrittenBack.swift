@@ -1,4 +1,5 @@
 import ComputeGraph
+import Measuring
 import Operations
 
 /// From a part's result back to the matrix that made it, with what one unit of each value on the way adds to a logit.
