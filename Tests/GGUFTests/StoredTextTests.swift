@@ -83,7 +83,7 @@ import Testing
             raw.data(32)
             let folder = try TemporaryFolder()
             let path = try folder.write(raw.bytes)
-            #expect((try? GGUFFile(path: path)) != nil == opens, "\(count) bytes")
+            #expect(((try? GGUFFile(path: path)) != nil) == opens, "\(count) bytes")
         }
     }
 }

@@ -134,8 +134,9 @@ struct ModelSection: Encodable {
                 "Attention: \(Numbers.count(first.nHead, "query head")); keys and values come from a latent vector of "
                 + "\(latent.rank) values for all heads, and \(latent.rotated) that are rotated (MLA)."
         }
-        let kinds = Dictionary(grouping: withHeads) { $0.heads }.map { (heads: $0, count: $1.count) }
-            .sorted { $0.count > $1.count || ($0.count == $1.count && $0.heads < $1.heads) }
+        let grouped: [String: Int] = Dictionary(grouping: withHeads, by: \.heads).mapValues(\.count)
+        var kinds: [(heads: String, count: Int)] = grouped.map { ($0.key, $0.value) }
+        kinds.sort { a, b in a.count == b.count ? a.heads < b.heads : a.count > b.count }
         if kinds.count == 1, withHeads.count == layers.count { return "Attention: \(first.heads)." }
         var parts = kinds.map { "in \(Numbers.count($0.count, "layer")) \($0.heads)" }
         if withHeads.count < layers.count { parts.append("\(layers.count - withHeads.count) without") }

@@ -1,3 +1,4 @@
+import Measuring
 import ComputeGraph
 import Measuring
 import Operations
