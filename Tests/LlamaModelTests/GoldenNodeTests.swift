@@ -1,4 +1,5 @@
 import ComputeGraph
+import Foundation
 import LlamaModel
 import Tensors
 import TestSupport
@@ -57,6 +58,15 @@ import Testing
             #expect(Sampler.argmax(logits) == token, "token \(step) of the continuation")
             logits = try session.logits(after: [token])
         }
+    }
+
+    /// Values of llama.cpp that no architecture is held against are a line that the registry has lost.
+    @Test func everyGoldenTableIsRead() throws {
+        let found = try FileManager.default.contentsOfDirectory(atPath: Places.fixture("golden")).filter {
+            $0.hasPrefix("tiny-") && $0.hasSuffix(".tsv")
+        }
+        let read = ArchitectureFixture.all.map { "tiny-\($0.name)" } + TinyModel.withGoldenNodes.map(\.rawValue)
+        #expect(Set(found) == Set(read.map { $0 + ".tsv" }))
     }
 
     private func expectNodes(of model: Llama, _ golden: GoldenNodes) throws {

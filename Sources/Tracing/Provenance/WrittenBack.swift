@@ -1,5 +1,6 @@
 import Measuring
 import ComputeGraph
+import Measuring
 import Operations
 
 /// From a part's result back to the matrix that made it, with what one unit of each value on the way adds to a logit.
