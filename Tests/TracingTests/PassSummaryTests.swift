@@ -24,9 +24,8 @@ import Tracing
         let graph = pass.interpreter.graph
 
         func lastColumnRMS(_ name: String) throws -> Double {
-            let named = graph.nodes.first { $0.name == name }
-            let node = try #require(named)
-            let column = try #require(pass.interpreter.value(of: .node(node.index))).floats().suffix(c.embedding)
+            let index = try #require(graph.nodes.firstIndex(where: { $0.name == name }))
+            let column = try #require(pass.interpreter.value(of: .node(index))).floats().suffix(c.embedding)
             return (column.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(c.embedding)).squareRoot()
         }
         #expect(summary.operations == graph.nodes.count)
