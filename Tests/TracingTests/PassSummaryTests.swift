@@ -24,8 +24,9 @@ import Tracing
         let graph = pass.interpreter.graph
 
         func lastColumnRMS(_ name: String) throws -> Double {
-            let index = try #require(graph.nodes.firstIndex(where: { $0.name == name }))
-            let column = try #require(pass.interpreter.value(of: .node(index))).floats().suffix(c.embedding)
+            let index = graph.nodes.firstIndex { $0.name == name }
+            let value = index.flatMap { pass.interpreter.value(of: .node($0)) }
+            let column = try #require(value).floats().suffix(c.embedding)
             return (column.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(c.embedding)).squareRoot()
         }
         #expect(summary.operations == graph.nodes.count)
