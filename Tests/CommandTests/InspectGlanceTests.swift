@@ -263,7 +263,8 @@ import Testing
         var entries = file.metadata.entries.map {
             Metadata.Entry(key: $0.key, value: $0.key == tokensKey ? .array(GGUFArray(.string, tokens)) : $0.value)
         }
-        entries.append(.init(key: broken("some.key"), value: .string(broken("value"))))
+        // COPY writes the keys of the file type last.
+        entries.insert(.init(key: broken("some.key"), value: .string(broken("value"))), at: 0)
         try GGUFWriter(metadata: Metadata(entries), tensors: file.tensors.map { .init($0, of: file) })
             .write(to: bench.folder.path("bytes.gguf"))
         let page = try bench.quipu("inspect", "bytes.gguf", "--metadata")

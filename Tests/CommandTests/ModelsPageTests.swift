@@ -18,7 +18,7 @@ import Testing
         ("show", "quipu show trace.db 'kq_soft_max-0[:,:,0]'"),
         ("sql", "quipu sql trace.db 'SELECT layer, rms_in, rms_mid, rms_out FROM v_layer'"),
         ("export", "quipu export trace.db 'l_out-*' 'kq_soft_max-*' --output values.npz"),
-        ("step", "printf 'n\\nN\\nwhy\\nrwatch resid > 0\\n' | quipu step trace.db"),
+        ("step", "printf 'n\\nN\\nwhy\\nrwatch top1\\n' | quipu step trace.db"),
         ("diff", "quipu diff trace.db changed.db; test $? -le 2"),
         ("merge", "quipu merge all.db trace.db changed.db"),
         ("report", "quipu report trace.db --output report.html"),
