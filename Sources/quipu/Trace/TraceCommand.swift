@@ -16,7 +16,7 @@ struct TraceCommand: AsyncParsableCommand {
             Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
             tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
 
-            What if: --set, --scale, --patch and --weight change the run as it goes; the trace records them. With --from,             only what depends on them is computed again. `diff` compares the two.
+            What if: --set, --scale, --patch and --weight change the run as it goes; the trace records them. With --from, only what depends on them is computed again. `diff` compares the two.
 
             Example:
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
