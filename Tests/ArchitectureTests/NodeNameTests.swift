@@ -32,7 +32,7 @@ import Testing
     /// Names that code knows: `"l_out"`, `"l_out-\(layer)"`, `` `l_out-${layer}` ``, `/^(l_out|ffn_inp)-/`. Examples that a
     /// person would type, such as `kq-3`, are none.
     static func names(in text: String) -> [String] {
-        let pattern = #"["'`^(|](#names)(-?["'`)|$]|-?\\\(|-\\d|-?\$\{| \()"#
+        let pattern = #"["'`^(|](#names)(?=-?["'`)|$]|-?\\\(|-\\d|-?\$\{| \()"#
             .replacing("#names", with: stems.joined(separator: "|"))
         let known = try! Regex(pattern)
         return text.split(separator: "\n").flatMap { line -> [String] in

@@ -81,7 +81,7 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        #expect(try store.integers("PRAGMA user_version") == [6])
+        #expect(try store.integers("PRAGMA user_version") == [7])
         #expect(try store.integers("PRAGMA page_size") == [16384])
     }
 
