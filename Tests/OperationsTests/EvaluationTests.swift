@@ -64,9 +64,13 @@ import Testing
 }
 
 @Suite struct GraphCatalogTests {
-    @Test(arguments: TinyModel.allCases)
-    func everyNodeOfABuiltGraphIsInTheCatalog(model: TinyModel) throws {
-        let session = try Session(try model.load(), positions: 8, threads: 1)
+    private static let models: [@Sendable () throws -> Llama] =
+        TinyModel.allCases.map { model in { try model.load() } }
+        + ArchitectureFixture.all.map { fixture in { try fixture.load() } }
+
+    @Test(arguments: models.indices)
+    func everyNodeOfABuiltGraphIsInTheCatalog(index: Int) throws {
+        let session = try Session(Self.models[index](), positions: 8, threads: 1)
         let nodes = try session.pass(over: [1, 2, 3]).interpreter.graph.nodes
         #expect(nodes.count > 30)
         for node in nodes {
