@@ -64,14 +64,16 @@ import Testing
 }
 
 @Suite struct GraphCatalogTests {
-    private static let models: [@Sendable () throws -> Llama] =
-        TinyModel.allCases.map { model in { try model.load() } }
-        + ArchitectureFixture.all.map { fixture in { try fixture.load() } }
+    @Test(arguments: TinyModel.allCases)
+    func everyNodeOfABuiltGraphIsInTheCatalog(model: TinyModel) throws { try expectKnownNodes(of: model.load()) }
 
-    @Test(arguments: models.indices)
-    func everyNodeOfABuiltGraphIsInTheCatalog(index: Int) throws {
-        let session = try Session(Self.models[index](), positions: 8, threads: 1)
-        let nodes = try session.pass(over: [1, 2, 3]).interpreter.graph.nodes
+    @Test(arguments: ArchitectureFixture.all)
+    func everyNodeOfAnArchitectureIsInTheCatalog(fixture: ArchitectureFixture) throws {
+        try expectKnownNodes(of: fixture.load())
+    }
+
+    private func expectKnownNodes(of model: Llama) throws {
+        let nodes = try Session(model, positions: 8, threads: 1).pass(over: [1, 2, 3]).interpreter.graph.nodes
         #expect(nodes.count > 30)
         for node in nodes {
             let type = try #require(OperationCatalog.operation(kind: node.kind), "\(node.kind)")
