@@ -46,10 +46,10 @@ def recipe(architecture, weights, number, chance):
     must, may = models.ARCHITECTURES[architecture], MAY_HAVE[architecture]
     kv_heads = chance.choice([1, 2, 3])
     heads = kv_heads * chance.choice([1, 2, 3, 4])
-    if weights.endswith("_K"):
-        size = 256 if architecture in PLAIN_HEADS else chance.choice([64, 128, 256])
-        embedding = 256 * heads if architecture in PLAIN_HEADS else 256
-        sizes = dict(embedding=embedding, head_size=256 if (heads * size) % 256 else size, feed_forward=512)
+    if weights.endswith("_K"):  # rows of whole super-blocks
+        heads, kv_heads = 4, chance.choice([1, 2, 4])
+        sizes = dict(
+            embedding=256, head_size=64 if architecture in PLAIN_HEADS else chance.choice([64, 128]), feed_forward=512)
     else:
         size = chance.choice([32, 64]) if weights[0] == "Q" else chance.choice([8, 12, 32, 48])
         embedding = heads * size if architecture in PLAIN_HEADS else chance.choice([32, 96, 160])
