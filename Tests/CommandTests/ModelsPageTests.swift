@@ -107,7 +107,7 @@ import Testing
             let refusal = words.replacing("quipu: ", with: "", maxReplacements: 1)
                 .replacing(bench.folder.path(""), with: "")
             if !refusals.contains(refusal) { refusals.append(refusal) }
-            return "[\(refusals.firstIndex(of: refusal)! + 1)](#refusals)"
+            return "refuses (\(refusals.firstIndex(of: refusal)! + 1))"
         }
     }
 }
