@@ -9,7 +9,9 @@ import Testing
         "quipu explain element trace.db 'kq_soft_max-0[1,1,0]' --model model.gguf --depth 3",
         "quipu lens trace.db --model model.gguf --all", "quipu attention trace.db 0.1 --model model.gguf",
         "quipu gqa map model.gguf --trace trace.db",
-        "(echo g; yes n | head -60; echo 'goto kq_soft_max-0'; echo inputs; echo users; echo 'rwatch top1') | quipu step trace.db --model model.gguf",
+        // In a state of its own: the stepper would begin where it was left.
+        "(yes n | head -60; echo 'goto kq_soft_max-0'; echo inputs; echo users; echo 'rwatch top1') "
+            + "| XDG_STATE_HOME=$(mktemp -d -p .) quipu step trace.db --model model.gguf",
         "quipu report trace.db --model model.gguf --output page.html && sed -n '/id=\"data\"/p' page.html",
     ])
     func pagesAreTheSame(line: String) throws {
