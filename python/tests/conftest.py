@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -34,6 +35,11 @@ def recorded(tmp_path_factory, program):
     path = tmp_path_factory.mktemp("recorded") / "trace.db"
     quipu.trace(MODEL, PROMPT, generate=4, output=path).close()
     return path
+
+
+def hears_ctrl_c():
+    """For a new process: a shell's background jobs ignore the signal, and hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_rows(process, path):
