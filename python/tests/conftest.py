@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import sqlite3
 
 import pytest
@@ -14,6 +13,8 @@ import quipu
 PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models/micro-world-f16.gguf"
+# The first line of a program that is to hear Ctrl-C: background jobs of a shell ignore it, and hand that on.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,11 +36,6 @@ def recorded(tmp_path_factory, program):
     path = tmp_path_factory.mktemp("recorded") / "trace.db"
     quipu.trace(MODEL, PROMPT, generate=4, output=path).close()
     return path
-
-
-def hears_ctrl_c():
-    """For a new process: a shell's background jobs ignore the signal, and hand that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_rows(process, path):

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import MODEL, hears_ctrl_c, wait_for_rows
+from conftest import HEARS_CTRL_C, MODEL, wait_for_rows
 
 import quipu
 
@@ -198,7 +198,7 @@ print("open", flush=True)
 trace.sql("SELECT count(*) FROM v_layer")
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hears_ctrl_c)
+        [sys.executable, "-c", HEARS_CTRL_C + script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"open\n"
     time.sleep(0.3)
     process.send_signal(2)

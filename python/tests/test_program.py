@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import MODEL, hears_ctrl_c, wait_for_rows
+from conftest import HEARS_CTRL_C, MODEL, wait_for_rows
 
 import quipu
 
@@ -204,7 +204,7 @@ def test_an_interrupted_python_stops_the_program(tmp_path, program):
     code = f"import quipu; quipu.trace({str(MODEL)!r}, 'Mia', generate=240, ignore_eos=True, output={str(path)!r})"
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "QUIPU": program}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, preexec_fn=hears_ctrl_c)
+        [sys.executable, "-c", HEARS_CTRL_C + code], env=environment, stderr=subprocess.PIPE)
     wait_for_rows(process, path)
     # Python alone, as a notebook's Stop does.
     process.send_signal(signal.SIGINT)
