@@ -105,7 +105,7 @@ import Testing
             let words = outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines)
             #expect(words.hasPrefix("quipu: ") && !words.contains("\n"), "\(row.line) on \(architecture): \(words)")
             let refusal = words.replacing("quipu: ", with: "", maxReplacements: 1)
-                .replacing(bench.folder.path(""), with: "")
+                .replacing(bench.folder.path("model.gguf"), with: "model.gguf")
             if !refusals.contains(refusal) { refusals.append(refusal) }
             return "refuses (\(refusals.firstIndex(of: refusal)! + 1))"
         }

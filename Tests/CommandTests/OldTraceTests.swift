@@ -11,7 +11,7 @@ import Testing
         "quipu gqa map model.gguf --trace trace.db",
         // In a state of its own: the stepper would begin where it was left.
         "(yes n | head -60; echo 'goto kq_soft_max-0'; echo inputs; echo users; echo 'rwatch top1') "
-            + "| XDG_STATE_HOME=$(mktemp -d -p .) quipu step trace.db --model model.gguf",
+            + "| XDG_STATE_HOME=$(mktemp -d -p $PWD) quipu step trace.db --model model.gguf",
         "quipu report trace.db --model model.gguf --output page.html && sed -n '/id=\"data\"/p' page.html",
     ])
     func pagesAreTheSame(line: String) throws {
