@@ -15,6 +15,7 @@ public struct ModelSizes: Sendable, Equatable {
         /// n_ff: width of the feed-forward network.
         public var feedForward: Int
 
+        /// Sizes in values, counts of heads.
         public init(heads: Int, kvHeads: Int, keySize: Int, valueSize: Int, feedForward: Int) {
             self.heads = heads
             self.kvHeads = kvHeads
@@ -49,6 +50,7 @@ public struct ModelSizes: Sendable, Equatable {
     /// n_expert: feed-forward networks of a layer of which a router chooses; 0 if there is one for all tokens.
     public let experts: Int
 
+    /// Sizes in values; a layer's are listed from the first layer on.
     public init(
         architecture: String, perLayer: [Layer], embedding: Int, vocabulary: Int, trainedContext: Int, experts: Int = 0
     ) {
@@ -92,11 +94,15 @@ public struct ModelSizes: Sendable, Equatable {
 
     // MARK: of the first layer, which stands for all in every architecture that Quipu runs
 
+    /// n_head.
     public var heads: Int { perLayer.first?.heads ?? 0 }
+    /// n_head_kv.
     public var kvHeads: Int { perLayer.first?.kvHeads ?? 0 }
+    /// Query heads that share a KV head.
     public var groupSize: Int { perLayer.first?.groupSize ?? 0 }
     /// Values of one head.
     public var headSize: Int { perLayer.first?.keySize ?? 0 }
+    /// n_ff.
     public var feedForward: Int { perLayer.first?.feedForward ?? 0 }
 
     /// The KV head that a query head reads.

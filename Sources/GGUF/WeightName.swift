@@ -5,6 +5,7 @@ public struct WeightName: Sendable, Equatable {
     /// `attn_q`, `ffn_down`, …; biases end in `.bias`.
     public let role: String
 
+    /// Takes a tensor's name apart; any text is a name.
     public init(_ name: String) {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         var layer: Int?
