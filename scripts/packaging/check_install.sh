@@ -36,8 +36,8 @@ use() {
     expect "39" "$1" inspect
     expect "Mia." "$1" trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 2 \
         -o t.db --force
-    expect "report" "$1" report t.db -o r.html --force
-    expect "grouped-query" "$1" lesson list
+    expect "Written: r.html" "$1" report t.db -o r.html --force
+    expect "Grouped-query" "$1" lesson list
 }
 install=(python3 "$here/install.py")
 
@@ -59,7 +59,7 @@ ln -s "$prefix/bin/quipu" "$work/link"
 ln -s link "$work/link-to-link"
 ln -s "$prefix" "$work/current"
 expect "39" "$work/link-to-link" inspect
-expect "grouped-query" "$work/current/bin/quipu" lesson list
+expect "Grouped-query" "$work/current/bin/quipu" lesson list
 cp -r "$prefix" "$work/moved"
 mv "$prefix" "$work/away"
 use "$work/moved/bin/quipu"
@@ -120,7 +120,7 @@ echo "ok: ${#pages[@]} manual pages"
 
 # The same bytes each time, and all that is needed in it.
 mkdir "$work/first" "$work/second"
-python3 "$here/dist.py" "$stage" "$work/first" 2>/dev/null
+python3 "$here/dist.py" "$stage" "$work/first"
 find "$stage" -exec touch {} +
 python3 "$here/dist.py" "$stage" "$work/second" >/dev/null 2>&1
 cmp "$work"/first/quipu-*.tar.gz "$work"/second/quipu-*.tar.gz || fail "two tarballs of one tree differ"
