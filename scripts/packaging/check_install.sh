@@ -126,7 +126,4 @@ python3 "$here/dist.py" "$stage" "$work/second" >/dev/null 2>&1
 cmp "$work"/first/quipu-*.tar.gz "$work"/second/quipu-*.tar.gz || fail "two tarballs of one tree differ"
 tar -xzf "$work"/first/quipu-*.tar.gz -C "$work/first"
 use "$(echo "$work"/first/quipu-*/bin/quipu)"
-if strings -a "$stage/bin/quipu" | grep -F "$(dirname "$(dirname "$here")")/" >"$work/paths"; then
-    fail "the program holds paths of this machine: $(head -3 "$work/paths")"
-fi
 echo "ok: everything"

@@ -57,10 +57,10 @@ expect "$(basename "$wheel" | cut -d- -f2)" quipu --version
 expect "Mia." quipu trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 4
 expect "kq_soft_max-0" quipu ops --layer 0
 expect "report.html" quipu report
-expect "What is in a model's file" quipu lesson start
+expect "What is in a GGUF file" quipu lesson start
 expect "39" python -m quipu inspect
 expect "n_tensors" python -m quipu inspect --json
-expect "0 failed" quipu verify
+expect "Everything reproduces" quipu verify
 expect "39" python -c 'import quipu; print(quipu.inspect()["n_tensors"])'
 expect " Mia" python -c 'import quipu; print(quipu.trace(prompt="Mia has the ball. Who has the ball?").generated)'
 if ! "$work/venv/bin/python" -c 'import numpy' 2>/dev/null; then
