@@ -34,7 +34,7 @@ def test_linux_does_what_ci_does() -> None:
     assert made(RUN) == steps("linux")
     for name, value in re.findall(r"(QUIPU_\w+)=(\w+)", RUN):
         assert JOBS["linux"]["env"][name] == value
-    assert {"lint", "test", "docs-test", "notebooks", "examples"} <= set(made(RUN))
+    assert {"lint", "test", "docs-test", "notebooks", "examples", "install-test", "wheel-test"} <= set(made(RUN))
 
 
 def test_architectures() -> None:
