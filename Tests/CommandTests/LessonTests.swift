@@ -28,6 +28,14 @@ import Testing
         #expect(try bench.quipu("lesson", "why").output.contains("The whole way."))
     }
 
+    /// Not even a loopback, as in a sandbox: what waits for a command that a lesson shows must not need one.
+    @Test func aLessonNeedsNoNetwork() throws {
+        let bench = try Workbench()
+        guard try bench.shell("unshare --map-root-user --net true").status == 0 else { return }
+        let begin = try bench.shell("timeout 120 unshare --map-root-user --net quipu lesson start")
+        #expect(begin.status == 0 && begin.output.contains("$ quipu inspect"), "\(begin.errors)")
+    }
+
     private func trace(_ bench: Workbench) throws -> String {
         try #require(try bench.quipu("lesson", "progress", "--json").object()["trace"] as? String)
     }
