@@ -222,7 +222,9 @@ for target in package.targets where target.type == .test || target.name == "Test
 if Context.environment["QUIPU_STRICT"] == "1" {
     for target in package.targets where target.type != .system {
         target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
-        target.cSettings =
-            (target.cSettings ?? []) + [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
+    }
+    // In C only: of a Swift target's flags for C, SwiftPM drops these in a dependency but leaves their `-Xcc`.
+    for target in package.targets where target.name == "SIMDKernels" {
+        target.cSettings = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
     }
 }
