@@ -72,6 +72,12 @@ public struct NodeRole: Hashable, Sendable {
         case unweighted
         /// Normalised and weighted, when more follows.
         case normed
+        /// Turned by the position, when more follows.
+        case rotated
+        /// Multiplied by a number or bent below a cap, when more follows.
+        case scaled
+        /// Some of the terms, when more are added.
+        case partial
         /// The same numbers in another arrangement, for whoever reads them next.
         case view
     }

@@ -64,14 +64,6 @@ struct OtherFamily {
             "gemma", "a llama with embeddings times √E and a GELU gate",
             needs: "the embedding scale √E and the gate GEGLU"),
         .init(
-            "gemma2", "Gemma with norms after each part too, capped scores and a window in every second layer",
-            needs: "sliding windows, post norms, soft caps (TANH), the embedding scale √E and the gate GEGLU", window: 2
-        ),
-        .init(
-            "gemma3", "Gemma with normalised queries and keys and a window in five of six layers",
-            needs: "sliding windows, post norms, a rotation base of their own for windows, the embedding scale √E and "
-                + "the gate GEGLU", window: 6),
-        .init(
             "gemma3n", "Gemma 3 for small devices, with inputs for each layer and shared KV caches",
             needs: "per-layer inputs, shared KV caches, sliding windows and alternating updates (AltUp, Laurel)",
             window: 5),
@@ -84,9 +76,6 @@ struct OtherFamily {
         .init(
             "phi2", "attention and feed-forward network side by side, a part of each head rotated",
             needs: "\(layerNorm), parallel attention, partial rotation and GELU without gate"),
-        .init(
-            "phi3", "a llama with fused matrices and two sets of rotation factors",
-            needs: "fused gate and up (SWIGLU of one input), long and short rotation factors and a scale of Q"),
         .init(
             "phimoe", "Phi-3.5 with experts", needs: "\(experts), \(layerNorm) and long and short rotation factors"),
         // DeepSeek
@@ -106,9 +95,6 @@ struct OtherFamily {
             "minicpm3", "a llama whose queries, keys and values come from short latent vectors",
             needs: "latent attention and scales"),
         // Mistral, Llama
-        .init(
-            "mistral3", "Ministral and Mistral 3: a llama whose queries grow with the position",
-            needs: "a temperature for Q, YaRN with its own betas and, in some files, \(experts)"),
         .init(
             "mistral4", "Mistral 4: latent attention and experts", needs: "latent attention (MLA) and \(experts)"),
         .init(
@@ -131,9 +117,6 @@ struct OtherFamily {
         .init("gptj", "GPT-J", needs: "\(layerNorm), parallel attention, partial rotation and GELU"),
         // Cohere
         .init(
-            "command-r", "attention and feed-forward network side by side, logits scaled",
-            needs: "LayerNorm, parallel attention and a scale of the logits"),
-        .init(
             "cohere2", "Command R7B: as command-r, with a window in three of four layers",
             needs: "LayerNorm, parallel attention, sliding windows, layers without rotation and a scale of the logits",
             window: 4),
@@ -147,9 +130,6 @@ struct OtherFamily {
         .init(
             "starcoder", "code model with one KV head and learned positions",
             needs: "\(layerNorm), learned positions and GELU without gate"),
-        .init(
-            "starcoder2", "code model with biases everywhere",
-            needs: "\(layerNorm), biases everywhere and GELU without gate"),
         .init(
             "glm4", "a llama with norms after each part too, and half of each head rotated",
             needs: "post norms, partial rotation and SWIGLU of one input"),

@@ -49,10 +49,27 @@ struct WeightLoader {
         try linear("ffn_down", layer.feedForward, c.embedding, bias: bias)
     }
 
+    /// What divides the angles of rotations, if the file has it.
+    ///
+    /// - Parameter longAndShort: whether it may have factors for long contexts and others for short ones; `nil`: as its keys
+    ///   say.
+    mutating func rotationFactors(longAndShort: Bool? = nil) throws(LlamaError) {
+        let names =
+            longAndShort ?? c.hasLongAndShortFactors
+            ? ["rope_factors_long.weight", "rope_factors_short.weight"] : ["rope_freqs.weight"]
+        let pairs = c.rotations.lazy.compactMap { $0 }.first.map { $0.dimensions / 2 }
+        for name in names { try optionalVector(name, pairs ?? c.headSize / 2) }
+    }
+
     // MARK: single weights
 
     /// The weight of a norm over `count` values.
-    mutating func norm(_ name: String, _ count: Int) throws(LlamaError) { try vector(name + ".weight", count) }
+    ///
+    /// - Parameter bias: whether there must be one.
+    mutating func norm(_ name: String, _ count: Int, bias: Bool = false) throws(LlamaError) {
+        try vector(name + ".weight", count)
+        if bias { try vector(name + ".bias", count) }
+    }
 
     /// - Parameter bias: whether there may be one.
     mutating func linear(_ name: String, _ columns: Int, _ rows: Int, bias: Bool) throws(LlamaError) {

@@ -151,20 +151,28 @@ extension Graph {
         }
         var stream = embedding
         for layer in layers {
-            for (sum, write) in [
-                (NodeRole.Part.attentionResidual, NodeRole.Part.attentionWrite), (.layerOutput, .feedForwardWrite),
-            ] {
-                guard let node = result(sum, layer: layer), let write = result(write, layer: layer) else {
-                    return Self.lacks(sum, layer: layer)
-                }
-                let sources = Set(node.inputs.map(unpicked))
-                guard node.operation is Add, sources == [.node(stream.index), unpicked(.node(write.index))] else {
-                    return node.asObstacle
-                }
-                stream = node
-            }
+            guard let node = result(.layerOutput, layer: layer) else { return Self.lacks(.layerOutput, layer: layer) }
+            let writes = [NodeRole.Part.attentionWrite, .feedForwardWrite].map { result($0, layer: layer)!.index }
+            let expected = Set(([stream.index] + writes).map { unpicked(.node($0)) })
+            guard terms(of: node, in: layer) == expected else { return node.asObstacle }
+            stream = node
         }
         return nil
+    }
+
+    /// What a sum of the stream adds, by way of the sums before it in the layer.
+    private func terms(of sum: Node, in layer: Int) -> Set<Source> {
+        let sums: Set<NodeRole> = [.init(.attentionResidual), .init(.layerOutput, .partial)]
+        return sum.inputs.reduce(into: []) { terms, source in
+            let source = unpicked(source)
+            guard case .node(let index) = source, nodes[index].layer == layer, nodes[index].operation is Add,
+                sums.contains(nodes[index].role)
+            else {
+                terms.insert(source)
+                return
+            }
+            terms.formUnion(self.terms(of: nodes[index], in: layer))
+        }
     }
 
     /// The rows that others were picked from.

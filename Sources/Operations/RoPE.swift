@@ -7,7 +7,8 @@ import Tensors
 ///
 /// For pair j, of values a and b, at position p: `θ = p · base^(-2j/D) / f[j]`, `y[a] = x[a]·cos θ - x[b]·sin θ`,
 /// `y[b] = x[a]·sin θ + x[b]·cos θ`. Which values make a pair is the model's choice (`Pairs`). x, y F32 `[D, H, T]`,
-/// positions I32 `[T]`, f F32 `[D/2]` optional (`rope_freqs.weight`, Llama 3's long-context factors).
+/// positions I32 `[T]`, f F32 `[D/2]` optional (`rope_freqs.weight`, Llama 3's long-context factors; `rope_factors_long` and
+/// `_short`). Where fewer dimensions than a head has are rotated, D counts those, and the others stay as they are.
 ///
 /// Numerics: θ by repeated multiplication in Float, as ggml does it. Linear scaling multiplies θ by `frequencyScale`;
 /// YaRN blends the scaled and unscaled θ by a ramp over j and corrects the magnitude.
@@ -88,8 +89,9 @@ public struct RoPE: Operation {
         let (x, positions) = (inputs[0], inputs[1])
         try require(
             positions.type == .i32 && positions.shape == Shape(x.shape.ne2), of: inputs, "a position for each token")
+        let isPartial = rope.pairs == .halves && rope.dimensions < x.shape.ne0
         try require(
-            rope.dimensions == x.shape.ne0 && rope.dimensions % 2 == 0, of: inputs,
+            (rope.dimensions == x.shape.ne0 || isPartial) && rope.dimensions % 2 == 0, of: inputs,
             "heads of \(rope.dimensions) values, an even number")
         if inputs.count == 3 {
             try requireFloatRows(2, of: inputs)
@@ -131,7 +133,8 @@ public struct RoPE: Operation {
     }
 
     private func rotateHalves(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
-        let half = x.count / 2
+        let half = rope.dimensions / 2
+        for i in rope.dimensions..<x.count { y[i] = x[i] }
         for j in 0..<half {
             let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
             let (x0, x1) = (x[j], x[j + half])
@@ -141,6 +144,12 @@ public struct RoPE: Operation {
     }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        guard element.i0 < rope.dimensions else {
+            let x = inputs[0][element]
+            return Explanation(
+                formula: "y[i] = x[i], for it is not rotated", rule: .copy, value: x,
+                terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1, contribution: x)])
+        }
         let rotations = self.rotations(at: element.i2, inputs)
         let isNeighbours = rope.pairs == .neighbours
         let j = isNeighbours ? element.i0 / 2 : element.i0 % (rope.dimensions / 2)

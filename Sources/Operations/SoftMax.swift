@@ -15,11 +15,13 @@ public struct SoftMax: Operation {
 
     /// 1 / sqrt(head size): applied here and not to the query.
     public let scale: Float
+    /// The positions that the mask's window leaves visible, for whoever explains the pattern; `nil` if it has none.
+    public let window: Int?
 
-    public init(scale: Float) { self.scale = scale }
+    public init(scale: Float, window: Int? = nil) { (self.scale, self.window) = (scale, window) }
 
     public var parameters: [(name: String, value: ParameterValue)] {
-        [("scale", .float(scale)), ("max_bias", .float(0))]
+        [("scale", .float(scale)), ("max_bias", .float(0))] + (window.map { [("window", .int($0))] } ?? [])
     }
 
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {

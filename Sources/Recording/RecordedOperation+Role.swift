@@ -1,9 +1,10 @@
 import ComputeGraph
+import Foundation
 import Operations
 
 extension RecordedOperation {
     /// The operation of this kind; `nil` only of a trace that somebody else wrote.
-    public var operation: (any Operation.Type)? { OperationCatalog.operation(kind: kind) }
+    public var operation: (any ComputeGraph.Operation.Type)? { OperationCatalog.operation(kind: kind) }
 
     /// Whether it only names values of its source.
     public var isView: Bool { operation?.isView ?? false }
@@ -13,6 +14,13 @@ extension RecordedOperation {
 
     /// Whether its value is the result of a part, and not a step on the way there.
     public func isResult(of part: NodeRole.Part) -> Bool { role?.result == part }
+
+    /// How many positions, its own included, a position sees, of a softmax whose mask has a window; else `nil`.
+    public var window: Int? {
+        struct Parameters: Decodable { let window: Int? }
+        guard kind == SoftMax.kind else { return nil }
+        return try? JSONDecoder().decode(Parameters.self, from: Data(parameters.utf8)).window
+    }
 
     /// Whether its output is the residual stream: the sum that each layer reads and adds to.
     public var isResidual: Bool { role?.result?.isResidual ?? false }

@@ -179,7 +179,7 @@ import Testing
         try bench.writeModel(leavingOut: "blk.0.ffn_up.weight") { $1 }
         try agree("bad.gguf")
         let changes: [(String, GGUFValue)] = [
-            ("general.architecture", .string("gemma3")), ("general.architecture", .string("martian")),
+            ("general.architecture", .string("gemma3n")), ("general.architecture", .string("martian")),
             ("llama.attention.head_count", .uint32(7)), ("llama.rope.scaling.type", .string("longrope")),
             ("llama.expert_count", .uint32(8)), ("tokenizer.ggml.pre", .string("martian")),
         ]
@@ -197,11 +197,11 @@ import Testing
 
     @Test func whatIsMissingIsNamed() throws {
         let bench = try Workbench()
-        try bench.writeModel { key, value in key == "general.architecture" ? .string("gemma3") : value }
+        try bench.writeModel { key, value in key == "general.architecture" ? .string("gemma3n") : value }
         let page = try bench.quipu("inspect", "bad.gguf").output.words
-        #expect(page.contains("Quipu does not run it: it needs sliding windows, post norms"), "\(page)")
+        #expect(page.contains("Quipu does not run it: it needs per-layer inputs, shared KV caches"), "\(page)")
         expectComplaint(
-            try bench.quipu("trace", "bad.gguf", "-p", "x"), "bad.gguf: architecture 'gemma3' needs sliding windows",
+            try bench.quipu("trace", "bad.gguf", "-p", "x"), "bad.gguf: architecture 'gemma3n' needs per-layer inputs",
             "does not run it yet", "quipu inspect")
         try bench.writeModel { key, value in key == "general.architecture" ? .string("martian") : value }
         #expect(try bench.quipu("inspect", "bad.gguf").output.words.contains("is not on Quipu's list"))

@@ -29,16 +29,23 @@ OTHER_FORMATS = ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0", "Q4_K", "Q6_K"]
 # What files of an architecture may have besides what they must have.
 MAY_HAVE = {
     "llama": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
-                  rope_factors=[False, True]),
+                  rope_factors=[False, True], long_factors=[False, True], original_context=[0, 128, 1024]),
     "qwen2": dict(separate_output=[False, True], fused_qkv=[False, True]),
     "qwen3": dict(biases=["", "qkv"], separate_output=[False, True]),
     "smollm3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[4, 5, 8]),
     "olmo2": dict(biases=["", "qkv"]),
     "granite": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
                     rope_factors=[False, True]),
+    "gemma2": dict(biases=["", "qkv"], fused_qkv=[False, True], layers=[1, 2, 3, 4]),
+    "gemma3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[2, 6, 7]),
+    "phi3": dict(fused_qkv=[False, True], separate_output=[False, True], rope_scaling=[""], original_context=[128, 1024]),
+    "command-r": dict(biases=["", "qkv"], fused_qkv=[False, True]),
+    "starcoder2": dict(separate_output=[False, True], fused_qkv=[False, True]),
+    "mistral3": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
+                     long_factors=[False, True], original_context=[64, 128]),
 }
 # llama.cpp reads heads of these as embedding / heads wide.
-PLAIN_HEADS = {"qwen2", "olmo2"}
+PLAIN_HEADS = {"qwen2", "olmo2", "phi3", "command-r", "starcoder2"}
 
 
 def recipe(architecture, weights, number, chance):
@@ -60,7 +67,9 @@ def recipe(architecture, weights, number, chance):
         vocabulary=chance.choice(["sentencepiece", "byte_pair"])) | sizes
     facts |= {key: chance.choice(values) for key, values in may.items()}
     if "keys" in must:
-        facts["keys"] = tuple((key, number * chance.uniform(0.5, 2)) for key, number in must["keys"])
+        facts["keys"] = tuple((key, type(number)(number * chance.uniform(0.5, 2))) for key, number in must["keys"])
+    if facts.get("long_factors"):  # in place of another way to stretch
+        facts |= dict(rope_scaling="", rope_factors=False)
     return models.Recipe(
         f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture,
         seed=chance.randrange(1, 1 << 31),

@@ -38,8 +38,12 @@ class Recipe:
     separate_output: bool = False
     rope_factors: bool = False
     rope_scaling: str = ""  # "linear" or "yarn"
+    long_factors: bool = False  # that divide angles in long contexts, and others in short ones
+    original_context: int = 0  # for which the model was trained before it was stretched
     qk_norm: str = ""  # of each "head", or of "all" heads together
-    norms: str = "before"  # attention and network, or "after" them
+    norms: str = "before"  # attention and network, "after" them, "both", or "one" for the two
+    mean: str = ""  # LayerNorm: "weight" alone, or with a "bias"
+    gate: str = "own"  # of the network: "fused" with its content, or "none"
     keys: tuple = ()  # pairs (key, number) that the architecture alone has
     experts: int = 0
     seed: int = 0
@@ -66,7 +70,8 @@ def write(recipe, folder):
 
 
 def _write_metadata(writer, recipe):
-    writer.add_name(recipe.name)
+    # In vocabularies of models called phi3, llama.cpp looks for special tokens that these have not.
+    writer.add_name(recipe.name.replace("phi3", "phi 3"))
     writer.add_context_length(512)
     writer.add_embedding_length(recipe.embedding)
     writer.add_block_count(recipe.layers)
@@ -77,18 +82,24 @@ def _write_metadata(writer, recipe):
     writer.add_value_length(recipe.head_size)
     writer.add_rope_dimension_count(recipe.head_size)
     writer.add_rope_freq_base(10000.0)
-    writer.add_layer_norm_rms_eps(1e-5)
+    if recipe.mean:
+        writer.add_layer_norm_eps(1e-5)
+    else:
+        writer.add_layer_norm_rms_eps(1e-5)
     for key, number in recipe.keys:
-        writer.add_float32(f"{recipe.architecture}.{key}", number)
+        add = writer.add_uint32 if isinstance(number, int) else writer.add_float32
+        add(f"{recipe.architecture}.{key}", number)
     if recipe.experts:
         writer.add_expert_count(recipe.experts)
         writer.add_expert_used_count(2)
     if recipe.rope_scaling:
         writer.add_rope_scaling_type(gguf.RopeScalingType(recipe.rope_scaling))
         writer.add_rope_scaling_factor(4.0)
-    if recipe.rope_scaling == "yarn":
+    if recipe.long_factors and recipe.architecture != "phi3":  # which has them without a word
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+    if recipe.rope_scaling == "yarn" or recipe.original_context:
         # Shorter than the prompts' positions need, so that the ramp between the two extremes lies inside the head.
-        writer.add_rope_scaling_orig_ctx_len(128)
+        writer.add_rope_scaling_orig_ctx_len(recipe.original_context or 128)
 
 
 def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the other
@@ -116,7 +127,9 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
         return name, ggml.F32, values.shape, values.astype(np.float32)
 
     def norm(name, n):
-        return vector(name + ".weight", 1 + 0.1 * random(name, n))
+        yield vector(name + ".weight", 1 + 0.1 * random(name, n))
+        if recipe.mean == "bias":
+            yield vector(name + ".bias", 0.1 * random(name + ".bias", n))
 
     def biased(name, n_in, n_out):
         yield matrix(name, n_in, n_out)
@@ -126,10 +139,13 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
     yield matrix("token_embd", e, n_vocab)
     if recipe.rope_factors:
         yield vector("rope_freqs.weight", np.geomspace(1, 8, recipe.head_size // 2))
+    if recipe.long_factors:
+        yield vector("rope_factors_long.weight", np.geomspace(2, 9, recipe.head_size // 2))
+        yield vector("rope_factors_short.weight", np.geomspace(1, 1.5, recipe.head_size // 2))
     for layer in range(recipe.layers):
         block = f"blk.{layer}."
-        if recipe.norms == "before":
-            yield norm(block + "attn_norm", e)
+        if recipe.norms != "after":
+            yield from norm(block + "attn_norm", e)
         if recipe.fused_qkv:
             yield from biased(block + "attn_qkv", e, q + 2 * kv)
         else:
@@ -137,22 +153,26 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
             yield from biased(block + "attn_k", e, kv)
             yield from biased(block + "attn_v", e, kv)
         if recipe.qk_norm:
-            yield norm(block + "attn_q_norm", q if recipe.qk_norm == "all" else recipe.head_size)
-            yield norm(block + "attn_k_norm", kv if recipe.qk_norm == "all" else recipe.head_size)
+            yield from norm(block + "attn_q_norm", q if recipe.qk_norm == "all" else recipe.head_size)
+            yield from norm(block + "attn_k_norm", kv if recipe.qk_norm == "all" else recipe.head_size)
         yield from biased(block + "attn_output", q, e)
-        yield norm(block + ("ffn_norm" if recipe.norms == "before" else "post_attention_norm"), e)
+        if recipe.norms in ("after", "both"):
+            yield from norm(block + "post_attention_norm", e)
+        if recipe.norms in ("before", "both"):
+            yield from norm(block + "ffn_norm", e)
         if recipe.experts:
             yield matrix(block + "ffn_gate_inp", e, recipe.experts)
             yield volume(block + "ffn_gate_exps", e, f)
             yield volume(block + "ffn_up_exps", e, f)
             yield volume(block + "ffn_down_exps", f, e)
         else:
-            yield from biased(block + "ffn_gate", e, f)
-            yield from biased(block + "ffn_up", e, f)
+            if recipe.gate == "own":
+                yield from biased(block + "ffn_gate", e, f)
+            yield from biased(block + "ffn_up", e, 2 * f if recipe.gate == "fused" else f)
             yield from biased(block + "ffn_down", f, e)
-        if recipe.norms == "after":
-            yield norm(block + "post_ffw_norm", e)
-    yield norm("output_norm", e)
+        if recipe.norms in ("after", "both"):
+            yield from norm(block + "post_ffw_norm", e)
+    yield from norm("output_norm", e)
     if recipe.separate_output:
         yield matrix("output", e, n_vocab)
 
@@ -179,6 +199,18 @@ ARCHITECTURES = {
     "olmo2": dict(qk_norm="all", norms="after", separate_output=True),
     "granite": dict(keys=(
         ("embedding_scale", 6.0), ("residual_scale", 0.22), ("attention.scale", 0.2), ("logit_scale", 4.0))),
+    # Caps low enough to bend, windows shorter than the prompt.
+    "gemma2": dict(norms="both", head_size=12, keys=(
+        ("attention.sliding_window", 4), ("attn_logit_softcapping", 1.5), ("final_logit_softcapping", 2.0))),
+    "gemma3": dict(
+        norms="both", qk_norm="head", layers=6, heads=2, kv_heads=1, feed_forward=32,
+        keys=(("attention.sliding_window", 5), ("rope.freq_base_swa", 500.0))),
+    "phi3": dict(fused_qkv=True, gate="fused", long_factors=True, original_context=400, separate_output=True),
+    "command-r": dict(norms="one", mean="weight", keys=(("logit_scale", 0.5),)),
+    "starcoder2": dict(mean="bias", gate="none", biases="all"),
+    "mistral3": dict(head_size=12, rope_scaling="yarn", original_context=4, keys=(
+        ("attention.temperature_scale", 0.4), ("rope.scaling.yarn_beta_fast", 16.0),
+        ("rope.scaling.yarn_beta_slow", 1.5), ("rope.scaling.yarn_log_multiplier", 0.7))),
 }
 
 FIXTURES += [
@@ -214,6 +246,8 @@ SUITE = FIXTURES + [
     Recipe("fused-q5_0", "Q5_0", fused_qkv=True),
     Recipe("fused-bias-f32", "F32", fused_qkv=True, biases="all", rope_factors=True),
     Recipe("wide-heads-bf16", "BF16", head_size=32, separate_output=True),
+    Recipe("longrope-f32", "F32", long_factors=True, original_context=128),
+    Recipe("shortrope-f16", "F16", long_factors=True, original_context=1024),
     Recipe("llama3-rope-q6_k", "Q6_K", embedding=256, head_size=64, feed_forward=256, rope_factors=True),
 ]
 

@@ -68,7 +68,7 @@ private struct Surgery {
         #expect(try session.logits(after: [1, 2]) == original.logits(after: [1, 2]))
     }
 
-    @Test(arguments: ["gemma3", "mamba", "Llama", ""])
+    @Test(arguments: ["gemma3n", "mamba", "Llama", ""])
     func otherArchitectures(name: String) throws {
         var surgery = try Surgery()
         surgery.set("general.architecture", .string(name))
@@ -136,14 +136,14 @@ private struct Surgery {
         #expect(throws: Never.self) { _ = try surgery.load() }
     }
 
-    @Test(arguments: ["longrope", "foo", "YARN"])
+    @Test(arguments: ["dynamic", "foo", "YARN"])
     func unknownRopeScaling(name: String) throws {
         var surgery = try Surgery()
         surgery.set("llama.rope.scaling.type", .string(name))
-        try surgery.expectRefusal(["RoPE scaling", "'\(name)'", "'none', 'linear' and 'yarn'"]) {
+        try surgery.expectRefusal(["RoPE scaling", "'\(name)'", "'none', 'linear', 'yarn' and 'longrope'"]) {
             .unsupported(
                 file: $0, what: "RoPE scaling", found: name,
-                supported: "'none', 'linear' and 'yarn', and Llama 3's rope_freqs.weight")
+                supported: "'none', 'linear', 'yarn' and 'longrope', and Llama 3's rope_freqs.weight")
         }
     }
 

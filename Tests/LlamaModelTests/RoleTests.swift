@@ -20,7 +20,9 @@ import Testing
         for layer in [nil] + (0..<model.configuration.layers).map(Optional.some) {
             let results = nodes.filter { $0.layer == layer }.compactMap(\.role.result)
             #expect(Set(results).count == results.count, "layer \(layer ?? -1): \(results)")
-            let expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer
+            var expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer
+            // Side by side, attention and feed-forward network are added at once.
+            if model.configuration.architecture == "command-r" { expected.remove(.attentionResidual) }
             #expect(
                 Set(results).isSuperset(of: expected), "layer \(layer ?? -1) lacks \(expected.subtracting(results))")
         }
@@ -37,11 +39,14 @@ import Testing
             return node.role.step == .rows && node.layer != nil ? self.source(of: node, in: graph) : node
         }
         for sum in graph.nodes where [.attentionResidual, .layerOutput].contains(sum.role.result) {
-            let terms = Set(sum.inputs.compactMap { node($0)?.role.result })
+            let inputs = sum.inputs.compactMap(node)
+            let partial = inputs.first { $0.role == .init(.layerOutput, .partial) }
+            let terms = Set((inputs + (partial?.inputs.compactMap(node) ?? [])).compactMap(\.role.result))
+            let before: NodeRole.Part = sum.layer == 0 ? .embedding : .layerOutput
             let expected: Set<NodeRole.Part> =
-                sum.role.part == .layerOutput
-                ? [.feedForwardWrite, .attentionResidual]
-                : [.attentionWrite, sum.layer == 0 ? .embedding : .layerOutput]
+                partial != nil
+                ? [.feedForwardWrite, .attentionWrite, before]
+                : sum.role.part == .layerOutput ? [.feedForwardWrite, .attentionResidual] : [.attentionWrite, before]
             #expect(terms == expected, "\(sum.name)")
         }
     }

@@ -70,6 +70,30 @@ enum OperationCases {
                 let (g, u) = (inputs[0].double(e.i0, e.i1), inputs[1].double(e.i0, e.i1))
                 return g / (1 + Reference.exp(-g)) * u
             },
+            OperationCase(
+                name: "gate and content in one input", operation: SwiGLU(), inputs: [random.tensor(74, 3, in: -20...20)],
+                tolerance: 1e-6
+            ) { inputs, e in
+                let (g, u) = (inputs[0].double(e.i0, e.i1), inputs[0].double(e.i0 + 37, e.i1))
+                return g / (1 + Reference.exp(-g)) * u
+            },
+            // Values of F16: what is rounded twice is off by two halves of a unit in eleven bits.
+            OperationCase(
+                name: "1100x3", operation: GEGLU(),
+                inputs: [random.tensor(1100, 3, in: -12...12), random.tensor(1100, 3)], tolerance: 2e-3
+            ) { Reference.gelu($0[0].double($1.i0, $1.i1)) * $0[1].double($1.i0, $1.i1) },
+            OperationCase(name: "37x5", operation: GELU(), inputs: [random.tensor(37, 5, in: -12...12)], tolerance: 2e-3) {
+                Reference.gelu($0[0].double($1.i0, $1.i1))
+            },
+            OperationCase(name: "37x5", operation: Tanh(), inputs: [random.tensor(37, 5, in: -3...3)], tolerance: 1e-6) {
+                Reference.tanh($0[0].double($1.i0, $1.i1))
+            },
+            OperationCase(name: "37x5", operation: LayerNorm(epsilon: 1e-5), inputs: [x], tolerance: 1e-6) { inputs, e in
+                let row = (0..<37).map { inputs[0].double($0, e.i1) }
+                let mean = row.reduce(0, +) / 37
+                let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 37
+                return (row[e.i0] - mean) / (variance + 1e-5).squareRoot()
+            },
         ]
     }
 
@@ -153,6 +177,13 @@ enum OperationCases {
                     // Angles of 300 radians and more, by repeated multiplication in Float.
                     tolerance: 1e-4, reference: rotation.value))
         }
+        cases.append(
+            OperationCase(
+                name: "sixteen of twenty values", operation: RoPE(Reference.Rotation(pairs: .halves).parameters),
+                inputs: [random.tensor(20, 3, 4), ids], tolerance: 1e-4
+            ) { inputs, e in
+                e.i0 < 16 ? Reference.Rotation(pairs: .halves).value(inputs, e) : inputs[0].double(e.i0, e.i1, e.i2)
+            })
         return cases
     }
 

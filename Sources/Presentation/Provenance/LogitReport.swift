@@ -120,21 +120,31 @@ public struct LogitReport: Report {
             }
             ?? "'\(piece)' (token \(tokenId)): logit \(Numbers.significant(Double(logit)))"
         let place = rank == 0 ? "the first choice" : "choice \(rank + 1)"
+        let stream = attribution.isCentred ? "the residual stream less its mean" : "the residual stream"
+        let writes =
+            attribution.freezesWrites
+            ? " This model normalises what a layer writes; that scale is frozen at its value too." : ""
         let frozen =
-            "logit = Σ_i x[i] * s * w[i] * W_out[i]: x the residual stream, w the final norm's weights, s = "
+            "logit = Σ_i x[i] * s * w[i] * W_out[i]: x \(stream), w the final norm's weights, s = "
             + "\(Numbers.short(scale)) its scale. With s frozen at this value, the logit is the sum of what each part "
             + "wrote into x; what the network would do without a part is another question."
-            + (attribution.logitScale == 1
-                ? ""
-                : " This model multiplies logits by \(Numbers.short(attribution.logitScale)), which all parts contain.")
-            + (attribution.freezesWrites
-                ? " This model normalises what a layer writes; that scale is frozen at its value too." : "")
+            + scaling + writes
         return [
             style.bold(what),
             "\(place), probability \(Numbers.percent(probability)), after '\(before.suffix(40))'".onOneLine.cut(
                 to: style.width),
             "",
         ] + Self.wrap(frozen, style, paint: style.dim)
+    }
+
+    /// What is done to logits after their product.
+    private var scaling: String {
+        let share = Numbers.short(attribution.logitScale)
+        if attribution.isCapped {
+            return " This model bends logits below a cap; what that leaves of this one, \(share) of it, is frozen at its value "
+                + "too, and all parts contain it."
+        }
+        return attribution.logitScale == 1 ? "" : " This model multiplies logits by \(share), which all parts contain."
     }
 
     private static func wrap(_ text: String, _ style: Style, paint: (String) -> String = { $0 }) -> [String] {

@@ -7,7 +7,7 @@ import Stepping
 enum NetworkStage: Hashable {
     case embedding, finalNorm, logits
     case attentionNorm, query, key, value, queryNorm, keyNorm, queryRotation, keyRotation, keyCache, valueCache
-    case scores, softmax, mix, attentionOutput, attentionPostNorm, attentionScale, attentionSum
+    case scores, softmax, mix, attentionOutput, attentionPostNorm, attentionScale, attentionSum, queryScale
     case feedForwardNorm, gate, up, activation, down, feedForwardPostNorm, feedForwardScale, feedForwardSum
 
     /// `nil` for an operation of which it is not known what it is for: it has no place in the picture.
@@ -23,7 +23,9 @@ enum NetworkStage: Hashable {
             // Views show what was done last.
             let last = layer.last { $0.isResult(of: .query) } ?? operation
             let shown = role.step == .view ? last : operation
-            self = shown.turn(rotation: .queryRotation, norm: .queryNorm, otherwise: .query)
+            self =
+                shown.kind == Scale.kind
+                ? .queryScale : shown.turn(rotation: .queryRotation, norm: .queryNorm, otherwise: .query)
         case .key:
             self =
                 role.step == .view ? .keyCache : operation.turn(rotation: .keyRotation, norm: .keyNorm, otherwise: .key)
@@ -136,7 +138,7 @@ struct LayerDiagram {
         let margin = (hasNorm ? "   │" : "").padded(to: fork)
         var keys: [Piece] = [.wire(margin + "├")]
         keys += those([(.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
-        var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope")])
+        var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope"), (.queryScale, "×s")])
         // Keys meet queries at the scores, values meet the pattern at the mix.
         let scores = max(keys.width + 1, queries.width + 1)
         queries += [.wire(String(repeating: "─", count: scores - queries.width) + "┬")]

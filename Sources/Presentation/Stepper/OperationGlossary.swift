@@ -18,6 +18,9 @@ enum OperationGlossary {
                 : "Scales each token's column to a root mean square of 1, whatever its size was."
         case .normed?: return "Weights each channel by what was learned."
         case .biased?: return "Adds the bias that was learned."
+        case .rotated?: return rotation
+        case .scaled?: return summary(of: operation)
+        case .partial?: return "Some of the terms of the residual stream; more are added."
         case .view?: return summary(of: operation)
         case .heads?:
             return role.part == .mix
@@ -30,6 +33,8 @@ enum OperationGlossary {
         case nil: return result(role.part, operation) ?? summary(of: operation)
         }
     }
+
+    private static let rotation = "Rotates pairs of channels by the token's position, so that scores see distance."
 
     private static func summary(of operation: RecordedOperation) -> String {
         operation.operation?.summary ?? "Operation \(operation.kind)."
@@ -48,7 +53,8 @@ enum OperationGlossary {
         case .feedForwardWrite:
             "What the feed-forward part adds to the residual stream, before its bias, norm or scale."
         case .logits: "Logits: a score for each token of the vocabulary, before they are scaled."
-        case .embedding, .attentionNorm, .keyCache, .valueCache, .scores, .pattern, .mix, .attentionResidual,
+        case .scores: "Scores: how well each query fits each key, in every head, before their cap."
+        case .embedding, .attentionNorm, .keyCache, .valueCache, .pattern, .mix, .attentionResidual,
             .feedForwardNorm, .activation, .layerOutput, .finalNorm:
             nil
         }
@@ -65,18 +71,25 @@ enum OperationGlossary {
         case .feedForwardNorm: "Weights each channel by what was learned: what the feed-forward part reads."
         case .finalNorm: "Weights each channel by what was learned: what the output matrix reads."
         case .query, .key:
-            operation.kind == RoPE.kind
-                ? "Rotates pairs of channels by the token's position, so that scores see distance." : product(part)
+            switch operation.kind {
+            case RoPE.kind: rotation
+            case Scale.kind: "Multiplies queries by one number, in place of the scores."
+            default: product(part)
+            }
         case .value, .gate, .up: isBias ? "Adds the bias that was learned." : product(part)
         case .queryKeyValue: product(part)
         case .keyCache: "Writes this pass's keys into the cache, rounded to F16."
         case .valueCache: "Writes this pass's values into the cache, rounded to F16."
-        case .scores: "Scores: how well each query fits each key, in every head."
+        case .scores:
+            operation.kind == Scale.kind
+                ? "Scores, bent below a cap: how well each query fits each key, in every head."
+                : "Scores: how well each query fits each key, in every head."
         case .pattern: "Attention: each head shares 1 out over the positions a token may look at."
         case .mix: "Puts the heads of a token side by side again."
         case .attentionWrite: "What attention adds to the residual stream, all heads combined."
         case .attentionResidual: "The residual stream after attention: what came in plus what attention adds."
-        case .activation: "Hidden units: the gate, bent by silu, times the content."
+        case .activation:
+            "Hidden units: the gate, bent by \(operation.kind == GEGLU.kind ? "gelu" : "silu"), times the content."
         case .feedForwardWrite:
             isBias ? "Adds the bias that was learned." : "What the feed-forward part adds to the residual stream."
         case .layerOutput: "The residual stream after this layer: what the next layer reads."
@@ -134,7 +147,7 @@ extension RecordedOperation {
     fileprivate var isByHead: Bool {
         switch role?.step {
         case .product?, .biased?, .view?: false
-        case nil, .heads?: true
+        case nil, .heads?, .rotated?: true
         default: shape.ne2 > 1 || tokens == 1 && shape.ne1 > 1
         }
     }

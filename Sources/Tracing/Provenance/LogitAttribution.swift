@@ -58,8 +58,12 @@ public struct LogitAttribution: Sendable {
     public let chain: Chain
     /// Whether what a layer writes is normalised before, by a root that is frozen as s is.
     public let freezesWrites: Bool
-    /// What the architecture multiplies logits by; part of all that is said here.
+    /// What the architecture multiplies logits by, or leaves of this one below its cap; part of all that is said here.
     public let logitScale: Double
+    /// Whether the architecture bends logits below a cap.
+    public let isCapped: Bool
+    /// Whether the final norm subtracts the mean of the stream.
+    public let isCentred: Bool
 
     public var sum: Double { parts.reduce(0) { $0 + $1.value } }
     public var residual: Double { Double(logit) - sum }
@@ -92,6 +96,8 @@ public struct LogitAttribution: Sendable {
         if let bias = view.outputBias { parts.append(bias) }
         (self.parts, self.layers) = (parts + [view.outputRounding], layers)
         (freezesWrites, logitScale) = (try view.freezesWrites, view.logitScale)
+        isCapped = provenance.graph.nodes.contains { $0.role.part == .logits && $0.operation is Tanh }
+        isCentred = provenance.graph.nodes.contains { $0.role.part == .finalNorm && $0.operation is LayerNorm }
         chain = try view.chain(from: parts)
     }
 }
@@ -128,8 +134,6 @@ struct LogitView {
         let rows = ([token] + (against.map { [$0] } ?? [])).map { (row: $0, weight: back.direction[$0]) }
         self.rows = rows
         logitScale = abs(rows[0].weight)
-        outputBias =
-            back.biases.isEmpty ? nil : Part(kind: .outputBias, layer: nil, head: nil, kvHead: nil, value: back.bias)
         let output = provenance.tensor(of: back.origin.inputs[0])
         self.output = output
         let normNode = try provenance.node(.finalNorm)
@@ -140,6 +144,11 @@ struct LogitView {
         }
         let stream = try WrittenBack(from: normNode, direction, in: provenance) { $0.role.result?.isResidual ?? false }
         (self.direction, scale) = (stream.direction, stream.frozen[0])
+        let biases = back.biases + stream.biases
+        outputBias =
+            biases.isEmpty
+            ? nil
+            : Part(kind: .outputBias, layer: nil, head: nil, kvHead: nil, value: biases.reduce(0) { $0 + $1.value })
     }
 
     func part(_ kind: Part.Kind, layer: Int? = nil, head: Int? = nil, _ value: Double) -> Part {
