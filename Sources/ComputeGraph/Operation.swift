@@ -40,8 +40,11 @@ public protocol Operation: Sendable {
     /// Where one output element comes from. Inputs and output are as recorded; the value is computed anew.
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation
 
-    /// What one evaluation costs.
+    /// What one evaluation costs, as far as layouts tell.
     func cost(inputs: [Layout], output: Layout) -> Cost
+
+    /// What one evaluation cost: that of a product with chosen experts depends on which they were.
+    func cost(inputs: [Tensor], output: Tensor) -> Cost
 }
 
 extension Operation {
@@ -53,6 +56,10 @@ extension Operation {
     public var isWrite: Bool { Self.isWrite }
     public var parameters: [(name: String, value: ParameterValue)] { [] }
     public var tokenDimension: Int { 1 }
+
+    public func cost(inputs: [Tensor], output: Tensor) -> Cost {
+        cost(inputs: inputs.map(\.layout), output: output.layout)
+    }
 }
 
 /// A parameter as it is recorded and printed.

@@ -29,7 +29,9 @@ public enum Architectures {
     static let all: [any Architecture.Type] = [
         Llama.self,
         Qwen2.self,
+        Qwen2MoE.self,
         Qwen3.self,
+        Qwen3MoE.self,
         SmolLM3.self,
         Olmo2.self,
         Granite.self,

@@ -46,8 +46,19 @@ extension LlamaConfiguration {
         dense keys: MetadataReader, pairs: RoPE.Pairs, rotates: (Int) -> Bool = { _ in true }
     ) throws(LlamaError) {
         if let experts = try keys.count("expert_count"), experts > 0 {
-            throw keys.unsupported("expert_count", "\(experts)", "dense models, without experts")
+            throw keys.unsupported("expert_count", "\(experts)", "models of '\(keys.architecture)' without experts")
         }
+        try self.init(keys, pairs: pairs, rotates: rotates, experts: 0)
+    }
+
+    /// The sizes of a model whose layers have experts.
+    init(_ keys: MetadataReader, pairs: RoPE.Pairs, _ routing: ExpertRouting) throws(LlamaError) {
+        try self.init(keys, pairs: pairs, rotates: { _ in true }, experts: routing.count)
+    }
+
+    private init(
+        _ keys: MetadataReader, pairs: RoPE.Pairs, rotates: (Int) -> Bool, experts: Int
+    ) throws(LlamaError) {
         let limit = 1 << 24  // far above any model, far below overflow
         let layers = try keys.count("block_count", in: 1...512)
         let embedding = try keys.count("embedding_length", in: 1...limit)
@@ -64,7 +75,7 @@ extension LlamaConfiguration {
             heads: heads, kvHeads: kvHeads, keySize: headSize, valueSize: headSize, feedForward: feedForward)
         sizes = ModelSizes(
             architecture: keys.architecture, perLayer: Array(repeating: layer, count: layers), embedding: embedding,
-            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext)
+            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext, experts: experts)
         let rotation = try RoPE.Parameters(keys, pairs, dimensions: headSize, trainedContext: trainedContext)
         rotations = (0..<layers).map { rotates($0) ? rotation : nil }
     }

@@ -39,11 +39,7 @@ struct OtherFamily {
         // Qwen
         .init(
             "qwen", "the first Qwen: a llama with one matrix for queries, keys and values", needs: "its fused biases"),
-        .init(
-            "qwen2moe", "Qwen2 with experts and one that all tokens share, behind a gate",
-            needs: "\(experts) and a shared expert with a gate"),
         .init("qwen2vl", "Qwen2 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
-        .init("qwen3moe", "Qwen3 with experts in place of the feed-forward network", needs: experts),
         .init("qwen3vl", "Qwen3 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
         .init(
             "qwen3vlmoe", "Qwen3 with experts that reads images",

@@ -49,6 +49,23 @@ struct WeightLoader {
         try linear("ffn_down", layer.feedForward, c.embedding, bias: bias)
     }
 
+    /// The router and, in one tensor each, the three matrices of all experts.
+    ///
+    /// - Parameter width: of one expert's hidden units.
+    mutating func experts(_ routing: ExpertRouting, width: Int) throws(LlamaError) {
+        try matrix("ffn_gate_inp.weight", Shape(c.embedding, routing.count))
+        try matrix("ffn_gate_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_up_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_down_exps.weight", Shape(width, c.embedding, routing.count))
+    }
+
+    /// The expert that all tokens go through.
+    mutating func sharedExpert(width: Int) throws(LlamaError) {
+        try matrix("ffn_gate_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_up_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_down_shexp.weight", Shape(width, c.embedding))
+    }
+
     // MARK: single weights
 
     /// The weight of a norm over `count` values.

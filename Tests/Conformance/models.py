@@ -42,6 +42,10 @@ class Recipe:
     norms: str = "before"  # attention and network, or "after" them
     keys: tuple = ()  # pairs (key, number) that the architecture alone has
     experts: int = 0
+    experts_used: int = 2
+    expert_width: int = 0  # hidden units of an expert, where they are not as many as feed_forward
+    shared_width: int = 0  # of the expert that all tokens go through
+    shared_gate: bool = False
     seed: int = 0
     architecture: str = "llama"
 
@@ -82,7 +86,11 @@ def _write_metadata(writer, recipe):
         writer.add_float32(f"{recipe.architecture}.{key}", number)
     if recipe.experts:
         writer.add_expert_count(recipe.experts)
-        writer.add_expert_used_count(2)
+        writer.add_expert_used_count(recipe.experts_used)
+    if recipe.expert_width:
+        writer.add_expert_feed_forward_length(recipe.expert_width)
+    if recipe.shared_width:
+        writer.add_expert_shared_feed_forward_length(recipe.shared_width)
     if recipe.rope_scaling:
         writer.add_rope_scaling_type(gguf.RopeScalingType(recipe.rope_scaling))
         writer.add_rope_scaling_factor(4.0)
@@ -142,10 +150,17 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
         yield from biased(block + "attn_output", q, e)
         yield norm(block + ("ffn_norm" if recipe.norms == "before" else "post_attention_norm"), e)
         if recipe.experts:
+            width = recipe.expert_width or f
             yield matrix(block + "ffn_gate_inp", e, recipe.experts)
-            yield volume(block + "ffn_gate_exps", e, f)
-            yield volume(block + "ffn_up_exps", e, f)
-            yield volume(block + "ffn_down_exps", f, e)
+            yield volume(block + "ffn_gate_exps", e, width)
+            yield volume(block + "ffn_up_exps", e, width)
+            yield volume(block + "ffn_down_exps", width, e)
+            if recipe.shared_gate:
+                yield vector(block + "ffn_gate_inp_shexp.weight", random(block + "ffn_gate_inp_shexp", e) / np.sqrt(e))
+            if recipe.shared_width:
+                yield matrix(block + "ffn_gate_shexp", e, recipe.shared_width)
+                yield matrix(block + "ffn_up_shexp", e, recipe.shared_width)
+                yield matrix(block + "ffn_down_shexp", recipe.shared_width, e)
         else:
             yield from biased(block + "ffn_gate", e, f)
             yield from biased(block + "ffn_up", e, f)
@@ -170,11 +185,17 @@ FIXTURES = [
     Recipe("lesson-mha-q8_0", "Q8_0", kv_heads=4, vocabulary="byte_pair"),
 ]
 
-# What tells an architecture from a llama. The architecture's own fixture is `tiny-` and its name.
+# What tells an architecture, or a kind of its models, from a llama. The fixture is `tiny-` and the name.
 ARCHITECTURES = {
     "llama": dict(head_size=12),  # as Mistral's: heads wider than embedding / heads
+    "mixtral": dict(architecture="llama", experts=5, feed_forward=24, vocabulary="sentencepiece"),
     "qwen2": dict(biases="qkv"),
+    "qwen2moe": dict(
+        biases="qkv", separate_output=True, experts=6, experts_used=3, expert_width=16, shared_width=24,
+        shared_gate=True),
     "qwen3": dict(qk_norm="head", head_size=12),
+    # More experts than one group of sixteen.
+    "qwen3moe": dict(qk_norm="head", head_size=12, experts=19, experts_used=4, expert_width=8),
     "smollm3": dict(layers=4, embedding=24, heads=3, kv_heads=1, feed_forward=32),
     "olmo2": dict(qk_norm="all", norms="after", separate_output=True),
     "granite": dict(keys=(
@@ -182,8 +203,8 @@ ARCHITECTURES = {
 }
 
 FIXTURES += [
-    Recipe(f"tiny-{name}", architecture=name, **(dict(
-        embedding=32, head_size=8, feed_forward=40, vocabulary="byte_pair",
+    Recipe(f"tiny-{name}", **(dict(
+        architecture=name, embedding=32, head_size=8, feed_forward=40, vocabulary="byte_pair",
         formats=(("token_embd", "F16"), ("output", "F16"))) | facts))
     for name, facts in ARCHITECTURES.items()
 ]

@@ -9,8 +9,14 @@ import Testing
     static let models = ArchitectureFixture.all.map(\.path) + TinyModel.allCases.map(\.path)
     private static let everyLayer: Set<NodeRole.Part> = [
         .query, .key, .value, .keyCache, .valueCache, .scores, .pattern, .mix, .attentionWrite, .attentionResidual,
-        .activation, .feedForwardWrite, .layerOutput,
+        .feedForwardWrite, .layerOutput,
     ]
+    /// Of a layer with experts, and of one without.
+    private static let sparse: Set<NodeRole.Part> = [
+        .routerScores, .routerProbabilities, .routerChoice, .expertWeights, .expertGate, .expertUp, .expertActivation,
+        .expertOutput,
+    ]
+    private static let dense: Set<NodeRole.Part> = [.gate, .up, .activation]
 
     @Test(arguments: models)
     func eachLayerHasOneResultOfAPart(path: String) throws {
@@ -20,7 +26,8 @@ import Testing
         for layer in [nil] + (0..<model.configuration.layers).map(Optional.some) {
             let results = nodes.filter { $0.layer == layer }.compactMap(\.role.result)
             #expect(Set(results).count == results.count, "layer \(layer ?? -1): \(results)")
-            let expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer
+            let kind = results.contains(.routerScores) ? Self.sparse : Self.dense
+            let expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer.union(kind)
             #expect(
                 Set(results).isSuperset(of: expected), "layer \(layer ?? -1) lacks \(expected.subtracting(results))")
         }
