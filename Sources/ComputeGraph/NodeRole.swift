@@ -13,6 +13,10 @@ public struct NodeRole: Hashable, Sendable {
         case attentionNorm = "attention_norm"
         /// Queries, keys and values in one product. [(H+2K)*D,T]
         case queryKeyValue = "query_key_value"
+        /// What keys and values of all heads are made of, and what is kept in their place. [R,T]
+        case latent
+        /// Keys and values in one product. [K*(D+E),T]
+        case keyValue = "key_value"
         /// As the scores use them: normalised and rotated, where the model does that. [D,H,T]
         case query
         /// As the cache keeps them. [D,K,T]
@@ -95,6 +99,10 @@ public struct NodeRole: Hashable, Sendable {
         case biased
         /// Counted by heads, when more follows.
         case heads
+        /// Multiplied with what would make keys of latent vectors, so that latent vectors can be asked instead.
+        case absorbed
+        /// The part that is turned by the position, when the rest is put before it.
+        case rotated
         /// Normalised, before the norm's weights.
         case unweighted
         /// Normalised and weighted, when more follows.

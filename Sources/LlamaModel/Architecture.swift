@@ -35,6 +35,7 @@ public enum Architectures {
         SmolLM3.self,
         Olmo2.self,
         Granite.self,
+        DeepSeek2.self,
     ]
 
     private static let key = "general.architecture"

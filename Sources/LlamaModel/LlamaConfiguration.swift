@@ -22,6 +22,10 @@ public struct LlamaConfiguration: Sendable, Equatable {
     public var feedForward: Int { sizes.feedForward }
     public func kvHead(ofQueryHead head: Int) -> Int { sizes.kvHead(ofQueryHead: head) }
 
+    init(sizes: ModelSizes, rotations: [RoPE.Parameters?], normEpsilon: Float) {
+        (self.sizes, self.rotations, self.normEpsilon) = (sizes, rotations, normEpsilon)
+    }
+
     /// - Precondition: a divisor of the query heads.
     func with(kvHeads: Int) -> LlamaConfiguration {
         precondition(kvHeads > 0 && heads % kvHeads == 0, "\(kvHeads) KV heads for \(heads) query heads")
@@ -95,7 +99,7 @@ extension LlamaConfiguration {
         return keyLength
     }
 
-    private static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
+    static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
         if let count = try keys.count("vocab_size"), count > 0 { return count }
         guard let tokens = keys.metadata["tokenizer.ggml.tokens"]?.array, tokens.count > 0 else {
             throw .missingKey(file: keys.file, key: "tokenizer.ggml.tokens")

@@ -90,9 +90,6 @@ struct OtherFamily {
             "deepseek", "a llama with many small experts and some that all tokens share",
             needs: "\(experts), shared experts and dense layers first"),
         .init(
-            "deepseek2", "DeepSeek V2, V3 and R1: keys and values kept as one short latent vector (MLA), and experts",
-            needs: "latent attention (MLA), \(experts), shared experts and dense layers first"),
-        .init(
             "deepseek32", "DeepSeek V3.2: latent attention to the positions that an indexer chooses",
             needs: "latent attention (MLA), sparse attention and \(experts)"),
         .init(

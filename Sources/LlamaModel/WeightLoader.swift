@@ -39,7 +39,7 @@ struct WeightLoader {
     }
 
     mutating func attentionOutput(_ layer: ModelSizes.Layer, bias: Bool = false) throws(LlamaError) {
-        try linear("attn_output", layer.heads * layer.valueSize, c.embedding, bias: bias)
+        try linear("attn_output", layer.heads * layer.mixSize, c.embedding, bias: bias)
     }
 
     /// The three matrices of a gated network.

@@ -58,7 +58,7 @@ import Tracing
     func everyOperationHasAPlaceInThePicture(fixture: ArchitectureFixture) async throws {
         let recorded = try await Recorded(fixture, generate: 1, Capture(.stats))
         var stepper = try stepper(recorded)
-        let attention = "norm|Q|K|V|rope|cache|scores|softmax|mix|out|×s|\\+"
+        let attention = "norm|Q|K|V|latent|rope|cache|scores|softmax|mix|out|×s|\\+"
         let feedForward = "gate|up|swiglu|down|router|probs|choice|weights|×w|Σ|shared"
         let stage = try Regex("\\[(\(attention)|\(feedForward)|embedding|logits)\\]")
         var count = 0

@@ -7,7 +7,7 @@ import Stepping
 enum NetworkStage: Hashable {
     case embedding, finalNorm, logits
     case attentionNorm, query, key, value, queryNorm, keyNorm, queryRotation, keyRotation, keyCache, valueCache
-    case scores, softmax, mix, attentionOutput, attentionPostNorm, attentionScale, attentionSum
+    case latent, scores, softmax, mix, attentionOutput, attentionPostNorm, attentionScale, attentionSum
     case feedForwardNorm, gate, up, activation, down, feedForwardPostNorm, feedForwardScale, feedForwardSum
     case router, probabilities, choice, weights, weighted, expertSum, shared
 
@@ -34,6 +34,8 @@ enum NetworkStage: Hashable {
         case .embedding: self = .embedding
         case .attentionNorm: self = .attentionNorm
         case .queryKeyValue: self = .query
+        case .latent: self = .latent
+        case .keyValue: self = .key
         case .query:
             // Views show what was done last.
             let last = layer.last { $0.isResult(of: .query) } ?? operation
@@ -152,7 +154,7 @@ struct LayerDiagram {
         let fork = start.width - 1
         let margin = (hasNorm ? "   │" : "").padded(to: fork)
         var keys: [Piece] = [.wire(margin + "├")]
-        keys += those([(.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
+        keys += those([(.latent, "latent"), (.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
         var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope")])
         // Keys meet queries at the scores, values meet the pattern at the mix.
         let scores = max(keys.width + 1, queries.width + 1)
@@ -169,10 +171,16 @@ struct LayerDiagram {
         queries += [.wire(queries.width <= 65 ? "▸ feed-forward" : "▸")]
         func wire(from column: Int, to next: Int) -> Piece { .wire(String(repeating: " ", count: next - column)) }
         keys += [wire(from: keys.width, to: mix), .wire("│"), wire(from: mix + 1, to: sum), .wire("│")]
-        var values: [Piece] = [.wire(margin + (hasNorm ? "└" : "├")), .stage(.value, "V")]
-        let cache = Piece.stage(.valueCache, "cache")
-        let before = stages.contains(.keyCache) ? scores - 1 - cache.width - values.width : 1
-        values += [.wire(String(repeating: "─", count: max(1, before))), cache]
+        // Without values of their own, it is the latent vectors of the cache that are mixed.
+        var values: [Piece] = [.wire(margin + (stages.contains(.value) ? hasNorm ? "└" : "├" : ""))]
+        if stages.contains(.value) {
+            let cache = Piece.stage(.valueCache, "cache")
+            values.append(.stage(.value, "V"))
+            let before = stages.contains(.keyCache) ? scores - 1 - cache.width - values.width : 1
+            values += [.wire(String(repeating: "─", count: max(1, before))), cache]
+        } else {
+            values += [wire(from: values.width, to: scores - 8), .wire("latent ")]
+        }
         values += [
             .wire(String(repeating: "─", count: mix - values.width) + "┘"), wire(from: mix + 1, to: sum), .wire("│"),
         ]

@@ -12,6 +12,11 @@ enum OperationGlossary {
         guard let role = operation.role else { return summary(of: operation) }
         if operation.isView { return view(operation, role) }
         switch role.step {
+        case .absorbed?:
+            return "Queries as questions to latent vectors: what would make keys of these is multiplied in beforehand."
+        case .rotated?:
+            return operation.kind == RoPE.kind
+                ? "Rotates the part of each head that sees distance." : summary(of: operation)
         case .unweighted?:
             return [.query, .key].contains(role.part)
                 ? summary(of: operation)
@@ -52,6 +57,8 @@ enum OperationGlossary {
         case .key: "Keys: what each token can be found by, all KV heads side by side."
         case .value: "Values: what each token hands over to those that look at it."
         case .queryKeyValue: "Queries, keys and values of all heads in one product."
+        case .latent: "The latent vector that keys and values are made of, and the part of all keys that is rotated."
+        case .keyValue: "Keys and values of all heads, unpacked from the latent vector."
         case .gate: "The gate: how far each hidden unit opens."
         case .up: "The content of each hidden unit, which its gate lets through."
         case .attentionWrite: "What attention adds to the residual stream, before its bias, norm or scale."
@@ -81,11 +88,16 @@ enum OperationGlossary {
         case .attentionNorm: "Weights each channel by what was learned: what attention reads."
         case .feedForwardNorm: "Weights each channel by what was learned: what the feed-forward part reads."
         case .finalNorm: "Weights each channel by what was learned: what the output matrix reads."
+        case .query where operation.kind == Concat.kind:
+            "Queries as the latent vectors are asked, and behind them the part that was rotated."
+        case .key where operation.kind == Concat.kind:
+            "Keys as the cache keeps them: what distance does not matter to, and behind it the part that was rotated."
         case .query, .key:
             operation.kind == RoPE.kind
                 ? "Rotates pairs of channels by the token's position, so that scores see distance." : product(part)
         case .value, .gate, .up: isBias ? "Adds the bias that was learned." : product(part)
-        case .queryKeyValue: product(part)
+        case .queryKeyValue, .keyValue: product(part)
+        case .latent: "The latent vector that keys and values of all heads are made of, normalised."
         case .keyCache: "Writes this pass's keys into the cache, rounded to F16."
         case .valueCache: "Writes this pass's values into the cache, rounded to F16."
         case .scores: "Scores: how well each query fits each key, in every head."

@@ -111,7 +111,7 @@ public struct Provenance: Sendable {
         case (.query, _): return shape.ne0 == sizes.keySize && shape.ne1 == sizes.heads ? element.i1 : nil
         case (.scores, _), (.pattern, _), (.mix, .heads?): return element.i2
         case (.mix, .view?): return element.i1
-        case (.mix, nil): return element.i0 / sizes.valueSize
+        case (.mix, nil): return element.i0 / sizes.mixSize
         default: return nil
         }
     }
