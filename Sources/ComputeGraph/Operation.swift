@@ -23,6 +23,9 @@ public protocol Operation: Sendable {
     /// Whether it changes the memory of its last input instead of making a tensor of its own.
     static var isWrite: Bool { get }
 
+    /// Whether layouts alone do not tell what an evaluation costs.
+    static var costDependsOnValues: Bool { get }
+
     /// What distinguishes this node from another of its kind, by name and with ggml's names where it has them.
     var parameters: [(name: String, value: ParameterValue)] { get }
 
@@ -51,6 +54,7 @@ extension Operation {
     public static var symbols: [String: String] { [:] }
     public static var isView: Bool { false }
     public static var isWrite: Bool { false }
+    public static var costDependsOnValues: Bool { false }
     public var kind: String { Self.kind }
     public var isView: Bool { Self.isView }
     public var isWrite: Bool { Self.isWrite }

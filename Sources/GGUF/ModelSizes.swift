@@ -54,6 +54,23 @@ public struct ModelSizes: Sendable, Equatable {
         /// Values of all heads of one position.
         public var valueWidth: Int { kvHeads * valueSize }
 
+        /// How keys and values are shared among the query heads.
+        public enum AttentionKind: String, Sendable, CaseIterable {
+            /// Each query head has its own.
+            case mha
+            /// Groups of query heads share them.
+            case gqa
+            /// All query heads share them.
+            case mqa
+            /// All are made of one latent vector.
+            case mla
+        }
+
+        /// How this layer does it.
+        public var attentionKind: AttentionKind {
+            latent != nil ? .mla : kvHeads == heads ? .mha : kvHeads == 1 ? .mqa : .gqa
+        }
+
         /// Values of each head that the output matrix of attention reads.
         public var mixSize: Int { latent?.valueSize ?? valueSize }
 

@@ -14,6 +14,9 @@ protocol Architecture: Sendable {
 
     var configuration: LlamaConfiguration { get set }
 
+    /// How experts are chosen; `nil` where there are none.
+    var routing: ExpertRouting? { get set }
+
     /// - Throws: `LlamaError` if keys are missing, or say something that the graph does not do.
     init(_ keys: MetadataReader) throws(LlamaError)
 
@@ -22,6 +25,13 @@ protocol Architecture: Sendable {
 
     /// The forward pass: tokens to logits `[V,O]`.
     func logits(_ pass: inout PassBuilder) throws(GraphError) -> PassBuilder.Value
+}
+
+extension Architecture {
+    var routing: ExpertRouting? {
+        get { nil }
+        set { precondition(newValue == nil, "experts in a dense architecture") }
+    }
 }
 
 /// Every architecture that Quipu runs: one line a file.

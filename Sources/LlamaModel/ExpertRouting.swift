@@ -20,6 +20,9 @@ struct ExpertRouting: Sendable, Equatable {
     /// Groups of experts, and how many of them a token may choose from; one where there are none.
     var groups = 1
     var groupsUsed = 1
+    /// Experts that a layer chooses for every token, and such as it never chooses: what the model does not do by itself.
+    var forced: [Int: Set<Int>] = [:]
+    var dropped: [Int: Set<Int>] = [:]
 
     /// llama.cpp's `LLAMA_MAX_EXPERTS`.
     private static let limit = 512

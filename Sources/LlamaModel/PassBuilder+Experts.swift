@@ -84,9 +84,23 @@ extension PassBuilder {
             rated = try graph.apply(
                 Add(), rated, weight(bias), name: "ffn_moe_probs_biased", role: .init(.routerChoice, .biased))
         }
+        // Finite, so that it can be added to what a group was left out with.
+        rated = try adding(1e9, to: routing.forced[layer!], of: rated, "expert_forced", routing)
         if routing.groups > 1 { rated = try ofChosenGroups(rated, routing) }
+        rated = try adding(-.infinity, to: routing.dropped[layer!], of: rated, "expert_dropped", routing)
         let order = try graph.apply(ArgSort(), rated, name: "ffn_moe_argsort", role: .init(.routerChoice))  // [X,T]
         return try first(routing.used, of: order, name: "ffn_moe_topk", .init(.routerChoice, .view))
+    }
+
+    /// The ratings with a number added to those of some experts.
+    private mutating func adding(
+        _ number: Float, to experts: Set<Int>?, of rated: Value, _ name: String, _ routing: ExpertRouting
+    ) throws(GraphError) -> Value {
+        guard let experts, !experts.isEmpty else { return rated }
+        let added = Tensor.zeros(.f32, Shape(routing.count))
+        added.withMutableElements(of: Float.self) { added in for expert in experts { added[expert] = number } }
+        return try graph.apply(
+            Add(), rated, leaf("\(name)-\(layer!)", added, .weight), name: name, role: .init(.routerChoice, .biased))
     }
 
     /// The ratings with -∞ for the experts of all groups but those whose best two add up to most. [X,T]

@@ -15,6 +15,8 @@ public struct MatMulID: Operation {
     public static let formula = "y[r,u,t] = Σ_k W[k,r,id[u,t]] · x[k,u mod S,t]"
     public static let summary = "Products with the matrices of the experts that each token chose; no other expert is read."
 
+    public static let costDependsOnValues = true
+
     public init() {}
 
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {

@@ -18,7 +18,7 @@ extension Architectures {
             "latent attention: one short vector stands for keys and values of all heads; experts after dense layers"
 
         var configuration: LlamaConfiguration
-        private let routing: ExpertRouting
+        var routing: ExpertRouting?
         /// Hidden units of an expert, and of the shared ones together.
         private let width: Int
         private let sharedWidth: Int
@@ -38,7 +38,8 @@ extension Architectures {
             if let scale = try keys.float("attention.temperature_scale"), scale != 0 {
                 throw keys.unsupported("attention.temperature_scale", "\(scale)", "0")
             }
-            routing = try ExpertRouting(deepSeek: keys)
+            let routing = try ExpertRouting(deepSeek: keys)
+            self.routing = routing
             rank = try keys.count("attention.kv_lora_rank", in: 1...1 << 24)
             configuration = try LlamaConfiguration(latent: keys, rank: rank, experts: routing.count)
             rotated = configuration.rotations[0]!.dimensions
@@ -90,8 +91,8 @@ extension Architectures {
                 if index < denseLayers {
                     try file.feedForward(layer)
                 } else {
-                    try file.experts(routing, width: width)
-                    try file.optionalVector("exp_probs_b.bias", routing.count)
+                    try file.experts(routing!, width: width)
+                    try file.optionalVector("exp_probs_b.bias", routing!.count)
                     try file.sharedExpert(width: sharedWidth)
                 }
             }
@@ -116,7 +117,7 @@ extension Architectures {
                 if index < denseLayers {
                     written = try pass.feedForward(hidden)
                 } else {
-                    let routed = try pass.experts(hidden, routing)
+                    let routed = try pass.experts(hidden, routing!)
                     written = try pass.together(routed, pass.sharedExpert(hidden, gated: false))
                 }
                 stream = try pass.addFeedForward(written, to: stream)

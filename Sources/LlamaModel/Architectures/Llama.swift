@@ -14,7 +14,7 @@ extension Architectures {
 
         var configuration: LlamaConfiguration
         /// `nil` in dense models.
-        private let routing: ExpertRouting?
+        var routing: ExpertRouting?
 
         init(_ keys: MetadataReader) throws(LlamaError) {
             if try keys.count("expert_count") ?? 0 > 0 {

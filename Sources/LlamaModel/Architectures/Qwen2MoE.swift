@@ -11,15 +11,16 @@ extension Architectures {
         static let summary = "Qwen2 with experts, and one more that all tokens share, behind a gate"
 
         var configuration: LlamaConfiguration
-        private let routing: ExpertRouting
+        var routing: ExpertRouting?
         /// Hidden units of an expert, and of the one that all tokens share.
         private let width: Int
         private let sharedWidth: Int
 
         init(_ keys: MetadataReader) throws(LlamaError) {
-            routing = try ExpertRouting(keys, dividesBySum: false)
+            let routing = try ExpertRouting(keys, dividesBySum: false)
             configuration = try LlamaConfiguration(keys, pairs: .halves, routing)
             width = try keys.expertWidth(configuration, routing)
+            self.routing = routing
             sharedWidth = try keys.width("expert_shared_feed_forward_length") ?? configuration.feedForward
         }
 
@@ -31,7 +32,7 @@ extension Architectures {
                 try file.queriesKeysValues(layer)
                 try file.attentionOutput(layer)
                 try file.norm("ffn_norm", configuration.embedding)
-                try file.experts(routing, width: width)
+                try file.experts(routing!, width: width)
                 try file.matrix("ffn_gate_inp_shexp.weight", Shape(configuration.embedding))
                 try file.sharedExpert(width: sharedWidth)
             }
@@ -49,7 +50,7 @@ extension Architectures {
                 stream = try pass.addAttention(written, to: stream)
 
                 let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
-                let routed = try pass.experts(hidden, routing)
+                let routed = try pass.experts(hidden, routing!)
                 let shared = try pass.sharedExpert(hidden, gated: true)
                 stream = try pass.addFeedForward(pass.together(routed, shared), to: stream)
             }

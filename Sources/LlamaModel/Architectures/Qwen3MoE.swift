@@ -9,14 +9,15 @@ extension Architectures {
         static let summary = "Qwen3 with experts in place of the feed-forward network"
 
         var configuration: LlamaConfiguration
-        private let routing: ExpertRouting
+        var routing: ExpertRouting?
         /// Hidden units of an expert.
         private let width: Int
 
         init(_ keys: MetadataReader) throws(LlamaError) {
-            routing = try ExpertRouting(keys)
+            let routing = try ExpertRouting(keys)
             configuration = try LlamaConfiguration(keys, pairs: .halves, routing)
             width = try keys.expertWidth(configuration, routing)
+            self.routing = routing
         }
 
         func weights(_ file: inout WeightLoader) throws(LlamaError) {
@@ -29,7 +30,7 @@ extension Architectures {
                 try file.norm("attn_k_norm", layer.keySize)
                 try file.attentionOutput(layer)
                 try file.norm("ffn_norm", configuration.embedding)
-                try file.experts(routing, width: width)
+                try file.experts(routing!, width: width)
             }
         }
 
@@ -47,7 +48,7 @@ extension Architectures {
                 stream = try pass.addAttention(written, to: stream)
 
                 let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
-                stream = try pass.addFeedForward(pass.experts(hidden, routing), to: stream)
+                stream = try pass.addFeedForward(pass.experts(hidden, routing!), to: stream)
             }
             return try pass.logits(pass.finalNorm(stream))  // [V,O]
         }
