@@ -1,4 +1,5 @@
 import LlamaModel
+import Quantization
 import Tensors
 
 /// A change to which experts the tokens go through.
