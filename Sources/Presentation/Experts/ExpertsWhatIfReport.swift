@@ -1,6 +1,6 @@
-import GGUF
 import LlamaModel
 import Measuring
+import Recording
 
 /// The result of `experts what-if`.
 public struct ExpertsWhatIfReport: Report {
