@@ -41,7 +41,8 @@ class Recipe:
     long_factors: bool = False  # that divide angles in long contexts, and others in short ones
     original_context: int = 0  # for which the model was trained before it was stretched
     qk_norm: str = ""  # of each "head", or of "all" heads together
-    norms: str = "before"  # attention and network, "after" them, "both", or "one" for the two
+    norms: str = "before"  # attention and network, "after" them, "both", or "one" for the two; "between": before, by
+    # another name
     mean: str = ""  # LayerNorm: "weight" alone, or with a "bias"
     gate: str = "own"  # of the network: "fused" with its content, or "none"
     keys: tuple = ()  # pairs (key, number) that the architecture alone has
@@ -56,6 +57,8 @@ class Recipe:
     dense_layers: int = 0  # without experts, at the beginning
     groups: tuple = ()  # of experts, and how many of them a token may choose from
     router_bias: bool = False
+    expert_bias: bool = False  # of router and experts
+    sinks: bool = False
     seed: int = 0
     architecture: str = "llama"
 
@@ -214,7 +217,9 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
             yield from norm(block + "attn_k_norm", kv if recipe.qk_norm == "all" else recipe.head_size)
         if not recipe.latent:
             yield from biased(block + "attn_output", q, e)
-        if recipe.norms in ("after", "both"):
+        if recipe.sinks:
+            yield vector(block + "attn_sinks.weight", random(block + "attn_sinks", recipe.heads))
+        if recipe.norms in ("after", "both", "between"):
             yield from norm(block + "post_attention_norm", e)
         if recipe.norms in ("before", "both"):
             yield from norm(block + "ffn_norm", e)
@@ -226,6 +231,11 @@ def _tensors(recipe, n_vocab):  # noqa: C901 – a kind of tensor after the othe
             yield volume(block + "ffn_gate_exps", e, width)
             yield volume(block + "ffn_up_exps", e, width)
             yield volume(block + "ffn_down_exps", width, e)
+            if recipe.expert_bias:
+                yield vector(block + "ffn_gate_inp.bias", 0.3 * random(block + "ffn_gate_inp.bias", recipe.experts))
+                for name, rows in (("gate", width), ("up", width), ("down", e)):
+                    bias = f"{block}ffn_{name}_exps.bias"
+                    yield vector(bias, 0.3 * random(bias, recipe.experts, rows))
             if recipe.shared_gate:
                 yield vector(block + "ffn_gate_inp_shexp.weight", random(block + "ffn_gate_inp_shexp", e) / np.sqrt(e))
             if recipe.shared_width:
@@ -294,7 +304,7 @@ ARCHITECTURES = {
     "command-r": dict(norms="one", mean="weight", keys=(("logit_scale", 0.5),)),
     "starcoder2": dict(mean="bias", gate="none", biases="all"),
     "gpt-oss": dict(
-        biases="attention", norms="sinks", sinks=True, separate_output=True, experts=4, expert_width=32, expert_bias=True,
+        biases="all", norms="between", sinks=True, separate_output=True, experts=4, expert_width=32, expert_bias=True,
         head_size=8, rope_scaling="yarn", keys=(("attention.sliding_window", 4),)),
     "mistral3": dict(head_size=12, rope_scaling="yarn", original_context=4, keys=(
         ("attention.temperature_scale", 0.4), ("rope.scaling.yarn_beta_fast", 16.0),
