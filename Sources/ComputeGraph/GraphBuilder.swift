@@ -87,10 +87,12 @@ public struct GraphBuilder {
         case .operation(let operation, let inputs, let output):
             for input in inputs { expand(input) }
             let index = nodes.count
+            // Views declared from now on are named after it.
+            if drafts[value.id].name.isEmpty { drafts[value.id].name = "node_\(index)" }
             let name = drafts[value.id].name
             nodes.append(
                 Node(
-                    index: index, name: name.isEmpty ? "node_\(index)" : name, role: drafts[value.id].role!,
+                    index: index, name: name, role: drafts[value.id].role!,
                     layer: drafts[value.id].layer, operation: operation, inputs: inputs.map { drafts[$0.id].placed! },
                     output: output, tokenDimension: drafts[value.id].tokenDimension))
             drafts[value.id].placed = .node(index)
