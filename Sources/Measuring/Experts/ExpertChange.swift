@@ -82,9 +82,7 @@ extension Llama {
 extension ExpertChange {
     fileprivate func applied(to model: Llama) throws(ExpertChangeProblem) -> Llama {
         let file = model.file.path
-        guard let (count, used) = model.experts else {
-            throw .noExperts(file: file, architecture: model.configuration.architecture)
-        }
+        guard let (count, used) = model.experts else { throw .noExperts(file: file) }
         let layers = model.layersWithExperts
         func sets(_ places: [Place]) throws(ExpertChangeProblem) -> [Int: Set<Int>] {
             var sets: [Int: Set<Int>] = [:]
@@ -119,7 +117,7 @@ extension ExpertChange {
 
 /// A change of experts that a model cannot have.
 public enum ExpertChangeProblem: InputProblem, Sendable, Equatable {
-    case noExperts(file: String, architecture: String)
+    case noExperts(file: String)
     case noExpert(file: String, found: Int, count: Int)
     case noLayer(file: String, found: Int, layers: [Int])
     case top(file: String, found: Int, count: Int)
@@ -130,8 +128,8 @@ public enum ExpertChangeProblem: InputProblem, Sendable, Equatable {
 extension ExpertChangeProblem: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .noExperts(let file, let architecture):
-            "\(file): the model, a '\(architecture)', has no experts to choose among."
+        case .noExperts(let file):
+            "\(file): the model has no experts to choose among."
         case .noExpert(let file, let found, let count):
             "\(file): there is no expert \(found); each layer has experts 0 to \(count - 1)."
         case .noLayer(let file, let found, let layers):

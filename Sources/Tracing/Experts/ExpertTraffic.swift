@@ -61,8 +61,7 @@ public struct ExpertTraffic: Sendable {
     public init(_ run: RecordedRun, in store: TraceStore, step: Int? = nil, layer: Int? = nil) throws {
         let all = try store.routerDecisions(of: run)
         guard !all.isEmpty else {
-            throw ExpertProblem.none(
-                trace: store.path, architecture: try store.sizes(of: run).architecture, capture: run.capture)
+            throw ExpertProblem.none(trace: store.path, capture: run.capture)
         }
         if let step, !(0..<run.steps).contains(step) {
             throw TraceError.noPass(path: store.path, step: step, steps: run.steps)
@@ -131,7 +130,7 @@ extension ExpertTraffic.Pass {
 
 /// Experts that are not there.
 public enum ExpertProblem: InputProblem, Sendable, Equatable {
-    case none(trace: String, architecture: String, capture: String)
+    case none(trace: String, capture: String)
     case noLayer(trace: String, layer: Int, layers: [Int])
     case noPosition(trace: String, position: Int, count: Int)
 }
@@ -139,11 +138,11 @@ public enum ExpertProblem: InputProblem, Sendable, Equatable {
 extension ExpertProblem: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .none(let trace, _, "none"):
+        case .none(let trace, "none"):
             "\(trace): the run was recorded with --capture none, which leaves out what routers chose; trace again with "
                 + "--capture stats."
-        case .none(let trace, let architecture, _):
-            "\(trace): the run's model, a '\(architecture)', has no experts: every token goes through all of it. "
+        case .none(let trace, _):
+            "\(trace): the run's model has no experts: every token goes through all of it. "
                 + "`quipu inspect` says of a model whether it has some."
         case .noLayer(let trace, let layer, let layers):
             "\(trace): layer \(layer) has no experts; these have: \(layers.map(\.description).joined(separator: ", "))."

@@ -10,7 +10,7 @@ struct ExpertsCommand: AsyncParsableCommand {
         usage: "quipu experts [map|what-if] [TRACE] [options]",
         discussion: """
             Example:
-              quipu experts trace.db --token -1
+              quipu trace mixtral.gguf -p "Once upon" -o moe.db && quipu experts moe.db
             """,
         subcommands: [ExpertsMapCommand.self, ExpertsWhatIfCommand.self], defaultSubcommand: ExpertsMapCommand.self)
 }
@@ -25,7 +25,7 @@ struct ExpertsMapCommand: ParsableCommand {
             none): tables expert_choice and router, views v_expert_load, v_router and v_expert_neighbours.
 
             Example:
-              quipu experts map trace.db --layer 1
+              quipu trace mixtral.gguf -p "Once upon" -o moe.db && quipu experts map moe.db --token -1
             """)
 
     @Argument(help: LastTrace.help, completion: .trace) var trace: String?
