@@ -15,8 +15,7 @@ enum OperationGlossary {
         case .absorbed?:
             return "Queries as questions to latent vectors: what would make keys of these is multiplied in beforehand."
         case .rotated?:
-            return operation.kind == RoPE.kind
-                ? "Rotates the part of each head that sees distance." : summary(of: operation)
+            return operation.kind == RoPE.kind ? rotation : summary(of: operation)
         case .unweighted?:
             return [.query, .key].contains(role.part)
                 ? summary(of: operation)
@@ -28,7 +27,6 @@ enum OperationGlossary {
             return role.part == .routerChoice
                 ? "Adds a bias that was learned: it changes which experts are chosen, not how much they count."
                 : "Adds the bias that was learned."
-        case .rotated?: return rotation
         case .scaled?: return summary(of: operation)
         case .groups?: return "Groups of experts: those whose best two experts rate highest stay in the choice."
         case .masked?: return "Ratings of experts, those of groups that were not chosen put out of the running."
