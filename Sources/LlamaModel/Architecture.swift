@@ -18,6 +18,9 @@ protocol Architecture: Sendable {
 
     var configuration: LlamaConfiguration { get set }
 
+    /// How experts are chosen; `nil` where there are none.
+    var routing: ExpertRouting? { get set }
+
     /// - Throws: `LlamaError` if keys are missing, or say something that the graph does not do.
     init(_ keys: MetadataReader) throws(LlamaError)
 
@@ -30,6 +33,10 @@ protocol Architecture: Sendable {
 
 extension Architecture {
     static var windowEvery: Int? { nil }
+    var routing: ExpertRouting? {
+        get { nil }
+        set { precondition(newValue == nil, "experts in a dense architecture") }
+    }
 }
 
 /// Every architecture that Quipu runs: one line a file.
@@ -37,7 +44,9 @@ public enum Architectures {
     static let all: [any Architecture.Type] = [
         Llama.self,
         Qwen2.self,
+        Qwen2MoE.self,
         Qwen3.self,
+        Qwen3MoE.self,
         SmolLM3.self,
         Olmo2.self,
         Granite.self,
@@ -47,6 +56,8 @@ public enum Architectures {
         CommandR.self,
         StarCoder2.self,
         Mistral3.self,
+        GPTOSS.self,
+        DeepSeek2.self,
     ]
 
     private static let key = "general.architecture"

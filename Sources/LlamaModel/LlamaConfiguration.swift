@@ -59,6 +59,11 @@ public struct LlamaConfiguration: Sendable, Equatable {
         }
     }
 
+    init(sizes: ModelSizes, rotations: [RoPE.Parameters?], normEpsilon: Float) {
+        (self.sizes, self.rotations, norm) = (sizes, rotations, .rootMeanSquare(epsilon: normEpsilon))
+        (hasLongAndShortFactors, windows) = (false, nil)
+    }
+
     /// - Precondition: a divisor of the query heads.
     func with(kvHeads: Int) -> LlamaConfiguration {
         precondition(kvHeads > 0 && heads % kvHeads == 0, "\(kvHeads) KV heads for \(heads) query heads")
@@ -89,8 +94,27 @@ extension LlamaConfiguration {
         windowFrequencies: (base: Float, scale: Float?)? = nil, rotates: (Int) -> Bool = { _ in true }
     ) throws(LlamaError) {
         if let experts = try keys.count("expert_count"), experts > 0 {
-            throw keys.unsupported("expert_count", "\(experts)", "dense models, without experts")
+            throw keys.unsupported("expert_count", "\(experts)", "models of '\(keys.architecture)' without experts")
         }
+        try self.init(
+            keys, pairs: pairs, experts: 0, hasMean: hasMean, partial: partial, readsYaRN: readsYaRN, windows: windows,
+            windowFrequencies: windowFrequencies, rotates: rotates)
+    }
+
+    /// The sizes of a model whose layers have experts.
+    init(
+        _ keys: MetadataReader, pairs: RoPE.Pairs, _ routing: ExpertRouting, windows: Windows? = nil,
+        windowFrequencies: (base: Float, scale: Float?)? = nil
+    ) throws(LlamaError) {
+        try self.init(
+            keys, pairs: pairs, experts: routing.count, windows: windows, windowFrequencies: windowFrequencies)
+    }
+
+    private init(
+        _ keys: MetadataReader, pairs: RoPE.Pairs, experts: Int, hasMean: Bool = false, partial: Bool = false,
+        readsYaRN: Bool = false, windows: Windows?, windowFrequencies: (base: Float, scale: Float?)?,
+        rotates: (Int) -> Bool = { _ in true }
+    ) throws(LlamaError) {
         let limit = 1 << 24  // far above any model, far below overflow
         let layers = try keys.count("block_count", in: 1...512)
         let embedding = try keys.count("embedding_length", in: 1...limit)
@@ -108,7 +132,7 @@ extension LlamaConfiguration {
             heads: heads, kvHeads: kvHeads, keySize: headSize, valueSize: headSize, feedForward: feedForward)
         sizes = ModelSizes(
             architecture: keys.architecture, perLayer: Array(repeating: layer, count: layers), embedding: embedding,
-            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext)
+            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext, experts: experts)
         let rotation = try RoPE.Parameters(
             keys, pairs, dimensions: rotated, trainedContext: trainedContext, readsYaRN: readsYaRN)
         hasLongAndShortFactors = try keys.string("rope.scaling.type") == "longrope"
@@ -142,7 +166,7 @@ extension LlamaConfiguration {
         return (keyLength, rotated)
     }
 
-    private static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
+    static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
         if let count = try keys.count("vocab_size"), count > 0 { return count }
         guard let tokens = keys.metadata["tokenizer.ggml.tokens"]?.array, tokens.count > 0 else {
             throw .missingKey(file: keys.file, key: "tokenizer.ggml.tokens")

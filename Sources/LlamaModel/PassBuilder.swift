@@ -101,6 +101,12 @@ struct PassBuilder {
         return try graph.apply(GetRows(), read, input(.outputs), role: .init(.attentionNorm, .rows))
     }
 
+    /// After the last layer, the tokens whose logits are wanted. [E,O]
+    mutating func outputs(of stream: Value) throws(GraphError) -> Value {
+        layer = nil
+        return try graph.apply(GetRows(), stream, input(.outputs), role: .init(.finalNorm, .rows))
+    }
+
     // MARK: the residual stream
 
     mutating func addAttention(
@@ -132,21 +138,25 @@ struct PassBuilder {
     /// `W_down · (silu(W_gate · x) * W_up · x)`, or with another activation than silu; `W_down · activation(W_up · x)` where
     /// the file has no gate. [E,T]
     ///
-    /// - Parameter name: llama.cpp's name of the activation's node.
+    /// - Parameters:
+    ///   - suffix: of the matrices' names in the file.
+    ///   - hidden: llama.cpp's name of the activation's node, and `name` of the result.
     mutating func feedForward(
-        _ x: Value, activation: some Operation = SwiGLU(), name: String = "ffn_swiglu"
+        _ x: Value, activation: some Operation = SwiGLU(), suffix: String = "", hidden hiddenName: String = "ffn_swiglu",
+        name: String = "ffn_out", _ part: NodeRole.Part = .feedForwardWrite
     ) throws(GraphError) -> Value {
-        let up = try linear("ffn_up", x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
+        let up = try linear("ffn_up" + suffix, x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
         graph.mark(up, as: .init(.up))
         let hidden: Value  // [F,T]
-        if weights[local("ffn_gate") + ".weight"] == nil {
-            hidden = try graph.apply(activation, up, name: name, role: .init(.activation))
+        if weights[local("ffn_gate" + suffix) + ".weight"] == nil {
+            hidden = try graph.apply(activation, up, name: hiddenName, role: .init(.activation))
         } else {
-            let gate = try linear("ffn_gate", x, name: "ffn_gate", product: "ffn_gate", sum: "ffn_gate_b", .gate)
+            let gate = try linear(
+                "ffn_gate" + suffix, x, name: "ffn_gate", product: "ffn_gate", sum: "ffn_gate_b", .gate)
             graph.mark(gate, as: .init(.gate))
-            hidden = try graph.apply(activation, gate, up, name: name, role: .init(.activation))
+            hidden = try graph.apply(activation, gate, up, name: hiddenName, role: .init(.activation))
         }
-        return try linear("ffn_down", hidden, name: "ffn_out", product: "ffn_down", .feedForwardWrite)
+        return try linear("ffn_down" + suffix, hidden, name: name, product: "ffn_down", part)
     }
 
     // MARK: pieces

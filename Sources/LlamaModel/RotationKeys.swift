@@ -4,9 +4,12 @@ import RealModule
 extension RoPE.Parameters {
     /// As libllama fills `rope_ext`'s parameters for a context that overrides nothing.
     ///
-    /// - Parameter readsYaRN: whether the architecture reads YaRN's betas and the multiplier of its logarithm from keys.
+    /// - Parameters:
+    ///   - readsYaRN: whether the architecture reads YaRN's betas and the multiplier of its logarithm from keys.
+    ///   - movesMagnitude: whether YaRN's magnitude is not in the rotation but in the scores' scale.
     init(
-        _ keys: MetadataReader, _ pairs: RoPE.Pairs, dimensions: Int, trainedContext: Int, readsYaRN: Bool = false
+        _ keys: MetadataReader, _ pairs: RoPE.Pairs, dimensions: Int, trainedContext: Int, readsYaRN: Bool = false,
+        movesMagnitude: Bool = false
     ) throws(LlamaError) {
         let scaling = try keys.string("rope.scaling.type") ?? "linear"
         guard ["none", "linear", "yarn", "longrope"].contains(scaling) else {
@@ -26,7 +29,7 @@ extension RoPE.Parameters {
             // ggml's YaRN multiplies the magnitude by 1 + 0.1 ln(factor) itself; libllama divides by it beforehand.
             let stretch = 1 / frequencyScale
             func magnitude(_ multiplier: Float) -> Float {
-                stretch <= 1 ? 1 : 0.1 * multiplier * Float.log(stretch) + 1
+                stretch <= 1 || movesMagnitude ? 1 : 0.1 * multiplier * Float.log(stretch) + 1
             }
             let multiplier = try readsYaRN ? keys.float("rope.scaling.yarn_log_multiplier") ?? 0 : 0
             attention = magnitude(1) / (multiplier == 0 ? 1 : magnitude(multiplier))

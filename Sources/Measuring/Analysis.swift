@@ -204,6 +204,11 @@ extension Graph {
         }
         leaf(.node(stream.index), Leaf(name: "residual", layout: stream.layout, role: .input))
         for node in nodes[(stream.index + 1)...] {
+            // Tokens chosen after the last layer: here there is one.
+            if node.operation is GetRows, node.inputs[0] == .node(stream.index) {
+                sources[.node(node.index)] = sources[node.inputs[0]]
+                continue
+            }
             for source in node.inputs where sources[source] == nil {
                 guard case .leaf(let index) = source, self.leaves[index].role == .weight else { return nil }
                 leaf(source, self.leaves[index])

@@ -25,16 +25,18 @@ enum GELUTable {
 ///
 /// `y[i] = gelu(x[i])`. x, y F32 of one shape. Numerics: a table of F16 values, as ggml has it.
 /// Source: ggml `ggml_vec_gelu_f32`.
-public struct GELU: UnaryOperation {
+public struct GELU: ElementwiseOperation {
     public static let kind = "GELU"
     public static let formula = "y[i] = x[i]/2 · (1 + tanh(√(2/π)·(x[i] + 0.044715·x[i]³)))"
     public static let summary = "Lets large values pass and holds negative ones back."
 
     public init() {}
 
-    func value(_ x: Float) -> Float { GELUTable.gelu(x) }
-
-    var call: String { "gelu" }
+    func value(of x: Float, at i: Int, of count: Int) -> Float { GELUTable.gelu(x) }
+    func filledIn(_ x: Float) -> String { "gelu(\(x))" }
+    func coefficient(of x: Float) -> Float { x == 0 ? 0.5 : GELUTable.gelu(x) / x }
+    /// Two cubes, a product, a sum, a tanh (counted as one), a sum, two products.
+    var operationsPerElement: Int { 8 }
 }
 
 /// The gated activation of Gemma's feed-forward network.

@@ -21,6 +21,19 @@ public enum OperationCatalog {
         GEGLU.self,
         GELU.self,
         Tanh.self,
+        SwiGLUOAI.self,
+        AddID.self,
+        ArgSort.self,
+        MatMulID.self,
+        SumRows.self,
+        Clamp.self,
+        Div.self,
+        Silu.self,
+        Sigmoid.self,
+        Fill.self,
+        Concat.self,
+        Repeat.self,
+        Transpose.self,
     ]
 
     /// The operation that ggml calls `kind`, if there is one here.

@@ -7,8 +7,7 @@ import Tensors
 ///
 /// For pair j, of values a and b, at position p: `θ = p · base^(-2j/D) / f[j]`, `y[a] = x[a]·cos θ - x[b]·sin θ`,
 /// `y[b] = x[a]·sin θ + x[b]·cos θ`. Which values make a pair is the model's choice (`Pairs`). x, y F32 `[D, H, T]`,
-/// positions I32 `[T]`, f F32 `[D/2]` optional (`rope_freqs.weight`, Llama 3's long-context factors; `rope_factors_long` and
-/// `_short`). Where fewer dimensions than a head has are rotated, D counts those, and the others stay as they are.
+/// positions I32 `[T]`, f F32 `[D/2]` optional (`rope_freqs.weight`, Llama 3's long-context factors).
 ///
 /// Numerics: θ by repeated multiplication in Float, as ggml does it. Linear scaling multiplies θ by `frequencyScale`;
 /// YaRN blends the scaled and unscaled θ by a ramp over j and corrects the magnitude.
@@ -38,6 +37,8 @@ public struct RoPE: Operation {
         public var pairs: Pairs
         /// Dimensions of a head that are rotated; all of them in a llama.
         public var dimensions: Int
+        /// Dimensions before them, which stay as they are; so do those behind them.
+        public var offset = 0
         /// Context length the model was trained for before it was stretched, in tokens.
         public var originalContext: Int
         public var frequencyBase: Float
@@ -65,6 +66,12 @@ public struct RoPE: Operation {
             self.betaFast = betaFast
             self.betaSlow = betaSlow
         }
+
+        /// The two values of a head that make a pair.
+        func indices(of pair: Int) -> (Int, Int) {
+            let (first, second) = pairs.indices(of: pair, dimensions: dimensions)
+            return (offset + first, offset + second)
+        }
     }
 
     public let rope: Parameters
@@ -80,7 +87,7 @@ public struct RoPE: Operation {
             ("freq_base", .float(rope.frequencyBase)), ("freq_scale", .float(rope.frequencyScale)),
             ("ext_factor", .float(rope.extrapolation)), ("attn_factor", .float(rope.attentionFactor)),
             ("beta_fast", .float(rope.betaFast)), ("beta_slow", .float(rope.betaSlow)),
-        ]
+        ] + (rope.offset == 0 ? [] : [("n_offs", .int(rope.offset))])
     }
 
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
@@ -89,10 +96,9 @@ public struct RoPE: Operation {
         let (x, positions) = (inputs[0], inputs[1])
         try require(
             positions.type == .i32 && positions.shape == Shape(x.shape.ne2), of: inputs, "a position for each token")
-        let isPartial = rope.pairs == .halves && rope.dimensions < x.shape.ne0
         try require(
-            (rope.dimensions == x.shape.ne0 || isPartial) && rope.dimensions % 2 == 0, of: inputs,
-            "heads of \(rope.dimensions) values, an even number")
+            rope.offset + rope.dimensions <= x.shape.ne0 && rope.dimensions % 2 == 0, of: inputs,
+            "heads of at least \(rope.offset + rope.dimensions) values, an even number of them rotated")
         if inputs.count == 3 {
             try requireFloatRows(2, of: inputs)
             try require(inputs[2].shape.ne0 >= rope.dimensions / 2, of: inputs, "a frequency factor for each pair")
@@ -111,7 +117,9 @@ public struct RoPE: Operation {
                 for head in 0..<x.shape.ne1 {
                     x.withRow(of: Float.self, head, i2, i3) { from in
                         output.withMutableRow(of: Float.self, head, i2, i3) { to in
-                            if rope.pairs == .halves {
+                            if rope.dimensions < from.count {
+                                rotatePart(from, by: rotations, into: &to)
+                            } else if rope.pairs == .halves {
                                 rotateHalves(from, by: rotations, into: &to)
                             } else if !kernels.rotate(from, by: rotations.span, into: &to) {
                                 rotateNeighbours(from, by: rotations, into: &to)
@@ -120,6 +128,16 @@ public struct RoPE: Operation {
                     }
                 }
             }
+        }
+    }
+
+    private func rotatePart(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
+        for i in 0..<x.count { y[i] = x[i] }
+        for j in 0..<rope.dimensions / 2 {
+            let (first, second) = rope.indices(of: j)
+            let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+            y[first] = fused(x[first], c, -(x[second] * s))
+            y[second] = fused(x[first], s, x[second] * c)
         }
     }
 
@@ -133,8 +151,7 @@ public struct RoPE: Operation {
     }
 
     private func rotateHalves(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
-        let half = rope.dimensions / 2
-        for i in rope.dimensions..<x.count { y[i] = x[i] }
+        let half = x.count / 2
         for j in 0..<half {
             let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
             let (x0, x1) = (x[j], x[j + half])
@@ -144,16 +161,17 @@ public struct RoPE: Operation {
     }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        guard element.i0 < rope.dimensions else {
-            let x = inputs[0][element]
-            return Explanation(
-                formula: "y[i] = x[i], for it is not rotated", rule: .copy, value: x,
-                terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1, contribution: x)])
-        }
         let rotations = self.rotations(at: element.i2, inputs)
         let isNeighbours = rope.pairs == .neighbours
-        let j = isNeighbours ? element.i0 / 2 : element.i0 % (rope.dimensions / 2)
-        let (first, second) = rope.pairs.indices(of: j, dimensions: rope.dimensions)
+        let place = element.i0 - rope.offset
+        guard (0..<rope.dimensions).contains(place) else {
+            let x = inputs[0][element]
+            return Explanation(
+                formula: "y[i] = x[i] outside the part that is rotated", rule: .copy, value: x,
+                terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1, contribution: x)])
+        }
+        let j = isNeighbours ? place / 2 : place % (rope.dimensions / 2)
+        let (first, second) = rope.indices(of: j)
         let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
         let isFirst = element.i0 == first
         let coefficients = isFirst ? [c, -s] : [s, c]

@@ -65,7 +65,7 @@ extension Architectures {
 
                 let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
                 written = try pass.norm(
-                    pass.feedForward(hidden, activation: GEGLU(), name: "ffn_geglu"), "post_ffw_norm",
+                    pass.feedForward(hidden, activation: GEGLU(), hidden: "ffn_geglu"), "post_ffw_norm",
                     name: "ffn_post_norm", .feedForwardWrite, numbered: false)
                 stream = try pass.addFeedForward(written, to: stream)
             }

@@ -44,7 +44,7 @@ extension Architectures {
                 stream = try pass.addAttention(written, to: stream)
 
                 let hidden = try pass.norm(stream, "ffn_norm", .feedForwardNorm)
-                let made = try pass.feedForward(hidden, activation: GELU(), name: "ffn_gelu")
+                let made = try pass.feedForward(hidden, activation: GELU(), hidden: "ffn_gelu")
                 stream = try pass.addFeedForward(made, to: stream)
             }
             return try pass.logits(pass.finalNorm(stream))  // [V,O]
