@@ -4,7 +4,8 @@ import Tensors
 /// Normalisation of each row to mean 0 and variance 1, without the learned weight and bias (`MUL` and `ADD` after it).
 ///
 /// `y[i] = (x[i] - mean(x)) * s`, `s = 1 / sqrt(mean((x - mean(x))²) + ε)`. x, y F32 `[E, T]`.
-/// Numerics: sums in Double, of Floats; mean, squares, root and product in Float.
+/// Numerics: the sum of x in Double; squares, and sums of sixteen of them, in Float, their sum in Double; mean, root and product
+/// in Float.
 /// Source: ggml `ggml_compute_forward_norm_f32`; Ba et al. 2016.
 public struct LayerNorm: Operation {
     public static let kind = "NORM"
@@ -65,7 +66,13 @@ public struct LayerNorm: Operation {
         for i in 0..<x.count { sum += Double(x[i]) }
         let mean = Float(sum) / Float(x.count)
         var squares = 0.0
-        for i in 0..<x.count { squares += Double((x[i] - mean) * (x[i] - mean)) }
+        let grouped = x.count / vectorLanes * vectorLanes
+        for start in stride(from: 0, to: grouped, by: vectorLanes) {
+            var lanes = SIMD16<Float>()
+            for i in 0..<vectorLanes { lanes[i] = (x[start + i] - mean) * (x[start + i] - mean) }
+            squares += Double(total(lanes))
+        }
+        for i in grouped..<x.count { squares += Double((x[i] - mean) * (x[i] - mean)) }
         return (mean, Float(squares / Double(x.count)))
     }
 

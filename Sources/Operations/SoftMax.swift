@@ -141,13 +141,6 @@ public struct SoftMax: Operation {
         return (maximum, sum)
     }
 
-    /// In ggml's order.
-    private func total(_ lanes: SIMD16<Float>) -> Float {
-        let eight = lanes.lowHalf + lanes.highHalf
-        let four = eight.lowHalf + eight.highHalf
-        return (four[0] + four[2]) + (four[1] + four[3])
-    }
-
     /// Writes the exponentials of one row; returns the largest exponent and the exponentials' sum.
     private func exponentials(
         _ scores: Span<Float>, _ mask: Span<Float>, sink: Float?, into y: inout MutableSpan<Float>
