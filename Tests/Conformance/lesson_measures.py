@@ -115,7 +115,7 @@ class Reading:
         return found[:count], found[:len(found) - len(plain)]
 
     def logits(self, weights=None, types=None):
-        """[places, vocabulary], with activations rounded as the types of the weights ask."""
+        """[positions, vocabulary], with activations rounded as the types of the weights ask."""
         rows = [
             self.base.forward(chunk, weights, types or self.base.types)["result_output"][self.size // 2:-1]
             for chunk in self.chunks
@@ -127,7 +127,7 @@ class Reading:
         return math.exp(-found[np.arange(len(self.targets)), self.targets].mean())
 
     def version(self, path):
-        """Perplexity, KLD, and the share of places with the same token on top."""
+        """Perplexity, KLD, and the share of positions with the same token on top."""
         other = Llama(path)
         found = self.logits(other.weights, other.types)
         same = float((found.argmax(axis=1) == self.expected.argmax(axis=1)).mean())

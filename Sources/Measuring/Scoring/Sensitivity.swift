@@ -103,16 +103,16 @@ public struct Sensitivity: Sendable {
         var groups: [Group] = []
         for entry in plan.entries where !entry.isCopied {
             let name = entry.tensor.name
-            let place = WeightName(name)
+            let parsed = WeightName(name)
             let group =
                 switch unit {
-                case .tensor: Group(name: name, layer: place.layer, role: place.role, entries: [entry])
+                case .tensor: Group(name: name, layer: parsed.layer, role: parsed.role, entries: [entry])
                 case .layer:
                     // What is outside the layers stands alone.
                     Group(
-                        name: place.layer.map { "layer \($0)" } ?? name, layer: place.layer,
-                        role: place.layer == nil ? place.role : nil, entries: [entry])
-                case .role: Group(name: place.role, layer: nil, role: place.role, entries: [entry])
+                        name: parsed.layer.map { "layer \($0)" } ?? name, layer: parsed.layer,
+                        role: parsed.layer == nil ? parsed.role : nil, entries: [entry])
+                case .role: Group(name: parsed.role, layer: nil, role: parsed.role, entries: [entry])
                 }
             if let known = groups.firstIndex(where: { $0.name == group.name }) {
                 groups[known].entries.append(entry)

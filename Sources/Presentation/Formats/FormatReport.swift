@@ -115,16 +115,16 @@ public struct FormatReport: Report {
 
     /// The fields, as wide as they have bytes where there is room.
     private func picture(_ style: Style) -> [String] {
-        var (places, boxes) = ("  byte  ", "        ")
+        var (offsets, boxes) = ("  byte  ", "        ")
         let least = fields.map { max($0.name.count + 2, "\($0.firstByte)".count + 1) }
-        // Names, bars and the last place take their room first.
+        // Names, bars and the last offset take their room first.
         let room = max(0, min(50, style.width - 14 - least.reduce(0) { $0 + $1 + 1 }))
         for (field, least) in zip(fields, least) {
             let width = max(least, field.nBytes * room / blockBytes)
-            places += "\(field.firstByte)".padded(to: width + 1)
+            offsets += "\(field.firstByte)".padded(to: width + 1)
             boxes += "|" + " \(field.name)".padded(to: width)
         }
-        return [style.dim(places + "\(blockBytes)"), boxes + "|"]
+        return [style.dim(offsets + "\(blockBytes)"), boxes + "|"]
     }
 
     private func bits(_ style: Style) -> [String] {

@@ -14,9 +14,9 @@ extension FormatExplanation.Claim {
         let outlier = 30 * calm.reduce(0) { max($0, $1.magnitude) }
         var wild = calm
         // Not the smallest one, which the minimum is.
-        let place = calm.indices.max { calm[$0] < calm[$1] }!
-        wild[place] = outlier
-        let others = wild.indices.filter { $0 != place }
+        let index = calm.indices.max { calm[$0] < calm[$1] }!
+        wild[index] = outlier
+        let others = wild.indices.filter { $0 != index }
         let (before, after) = (Example(calm, as: withMinimum), Example(wild, as: withMinimum))
         let (calmWithout, without) = (Example(calm, as: symmetric), Example(wild, as: symmetric))
         let (m0, m1) = (before.block.scales.minimum!, after.block.scales.minimum!)

@@ -81,9 +81,9 @@ extension SchemeExplanation {
     private static func outlier(_ scheme: any TeachingScheme, _ weights: [Float]) -> Claim {
         let largest = weights.reduce(0) { max($0, $1.magnitude) }
         var wild = weights
-        let place = weights.indices.max { weights[$0] < weights[$1] }!
-        wild[place] = 30 * largest
-        let others = weights.indices.filter { $0 != place }
+        let index = weights.indices.max { weights[$0] < weights[$1] }!
+        wild[index] = 30 * largest
+        let others = weights.indices.filter { $0 != index }
         func rmse(_ values: [Float], _ made: [Float]) -> Double {
             let squares = others.reduce(0.0) { $0 + Double(made[$1] - values[$1]) * Double(made[$1] - values[$1]) }
             return (squares / Double(others.count)).squareRoot()

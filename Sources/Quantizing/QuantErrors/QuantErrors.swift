@@ -194,9 +194,9 @@ public struct QuantErrors: Sendable {
                 for row in chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk) {
                     var span = original.mutableSpan
                     tensor.decode(row, by: format, into: &span)
-                    if let place = original.firstIndex(where: { !$0.isFinite }) {
-                        let index = row * width + place
-                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[place]) } }
+                    if let column = original.firstIndex(where: { !$0.isFinite }) {
+                        let index = row * width + column
+                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[column]) } }
                         break
                     }
                     var output = made.mutableSpan
@@ -228,9 +228,9 @@ extension TensorError {
     }
 
     init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ statistics: ErrorStatistics) {
-        let place = WeightName(info.name)
+        let parsed = WeightName(info.name)
         self.init(
-            name: info.name, layer: place.layer, role: place.role, type: type, bitsPerWeight: bitsPerWeight,
+            name: info.name, layer: parsed.layer, role: parsed.role, type: type, bitsPerWeight: bitsPerWeight,
             statistics: statistics)
     }
 }
