@@ -71,7 +71,7 @@ import Tracing
         #expect(count + 1 == recorded.passes[0].nodes.count)
     }
 
-    /// What stands on the screen at 80x24 at fixed operations of a fixed prompt. Measured times differ from run to run and
+    /// What the screen shows at 80x24 at fixed operations of a fixed prompt. Measured times differ from run to run and
     /// are left out. `QUIPU_WRITE_SCREENS=1` writes the files again.
     @Test(arguments: [
         "embd", "Qcur-0", "kq_soft_max-1", "cache_k_l0 (view)#0", "ffn_swiglu-2", "l_out-4", "result_output",
