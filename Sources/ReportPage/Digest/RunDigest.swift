@@ -29,7 +29,7 @@ public struct RunDigest: Encodable, Sendable {
     public let kinds: [KindDigest]
     public let attention: AttentionDigest?
     public let quantisation: QuantisationDigest
-    /// Errors against the F32 chain; `nil` if the trace has none.
+    /// Errors against the F32 run; `nil` if the trace has none.
     public let propagation: PropagationDigest?
     /// The guesses of the logit lens at the last position of the first pass; `nil` if none are known.
     public let lens: LensDigest?
