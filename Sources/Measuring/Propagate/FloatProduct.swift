@@ -39,14 +39,10 @@ public struct FloatProduct: Operation {
     }
 
     private func decoded(_ w: Tensor, _ rows: Range<Int>, on workers: Workers) -> Tensor {
-        let format = BlockFormats.format(for: w.type)!
         let result = Tensor.zeros(.f32, Shape(w.shape.ne0, rows.count))
         workers.run(items: rows.count, grain: max(1, 8192 / w.shape.ne0)) { items in
             for item in items {
-                let start = w.offset + w.layout.rowOffset(rows.lowerBound + item)
-                w.source.withBytes(in: start..<start + w.layout.rowBytes) { bytes in
-                    result.withMutableRow(of: Float.self, item) { format.decode(bytes, into: &$0) }
-                }
+                result.withMutableRow(of: Float.self, item) { w.decodeRow(rows.lowerBound + item, into: &$0) }
             }
         }
         return result

@@ -35,10 +35,8 @@ public struct SampleWeights: Sendable {
     }
 
     private static func first(of tensor: TensorInfo, in file: GGUFFile) -> [Float] {
-        let (values, format) = (file.values(of: tensor), BlockFormats.format(for: tensor.type)!)
         let rows = min(tensor.shape.rows, (256 * blocks + tensor.shape.ne0 - 1) / tensor.shape.ne0)
-        let bytes = rows * values.layout.rowBytes
-        return values.source.withBytes(in: values.offset..<values.offset + bytes) { format.values(of: $0) }
+        return file.values(of: tensor).decodedRows(0..<rows)
     }
 
     /// So many weights: block `number` of that length.
