@@ -71,7 +71,7 @@ public struct SensitivityReport: Report {
     }
 
     private func tableLines(_ style: Style) -> [String] {
-        let most = max(tensors[0].kld, .leastNonzeroMagnitude)
+        let most = max(tensors.first?.kld ?? 0, .leastNonzeroMagnitude)
         var table = Table([
             ("", .right), (by, .whole), ("weights", .right), ("KLD", .right), ("±", .left), ("same", .right),
             ("", .left), (mix, .left),

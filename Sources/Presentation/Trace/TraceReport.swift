@@ -154,7 +154,7 @@ public struct TraceReport: Report {
                 layer: layer.index, ns: layer.nanoseconds, residualRms: layer.residualRMS,
                 entropyBits: layer.heads.map(\.entropyBits), sinkWeight: layer.heads.map { Double($0.sinkWeight) },
                 topHead: best?.offset, topPosition: best?.element.topPosition,
-                topWeight: (best?.element.topWeight).map(Double.init))
+                topWeight: best.map { Double($0.element.topWeight) })
         }
     }
 
