@@ -55,12 +55,16 @@ public struct ErrorPropagation: Sendable {
     private let builder: RunBuilder
     private let reference: [Prediction]
 
+    /// What propagation needs of a network: where the stream begins, which is a part of its own, and what comes out.
+    public static let analysis = Analysis("propagate", needs: [.result(.embedding), .result(.logits)])
+
     /// Takes the four runs side by side.
     ///
     /// - Parameters:
     ///   - reference: its weights, as they decode, are exact.
     ///   - quantized: the same model with other weights, or the same file.
     ///   - progress: called after each operation.
+    /// - Throws: `AnalysisProblem` if the network lacks a part, `PropagationProblem` if the models are not of one shape.
     public init(
         reference: Llama, quantized: Llama, tokens: [Int], threads: Int,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
@@ -71,6 +75,7 @@ public struct ErrorPropagation: Sendable {
         let workers = Workers(threads: threads, instructions: .best)
         builder = RunBuilder(reference: reference, quantized: quantized, tokens: tokens, workers: workers)
         try builder.checkSizes()
+        try Self.analysis.check(reference)
         self.tokens = tokens
         var lockstep = try Lockstep(builder)
         while try lockstep.step() { try progress(lockstep.position, lockstep.count) }
@@ -111,7 +116,7 @@ public struct ErrorPropagation: Sendable {
 extension Interpreter {
     /// Of all outputs of a finished pass.
     var predictions: [Prediction] {
-        let logits = value(of: .node(graph.nodes.count - 1))!
+        let logits = value(of: .node(graph.nodes.last { $0.role.result == .logits }!.index))!
         return (0..<logits.shape.ne1).map { column in
             Prediction(logits: logits.withRow(of: Float.self, column) { row in (0..<row.count).map { row[$0] } })
         }

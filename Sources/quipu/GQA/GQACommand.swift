@@ -49,6 +49,7 @@ struct GQAMapCommand: ParsableCommand {
     func run() throws {
         guard let trace else {
             let model = try ModelArgument.llama(model)
+            try GroupedAttention.analysis.check(model)
             return try printing.print(GQAReport(model, context: context ?? model.configuration.trainedContext))
         }
         let store = try TraceStore.open(path: trace)
@@ -62,7 +63,7 @@ struct GQAMapCommand: ParsableCommand {
             throw InputError("\(llama.file.path): there is no layer \(layer); the model has layers 0 to \(layers - 1).")
         }
         let attention = try GroupedAttention(
-            run, in: store, step: at.step, skipsFirst: withoutFirst, configuration: llama.configuration)
+            run, in: store, step: at.step, skipsFirst: withoutFirst, model: llama)
         try printing.print(
             GQAReport(
                 llama, context: context ?? llama.configuration.trainedContext, trace: store.path, attention: attention,
