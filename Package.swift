@@ -164,7 +164,7 @@ let package = Package(
             name: "PresentationTests",
             dependencies: [
                 "Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
-                "LlamaModel", "Recording", "TestSupport",
+                "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
             ],
             exclude: ["Screens"]),
         .testTarget(

@@ -42,13 +42,13 @@ public struct SampleWeights: Sendable {
     /// So many weights: block `number` of that length.
     ///
     /// - Precondition: `number < count(of: length)`.
-    func block(_ length: Int, number: Int = 0) -> [Float] {
+    package func block(_ length: Int, number: Int = 0) -> [Float] {
         if source == nil { return Self.bell(length, shift: number) }
         return Array(values[number * length..<(number + 1) * length])
     }
 
     /// Blocks of a length that there are.
-    func count(of length: Int) -> Int { source == nil ? 4 : min(Self.blocks, values.count / length) }
+    package func count(of length: Int) -> Int { source == nil ? 4 : min(Self.blocks, values.count / length) }
 
     /// Cubes of evenly spread numbers, shuffled.
     ///
