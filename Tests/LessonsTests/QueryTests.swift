@@ -124,6 +124,7 @@ import Testing
         #expect(try value("table.codes[1]") == .number(4))
         #expect(try value("table.rows.type") == .texts(["Q8_0", "", "Q2_K"]))
         #expect(try value("table.rows.kld[index(table.rows.type, 'Q8_0')]") == .number(0.25))
+        #expect(try value("table.rows.kld[place(table.rows.type, 'Q8_0')]") == .number(0.25), "its earlier name")
         #expect(try value("table.rows.kld[1]") == .number(.infinity))
         #expect(try value("table.rows.at.db[0] + table.codes[0]") == .number(23))
         guard case .number(let missing) = try value("table.rows.kld[2]") else { return #expect(Bool(false)) }
