@@ -112,7 +112,8 @@ struct OtherFamily {
             "deci", "Nemotron from Llama: layers of unequal size, some without attention", needs: "layers that differ"),
         .init("grok", "experts, post norms and capped scores", needs: "post norms and soft caps (TANH)"),
         .init(
-            "dbrx", "experts with LayerNorm and clamped queries, keys and values", needs: "\(layerNorm) and clamped queries, keys and values"),
+            "dbrx", "experts with LayerNorm and clamped queries, keys and values",
+            needs: "\(layerNorm) and clamped queries, keys and values"),
         // OpenAI
         .init(
             "gpt-oss", "experts with biases, a sink in each head and a window in every second layer",
@@ -156,7 +157,8 @@ struct OtherFamily {
         .init("hunyuan-moe", "experts and a shared one", needs: "a norm of Q and K after rotation"),
         .init("ernie4_5-moe", "experts and shared ones", needs: ownGraph),
         .init(
-            "smallthinker", "experts chosen before attention", needs: "a router before attention, and sliding windows", window: 4,
+            "smallthinker", "experts chosen before attention", needs: "a router before attention, and sliding windows",
+            window: 4,
             wholeFirst: true),
         .init(
             "falcon", "attention and feed-forward network side by side",

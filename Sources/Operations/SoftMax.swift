@@ -107,7 +107,8 @@ public struct SoftMax: Operation {
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 6) }
 
     /// Writes the exponentials of one row without a mask; returns the largest exponent and the exponentials' sum.
-    private func exponentials(_ scores: Span<Float>, into y: inout MutableSpan<Float>) -> (maximum: Float, sum: Double) {
+    private func exponentials(_ scores: Span<Float>, into y: inout MutableSpan<Float>) -> (maximum: Float, sum: Double)
+    {
         var maximum = -Float.infinity
         for n in 0..<scores.count {
             y[n] = scores[n] * scale

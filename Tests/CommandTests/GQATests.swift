@@ -54,7 +54,8 @@ private let printed = 1e-7
         let object = try bench.quipu("gqa", "map", "--trace", "trace.db", "--context", "10", "--json").object()
         let bytes = try #require(object["cache_bytes"] as? [String: Int])
         #expect(bytes == ["gqa": 1440, "mha": 7200, "mqa": 1800])
-        let row = try bench.row("SELECT kind, k_width, v_width, bytes, n_positions FROM kv_cache LIMIT 1", of: "trace.db")
+        let row = try bench.row(
+            "SELECT kind, k_width, v_width, bytes, n_positions FROM kv_cache LIMIT 1", of: "trace.db")
         #expect(row["kind"] as? String == "mla")
         #expect(row["k_width"] as? Int == 24 && row["v_width"] as? Int == 0)
         let positions = try #require(row["n_positions"] as? Int)
