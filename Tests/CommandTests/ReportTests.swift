@@ -22,9 +22,9 @@ import Testing
         let page = String(decoding: try bench.bytes("report.html"), as: UTF8.self)
         #expect(page.hasPrefix("<!DOCTYPE html>") && page.contains("<title>Quipu: Once upon a time</title>"))
         for outside in ["http://", "https://", " src=", "@import", "url(", "<link"] {
-            let place = page.range(of: outside)
-            // The namespace of SVG is a name, not a place that a browser goes to.
-            let isName = place.map { page[$0.lowerBound...].hasPrefix("http://www.w3.org/2000/svg") } ?? true
+            let match = page.range(of: outside)
+            // The namespace of SVG is a name, not an address that a browser goes to.
+            let isName = match.map { page[$0.lowerBound...].hasPrefix("http://www.w3.org/2000/svg") } ?? true
             #expect(isName, "\(outside)")
         }
     }
@@ -49,6 +49,21 @@ import Testing
         let page = String(decoding: try bench.bytes("report.html"), as: UTF8.self)
         #expect(page.contains("<title>Quipu: &lt;/script&gt;&lt;b&gt;&quot;&amp;</title>"))
         #expect(page.components(separatedBy: "</script>").count == 3)
+    }
+
+    /// Of a model with experts, every choice; of others, nothing.
+    @Test func experts() throws {
+        let bench = try Workbench(TinyModel.mixtral.path)
+        try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--generate", "2", "-o", "t.db")
+        #expect(try bench.quipu("report", "t.db").status == 0)
+        let experts = try #require(try data(in: bench)["experts"] as? [String: Any])
+        let row = try bench.row("SELECT count(*) AS n, sum(expert) AS s FROM expert_choice", of: "t.db")
+        let chosen = try #require(experts["expert"] as? [Int])
+        #expect(chosen.count == row["n"] as? Int && chosen.reduce(0, +) == row["s"] as? Int)
+        let dense = try Workbench()
+        try dense.addTrace("t.db")
+        try dense.quipu("report", "t.db")
+        #expect(try data(in: dense)["experts"] == nil)
     }
 
     @Test func tablesAreAllThere() throws {

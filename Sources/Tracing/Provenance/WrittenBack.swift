@@ -52,7 +52,7 @@ struct WrittenBack {
                     Bias(source: node.inputs[1], direction: direction, value: value, written: written), at: 0)
             case let scale as Scale: direction = direction.map { $0 * Double(scale.factor) }
             case is Mul:
-                let gains = provenance.tensor(of: node.inputs[1]).floats()
+                let gains = provenance.lastColumn(of: node.inputs[1])
                 for i in direction.indices { direction[i] *= Double(gains[i % gains.count]) }
             case is Tanh:
                 // Bent, not divided: the share that is left of each value stays as it is in this pass.
