@@ -73,14 +73,7 @@ struct OtherFamily {
             "phi2", "attention and feed-forward network side by side, a part of each head rotated",
             needs: "\(layerNorm), parallel attention, partial rotation and GELU without gate"),
         .init(
-<<<<<<< HEAD
-            "phimoe", "Phi-3.5 with experts", needs: "\(experts), \(layerNorm) and long and short rotation factors"),
-=======
-            "phi3", "a llama with fused matrices and two sets of rotation factors",
-            needs: "fused gate and up (SWIGLU of one input), long and short rotation factors and a scale of Q"),
-        .init(
             "phimoe", "Phi-3.5 with experts", needs: "\(layerNorm) and long and short rotation factors"),
->>>>>>> experts
         // DeepSeek
         .init(
             "deepseek", "a llama with many small experts and some that all tokens share",
@@ -96,14 +89,7 @@ struct OtherFamily {
             needs: "scales, and latent attention in a graph of its own"),
         // Mistral, Llama
         .init(
-<<<<<<< HEAD
-            "mistral4", "Mistral 4: latent attention and experts", needs: "latent attention (MLA) and \(experts)"),
-=======
-            "mistral3", "Ministral and Mistral 3: a llama whose queries grow with the position",
-            needs: "a temperature for Q and YaRN with its own betas"),
-        .init(
             "mistral4", "Mistral 4: latent attention and experts", needs: ownGraph),
->>>>>>> experts
         .init(
             "llama4", "experts, and attention in chunks in three of four layers",
             needs: "chunked attention, an L2 norm of Q and K, a temperature and weights before the experts",
@@ -116,13 +102,6 @@ struct OtherFamily {
             needs: "\(layerNorm) and clamped queries, keys and values"),
         // OpenAI
         .init(
-<<<<<<< HEAD
-=======
-            "gpt-oss", "experts with biases, a sink in each head and a window in every second layer",
-            needs: "attention sinks, sliding windows, biases of experts and the gate SWIGLU_OAI",
-            window: 2),
-        .init(
->>>>>>> experts
             "gpt2", "GPT-2: learned positions in place of rotation", needs: "\(layerNorm), learned positions and GELU"),
         .init("gptneox", "GPT-NeoX and Pythia", needs: "\(layerNorm), parallel attention, partial rotation and GELU"),
         .init("gptj", "GPT-J", needs: "\(layerNorm), parallel attention, partial rotation and GELU"),

@@ -167,7 +167,6 @@ extension Graph {
         return nil
     }
 
-<<<<<<< HEAD
     /// What a sum of the stream adds, by way of the sums before it in the layer.
     private func terms(of sum: Node, in layer: Int) -> Set<Source> {
         let sums: Set<NodeRole> = [.init(.attentionResidual), .init(.layerOutput, .partial)]
@@ -181,7 +180,8 @@ extension Graph {
             }
             terms.formUnion(self.terms(of: nodes[index], in: layer))
         }
-=======
+    }
+
     /// What a layer with experts writes must be the sum of what they make, and of what the one for all tokens makes.
     private func obstacleToSumOfExperts(in layer: Int) -> String? {
         guard let write = result(.feedForwardWrite, layer: layer) else {
@@ -199,7 +199,6 @@ extension Graph {
             }
         }
         return nil
->>>>>>> experts
     }
 
     /// The rows that others were picked from.

@@ -122,15 +122,11 @@ public struct LogitReport: Report {
                 "'\(piece)' over '\($0)': a difference of logits of \(Numbers.significant(Double(logit)))"
             }
             ?? "'\(piece)' (token \(tokenId)): logit \(Numbers.significant(Double(logit)))"
-<<<<<<< HEAD
-        let place = rank == 0 ? "the first choice" : "choice \(rank + 1)"
+        let choice = rank == 0 ? "the first choice" : "choice \(rank + 1)"
         let stream = attribution.isCentred ? "the residual stream less its mean" : "the residual stream"
         let writes =
             attribution.freezesWrites
             ? " This model normalises what a layer writes; that scale is frozen at its value too." : ""
-=======
-        let choice = rank == 0 ? "the first choice" : "choice \(rank + 1)"
->>>>>>> experts
         let frozen =
             "logit = Σ_i x[i] * s * w[i] * W_out[i]: x \(stream), w the final norm's weights, s = "
             + "\(Numbers.short(scale)) its scale. With s frozen at this value, the logit is the sum of what each part "

@@ -156,15 +156,11 @@ struct LayerDiagram {
         let fork = start.width - 1
         let margin = (hasNorm ? "   │" : "").padded(to: fork)
         var keys: [Piece] = [.wire(margin + "├")]
-<<<<<<< HEAD
-        keys += those([(.latent, "latent"), (.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
-        var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope"), (.queryScale, "×s")])
-=======
         keys += those([
             (.latent, "latent"), (.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache"),
         ])
-        var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope")])
->>>>>>> experts
+        var queries =
+            start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope"), (.queryScale, "×s")])
         // Keys meet queries at the scores, values meet the pattern at the mix.
         let scores = max(keys.width + 1, queries.width + 1)
         queries += [.wire(String(repeating: "─", count: scores - queries.width) + "┬")]

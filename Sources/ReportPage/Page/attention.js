@@ -87,20 +87,12 @@ function linkPanel(a) {
     const shares = rows.map(r => r && key <= row ? r[key] : null), strongest = Math.max(...shares.map(s => s ?? 0));
     const by = heads[shares.indexOf(strongest)] ?? selection.head, color = groupColor(a.kv_head[by]);
     return hover(el("button", {
-<<<<<<< HEAD
-      class: "token link" + (position === place.position ? " from" : "") + (position > place.position || isCut(a, place.layer, place.position, position) ? " later" : ""),
-      "data-position": position, style: `--weight:${strongest};--group:${color}`,
-      onclick: () => go({position}), onpointerenter: () => peek(a, position),
-    }, TOKENS.piece[position] ?? "?"), () => position > place.position
-      ? `${pieceAt(position)} comes later and is masked`
-      : isCut(a, place.layer, place.position, position) ? `${pieceAt(position)} ${whyCut(a, place.layer)}` : `${pieceAt(place.position)} → ${pieceAt(position)}: `
-=======
-      class: "token link" + (position === selection.position ? " from" : "") + (position > selection.position ? " later" : ""),
+      class: "token link" + (position === selection.position ? " from" : "") + (position > selection.position || isCut(a, selection.layer, selection.position, position) ? " later" : ""),
       "data-position": position, style: `--weight:${strongest};--group:${color}`,
       onclick: () => go({position}), onpointerenter: () => peek(a, position),
     }, TOKENS.piece[position] ?? "?"), () => position > selection.position
-      ? `${pieceAt(position)} comes later and is masked` : `${pieceAt(selection.position)} → ${pieceAt(position)}: `
->>>>>>> experts
+      ? `${pieceAt(position)} comes later and is masked`
+      : isCut(a, selection.layer, selection.position, position) ? `${pieceAt(position)} ${whyCut(a, selection.layer)}` : `${pieceAt(selection.position)} → ${pieceAt(position)}: `
         + (shares[0] === null || shares[0] === undefined ? "not captured" : heads.map((head, i) =>
           `${heads.length > 1 ? `\nhead ${head}: ` : ""}${percent(shares[i])}`).join("")) + (isExact ? "" : " (largest of several positions)"));
   });
@@ -133,29 +125,20 @@ function patternPanel(a) {
   const rows = range(a.size).map(r => patternRow(a, selection.layer, selection.head, r));
   const positions = index => range(a.positions).filter(p => Math.floor(p * a.size / a.positions) === index);
   const name = index => isExact ? pieceAt(index) : `positions ${span([positions(index)[0], positions(index).pop()])}`;
-<<<<<<< HEAD
-  const cut = (r, c) => isCut(a, place.layer, positions(r)[0], positions(c).pop());
-  const pass = DATA.passes.find(p => p.first_position <= place.position && place.position < p.first_position + p.n_tokens);
-=======
+  const cut = (r, c) => isCut(a, selection.layer, positions(r)[0], positions(c).pop());
   const pass = DATA.passes.find(p => p.first_position <= selection.position && selection.position < p.first_position + p.n_tokens);
->>>>>>> experts
   const graph = pass && pass.operations ? DATA.graphs[pass.operations.graph] : null;
   const seq = graph ? indexOfRole(graph, "pattern", selection.layer) : -1;
   return panel("The pattern",
     heatMap({
-<<<<<<< HEAD
-      rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${place.layer}, head ${place.head}`,
-      value: (r, c) => c <= r && !cut(r, c) ? rows[r][c] : null, chosen: [Math.floor(place.position * a.size / a.positions), 0],
-=======
       rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${selection.layer}, head ${selection.head}`,
-      value: (r, c) => c <= r ? rows[r][c] : null, chosen: [Math.floor(selection.position * a.size / a.positions), 0],
->>>>>>> experts
+      value: (r, c) => c <= r && !cut(r, c) ? rows[r][c] : null, chosen: [Math.floor(selection.position * a.size / a.positions), 0],
       rowLabel: isExact ? r => shortened(TOKENS.piece[r] ?? "", 9) : null,
-      tip: (r, c) => c > r ? null : cut(r, c) ? `${name(c)} ${whyCut(a, place.layer)}` : `${name(r)} → ${name(c)}: ${percent(rows[r][c])}`,
+      tip: (r, c) => c > r ? null : cut(r, c) ? `${name(c)} ${whyCut(a, selection.layer)}` : `${name(r)} → ${name(c)}: ${percent(rows[r][c])}`,
       choose: r => go({position: positions(r).pop()}),
     }), legend(scale, "weight"),
     note("A row is the token that looks, a column the token looked at. "
-      + (a.windows[place.layer] === null ? "" : `It sees ${a.windows[place.layer]} positions, its own included. `),
+      + (a.windows[selection.layer] === null ? "" : `It sees ${a.windows[selection.layer]} positions, its own included. `),
       seq >= 0 ? link({view: "pass", step: pass.step, seq}, `${graph.name[seq]} in the pass`) : null));
 }
 
