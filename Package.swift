@@ -34,6 +34,7 @@ let package = Package(
         // row 1
         .target(name: "GGUF", dependencies: ["Tensors"]),
         .target(name: "SIMDKernels"),
+        .target(name: "Jinja", dependencies: ["Tensors"]),
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
@@ -153,6 +154,9 @@ let package = Package(
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
+        // what Tests/Conformance/template_conformance.py asks
+        .executableTarget(
+            name: "TemplateDriver", dependencies: ["Jinja"], path: "Tests/Conformance/TemplateDriver"),
         .target(
             name: "TestSupport",
             dependencies: [
