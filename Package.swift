@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
-        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF"]),
+        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF", "Jinja"]),
         // row 3
         .target(
             name: "Operations",
@@ -120,7 +120,7 @@ let package = Package(
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Tensors", "GGUF", "Jinja", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
@@ -136,7 +136,7 @@ let package = Package(
         .executableTarget(
             name: "quipu",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Tensors", "GGUF", "Jinja", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping",
                 "Lessons",
                 "Presentation", "ReportPage",
@@ -146,6 +146,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "ProgramFilesTests", dependencies: ["ProgramFiles", "TestSupport"]),
+        .testTarget(name: "JinjaTests", dependencies: ["Jinja"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],

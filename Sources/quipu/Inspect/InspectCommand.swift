@@ -2,6 +2,7 @@ import ArgumentParser
 import GGUF
 import Presentation
 import Recording
+import Tokenization
 
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,11 +14,17 @@ struct InspectCommand: ParsableCommand {
 
             Example:
               quipu inspect model.gguf --tensors
+
+            Example:
+              quipu inspect model.gguf --template
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
     @Flag(help: "List every metadata key.") var metadata = false
+    @Flag(
+        help: "Show the chat template, a program in Jinja: its text, what it needs, and what it makes of a conversation.")
+    var template = false
     @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:
         String?
     @Option(help: "With --bytes: the first byte, counted from the tensor's start.") var offset = 0
@@ -28,10 +35,14 @@ struct InspectCommand: ParsableCommand {
     func validate() throws {
         if offset < 0 { throw ValidationError("--offset takes 0 or more") }
         if count < 1 { throw ValidationError("--count takes 1 or more") }
+        if template, bytes != nil || tensors || metadata {
+            throw ValidationError("give --template, or --bytes, --tensors and --metadata")
+        }
         if bytes != nil, tensors || metadata { throw ValidationError("give --bytes, or --tensors and --metadata") }
     }
 
     func run() throws {
+        if template { return try printing.print(try templateReport()) }
         let file = try ModelArgument.open(model)
         guard let bytes else {
             var sections: InspectReport.Section = []
@@ -46,5 +57,11 @@ struct InspectCommand: ParsableCommand {
         }
         try printing.print(
             BytesReport(info, in: file, range: offset..<offset + min(count, info.byteCount - offset)))
+    }
+
+    private func templateReport() throws -> TemplateReport {
+        let (file, tokenizer) = try ModelArgument.tokenizerAndFile(model)
+        let template = try ModelArgument.naming(file) { try ChatTemplate(metadata: file.metadata) }
+        return TemplateReport(template, of: file, vocabulary: tokenizer.vocabulary, now: .current)
     }
 }
