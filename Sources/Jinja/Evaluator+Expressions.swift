@@ -173,7 +173,7 @@ extension Evaluator {
             let places = Self.places(from, to, step, count: box.items.count)
             return try list(places.map { box.items[$0] }, box.kind)
         case .undefined(let why): throw JinjaError.failure("\(why).")
-        default: return .undefined("'\(value.typeName) object' cannot be sliced")
+        default: throw JinjaError.failure("a \(value.typeName) cannot be sliced.")
         }
     }
 

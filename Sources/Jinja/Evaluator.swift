@@ -218,14 +218,17 @@ final class Evaluator {
             }
         }
         let box = LoopBox(chosen, depth: depth, recursion: loop.isRecursive ? loop : nil, scope)
+        var hasFinished = false
         for index in chosen.indices {
             box.index = index
             let inner = try self.scope(scope)
             inner.values["loop"] = .loop(box)
             try assign(chosen[index], to: loop.target, in: inner)
-            if try run(loop.body, in: inner) == .leaveLoop { return }
+            let flow = try run(loop.body, in: inner)
+            if flow == .next { hasFinished = true }
+            if flow == .leaveLoop { break }
         }
-        // Jinja2 has the `else` of a loop for no items, whatever the loop did otherwise.
-        if chosen.isEmpty { _ = try run(loop.otherwise, in: try self.scope(scope)) }
+        // As in Jinja2: also where every item was broken off.
+        if !hasFinished { _ = try run(loop.otherwise, in: try self.scope(scope)) }
     }
 }

@@ -162,7 +162,8 @@ extension Evaluator {
     // MARK: each item
 
     private func map(_ value: Value, _ call: inout Call) throws -> Value {
-        let items = try items(of: value)
+        // Jinja2 looks into nothing that is false: of `none` and 0, too, there are no items.
+        let items = value.isTrue ? try items(of: value) : []
         if call.positional.isEmpty {
             guard let path = call.take("attribute") else {
                 throw JinjaError.failure("map expects a filter or an attribute.")
@@ -195,7 +196,7 @@ extension Evaluator {
             path = call.positional.removeFirst()
         }
         let test = call.positional.isEmpty ? nil : try named("test", &call)
-        let kept = try items(of: value).filter { item in
+        let kept = try (value.isTrue ? items(of: value) : []).filter { item in
             let found = try lookUp(path, in: item)
             return try test.map { try self.test($0, found, $1) } ?? found.isTrue != isRejecting
         }

@@ -51,7 +51,11 @@ extension Evaluator {
             let text = try asText(value)
             return .text(Text(try trimmed(text.bytes, call.take("chars"), start: true, end: true), isSafe: text.isSafe))
         case "replace": return try replace(value, &call)
-        case "indent": return try indent(try asText(value), &call)
+        case "indent":
+            guard case .text(let text) = value else {
+                throw JinjaError.failure("indent expects a string, not a \(value.typeName).")
+            }
+            return try indent(text, &call)
         case "length", "count": return .int(try count(value))
         case "tojson":
             var json = try JSONText(call, self)
@@ -161,6 +165,7 @@ extension Evaluator {
     private func integer(_ value: Value, _ call: inout Call) throws -> Value {
         let fallback = call.take("default") ?? .int(0)
         if let integer = value.integer { return .int(integer) }
+        if case .undefined(let why) = value { throw JinjaError.failure("\(why).") }
         guard call.take("base") == nil else { throw JinjaError.unsupported("the argument 'base' of int") }
         var number = value.number
         if case .text(let text) = value {
@@ -191,6 +196,7 @@ extension Evaluator {
     private func fraction(_ value: Value, _ call: inout Call) throws -> Value {
         let fallback = call.take("default") ?? .double(0)
         if let number = value.number { return .double(number) }
+        if case .undefined(let why) = value { throw JinjaError.failure("\(why).") }
         guard case .text(let text) = value else { return fallback }
         let trimmed = String(decoding: Spaces.trimmedStart(Spaces.trimmedEnd(text.bytes[...])), as: UTF8.self)
         if trimmed.contains("_") { throw JinjaError.unsupported("numbers with underscores") }

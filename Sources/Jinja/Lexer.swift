@@ -266,23 +266,25 @@ struct Lexer {
 
     private mutating func readNumber() throws {
         let start = position
-        func digits(_ offset: inout Int) { while let byte = byte(offset), (0x30...0x39).contains(byte) { offset += 1 } }
-        digits(&position)
+        func afterDigits(_ offset: Int) -> Int {
+            var offset = offset
+            while let byte = byte(offset), (0x30...0x39).contains(byte) { offset += 1 }
+            return offset
+        }
+        position = afterDigits(position)
         let integerEnd = position
         var isFloat = false
         if byte(position) == UInt8(ascii: "."), let next = byte(position + 1), (0x30...0x39).contains(next),
             start == 0 || source[start - 1] != UInt8(ascii: ".")
         {
-            position += 1
-            digits(&position)
+            position = afterDigits(position + 1)
             isFloat = true
         }
         if let mark = byte(position), mark | 0x20 == UInt8(ascii: "e") {
             var exponent = position + 1
             if byte(exponent) == UInt8(ascii: "+") || byte(exponent) == UInt8(ascii: "-") { exponent += 1 }
             if let next = byte(exponent), (0x30...0x39).contains(next) {
-                digits(&exponent)
-                position = exponent
+                position = afterDigits(exponent)
                 isFloat = true
             }
         }

@@ -303,7 +303,7 @@ extension Evaluator {
         var parts: [[UInt8]] = []
         var rest = Spaces.trimmedStart(bytes[...])
         while !rest.isEmpty {
-            if parts.count == limit { return parts + [Array(Spaces.trimmedEnd(rest))] }
+            if parts.count == limit { return parts + [Array(rest)] }
             var end = rest.startIndex
             while end < rest.endIndex, Spaces.length(rest, at: end) == 0 { end += 1 }
             parts.append(Array(rest[..<end]))

@@ -23,11 +23,22 @@ extension Evaluator {
         case "gt", "greaterthan", ">": return try order(value, other()) > 0
         case "ge", ">=": return try order(value, other()) >= 0
         case "in": return try contains(other(), value)
-        case "sameas": return isSame(value, try other())
+        case "sameas": return try sameAs(value, try other())
         case "divisibleby": return try remainder(of: value, by: other()) == 0
         default:
             if operand != nil { throw JinjaError.failure("the test \(name) takes no value.") }
             return try kindTest(name, value)
+        }
+    }
+
+    private func sameAs(_ value: Value, _ other: Value) throws -> Bool {
+        switch (value, other) {
+        // Python keeps one object for each small integer.
+        case (.int(let a), .int(let b)) where a == b && (-5...256).contains(a): return true
+        case (.int, .int), (.double, .double), (.text, .text):
+            if try equal(value, other) { throw JinjaError.unsupported("the identity of a \(value.typeName)") }
+            return false
+        default: return isSame(value, other)
         }
     }
 

@@ -26,6 +26,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import warnings
 
 import jinja2
 import jinja2.ext
@@ -189,6 +190,7 @@ def main():
     parser.add_argument("--show", action="store_true", help="a line for every comparison")
     options = parser.parse_args()
 
+    warnings.simplefilter("ignore", SyntaxWarning)  # of random expressions that Jinja2 compiles
     comparison = Comparison(Quipu(options.driver), options.show)
     folder = options.templates or source_templates()
     shipped(comparison, folder, options.only)

@@ -61,7 +61,7 @@ TOOL_TURNS = [
 ]
 
 ALL = {
-    "a question": conversation([ASK]),
+    "a question": conversation([ASK], datetime="2026-02-03 14:05", functions="[]"),
     "a question, no prompt": conversation([ASK], prompt=False),
     "a system": conversation([SYSTEM, ASK]),
     "several turns": conversation([SYSTEM, ASK, ANSWER, AGAIN]),
@@ -77,7 +77,7 @@ ALL = {
     "thinking wanted": conversation([ASK], enable_thinking=True, reasoning_effort="high"),
     "thinking not wanted": conversation([SYSTEM, ASK, ANSWER, AGAIN], enable_thinking=False),
     "tools": conversation([SYSTEM, ASK], tools=[WEATHER, CLOCK]),
-    "tools without a system": conversation([ASK], tools=[CLOCK]),
+    "tools without a system": conversation([ASK], tools=[CLOCK], datetime="2026-02-03 14:05", functions="[]"),
     "tool calls": conversation([SYSTEM, *TOOL_TURNS], tools=[WEATHER, CLOCK]),
     "tool calls, no content": conversation(
         [
