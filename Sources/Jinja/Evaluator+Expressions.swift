@@ -173,7 +173,8 @@ extension Evaluator {
             let places = Self.places(from, to, step, count: box.items.count)
             return try list(places.map { box.items[$0] }, box.kind)
         case .undefined(let why): throw JinjaError.failure("\(why).")
-        default: throw JinjaError.failure("a \(value.typeName) cannot be sliced.")
+        // An error in Jinja2, or undefined where its optimiser comes first.
+        default: throw JinjaError.unsupported("slices of a \(value.typeName)")
         }
     }
 

@@ -134,7 +134,11 @@ extension Evaluator {
             result += mark == UInt8(ascii: "d") ? Array(String(value.integer!).utf8) : try printed(value)
         }
         if !values.isEmpty {
-            if case .mapping? = values.first { return try text(result) }
+            switch values.first {
+            // What has keys or indices may be left over.
+            case .mapping?, .list?: return try text(result)
+            default: break
+            }
             throw JinjaError.failure("found more values than the format asks for.")
         }
         return try text(result)
