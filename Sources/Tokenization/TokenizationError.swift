@@ -61,8 +61,10 @@ extension TokenizationError: CustomStringConvertible {
         case .scoreNotANumber(let id):
             "the score of token \(id) is not a number"
         case .noChatTemplate:
-            "the file has no chat template (\(ChatTemplate.key)): how its model wants a conversation written is not \
-            known, and not guessed; write the prompt out with --prompt"
+            """
+            the file has no chat template (\(ChatTemplate.key)): how its model wants a conversation written is not \
+            known, and not guessed; write the prompt out with --prompt
+            """
         case .chatTemplate(let error):
             "chat template, \(error)"
         }

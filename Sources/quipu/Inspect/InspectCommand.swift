@@ -10,7 +10,7 @@ struct InspectCommand: ParsableCommand {
         abstract: "What is in a GGUF file: header, metadata, tensors, real bits per weight.",
         usage: "quipu inspect [MODEL] [options]",
         discussion: """
-            Any GGUF file can be listed, whatever its architecture and formats.
+            Any GGUF file can be listed, whatever its architecture and formats, and llamas from before GGUF: ggml, ggmf, ggjt.
 
             Example:
               quipu inspect model.gguf --tensors
@@ -43,11 +43,15 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         if template { return try printing.print(try templateReport()) }
+        var sections: InspectReport.Section = []
+        if tensors { sections.insert(.tensors) }
+        if metadata { sections.insert(.metadata) }
+        if bytes == nil, let path = model ?? ModelArgument.preferred, LegacyFile.isLegacy(path) {
+            return try printing.print(
+                LegacyReport(try LegacyFile(path: path), sections: sections, program: Quipu.calledAs))
+        }
         let file = try ModelArgument.open(model)
         guard let bytes else {
-            var sections: InspectReport.Section = []
-            if tensors { sections.insert(.tensors) }
-            if metadata { sections.insert(.metadata) }
             return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
         }
         let info = try ModelArgument.tensor(bytes, in: file)
