@@ -42,6 +42,12 @@ enum Lookalike {
     }
 
     private static func kind(_ bytes: [UInt8]) -> (start: [UInt8], what: String, advice: String)? {
+        if LegacyImportance.isLegacy(bytes) {
+            return (
+                [], "an importance matrix from before GGUF (imatrix.dat)",
+                "Give it to `quipu quantize --imatrix`; `quipu inspect` lists it. It is no model."
+            )
+        }
         if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), bytes[4..<8].allSatisfy({ $0 == 0 }) {
             return ([], "a safetensors file", convert)
         }

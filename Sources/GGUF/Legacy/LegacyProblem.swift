@@ -15,6 +15,7 @@ extension GGUFError {
         case notConvertible(tensor: String, reason: String)
         /// A scale is no number that F16 holds.
         case scale(tensor: String, block: Int)
+        case importance(entry: String, value: String)
         case missingTensor(String)
         case unknownTensor(String)
         case tensorShape(tensor: String, found: [Int], expected: [Int])
@@ -60,6 +61,8 @@ extension GGUFError.LegacyProblem {
             .init(
                 "a scale in block \(block) of tensor \(GGUFError.quoted(tensor)) that F16 cannot hold",
                 "at most 65504", GGUFError.damaged)
+        case .importance(let entry, let value):
+            .init("\(value) as an importance in entry \(GGUFError.quoted(entry))", "a number", GGUFError.damaged)
         case .missingTensor(let name):
             .init("no tensor \(GGUFError.quoted(name))", "all tensors of a llama", GGUFError.damaged)
         case .unknownTensor(let name):

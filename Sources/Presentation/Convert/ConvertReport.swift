@@ -1,5 +1,6 @@
 import GGUF
 import Quantizing
+import Recording
 
 /// The result of `convert`.
 public struct ConvertReport: Report {

@@ -1,4 +1,5 @@
 import GGUF
+import Recording
 
 /// The result of `inspect` for a file from before GGUF.
 public struct LegacyReport: Report {

@@ -46,9 +46,14 @@ struct InspectCommand: ParsableCommand {
         var sections: InspectReport.Section = []
         if tensors { sections.insert(.tensors) }
         if metadata { sections.insert(.metadata) }
-        if bytes == nil, let path = model ?? ModelArgument.preferred, LegacyFile.isLegacy(path) {
-            return try printing.print(
-                LegacyReport(try LegacyFile(path: path), sections: sections, program: Quipu.calledAs))
+        if bytes == nil, let path = model ?? ModelArgument.preferred {
+            if LegacyFile.isLegacy(path) {
+                return try printing.print(
+                    LegacyReport(try LegacyFile(path: path), sections: sections, program: Quipu.calledAs))
+            }
+            if LegacyImportance.isLegacy(path) {
+                return try printing.print(ImportanceReport(try LegacyImportance(path: path)))
+            }
         }
         let file = try ModelArgument.open(model)
         guard let bytes else {
