@@ -18,9 +18,10 @@ public struct ImportanceMatrix: Sendable {
         if LegacyImportance.isLegacy(path) {
             let legacy = try LegacyImportance(path: path)
             let values = Dictionary(legacy.entries.map { ($0.name, $0.means) }) { $1 }
-            return self.init(path: path, values: values, datasets: legacy.datasets, chunks: legacy.chunks)
+            self.init(path: path, values: values, datasets: legacy.datasets, chunks: legacy.chunks)
+        } else {
+            try self.init(gguf: path)
         }
-        try self.init(gguf: path)
     }
 
     private init(gguf path: String) throws {
