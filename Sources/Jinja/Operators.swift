@@ -57,13 +57,20 @@ extension Evaluator {
         switch value {
         case .text(let text):
             try checked(text.bytes.count)
-            return .text(Text(Array(repeatElement(text.bytes, count: text.bytes.isEmpty ? 0 : count).joined()), isSafe: text.isSafe))
+            return .text(Text(Self.repeated(text.bytes, count), isSafe: text.isSafe))
         case .list(let box) where box.kind == .list || box.kind == .tuple:
             try checked(box.items.count * 32)
-            return try list(
-                Array(repeatElement(box.items, count: box.items.isEmpty ? 0 : count).joined()), box.kind)
+            return try list(Self.repeated(box.items, count), box.kind)
         default: throw JinjaError.failure("cannot repeat a \(value.typeName).")
         }
+    }
+
+    private static func repeated<Element>(_ elements: [Element], _ count: Int) -> [Element] {
+        var result: [Element] = []
+        guard !elements.isEmpty else { return result }
+        result.reserveCapacity(elements.count * count)
+        for _ in 0..<count { result += elements }
+        return result
     }
 
     private func integers(_ operation: Arithmetic, _ a: Int, _ b: Int) throws -> Value {
@@ -82,10 +89,11 @@ extension Evaluator {
             return .int(operation == .modulo ? (isBelow ? rest + b : rest) : (isBelow ? quotient - 1 : quotient))
         case .power:
             if b < 0 { throw JinjaError.unsupported("negative powers") }
-            var result = a == 1 || b == 0 ? 1 : a
-            if abs(a) > 1, b > 63 { throw JinjaError.unsupported("integers of more than 64 bits") }
-            if b > 1, abs(a) > 1 { for _ in 1..<b { result = try exact(result.multipliedReportingOverflow(by: a)) } }
-            if a == -1, b > 0 { result = b % 2 == 0 ? 1 : -1 }
+            if b == 0 || a == 1 { return .int(1) }
+            if a == 0 || a == -1 { return .int(a == 0 || b % 2 == 1 ? a : 1) }
+            var result = a
+            // Of 2 or more, the 64th power is too large, so that this ends soon.
+            for _ in 1..<b { result = try exact(result.multipliedReportingOverflow(by: a)) }
             return .int(result)
         }
     }

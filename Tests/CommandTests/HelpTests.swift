@@ -10,7 +10,7 @@ import Testing
         ["explain", "operation"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"], ["convert"],
     ]
 
     @Test(arguments: commands)
@@ -29,6 +29,8 @@ import Testing
         let bench = try Workbench()
         try bench.addTrace()
         try bench.addText()
+        try bench.addChatModel()
+        try bench.addOldModel()
         try FileManager.default.createSymbolicLink(
             atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
         let help = try bench.quipu(command + ["--help"])

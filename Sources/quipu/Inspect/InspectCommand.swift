@@ -16,7 +16,7 @@ struct InspectCommand: ParsableCommand {
               quipu inspect model.gguf --tensors
 
             Example:
-              quipu inspect model.gguf --template
+              quipu inspect chat.gguf --template
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?

@@ -14,7 +14,7 @@ struct TokenizeCommand: ParsableCommand {
               quipu tokenize model.gguf "Hello, world" --steps
 
             Example:
-              quipu tokenize model.gguf --chat "Who are you?" --system "You are brief."
+              quipu tokenize chat.gguf --chat "Who are you?" --system "You are brief."
             """)
 
     @Argument(

@@ -10,7 +10,7 @@ struct ChatOptions: ParsableArguments {
     @Option(
         help: """
             A question to the model, written as its chat template wants it; - is standard input. The template is a program \
-            out of the file: it runs with bounded work, and reaches nothing but the conversation.
+            out of the file: it runs with bounded work, and reaches nothing but the conversation. (default: none)
             """)
     var chat: String?
     @Option(help: "With --chat: what the model is told first. (default: nothing, or what the template says)")
