@@ -197,7 +197,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "QuantizingTests",
-            dependencies: ["ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport"]),
+            dependencies: [
+                "ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport", "Tokenization",
+            ]),
         .testTarget(
             name: "MeasuringTests",
             dependencies: [

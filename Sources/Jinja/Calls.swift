@@ -73,9 +73,10 @@ extension Evaluator {
             }
         }
         if definition.reads.contains("caller") {
-            scope.values["caller"] = caller ?? call.named.firstIndex { $0.name == "caller" }.map {
-                call.named.remove(at: $0).value
-            } ?? .undefined("No caller defined")
+            scope.values["caller"] =
+                caller ?? call.named.firstIndex { $0.name == "caller" }.map {
+                    call.named.remove(at: $0).value
+                } ?? .undefined("No caller defined")
         } else if caller != nil {
             throw JinjaError.failure("\(what) was called with a body, but does not ask for its caller.")
         }
@@ -149,7 +150,9 @@ extension Evaluator {
 
     private func pairs(of call: inout Call, _ what: String) throws -> [(Value, Value)] {
         guard !call.positional.isEmpty else { return [] }
-        guard call.positional.count == 1 else { throw JinjaError.failure("\(what) takes one mapping and named values.") }
+        guard call.positional.count == 1 else {
+            throw JinjaError.failure("\(what) takes one mapping and named values.")
+        }
         switch call.positional.removeFirst() {
         case .mapping(let box): return Array(zip(box.keys, box.values))
         case let value:

@@ -187,7 +187,10 @@ extension Evaluator {
             step > 0
             ? (from.map { clamped($0, 0, count) } ?? 0, to.map { clamped($0, 0, count) } ?? count)
             : (from.map { clamped($0, -1, count - 1) } ?? count - 1, to.map { clamped($0, -1, count - 1) } ?? -1)
-        return Array(stride(from: range.0, to: range.1, by: step.magnitude > UInt(count) ? (step > 0 ? count + 1 : -count - 1) : step))
+        return Array(
+            stride(
+                from: range.0, to: range.1,
+                by: step.magnitude > UInt(count) ? (step > 0 ? count + 1 : -count - 1) : step))
     }
 
     private func attribute(_ name: String, of loop: LoopBox) throws -> Value {

@@ -174,7 +174,9 @@ final class Evaluator {
             try write(try printed(try self.filter(filter, of: try self.text(text), in: scope)))
         case .with(let values, let body):
             let inner = try self.scope(scope)
-            for (target, expression) in values { try assign(try evaluate(expression, in: scope), to: target, in: inner) }
+            for (target, expression) in values {
+                try assign(try evaluate(expression, in: scope), to: target, in: inner)
+            }
             return try run(body, in: inner)
         case .leaveLoop: return .leaveLoop
         case .nextItem: return .nextItem

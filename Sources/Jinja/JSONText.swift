@@ -25,7 +25,8 @@ struct JSONText {
         }
         (itemSeparator, keySeparator) = (Array((self.indent == nil ? ", " : ",").utf8), Array(": ".utf8))
         if let separators = call.take("separators") {
-            if case .none = separators {} else {
+            if case .none = separators {
+            } else {
                 let parts = try evaluator.items(of: separators)
                 guard parts.count == 2, case .text(let item) = parts[0], case .text(let key) = parts[1] else {
                     throw JinjaError.failure("tojson expects two strings as separators.")

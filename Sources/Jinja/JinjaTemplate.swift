@@ -71,7 +71,8 @@ private enum Definitions {
             case .assignment(let target, let value):
                 // `{% set tools = tools or [] %}` still asks for it.
                 if !value.reads(self.names(of: target)) { names.formUnion(self.names(of: target)) }
-            case .blockAssignment(let target, _, let body): names.formUnion(self.names(of: target).union(self.names(in: body)))
+            case .blockAssignment(let target, _, let body):
+                names.formUnion(self.names(of: target).union(self.names(in: body)))
             case .macro(let macro), .callBlock(_, let macro):
                 names.formUnion(self.names(in: macro.body).union(macro.parameters.map(\.name)).union(macro.reads))
                 names.insert(macro.name)

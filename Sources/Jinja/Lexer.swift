@@ -290,13 +290,15 @@ struct Lexer {
         }
         let text = String(decoding: source[start..<position], as: UTF8.self)
         if let next = byte(position), next == 0x5F || Self.isLetter(next) {
-            throw JinjaError(.unsupported("numbers written like \"\(text)\(Character(Unicode.Scalar(next)))…\""),
+            throw JinjaError(
+                .unsupported("numbers written like \"\(text)\(Character(Unicode.Scalar(next)))…\""),
                 line: lineNumber(at: start))
         }
         if isFloat {
             add(.float(Double(text) ?? .infinity), at: start)
         } else if source[start] == 0x30, integerEnd - start > 1, text.contains(where: { $0 != "0" }) {
-            throw JinjaError(.syntax("found the number \(text), expected one without a leading 0."),
+            throw JinjaError(
+                .syntax("found the number \(text), expected one without a leading 0."),
                 line: lineNumber(at: start))
         } else if let value = Int(text) {
             add(.integer(value), at: start)

@@ -4,7 +4,8 @@ enum Methods {
         "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map",
         "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
         "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "maketrans", "partition",
-        "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split",
+        "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
+        "split",
         "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
     ]
     private static let ofMapping: Set = [
@@ -14,7 +15,8 @@ enum Methods {
         "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort",
     ]
     private static let ofNumbers: Set = [
-        "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "fromhex", "hex", "imag",
+        "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "fromhex", "hex",
+        "imag",
         "is_integer", "numerator", "real", "to_bytes",
     ]
 
@@ -170,7 +172,8 @@ extension Evaluator {
             let chars = call.take("chars")
             return .text(
                 Text(
-                    try trimmed(text.bytes, chars, start: name != "rstrip", end: name != "lstrip"), isSafe: text.isSafe))
+                    try trimmed(text.bytes, chars, start: name != "rstrip", end: name != "lstrip"), isSafe: text.isSafe)
+            )
         default: break
         }
         let ours: Set = ["replace", "removeprefix", "removesuffix", "title", "join", "format"]
@@ -269,13 +272,15 @@ extension Evaluator {
             if separator.isEmpty { throw JinjaError.failure("\(name) expects a separator that is not empty.") }
             let parts = try split(text.bytes, separator, limit: 1, fromEnd: name == "rpartition")
             let missing = name == "partition" ? [text.bytes, [], []] : [[], [], text.bytes]
-            return try list((parts.count == 2 ? [parts[0], separator, parts[1]] : missing).map { .text(Text($0)) }, .tuple)
+            return try list(
+                (parts.count == 2 ? [parts[0], separator, parts[1]] : missing).map { .text(Text($0)) }, .tuple)
         default:
             let separator = call.take("sep") ?? Value.none
             let limit = call.take("maxsplit").flatMap(\.integer) ?? -1
             let most = limit < 0 ? Int.max : limit
             if case .none = separator {
-                return try list(splitAtSpaces(text.bytes, limit: most, fromEnd: name == "rsplit").map { .text(Text($0)) })
+                return try list(
+                    splitAtSpaces(text.bytes, limit: most, fromEnd: name == "rsplit").map { .text(Text($0)) })
             }
             let bytes = try string(separator, name)
             if bytes.isEmpty { throw JinjaError.failure("\(name) expects a separator that is not empty.") }
@@ -320,7 +325,9 @@ extension Case {
         var isInside = false
         for scalar in text.string.unicodeScalars {
             let isCased = scalar.properties.isCased
-            result += isCased ? (isInside ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping) : String(scalar)
+            result +=
+                isCased
+                ? (isInside ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping) : String(scalar)
             isInside = isCased
         }
         return Text(result)

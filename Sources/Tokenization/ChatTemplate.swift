@@ -120,7 +120,9 @@ extension Vocabulary {
         var segments: [Segment] = []
         var pending: [UInt8] = []
         func finish() {
-            if !pending.isEmpty { segments.append(Segment(text: String(decoding: pending, as: UTF8.self), isSpecial: false)) }
+            if !pending.isEmpty {
+                segments.append(Segment(text: String(decoding: pending, as: UTF8.self), isSpecial: false))
+            }
             pending = []
         }
         for id in ids {

@@ -42,12 +42,14 @@ import Testing
 
     @Test func traceShowsThePromptBeforeItRuns() throws {
         let bench = try bench()
-        let outcome = try bench.quipu("trace", "chat.gguf", "--chat", "Once upon", "--generate", "2", "--output", "c.db")
+        let outcome = try bench.quipu(
+            "trace", "chat.gguf", "--chat", "Once upon", "--generate", "2", "--output", "c.db")
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.output.contains("⟦<s>⟧⟦<|user|>⟧"))
         let row = try bench.row("SELECT prompt FROM run", of: "c.db")
         #expect(row["prompt"] as? String == "<s><|user|>Once upon</s><|assistant|>")
-        let ids = try bench.quipu("trace", "chat.gguf", "--chat", "Once upon", "-g", "1", "--json").object()["prompt_ids"]
+        let ids = try bench.quipu("trace", "chat.gguf", "--chat", "Once upon", "-g", "1", "--json").object()[
+            "prompt_ids"]
         let tokenized = try bench.quipu("tokenize", "chat.gguf", "--chat", "Once upon", "--json").object()["ids"]
         #expect(ids as? [Int] == tokenized as? [Int])
     }
@@ -55,7 +57,8 @@ import Testing
     /// Without --generate, up to the end of the answer or 64 tokens.
     @Test func anAnswerEndsWithItsTurn() throws {
         let bench = try bench("{{ bos_token }}{{ messages[-1].content }}")
-        let object = try bench.quipu("trace", "chat.gguf", "--chat", "Once upon a time", "--capture", "none", "--json").object()
+        let object = try bench.quipu("trace", "chat.gguf", "--chat", "Once upon a time", "--capture", "none", "--json")
+            .object()
         let generated = try #require(object["generated_ids"] as? [Int])
         #expect(generated.count == 64 || generated.last == 2)
     }
@@ -68,7 +71,10 @@ import Testing
 
     @Test func withoutATemplateNothingIsGuessed() throws {
         let bench = try bench()
-        for arguments in [["trace", "model.gguf", "--chat", "Hi"], ["tokenize", "model.gguf", "--chat", "Hi"], ["inspect", "model.gguf", "--template"]] {
+        for arguments in [
+            ["trace", "model.gguf", "--chat", "Hi"], ["tokenize", "model.gguf", "--chat", "Hi"],
+            ["inspect", "model.gguf", "--template"],
+        ] {
             expectComplaint(try bench.quipu(arguments), "model.gguf: the file has no chat template", "not guessed")
         }
     }
@@ -76,7 +82,10 @@ import Testing
     @Test(arguments: [
         ("{{ messages | urlize }}", "line 1: Quipu does not know the filter urlize"),
         ("\n{% for m in %}{% endfor %}", "line 2: found"),
-        ("{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}", "refuses this conversation: no system here"),
+        (
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}",
+            "refuses this conversation: no system here"
+        ),
         ("{% for i in range(99999) %}{% for i in range(99999) %}{% endfor %}{% endfor %}", "stopped: the template"),
     ])
     func templatesThatStop(template: String, part: String) throws {
@@ -87,7 +96,9 @@ import Testing
     @Test func inspectShowsTheTemplate() throws {
         let bench = try bench()
         let page = try bench.quipu("inspect", "chat.gguf", "--template").output
-        #expect(page.contains("{% for m in messages %}") && page.contains("add_generation_prompt, bos_token, eos_token, messages"))
+        #expect(
+            page.contains("{% for m in messages %}")
+                && page.contains("add_generation_prompt, bos_token, eos_token, messages"))
         #expect(page.contains("⟦<|system|>⟧You are a helpful assistant.⟦</s>⟧"))
         let object = try bench.quipu("inspect", "chat.gguf", "--template", "--json").object()
         #expect(object["filters"] as? [String] == ["trim"] && object["unknown"] as? [String] == [])
@@ -96,7 +107,8 @@ import Testing
     }
 
     @Test func inspectShowsATemplateThatKnowsNoSystem() throws {
-        let template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[0].content }}"
+        let template =
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[0].content }}"
         let object = try bench(template).quipu("inspect", "chat.gguf", "--template", "--json").object()
         let example = try #require(object["example"] as? [String: Any])
         #expect(example["text"] as? String == "Hello" && (example["problem"] as? String)?.contains("no system") == true)
@@ -118,7 +130,8 @@ import Testing
         #expect(try ids("cat p.txt | quipu trace model.gguf --file -") == expected)
         #expect(try ids("quipu trace model.gguf --prompt - < p.txt") == expected)
         #expect(try ids("cat p.txt | quipu trace model.gguf --file /dev/stdin") == expected)
-        let substitution = "bash -c 'quipu trace model.gguf --file <(cat p.txt) --generate 1 --capture none --json --output t.db --force'"
+        let substitution =
+            "bash -c 'quipu trace model.gguf --file <(cat p.txt) --generate 1 --capture none --json --output t.db --force'"
         #expect(try bench.shell(substitution).object()["prompt_ids"] as? [Int] == expected)
         let tokens = try bench.shell("cat p.txt | quipu tokenize model.gguf --file /dev/stdin --json").object()
         #expect(tokens["ids"] as? [Int] == expected)

@@ -53,10 +53,11 @@ import Tokenization
             try Tokenizer(metadata: new.metadata).encode(text) == Tokenizer(metadata: twin.metadata).encode(text))
     }
 
-    /// One block of each layout that changed, by hand: element i has code i % 16, the scale is 0.5, the minimum -2.
+    /// One block of each layout that changed, by hand: element i has code 3i % 16, the scale is 0.5, the minimum -2.
     @Test func blocksOfTwentyTwentyThree() throws {
-        let paired = (0..<16).map { UInt8(2 * $0 % 16) | UInt8((2 * $0 + 1) % 16) << 4 }
-        let parted = (0..<16).map { UInt8($0 % 16) | UInt8(($0 + 16) % 16) << 4 }
+        func byte(_ low: Int, _ high: Int) -> UInt8 { UInt8(low % 16 + 16 * (high % 16)) }
+        let paired: [UInt8] = (0..<16).map { byte(3 * (2 * $0), 3 * (2 * $0 + 1)) }
+        let parted: [UInt8] = (0..<16).map { byte(3 * $0, 3 * ($0 + 16)) }
         let (scale, minimum) = (LegacyModel.little(Float(0.5).bitPattern), LegacyModel.little(Float(-2).bitPattern))
         let (halfScale, halfMinimum): ([UInt8], [UInt8]) = ([0x00, 0x38], [0x00, 0xC0])
         let fifth: [UInt8] = [1, 2, 3, 4]
@@ -103,7 +104,8 @@ import Tokenization
         let error = #expect(throws: GGUFError.self) { try file.values(of: file.tensors[0]) }
         #expect(error?.description.contains("do not say which") == true)
         // A scale that F16 cannot hold.
-        let large = Self.oneTensor(version: 2, id: 2, LegacyModel.little(Float(1e6).bitPattern) + [UInt8](repeating: 0, count: 16))
+        let large = Self.oneTensor(
+            version: 2, id: 2, LegacyModel.little(Float(1e6).bitPattern) + [UInt8](repeating: 0, count: 16))
         let wide = try LegacyFile(path: try write(large))
         #expect(throws: GGUFError.self) { try wide.values(of: wide.tensors[0]) }
     }
@@ -111,7 +113,9 @@ import Tokenization
     /// The magic of the first format is whisper.cpp's too, and was that of other families.
     @Test func otherFilesOfTheSameMagic() throws {
         var whisper = Array("lmgg".utf8)
-        for number in [51864, 1500, 384, 6, 4, 448, 384, 6, 4, 80, 1] as [UInt32] { whisper += LegacyModel.little(number) }
+        for number in [51864, 1500, 384, 6, 4, 448, 384, 6, 4, 80, 1] as [UInt32] {
+            whisper += LegacyModel.little(number)
+        }
         let error = #expect(throws: GGUFError.self) { try LegacyFile(path: try write(whisper)) }
         #expect(error?.description.contains("whisper.cpp") == true)
         var gpt = Array("lmgg".utf8)
@@ -141,7 +145,8 @@ import Tokenization
                 do throws(GGUFError) {
                     let file = try LegacyFile(path: path)
                     for record in file.tensors where record.layout.isConvertible { _ = try file.values(of: record) }
-                    do { _ = try LegacyConversion(file, .init()) } catch is GGUFError {} catch is ConvertProblem {} catch {
+                    do { _ = try LegacyConversion(file, .init()) } catch is GGUFError {} catch is ConvertProblem {
+                    } catch {
                         Issue.record(error)
                     }
                 } catch {

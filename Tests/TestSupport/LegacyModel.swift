@@ -68,7 +68,8 @@ extension GGUFFile {
         var entries = metadata.entries.filter { $0.key != "tokenizer.chat_template" }
         entries.append(.init(key: "tokenizer.chat_template", value: .string(chatTemplate)))
         func replace(_ key: String, _ change: (inout [GGUFValue]) -> Void) {
-            guard let index = entries.firstIndex(where: { $0.key == key }), let array = entries[index].value.array else {
+            guard let index = entries.firstIndex(where: { $0.key == key }), let array = entries[index].value.array
+            else {
                 return
             }
             var values = array.values

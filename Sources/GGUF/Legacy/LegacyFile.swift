@@ -169,7 +169,7 @@ extension ByteReader {
         }
         let magic = beginning.prefix(4)
         guard magic.elementsEqual("lmgg".utf8) || magic.elementsEqual("fmgg".utf8) || magic.elementsEqual("tjgg".utf8)
-        else { throw error(at: 0, .header(.magic(beginning))) }
+        else { throw error(at: 0, .legacy(.magic(beginning))) }
         _ = try skip(4, .magic)
         if magic.elementsEqual("lmgg".utf8) { return .ggml }
         let version = try integer(UInt32.self, .version)

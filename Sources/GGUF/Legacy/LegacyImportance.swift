@@ -83,7 +83,8 @@ extension ByteReader {
             throw error(
                 at: start,
                 .header(
-                    .count(.named("the number of values of entry \(index)"), found: Int64(count), limit: remaining / 4)))
+                    .count(.named("the number of values of entry \(index)"), found: Int64(count), limit: remaining / 4))
+            )
         }
         let values = try skip(4 * count, .named("the values of entry \(index)"))
         var means = source.withBytes(in: values) { bytes in

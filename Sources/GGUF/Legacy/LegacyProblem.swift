@@ -1,6 +1,7 @@
 extension GGUFError {
     /// A file from before GGUF breaks its format's rules, or holds what cannot be converted.
     public enum LegacyProblem: Hashable, Sendable {
+        case magic([UInt8])
         case version(UInt32, most: Int)
         /// Another program's models begin with the same magic.
         case otherFamily(String)
@@ -25,6 +26,10 @@ extension GGUFError {
 extension GGUFError.LegacyProblem {
     var wording: GGUFError.Wording {
         switch self {
+        case .magic(let bytes):
+            .init(
+                Lookalike.describe(bytes), "the magic of ggml, ggmf or ggjt",
+                bytes.starts(with: "GGUF".utf8) ? "The file is GGUF already." : Lookalike.advice(bytes))
         case .version(let version, let most):
             .init("version \(version)", "1" + (most > 1 ? " to \(most)" : ""), GGUFError.damaged)
         case .otherFamily(let family):
@@ -48,7 +53,8 @@ extension GGUFError.LegacyProblem {
         case .shape(let tensor, let dimensions, let layout):
             .init(
                 "shape \(dimensions.map(String.init).joined(separator: "x")) for tensor \(GGUFError.quoted(tensor)) of type "
-                    + layout.name, "rows of a multiple of \(layout.blockElements), and one row or more", GGUFError.damaged)
+                    + layout.name, "rows of a multiple of \(layout.blockElements), and one row or more",
+                GGUFError.damaged)
         case .dataTruncated(let tensor, let needed, let left):
             .init(
                 "the end of the file after \(left) bytes for the data of tensor \(GGUFError.quoted(tensor))",

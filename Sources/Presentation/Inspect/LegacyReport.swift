@@ -77,7 +77,8 @@ public struct LegacyReport: Report {
             "the architecture (the loader was for llamas only)", "the width of the feed-forward network (rows of w1)",
             "the number of KV heads (rows of wk)", "the context that the model was trained for",
             "the epsilon of the norms", "the kinds of the tokens",
-            hasScores ? nil : "the scores of the tokens", "how many tensors there are (they go on to the end of the file)",
+            hasScores ? nil : "the scores of the tokens",
+            "how many tensors there are (they go on to the end of the file)",
             "all other metadata: name, chat template, BOS and EOS, rotation base",
         ].compactMap(\.self)
         self.sections = sections
@@ -86,10 +87,10 @@ public struct LegacyReport: Report {
 
     public func page(_ style: Style) -> String {
         var lines = [style.bold(file.onOneLine)]
-        lines += (
-            "A llama in \(format), a format from before GGUF (2023). The file is \(ByteSize(sizeBytes)), "
-                + "\(Numbers.count(tokens.count, "token")), \(Numbers.count(nTensors, "tensor"))"
-                + (fileType.map { "; it calls itself \($0)" } ?? "") + ".")
+        lines +=
+            ("A llama in \(format), a format from before GGUF (2023). The file is \(ByteSize(sizeBytes)), "
+            + "\(Numbers.count(tokens.count, "token")), \(Numbers.count(nTensors, "tensor"))"
+            + (fileType.map { "; it calls itself \($0)" } ?? "") + ".")
             .wrapped(to: style.width, indent: "")
         lines += ["", style.bold("Header: numbers without names, in a fixed order")]
         for (index, (name, value)) in numbers.enumerated() {
@@ -98,7 +99,8 @@ public struct LegacyReport: Report {
         }
         lines += ["", style.bold("What GGUF says and this file does not")]
         lines += missing.flatMap { ("  " + $0).wrapped(to: style.width, indent: "    ") }
-        let tokenWords = "Tokens begin at byte \((hasScores ? 8 : 4) + 28): length, bytes\(hasScores ? ", score" : ""). "
+        let tokenWords =
+            "Tokens begin at byte \((hasScores ? 8 : 4) + 28): length, bytes\(hasScores ? ", score" : ""). "
         let tensorWords =
             "Tensors begin at byte \(tensorOffset): each record is in front of its values, "
             + (alignment > 1 ? "which begin at multiples of \(alignment)." : "which begin wherever it ends.")
@@ -128,7 +130,8 @@ public struct LegacyReport: Report {
 
     private func tensorLines(_ style: Style) -> [String] {
         var table = Table([
-            ("tensor", .whole), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right), ("bpw", .right),
+            ("tensor", .whole), ("type", .left), ("shape", .right), ("offset", .right), ("bytes", .right),
+            ("bpw", .right),
         ])
         for tensor in tensors {
             table.add(

@@ -72,10 +72,12 @@ public struct TemplateReport: Report {
     public func page(_ style: Style) -> String {
         var lines = [style.bold(file.onOneLine), ""]
         let count = template.split(separator: "\n", omittingEmptySubsequences: false).count
-        lines += [style.bold("The chat template, \(Numbers.count(count, "line")) of Jinja"), template.withoutControls, ""]
-        lines += (
-            "It is a program that whoever chats with this model runs. Quipu runs it with bounded steps, depth and "
-                + "text, and it reaches nothing but the conversation.")
+        lines += [
+            style.bold("The chat template, \(Numbers.count(count, "line")) of Jinja"), template.withoutControls, "",
+        ]
+        lines +=
+            ("It is a program that whoever chats with this model runs. Quipu runs it with bounded steps, depth and "
+            + "text, and it reaches nothing but the conversation.")
             .wrapped(to: style.width, indent: "")
         if !otherTemplates.isEmpty {
             lines += "Other templates in the file: \(otherTemplates.joined(separator: ", ").onOneLine)."

@@ -50,7 +50,8 @@ public struct LegacyConversion: Sendable {
     /// Writes the file, one tensor after the other.
     ///
     /// - Throws: `GGUFError` if it cannot be written, or a scale fits no F16. Nothing is left behind then.
-    public func write(to path: String, overwrite: Bool, progress: @escaping @Sendable (Int, Int) throws -> Void) throws {
+    public func write(to path: String, overwrite: Bool, progress: @escaping @Sendable (Int, Int) throws -> Void) throws
+    {
         let count = tensors.count
         let file = file
         let entries = tensors.enumerated().map { index, tensor in
@@ -91,7 +92,9 @@ public struct LegacyConversion: Sendable {
     }
 
     private static func record(_ name: String, in file: LegacyFile) throws -> LegacyFile.TensorRecord {
-        guard let record = file.tensor(named: name) else { throw GGUFError(file: file.path, .legacy(.missingTensor(name))) }
+        guard let record = file.tensor(named: name) else {
+            throw GGUFError(file: file.path, .legacy(.missingTensor(name)))
+        }
         return record
     }
 

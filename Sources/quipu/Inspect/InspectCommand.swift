@@ -23,7 +23,8 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "List every tensor with type, shape, file offset and bytes.") var tensors = false
     @Flag(help: "List every metadata key.") var metadata = false
     @Flag(
-        help: "Show the chat template, a program in Jinja: its text, what it needs, and what it makes of a conversation.")
+        help:
+            "Show the chat template, a program in Jinja: its text, what it needs, and what it makes of a conversation.")
     var template = false
     @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:
         String?

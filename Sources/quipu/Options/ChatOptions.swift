@@ -51,7 +51,8 @@ struct ChatOptions: ParsableArguments {
     func text(_ file: GGUFFile, _ tokenizer: Tokenizer) throws -> [UInt8] {
         let messages = try messages()
         for message in messages {
-            let tokens = Set(tokenizer.controlTokens(in: message.content)).sorted().map(tokenizer.vocabulary.displayPiece)
+            let tokens = Set(tokenizer.controlTokens(in: message.content)).sorted().map(
+                tokenizer.vocabulary.displayPiece)
             guard !tokens.isEmpty else { continue }
             Terminal.complain(
                 "quipu: warning: the text of the \(message.role) holds \(tokens.joined(separator: ", ")); the model cannot "

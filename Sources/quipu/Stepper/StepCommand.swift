@@ -27,7 +27,8 @@ struct StepCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: "A trace file (default: the last one written); with --prompt, --chat, --file or --ids, a model.", completion: .file())
+        help: "A trace file (default: the last one written); with --prompt, --chat, --file or --ids, a model.",
+        completion: .file())
     var file: String?
     @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptFileOptions
     @Option(name: .shortAndLong, help: "Tokens to generate after the prompt. The last one is not evaluated.")

@@ -67,7 +67,8 @@ struct TraceCommand: AsyncParsableCommand {
             throw ValidationError("give --prompt, --chat, --file or --ids, or --from to repeat a trace")
         }
         if whatIf.from != nil, prompt.isGiven {
-            throw ValidationError("--from repeats the prompt of its trace; leave --prompt, --chat, --file and --ids out")
+            throw ValidationError(
+                "--from repeats the prompt of its trace; leave --prompt, --chat, --file and --ids out")
         }
         if let generate, !(0...1_000_000_000).contains(generate) {
             throw ValidationError("--generate takes 0 to 1000000000")

@@ -29,7 +29,8 @@ import Jinja
 
     private static func answer(_ request: Request) -> Answer {
         let now = JinjaMoment(
-            year: request.now[0], month: request.now[1], day: request.now[2], hour: request.now[3], minute: request.now[4],
+            year: request.now[0], month: request.now[1], day: request.now[2], hour: request.now[3],
+            minute: request.now[4],
             second: request.now[5])
         do {
             let entries = request.data.map { JinjaData.Entry($0[0].name, $0[1].data) }
