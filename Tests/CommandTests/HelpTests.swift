@@ -10,10 +10,13 @@ import Testing
         ["explain", "operation"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"], ["convert"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
     ]
 
-    @Test(arguments: commands)
+    /// Commands that have to do with no architecture.
+    static let others = [["convert"]]
+
+    @Test(arguments: commands + others)
     func saysWhatAndHowWithinThePage(command: [String]) throws {
         let help = try Workbench().quipu(command + ["--help"])
         #expect(help.status == 0)
@@ -24,7 +27,7 @@ import Testing
     }
 
     /// An example that does not work as written teaches people that the manual is wrong.
-    @Test(arguments: commands + [[]])
+    @Test(arguments: commands + others + [[]])
     func examplesWorkAsWritten(command: [String]) throws {
         let bench = try Workbench()
         try bench.addTrace()
@@ -51,7 +54,7 @@ import Testing
     }
 
     /// Options that have a default say it; these have none.
-    @Test(arguments: commands)
+    @Test(arguments: commands + others)
     func defaultsAreSaid(command: [String]) throws {
         let without: Set = [
             "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",

@@ -9,17 +9,23 @@ import Tensors
 public struct LegacyFile: Sendable {
     /// The numbers in the header.
     public struct Header: Hashable, Sendable {
+        /// Tokens (n_vocab).
         public let vocabulary: Int
+        /// Elements of a token's vector (n_embd).
         public let embedding: Int
-        /// The width of the feed-forward network was rounded up to a multiple of it; the width itself is not stored.
+        /// What the width of the feed-forward network was rounded up to a multiple of (n_mult); the width is not stored.
         public let multiple: Int
+        /// Query heads (n_head).
         public let heads: Int
+        /// Layers (n_layer).
         public let layers: Int
-        /// Elements of a head that are rotated.
+        /// Elements of a head that are rotated (n_rot).
         public let rotation: Int
+        /// What the file was quantised to, by the numbers of `GGUFFileType` (ftype).
         public let fileType: Int
     }
 
+    /// A token of the vocabulary.
     public struct Token: Sendable, Hashable {
         /// The token itself: a byte token is the byte, a space is a space.
         public let bytes: [UInt8]
@@ -27,9 +33,13 @@ public struct LegacyFile: Sendable {
         public let score: Float
     }
 
+    /// What the file says about one tensor, and where its values lie.
     public struct TensorRecord: Sendable, Hashable {
+        /// The name of the original model, such as `layers.0.attention.wq.weight`.
         public let name: String
+        /// How the values lie in the file.
         public let layout: LegacyLayout
+        /// The dimensions, `ne0` first.
         public let shape: Shape
         /// Dimensions in the file, 1 or 2.
         public let dimensionCount: Int
@@ -37,15 +47,21 @@ public struct LegacyFile: Sendable {
         public let recordOffset: Int
         /// Bytes from the start of the file to the values.
         public let fileOffset: Int
+        /// Bytes of the values.
         public let byteCount: Int
     }
 
+    /// The path that was opened.
     public let path: String
+    /// The file as memory.
     public let file: MappedFile
+    /// The container and its version.
     public let format: LegacyFormat
+    /// The numbers in front.
     public let header: Header
+    /// The vocabulary, by id.
     public let tokens: [Token]
-    /// In the file's order.
+    /// The tensors, in the file's order.
     public let tensors: [TensorRecord]
     /// Bytes from the start of the file to the first tensor's record.
     public let tensorOffset: Int
@@ -79,6 +95,7 @@ public struct LegacyFile: Sendable {
         (self.path, self.file, self.tensors) = (path, file, tensors)
     }
 
+    /// The tensor of this name.
     public func tensor(named name: String) -> TensorRecord? { tensors.first { $0.name == name } }
 
     /// The values of a tensor in one of today's types.

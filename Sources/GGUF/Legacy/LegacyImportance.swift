@@ -6,18 +6,23 @@ import Tensors
 /// as many F32; then, in later files, i32 chunks, and the length and bytes of the data set's name. Values are means over
 /// tokens, times the calls. Source: llama.cpp `common_imatrix_load_legacy`.
 public struct LegacyImportance: Sendable {
+    /// The importances of one weight.
     public struct Entry: Sendable, Hashable {
         /// The weight tensor's name.
         public let name: String
+        /// How often the weight was used while the matrix was made.
         public let calls: Int
         /// The mean square of each column's activations.
         public let means: [Float]
     }
 
+    /// The path that was opened.
     public let path: String
+    /// One for each weight, in the file's order.
     public let entries: [Entry]
+    /// The texts that activations come from; none where the file does not say.
     public let datasets: [String]
-    /// 0 where the file does not say.
+    /// Chunks of text; 0 where the file does not say.
     public let chunks: Int
 
     /// Whether a file begins with a number of entries and the name of a weight, as these files do.
@@ -38,6 +43,8 @@ public struct LegacyImportance: Sendable {
             && beginning.dropFirst(8).prefix(length).allSatisfy { (0x2D...0x7A).contains($0) }
     }
 
+    /// Reads a whole file.
+    ///
     /// - Throws: `GGUFError` with the byte, what is there and what should be.
     public init(path: String) throws(GGUFError) {
         let file = try MappedFile(path: path)
