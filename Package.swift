@@ -169,7 +169,7 @@ let package = Package(
             name: "PresentationTests",
             dependencies: [
                 "Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
-                "Recording", "TestSupport",
+                "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
             ],
             exclude: ["Screens"]),
         .testTarget(

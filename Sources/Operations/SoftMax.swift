@@ -64,9 +64,9 @@ public struct SoftMax: Operation {
             }
         }
         let terms = y.indices.map { n in
-            let place = ElementIndex(n, element.i1, element.i2, element.i3)
+            let index = ElementIndex(n, element.i1, element.i2, element.i3)
             return Explanation.Term(
-                slot: 0, index: place, value: x[place], coefficient: scale, contribution: y[n])
+                slot: 0, index: index, value: x[index], coefficient: scale, contribution: y[n])
         }
         let (score, hidden) = (x[element], mask[mask.shape.wrapped(element)])
         let (share, result) = (y[element.i0], y[element.i0] * Float(1 / sum))

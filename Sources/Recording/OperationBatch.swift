@@ -8,7 +8,7 @@ struct PassRecording {
     private let capture: Capture
     private var pass: PassRow?
     private var statistics = PassStatistics()
-    /// Whether the writing thread reads a node's values, by its place in the graph; of no node if nodes are not recorded.
+    /// Whether the writing thread reads a node's values, by its index in the graph; of none if nodes are not recorded.
     private var keepsValues: [Bool] = []
     /// What has not been handed over yet.
     private var batch = OperationBatch(first: 0)
@@ -28,9 +28,9 @@ struct PassRecording {
     mutating func add(_ evaluation: Evaluation) -> Bool {
         guard !keepsValues.isEmpty else { return false }
         statistics.add(evaluation)
-        let place = evaluation.node.index
-        batch.add(evaluation, keepsValues: keepsValues[place])
-        return batch.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1
+        let index = evaluation.node.index
+        batch.add(evaluation, keepsValues: keepsValues[index])
+        return batch.bytes >= OperationBatch.fullSize || index == keepsValues.count - 1
     }
 
     /// What was added since the last time, and the pass it is of; `nil` outside a pass.
@@ -53,7 +53,7 @@ struct OperationBatch: Sendable {
     /// Bytes after which a batch is handed over: large enough to be few, small enough not to wait for a whole prompt.
     static let fullSize = 8 << 20
 
-    /// The place in the graph of the first node.
+    /// The index in the graph of the first node.
     let first: Int
     /// Of each node.
     private(set) var nanoseconds: [Int] = []
@@ -89,10 +89,10 @@ struct OperationWriting: Sendable {
     func write(_ batch: OperationBatch, of pass: PassRow, _ db: Database) throws {
         guard let firstID = pass.firstOperationID else { return }
         try OperationStatisticsRow.insert(
-            zip(batch.statistics.indices, batch.nanoseconds).map { place, nanoseconds in
+            zip(batch.statistics.indices, batch.nanoseconds).map { index, nanoseconds in
                 OperationStatisticsRow(
-                    id: firstID + place, passID: pass.id, nanoseconds: nanoseconds,
-                    statistics: batch.statistics[place])
+                    id: firstID + index, passID: pass.id, nanoseconds: nanoseconds,
+                    statistics: batch.statistics[index])
             }, db)
         var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []
         var heads: [AttentionHeadRow] = []

@@ -18,10 +18,10 @@ private struct Surgery {
 
     /// Sets a key, or removes it.
     mutating func set(_ key: String, _ value: GGUFValue?) {
-        let place = entries.firstIndex { $0.key == key }
-        switch (place, value) {
-        case (let place?, let value?): entries[place] = .init(key: key, value: value)
-        case (let place?, nil): entries.remove(at: place)
+        let index = entries.firstIndex { $0.key == key }
+        switch (index, value) {
+        case (let index?, let value?): entries[index] = .init(key: key, value: value)
+        case (let index?, nil): entries.remove(at: index)
         case (nil, let value?): entries.append(.init(key: key, value: value))
         case (nil, nil): Issue.record("\(key) is not there to be removed")
         }
@@ -29,11 +29,11 @@ private struct Surgery {
 
     /// Replaces a tensor by zeros of another type or shape, adds one, or removes one (`nil`).
     mutating func set(tensor name: String, _ layout: Layout?) {
-        let place = tensors.firstIndex { $0.name == name }
+        let index = tensors.firstIndex { $0.name == name }
         let entry = layout.map { GGUFWriter.TensorEntry(name: name, .zeros($0.type, $0.shape)) }
-        switch (place, entry) {
-        case (let place?, let entry?): tensors[place] = entry
-        case (let place?, nil): tensors.remove(at: place)
+        switch (index, entry) {
+        case (let index?, let entry?): tensors[index] = entry
+        case (let index?, nil): tensors.remove(at: index)
         case (nil, let entry?): tensors.append(entry)
         case (nil, nil): Issue.record("\(name) is not there to be removed")
         }

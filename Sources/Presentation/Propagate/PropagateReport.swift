@@ -145,7 +145,7 @@ public struct PropagateReport: Report {
     public init(
         _ found: ErrorPropagation, model: Llama, reference: String?, type: String?, shares: [PartShare]?, limit: Int
     ) {
-        let logits = found.operations.last!.accumulated
+        let logits = found.operations.last { $0.role.result == .logits }!.accumulated
         func cause(_ cause: ErrorCause) -> Cause {
             let divergence = found.divergence[cause]!
             return Cause(

@@ -94,8 +94,8 @@ struct LayerDiagram {
         let stages = Set(view.layer.compactMap { NetworkStage($0, in: view.layer) })
         switch here {
         case nil:
-            let place = view.operation.layer.map { "layer \($0)" } ?? "outside the layers"
-            rows = [[.wire(" \(place) ▸ an operation that this picture does not know")]]
+            let heading = view.operation.layer.map { "layer \($0)" } ?? "outside the layers"
+            rows = [[.wire(" \(heading) ▸ an operation that this picture does not know")]]
         case .embedding, .finalNorm, .logits: rows = Self.ends(layers: view.layers)
         case .feedForwardNorm, .gate, .up, .activation, .down, .feedForwardPostNorm, .feedForwardScale, .feedForwardSum:
             let isLast = view.operation.layer == view.layers - 1

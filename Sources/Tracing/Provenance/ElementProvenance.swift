@@ -87,7 +87,7 @@ public struct ElementProvenance: Sendable {
         (recomputed, sum) = (product.value, product.exact)
         let before = try base.flatMap { base in
             try provenance.weight(node.inputs[0]).map { info in
-                try base.row(element.i0, counterpartOf: info, in: provenance.model.file.path)
+                try base.decodedRow(element.i0, counterpartOf: info, in: provenance.model.file.path)
             }
         }
         residual = Residual(
@@ -97,19 +97,5 @@ public struct ElementProvenance: Sendable {
             blockSums: product.activationType == .q8_1 ? product.sumRounding : nil,
             order: Double(changes.isEmpty ? self.recorded : recomputed) - product.dequantised
                 - product.activationRounding - product.sumRounding)
-    }
-}
-
-extension GGUFFile {
-    /// A row of the tensor of the same name and shape as another file's, decoded.
-    fileprivate func row(_ number: Int, counterpartOf info: TensorInfo, in file: String) throws -> [Float] {
-        let other = try counterpart(of: info, in: file)
-        guard let format = BlockFormats.format(for: other.type) else {
-            throw BlockProblem.notDescribable(file: path, tensor: other.name, type: other.type)
-        }
-        var row = [Float](repeating: 0, count: info.shape.ne0)
-        var span = row.mutableSpan
-        values(of: other).decodeRow(number, by: format, into: &span)
-        return row
     }
 }
