@@ -3,7 +3,7 @@ struct Call {
     var positional: [Value]
     var named: [(name: String, value: Value)]
 
-    /// The next argument: by its place, or by its name.
+    /// The next argument: by its position, or by its name.
     mutating func take(_ name: String) -> Value? {
         if !positional.isEmpty { return positional.removeFirst() }
         guard let index = named.firstIndex(where: { $0.name == name }) else { return nil }

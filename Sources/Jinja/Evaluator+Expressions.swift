@@ -129,15 +129,15 @@ extension Evaluator {
             if let value = box[try MappingBox.key(index)] { return value }
         case .list(let box) where box.kind != .generator && box.kind != .view:
             if let number = index.integer {
-                let place = number < 0 ? number + box.items.count : number
-                return box.items.indices.contains(place) ? box.items[place] : missing()
+                let position = number < 0 ? number + box.items.count : number
+                return box.items.indices.contains(position) ? box.items[position] : missing()
             }
         case .text(let text):
             if let number = index.integer {
                 try charge(text.bytes.count)
                 let scalars = Characters(text)
-                let place = number < 0 ? number + scalars.count : number
-                return (0..<scalars.count).contains(place) ? .text(scalars[place]) : missing()
+                let position = number < 0 ? number + scalars.count : number
+                return (0..<scalars.count).contains(position) ? .text(scalars[position]) : missing()
             }
         default: break
         }
@@ -167,11 +167,11 @@ extension Evaluator {
         case .text(let text):
             try charge(text.bytes.count)
             let characters = Characters(text)
-            let places = Self.places(from, to, step, count: characters.count)
-            return try self.text(places.flatMap { characters[$0].bytes })
+            let positions = Self.positions(from, to, step, count: characters.count)
+            return try self.text(positions.flatMap { characters[$0].bytes })
         case .list(let box) where box.kind == .list || box.kind == .tuple || box.kind == .range:
-            let places = Self.places(from, to, step, count: box.items.count)
-            return try list(places.map { box.items[$0] }, box.kind)
+            let positions = Self.positions(from, to, step, count: box.items.count)
+            return try list(positions.map { box.items[$0] }, box.kind)
         case .undefined(let why): throw JinjaError.failure("\(why).")
         // An error in Jinja2, or undefined where its optimiser comes first.
         default: throw JinjaError.unsupported("slices of a \(value.typeName)")
@@ -179,7 +179,7 @@ extension Evaluator {
     }
 
     /// Which elements a slice takes, by Python's rules.
-    static func places(_ from: Int?, _ to: Int?, _ step: Int, count: Int) -> [Int] {
+    static func positions(_ from: Int?, _ to: Int?, _ step: Int, count: Int) -> [Int] {
         func clamped(_ bound: Int, _ low: Int, _ high: Int) -> Int {
             min(max(bound < 0 ? (bound < -count ? low : bound + count) : bound, low), high)
         }

@@ -128,7 +128,7 @@ final class Evaluator {
         }
     }
 
-    /// What `body` writes, in place of writing it.
+    /// What `body` writes, instead of writing it.
     func captured(_ body: () throws -> Void) throws -> [UInt8] {
         let outer = output
         output = []

@@ -124,18 +124,18 @@ extension Evaluator {
             throw JinjaError.failure("dictsort expects a mapping, not a \(value.typeName).")
         }
         let isCaseSensitive = call.take("case_sensitive")?.isTrue ?? false
-        var place = 0
+        var position = 0
         if let by = call.take("by") {
             guard case .text(let text) = by, ["key", "value"].contains(text.string) else {
                 throw JinjaError.failure("dictsort orders by 'key' or 'value'.")
             }
-            place = text.string == "key" ? 0 : 1
+            position = text.string == "key" ? 0 : 1
         }
         let reverse = call.take("reverse")?.isTrue ?? false
         func key(_ pair: Value) throws -> Value {
             guard case .list(let box) = pair else { return pair }
-            if !isCaseSensitive, case .text(let text) = box.items[place] { return .text(Case.lower(text)) }
-            return box.items[place]
+            if !isCaseSensitive, case .text(let text) = box.items[position] { return .text(Case.lower(text)) }
+            return box.items[position]
         }
         let sorted = try self.sorted(try pairs(box), by: key)
         return try list(reverse ? try stablyReversed(sorted, by: key) : sorted)
@@ -144,14 +144,14 @@ extension Evaluator {
     private func unique(_ value: Value, _ call: inout Call) throws -> Value {
         let key = try sortKey(&call)
         var seen: [Value] = []
-        var places: Set<MappingBox.Key> = []
+        var keys: Set<MappingBox.Key> = []
         var result: [Value] = []
         for item in try items(of: value) {
             let itemKey = try key(item)
             if case .list = itemKey {
                 if try seen.contains(where: { try equal($0, itemKey) }) { continue }
                 seen.append(itemKey)
-            } else if !places.insert(try MappingBox.key(itemKey)).inserted {
+            } else if !keys.insert(try MappingBox.key(itemKey)).inserted {
                 continue
             }
             result.append(item)

@@ -27,13 +27,13 @@ public struct JinjaError: InputProblem, Equatable {
     func at(_ line: Int) -> JinjaError { self.line == 0 ? JinjaError(problem, line: line) : self }
 
     public var description: String {
-        let place = line > 0 ? "line \(line): " : ""
+        let start = line > 0 ? "line \(line): " : ""
         switch problem {
-        case .syntax(let words): return place + words
-        case .unsupported(let words): return place + "Quipu does not know \(words), and does not guess."
-        case .failure(let words): return place + words
-        case .refusal(let words): return place + "the template refuses this conversation: \(words)"
-        case .limit(let words): return place + "stopped: \(words)"
+        case .syntax(let words): return start + words
+        case .unsupported(let words): return start + "Quipu does not know \(words), and does not guess."
+        case .failure(let words): return start + words
+        case .refusal(let words): return start + "the template refuses this conversation: \(words)"
+        case .limit(let words): return start + "stopped: \(words)"
         }
     }
 }

@@ -78,9 +78,9 @@ extension Evaluator {
         case "pop":
             let index = call.take("index") ?? .int(-1)
             guard let number = index.integer else { throw JinjaError.failure("pop expects an index.") }
-            let place = number < 0 ? number + box.items.count : number
-            guard box.items.indices.contains(place) else { throw JinjaError.failure("pop finds no item \(number).") }
-            return box.items.remove(at: place)
+            let position = number < 0 ? number + box.items.count : number
+            guard box.items.indices.contains(position) else { throw JinjaError.failure("pop finds no item \(number).") }
+            return box.items.remove(at: position)
         case "index":
             guard let item = call.take("value") else { throw JinjaError.failure("index expects a value.") }
             guard let index = try box.items.firstIndex(where: { try equal($0, item) }) else {
@@ -146,20 +146,20 @@ extension Evaluator {
     }
 
     private func searching(_ name: String, _ text: Text, _ part: [UInt8]) throws -> Value {
-        var places: [Int] = []
+        var positions: [Int] = []
         var rest = text.bytes[...]
         if part.isEmpty { throw JinjaError.unsupported("\(name) of an empty string") }
-        while let place = try find(part[...], in: rest) {
-            places.append(place)
+        while let position = try find(part[...], in: rest) {
+            positions.append(position)
             if name == "find" || name == "index" { break }
-            rest = rest[(name == "count" ? place + part.count : place + 1)...]
+            rest = rest[(name == "count" ? position + part.count : position + 1)...]
         }
-        if name == "count" { return .int(places.count) }
-        guard let place = places.last else {
+        if name == "count" { return .int(positions.count) }
+        guard let position = positions.last else {
             if name == "index" { throw JinjaError.failure("index does not find the string.") }
             return .int(-1)
         }
-        return .int(Characters(Text(Array(text.bytes[..<place]))).count)
+        return .int(Characters(Text(Array(text.bytes[..<position]))).count)
     }
 
     /// Strings out of a string.
@@ -296,9 +296,9 @@ extension Evaluator {
         }
         var parts: [[UInt8]] = []
         var rest = bytes[...]
-        while parts.count < limit, let place = try find(separator[...], in: rest) {
-            parts.append(Array(rest[..<place]))
-            rest = rest[(place + separator.count)...]
+        while parts.count < limit, let position = try find(separator[...], in: rest) {
+            parts.append(Array(rest[..<position]))
+            rest = rest[(position + separator.count)...]
         }
         return parts + [Array(rest)]
     }

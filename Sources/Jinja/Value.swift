@@ -113,7 +113,7 @@ final class MappingBox {
 
     private(set) var keys: [Value] = []
     private(set) var values: [Value] = []
-    private var places: [Key: Int] = [:]
+    private var positions: [Key: Int] = [:]
 
     static func key(_ value: Value) throws -> Key {
         switch value {
@@ -129,20 +129,20 @@ final class MappingBox {
         }
     }
 
-    subscript(_ key: Key) -> Value? { places[key].map { values[$0] } }
+    subscript(_ key: Key) -> Value? { positions[key].map { values[$0] } }
 
     func set(_ key: Value, _ value: Value) throws {
-        let place = try Self.key(key)
-        if let index = places[place] {
+        let hashed = try Self.key(key)
+        if let index = positions[hashed] {
             values[index] = value
         } else {
-            places[place] = keys.count
+            positions[hashed] = keys.count
             keys.append(key)
             values.append(value)
         }
     }
 
-    func clear() { (keys, values, places) = ([], [], [:]) }
+    func clear() { (keys, values, positions) = ([], [], [:]) }
 }
 
 /// The attributes of `namespace(…)`.

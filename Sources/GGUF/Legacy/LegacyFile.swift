@@ -83,10 +83,10 @@ public struct LegacyFile: Sendable {
         tokens = try reader.legacyTokens(header.vocabulary, scores: format.hasScores)
         tensorOffset = reader.position
         var tensors: [TensorRecord] = []
-        var places: Set<String> = []
+        var names: Set<String> = []
         while reader.remaining > 0 {
             let tensor = try reader.legacyTensor(tensors.count, format)
-            guard places.insert(tensor.name).inserted else {
+            guard names.insert(tensor.name).inserted else {
                 throw GGUFError(
                     file: path, offset: tensor.recordOffset, .tensor(.duplicateName(tensor.name, file: path)))
             }

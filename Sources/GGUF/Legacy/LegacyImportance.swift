@@ -97,12 +97,12 @@ extension ByteReader {
         var means = source.withBytes(in: values) { bytes in
             (0..<count).map { Float(bitPattern: bytes.littleEndian(UInt32.self, at: 4 * $0)) }
         }
-        for place in means.indices {
-            guard means[place].isFinite else {
+        for position in means.indices {
+            guard means[position].isFinite else {
                 throw error(
-                    at: values.lowerBound + 4 * place, .legacy(.importance(entry: name, value: "\(means[place])")))
+                    at: values.lowerBound + 4 * position, .legacy(.importance(entry: name, value: "\(means[position])")))
             }
-            if calls > 0 { means[place] /= Float(calls) }
+            if calls > 0 { means[position] /= Float(calls) }
         }
         return LegacyImportance.Entry(name: name, calls: calls, means: means)
     }
