@@ -100,7 +100,8 @@ extension ByteReader {
         for position in means.indices {
             guard means[position].isFinite else {
                 throw error(
-                    at: values.lowerBound + 4 * position, .legacy(.importance(entry: name, value: "\(means[position])")))
+                    at: values.lowerBound + 4 * position, .legacy(.importance(entry: name, value: "\(means[position])"))
+                )
             }
             if calls > 0 { means[position] /= Float(calls) }
         }
