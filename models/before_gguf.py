@@ -43,7 +43,8 @@ def main():
     for layer in range(LAYERS):
         block = f"layers.{layer}."
         tensor(block + "attention_norm.weight", WIDTH)
-        for part, rows in [("wq", WIDTH), ("wk", WIDTH * KV_HEADS // HEADS), ("wv", WIDTH * KV_HEADS // HEADS), ("wo", WIDTH)]:
+        narrow = WIDTH * KV_HEADS // HEADS
+        for part, rows in [("wq", WIDTH), ("wk", narrow), ("wv", narrow), ("wo", WIDTH)]:
             tensor(f"{block}attention.{part}.weight", WIDTH, rows)
         tensor(block + "ffn_norm.weight", WIDTH)
         tensor(block + "feed_forward.w1.weight", WIDTH, FEED_FORWARD)

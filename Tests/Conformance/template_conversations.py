@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Conversations that chat templates are rendered with."""
 
 ODD = "  a\u00a0b\t\"quoted\" 'single' <tag> & {{ braces }} {% if %} \\n \u200b é e\u0301 𝄞 👩‍👩‍👧 \x7f \u2028 end \r\n last  \n"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Small templates, each for a construct, and random expressions."""
 
 DATA = {
