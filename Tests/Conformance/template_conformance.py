@@ -10,8 +10,8 @@ downloads/ unless a folder is named), with several conversations each; small one
 (`template_snippets.py`); and random expressions of the seed.
 
 The authority is Jinja2 with what Hugging Face's `apply_chat_template` gives it: trim_blocks, lstrip_blocks, loop
-controls, `generation`, `tojson` without escapes, `raise_exception`, `strftime_now`. One thing is wider: its sandbox forbids
-`append` and `pop`, which templates written for llama.cpp use; here they are allowed.
+controls, `generation`, `tojson` without escapes, `raise_exception`, `strftime_now`. One thing is wider: its sandbox
+forbids `append` and `pop`, which templates written for llama.cpp use; here they are allowed.
 
 Where Jinja2 stops with an error, Quipu must too. Quipu may refuse by name what it does not know: that is listed. The
 exit status is 1 if a text differs, or only one of the two renders and Quipu did not refuse by name.
