@@ -164,6 +164,8 @@ public struct LegacyConversion: Sendable {
             .init(key: "tokenizer.ggml.bos_token_id", value: .uint32(1)),
             .init(key: "tokenizer.ggml.eos_token_id", value: .uint32(2)),
             .init(key: "tokenizer.ggml.unknown_token_id", value: .uint32(0)),
+            .init(key: "tokenizer.ggml.add_bos_token", value: .bool(true)),
+            .init(key: "tokenizer.ggml.add_eos_token", value: .bool(false)),
         ]
     }
 
