@@ -39,6 +39,17 @@ import Testing
         #expect(logits[0] == logits[1] && logits[0]?.isEmpty == false)
     }
 
+    /// The two files that the first lesson shows hold the same weights: one is made of the other.
+    @Test func theLessonsTwoFilesAreTwins() throws {
+        let bench = try Workbench()
+        let models = Places.package.appending(path: "models")
+        let outcome = try bench.quipu(
+            "convert", models.appending(path: "before-gguf.bin").path, "new.gguf", "--context", "128", "--epsilon",
+            "1e-5")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try bench.bytes("new.gguf") == Data(contentsOf: models.appending(path: "before-gguf.gguf")))
+    }
+
     @Test func nothingIsOverwrittenUnasked() throws {
         let bench = try bench()
         let model = try bench.bytes("model.gguf")
