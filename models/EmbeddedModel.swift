@@ -9,6 +9,8 @@ public enum EmbeddedModel {
     public static let trainedRounded = "micro-world-qat-q2_k.gguf"
     /// Stories of pairs that training never showed, one a line.
     public static let heldOutText = "micro-world-held-out.txt"
+    /// A tiny random llama as files were before GGUF, and the same weights in GGUF.
+    public static let beforeGGUF = (old: "before-gguf.bin", new: "before-gguf.gguf")
 
     private static let folder = ProgramFolder("models", target: "EmbeddedModel")
 

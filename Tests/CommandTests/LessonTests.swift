@@ -111,6 +111,17 @@ import Testing
         #expect(!way.output.contains("TRAINED") && !way.output.contains("MICRO"))
     }
 
+    /// So do two small files of the same weights, from before GGUF and after.
+    @Test func filesFromBeforeGGUFComeWithTheProgram() throws {
+        let bench = try Workbench()
+        var pages = try bench.quipu("lesson", "start", "gguf").output
+        for _ in 0..<6 where !pages.contains("A llama in ggjt v3") {
+            pages += try bench.quipu("lesson", "skip").output + bench.quipu("lesson", "next").output
+        }
+        #expect(pages.contains("before-gguf.bin") && pages.contains("A llama in ggjt v3"))
+        #expect(pages.contains("llama.attention.head_count_kv") && !pages.contains("inspect OLD"))
+    }
+
     @Test func nothingStarted() throws {
         let bench = try Workbench()
         for command in ["next", "hint", "skip", "why", "play"] {

@@ -102,6 +102,8 @@ struct Classroom {
             )
             .replacing(isEmbedded ? " MICRO" : "MICRO", with: isEmbedded ? "" : micro.quotedIfNeeded)
             .replacing("TRAINED", with: LessonProgram.path("TRAINED").quotedIfNeeded)
+            .replacing(" OLD", with: " \(LessonProgram.path("OLD").quotedIfNeeded)")
+            .replacing(" NEW", with: " \(LessonProgram.path("NEW").quotedIfNeeded)")
     }
 
     /// For files of the learner's own.
@@ -112,8 +114,8 @@ struct Classroom {
 
     /// Files by their names: a path is wider than the page.
     private func shortened(_ output: String) -> String {
-        output.replacing(model.path, with: URL(filePath: model.path).lastPathComponent)
-            .replacing(model.trace, with: URL(filePath: model.trace).lastPathComponent)
+        let paths = [model.path, model.trace, LessonProgram.path("OLD"), LessonProgram.path("NEW")]
+        return paths.reduce(output) { $0.replacing($1, with: URL(filePath: $1).lastPathComponent) }
     }
 
     private var model: LessonProgress.Model { tutor.progress.model! }

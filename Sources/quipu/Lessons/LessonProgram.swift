@@ -6,9 +6,11 @@ import ProgramFiles
 /// Commands of this program that lessons run on the learner's model.
 enum LessonProgram {
     /// Files that come with the program: a text that models can be measured on, plain English for any of them; and a small
-    /// model in two versions, for what takes training and so cannot be done to the learner's.
+    /// model in two versions, for what takes training and so cannot be done to the learner's; and a tiny one as files were
+    /// before GGUF and as they are now.
     private static let files = [
         "TEXT": EmbeddedModel.heldOutText, "MICRO": EmbeddedModel.model, "TRAINED": EmbeddedModel.trainedRounded,
+        "OLD": EmbeddedModel.beforeGGUF.old, "NEW": EmbeddedModel.beforeGGUF.new,
     ].mapValues { (try? EmbeddedModel.path(of: $0)) ?? $0 }
 
     /// Where one of these files is.

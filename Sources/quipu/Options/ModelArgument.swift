@@ -41,7 +41,10 @@ enum ModelArgument {
     }
 
     /// The tokenizer alone; the file need hold nothing else.
-    static func tokenizer(_ path: String?) throws -> Tokenizer {
+    static func tokenizer(_ path: String?) throws -> Tokenizer { try tokenizerAndFile(path).tokenizer }
+
+    /// The same, and the file it is from.
+    static func tokenizerAndFile(_ path: String?) throws -> (file: GGUFFile, tokenizer: Tokenizer) {
         let file = try open(path)
         let kind = FileKind(file)
         if kind != .keys, kind != .vocabulary, let words = kind.words, Vocabulary.problem(of: file.metadata) != nil {
@@ -49,11 +52,11 @@ enum ModelArgument {
         }
         let tokenizer = try naming(file) { try Tokenizer(metadata: file.metadata) }
         warn(about: tokenizer.vocabulary, of: file)
-        return tokenizer
+        return (file, tokenizer)
     }
 
     /// A tokenizer knows metadata, not files; a message names the file.
-    private static func naming<Result>(_ file: GGUFFile, _ body: () throws -> Result) throws -> Result {
+    static func naming<Result>(_ file: GGUFFile, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as TokenizationError {
