@@ -142,8 +142,8 @@ struct PassBuilder {
     ///   - suffix: of the matrices' names in the file.
     ///   - hidden: llama.cpp's name of the activation's node, and `name` of the result.
     mutating func feedForward(
-        _ x: Value, activation: some Operation = SwiGLU(), suffix: String = "", hidden hiddenName: String = "ffn_swiglu",
-        name: String = "ffn_out", _ part: NodeRole.Part = .feedForwardWrite
+        _ x: Value, activation: some Operation = SwiGLU(), suffix: String = "",
+        hidden hiddenName: String = "ffn_swiglu", name: String = "ffn_out", _ part: NodeRole.Part = .feedForwardWrite
     ) throws(GraphError) -> Value {
         let up = try linear("ffn_up" + suffix, x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
         graph.mark(up, as: .init(.up))

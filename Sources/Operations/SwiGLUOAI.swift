@@ -32,9 +32,13 @@ public struct SwiGLUOAI: GatedActivation {
         return Explanation(
             formula: Self.formula, rule: .function, value: value,
             terms: [
-                Explanation.Term(slot: 0, index: gate.index, value: gate.value, coefficient: opening, contribution: 0),
+                // What lies beyond the limit does not matter.
                 Explanation.Term(
-                    slot: up.slot, index: up.index, value: up.value, coefficient: opening, contribution: value),
+                    slot: 0, index: gate.index, value: gate.value, coefficient: gate.value > limit ? 0 : opening,
+                    contribution: 0),
+                Explanation.Term(
+                    slot: up.slot, index: up.index, value: up.value,
+                    coefficient: abs(up.value) > limit ? 0 : opening, contribution: value),
             ],
             quantities: [("α", Double(alpha)), ("limit", Double(limit))],
             steps: [

@@ -20,6 +20,12 @@ import Testing
     /// Of a layer with a latent vector, and of one without.
     private static let values: Set<NodeRole.Part> = [.value, .valueCache]
 
+    /// Side by side, attention and feed-forward network are added at once; gates are fused with what they let through, or
+    /// there is none; weights are made of the chosen experts' scores alone.
+    private static let missing: [String: Set<NodeRole.Part>] = [
+        "command-r": [.attentionResidual], "phi3": [.gate], "starcoder2": [.gate], "gpt-oss": [.routerProbabilities],
+    ]
+
     @Test(arguments: models)
     func eachLayerHasOneResultOfAPart(path: String) throws {
         let model = try Llama(file: GGUFFile(path: path))
@@ -32,8 +38,7 @@ import Testing
             let values: Set<NodeRole.Part> = isPacked ? [.latent] : Self.values
             let kind = results.contains(.routerScores) ? Self.sparse : Self.dense
             var expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer.union(kind).union(values)
-            // Side by side, attention and feed-forward network are added at once.
-            if model.configuration.architecture == "command-r" { expected.remove(.attentionResidual) }
+            expected.subtract(Self.missing[model.configuration.architecture] ?? [])
             #expect(
                 Set(results).isSuperset(of: expected), "layer \(layer ?? -1) lacks \(expected.subtracting(results))")
         }

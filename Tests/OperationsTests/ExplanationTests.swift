@@ -75,7 +75,7 @@ import Testing
 
     /// The scale of a norm comes from the whole row; its explanation gives it as a number, not as terms.
     private func dependsOnWholeRow(_ operation: any Operation, _ a: ElementIndex, _ b: ElementIndex) -> Bool {
-        operation.kind == "RMS_NORM" && a.i1 == b.i1
+        (operation is RMSNorm || operation is LayerNorm) && a.i1 == b.i1
     }
 
     private func value(

@@ -104,16 +104,30 @@ import Testing
         Rule(
             operation: SoftMax(scale: 1), accepted: [f32(7, 3, 4), f32(7, 3)], output: Output(f32(7, 3, 4)),
             refused: [
-                ([], "scores and an optional mask"), ([f16(7, 3)], "input 0"), ([f32(7, 3, 4), f32(8, 3)], "mask"),
+                ([], "scores, an optional mask and optional sinks"), ([f16(7, 3)], "input 0"),
+                ([f32(7, 3, 4), f32(8, 3)], "mask"),
                 ([f32(7, 3, 4), f32(7, 2)], "mask"),
                 ([f32(7, 3, 4), f32(7, 3, 3)], "mask"), ([f32(7, 3, 4), f16(7, 3)], "input 1"),
+                ([f32(7, 3, 4), f32(7, 3), f32(3)], "a sink for each head"),
             ]),
         Rule(
             operation: Cont(Shape(8, 3)), accepted: [apart], output: Output(f32(8, 3)),
             refused: [([f32(8, 4)], "24 elements"), ([i32(8, 3)], "F32 or F16")]),
         Rule(
             operation: SwiGLU(), accepted: [f32(8, 3), apart], output: Output(f32(8, 3)),
-            refused: [([f32(8)], "2 inputs, got 1"), ([f32(8), f32(9)], "one shape"), ([f32(8), f16(8)], "input 1")]),
+            refused: [([], "one input or two"), ([f32(8), f32(9)], "one shape"), ([f32(8), f16(8)], "input 1")]),
+        Rule(
+            operation: LayerNorm(epsilon: 1e-5), accepted: [apart], output: Output(f32(8, 3)),
+            refused: [([], "1 inputs, got 0"), ([f16(8, 3)], "F32"), ([gapped], "contiguous rows")]),
+        Rule(
+            operation: GEGLU(), accepted: [f32(8, 3)], output: Output(f32(4, 3)),
+            refused: [([f32(7, 3)], "an even number"), ([f32(8), f32(9)], "one shape"), ([f16(8)], "input 0")]),
+        Rule(
+            operation: GELU(), accepted: [apart], output: Output(f32(8, 3)),
+            refused: [([], "1 inputs, got 0"), ([f16(8, 3)], "F32")]),
+        Rule(
+            operation: Tanh(), accepted: [apart], output: Output(f32(8, 3)),
+            refused: [([], "1 inputs, got 0"), ([f16(8, 3)], "F32")]),
     ]
 
     /// Those of routers and experts.
@@ -136,6 +150,16 @@ import Testing
                 ([f32(8, 2, 4, 2), f32(8, 1, 5), i32(2, 5)], "one matrix for each expert"),
                 ([Layout(.f64, Shape(256, 2, 4)), f32(256, 1, 5), i32(2, 5)], "multiplied"),
             ]),
+        Rule(
+            operation: AddID(), accepted: [f32(8, 2, 5), f32(8, 4), i32(2, 5)], output: Output(f32(8, 2, 5)),
+            refused: [
+                ([f32(8, 2, 5), f32(8, 4)], "3 inputs, got 2"), ([f32(8, 2, 5), f32(7, 4), i32(2, 5)], "one length"),
+                ([f32(8, 2, 5), f32(8, 4), i32(3, 5)], "an expert for each"),
+                ([f32(8, 2, 5), f16(8, 4), i32(2, 5)], "input 1"),
+            ]),
+        Rule(
+            operation: SwiGLUOAI(), accepted: [f32(8, 3), apart], output: Output(f32(8, 3)),
+            refused: [([], "one input or two"), ([f32(8), f32(9)], "one shape")]),
         Rule(
             operation: SumRows(), accepted: [apart], output: Output(f32(1, 3)),
             refused: [([], "1 inputs, got 0"), ([f16(8, 3)], "F32"), ([gapped], "contiguous rows")]),

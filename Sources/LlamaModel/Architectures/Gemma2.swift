@@ -9,7 +9,8 @@ extension Architectures {
     /// Source: llama.cpp `src/models/gemma2.cpp`; Gemma team 2024, "Gemma 2".
     struct Gemma2: Architecture {
         static let names = ["gemma2"]
-        static let summary = "norms before and after each part, capped scores and logits, a window in every second layer"
+        static let summary =
+            "norms before and after each part, capped scores and logits, a window in every second layer"
         static let windowEvery: Int? = 2
 
         var configuration: LlamaConfiguration
@@ -20,7 +21,8 @@ extension Architectures {
         init(_ keys: MetadataReader) throws(LlamaError) {
             let base = try keys.float("rope.freq_base") ?? 10_000
             configuration = try LlamaConfiguration(
-                dense: keys, pairs: .halves, windows: LlamaConfiguration.Windows(keys, every: Self.windowEvery!, fallback: 4096),
+                dense: keys, pairs: .halves,
+                windows: LlamaConfiguration.Windows(keys, every: Self.windowEvery!, fallback: 4096),
                 windowFrequencies: (base: keys.windowBase(base), scale: nil))
             queryScale = configuration.gemmaQueryScale(layersOfLargest: 46)
             scoreCap = try Self.cap("attn_logit_softcapping", keys, 50)

@@ -144,8 +144,8 @@ public struct LogitReport: Report {
     private var scaling: String {
         let share = Numbers.short(attribution.logitScale)
         if attribution.isCapped {
-            return " This model bends logits below a cap; what that leaves of this one, \(share) of it, is frozen at its value "
-                + "too, and all parts contain it."
+            return " This model bends logits below a cap; what that leaves of this one, \(share) of it, is frozen "
+                + "at its value too, and all parts contain it."
         }
         return attribution.logitScale == 1 ? "" : " This model multiplies logits by \(share), which all parts contain."
     }
