@@ -27,7 +27,6 @@ import evaluate
 import fake_quant
 import gguf_file
 import micro_world
-import model
 
 # First copying, because looking up is built on it. Then plain stories until what comes *after* a name is looked up;
 # then random sequences said backwards and stories said the other way round ("This is the ball Mia has."), until what
@@ -82,8 +81,8 @@ class Place:
 
 def optimiser(network):
     """AdamW; matrices decay, norms do not."""
-    matrices = [p for p in network.parameters() if p.dim() == 2]
-    norms = [p for p in network.parameters() if p.dim() != 2]
+    matrices = [p for p in network.parameters() if p.dim() > 1]
+    norms = [p for p in network.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.05}, {"params": norms, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95), fused=True)
 
@@ -119,7 +118,7 @@ def train(arguments):
     os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, "checkpoint.pt")
     text = batches.Text(micro_world.train_tokenizer())
-    network = model.Llama()
+    network = gguf_file.NETWORKS[arguments.architecture]()
     network.initialise(torch.Generator().manual_seed(arguments.seed))
     adam = optimiser(network)
     place = Place()
@@ -133,6 +132,7 @@ def train(arguments):
     while place.stage < len(STAGES) and (not arguments.stop or place.total < arguments.stop):
         stage, losses, started = STAGES[place.stage], [], time.time()
         for _ in range(EVERY):
+            started += wait(arguments.pause)
             inputs, targets = source.batch(stage, place.step)
             losses.append(step(network, adam, inputs, targets, place.rate, arguments.float32))
             place.step, place.total, place.tokens = place.step + 1, place.total + 1, place.tokens + inputs.numel()
@@ -141,6 +141,14 @@ def train(arguments):
         log.add(place, sum(losses) / len(losses), scores)
         place.move_on(scores)
         save(path, model=network.state_dict(), optimiser=adam.state_dict(), place=dataclasses.asdict(place))
+
+
+def wait(path):
+    """Sleeps while the file is there; returns for how many seconds."""
+    started = time.time()
+    while path and os.path.exists(path):
+        time.sleep(1)
+    return time.time() - started
 
 
 def multiplies_bfloat16():
@@ -163,6 +171,7 @@ def step(network, adam, inputs, targets, learning_rate, float32):
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     adam.step()
     adam.zero_grad()
+    network.after_step(targets != batches.IGNORE)
     return loss.item()
 
 
@@ -232,6 +241,8 @@ def measure(network, text, format, method, stories=200):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default="models/build", help="folder of checkpoint.pt and curve.csv")
+    parser.add_argument("--architecture", choices=gguf_file.NETWORKS, default="llama")
+    parser.add_argument("--pause", metavar="FILE", help="sleep while this file is there")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stop", type=int, help="stop after this many steps")
