@@ -68,7 +68,7 @@ struct Classroom {
         let isSettled = try tutor.isSettled()
         let hasQuestion = step.question != nil
         return LessonStepReport(
-            lesson: lesson, stepTitle: step.title, step: try tutor.stepIndex() + 1,
+            lesson: lesson, about: model, stepTitle: step.title, step: try tutor.stepIndex() + 1,
             passages: try passages(step.beforeAnswer, lesson),
             question: try step.question.map { try question($0, lesson) },
             after: isSettled && hasQuestion ? try passages(step.afterAnswer, lesson) : [], isLoop: isLoop)
