@@ -21,10 +21,10 @@ class Shape:
     layers: int = 4
     dense_layers: int = 1  # leading ones, without experts
     feed_forward: int = 256  # of a dense layer
-    heads: int = 8
+    heads: int = 4
     key: int = 32  # channels of a head's query and key
     rotated: int = 16  # the last of them, which the position turns
-    value: int = 16  # channels of a head's value
+    value: int = 32  # channels of a head's value
     query_rank: int = 64
     latent: int = 64
     experts: int = 4
@@ -136,8 +136,9 @@ class Layer(nn.Module):
         q = q.unflatten(-1, (shape.heads, -1)).transpose(1, 2)
         q_plain, q_rotated = q.split([shape.unrotated, shape.rotated], -1)
         latent, k_rotated = self.attn_kv_a_mqa(normed).split([shape.latent, shape.rotated], -1)
-        latent = self.attn_kv_a_norm(latent)[:, None]
-        k_plain, v = latent @ self.attn_k_b.weight, latent @ self.attn_v_b.weight.transpose(1, 2)
+        latent = self.attn_kv_a_norm(latent)
+        k_plain, v = (F.linear(latent, unpack.flatten(0, 1)).unflatten(-1, (shape.heads, -1)).transpose(1, 2)
+                      for unpack in (self.attn_k_b.weight.transpose(1, 2), self.attn_v_b.weight))
         k_rotated = model.rotate(k_rotated[:, None], cos, sin).expand(-1, shape.heads, -1, -1)
         weights = model.attention_weights(torch.cat((q_plain, model.rotate(q_rotated, cos, sin)), -1),
                                           torch.cat((k_plain, k_rotated), -1))

@@ -35,7 +35,7 @@ import micro_world
 # sequences said backwards, looking up backwards stayed a guess in three trials of four; with them before the plain
 # stories it took 2,000 steps, after them 300.
 STAGES = [
-    batches.Stage("random repeats", 800, 32),
+    batches.Stage("random repeats", 800, 32, until=("repeated",)),
     batches.Stage("short stories", 800, 64, micro_world.PLAIN, until=("what has", "where is name")),
     batches.Stage("plain stories", 500, 112, micro_world.PLAIN),
     batches.Stage("random mirrored", 400, 32, mirrored=0.5),
@@ -128,7 +128,7 @@ def train(arguments):
         adam.load_state_dict(state["optimiser"])
         place = Place(**state["place"])
     log = Log(os.path.join(arguments.output, "curve.csv"), resumed=place.total > 0)
-    source = batches.Batches(text, arguments.seed)
+    source = batches.Batches(text, arguments.seed, arguments.rows)
     while place.stage < len(STAGES) and (not arguments.stop or place.total < arguments.stop):
         stage, losses, started = STAGES[place.stage], [], time.time()
         for _ in range(EVERY):
@@ -243,6 +243,7 @@ def main():
     parser.add_argument("--output", default="models/build", help="folder of checkpoint.pt and curve.csv")
     parser.add_argument("--architecture", choices=gguf_file.NETWORKS, default="llama")
     parser.add_argument("--pause", metavar="FILE", help="sleep while this file is there")
+    parser.add_argument("--rows", type=int, help="rows a step (default: the stage's)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stop", type=int, help="stop after this many steps")
