@@ -14,6 +14,9 @@ protocol Architecture: Sendable {
 
     var configuration: LlamaConfiguration { get set }
 
+    /// How experts are chosen; `nil` where there are none.
+    var routing: ExpertRouting? { get set }
+
     /// - Throws: `LlamaError` if keys are missing, or say something that the graph does not do.
     init(_ keys: MetadataReader) throws(LlamaError)
 
@@ -24,15 +27,25 @@ protocol Architecture: Sendable {
     func logits(_ pass: inout PassBuilder) throws(GraphError) -> PassBuilder.Value
 }
 
+extension Architecture {
+    var routing: ExpertRouting? {
+        get { nil }
+        set { precondition(newValue == nil, "experts in a dense architecture") }
+    }
+}
+
 /// Every architecture that Quipu runs: one line a file.
 public enum Architectures {
     static let all: [any Architecture.Type] = [
         Llama.self,
         Qwen2.self,
+        Qwen2MoE.self,
         Qwen3.self,
+        Qwen3MoE.self,
         SmolLM3.self,
         Olmo2.self,
         Granite.self,
+        DeepSeek2.self,
     ]
 
     private static let key = "general.architecture"

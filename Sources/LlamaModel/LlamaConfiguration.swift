@@ -22,6 +22,10 @@ public struct LlamaConfiguration: Sendable, Equatable {
     public var feedForward: Int { sizes.feedForward }
     public func kvHead(ofQueryHead head: Int) -> Int { sizes.kvHead(ofQueryHead: head) }
 
+    init(sizes: ModelSizes, rotations: [RoPE.Parameters?], normEpsilon: Float) {
+        (self.sizes, self.rotations, self.normEpsilon) = (sizes, rotations, normEpsilon)
+    }
+
     /// - Precondition: a divisor of the query heads.
     func with(kvHeads: Int) -> LlamaConfiguration {
         precondition(kvHeads > 0 && heads % kvHeads == 0, "\(kvHeads) KV heads for \(heads) query heads")
@@ -46,8 +50,19 @@ extension LlamaConfiguration {
         dense keys: MetadataReader, pairs: RoPE.Pairs, rotates: (Int) -> Bool = { _ in true }
     ) throws(LlamaError) {
         if let experts = try keys.count("expert_count"), experts > 0 {
-            throw keys.unsupported("expert_count", "\(experts)", "dense models, without experts")
+            throw keys.unsupported("expert_count", "\(experts)", "models of '\(keys.architecture)' without experts")
         }
+        try self.init(keys, pairs: pairs, rotates: rotates, experts: 0)
+    }
+
+    /// The sizes of a model whose layers have experts.
+    init(_ keys: MetadataReader, pairs: RoPE.Pairs, _ routing: ExpertRouting) throws(LlamaError) {
+        try self.init(keys, pairs: pairs, rotates: { _ in true }, experts: routing.count)
+    }
+
+    private init(
+        _ keys: MetadataReader, pairs: RoPE.Pairs, rotates: (Int) -> Bool, experts: Int
+    ) throws(LlamaError) {
         let limit = 1 << 24  // far above any model, far below overflow
         let layers = try keys.count("block_count", in: 1...512)
         let embedding = try keys.count("embedding_length", in: 1...limit)
@@ -64,7 +79,7 @@ extension LlamaConfiguration {
             heads: heads, kvHeads: kvHeads, keySize: headSize, valueSize: headSize, feedForward: feedForward)
         sizes = ModelSizes(
             architecture: keys.architecture, perLayer: Array(repeating: layer, count: layers), embedding: embedding,
-            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext)
+            vocabulary: try Self.vocabulary(keys), trainedContext: trainedContext, experts: experts)
         let rotation = try RoPE.Parameters(keys, pairs, dimensions: headSize, trainedContext: trainedContext)
         rotations = (0..<layers).map { rotates($0) ? rotation : nil }
     }
@@ -84,7 +99,7 @@ extension LlamaConfiguration {
         return keyLength
     }
 
-    private static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
+    static func vocabulary(_ keys: MetadataReader) throws(LlamaError) -> Int {
         if let count = try keys.count("vocab_size"), count > 0 { return count }
         guard let tokens = keys.metadata["tokenizer.ggml.tokens"]?.array, tokens.count > 0 else {
             throw .missingKey(file: keys.file, key: "tokenizer.ggml.tokens")

@@ -87,8 +87,11 @@ struct Growth {
             Shape(size, heads, attended), strides: .init(2, size * 2, width * 2, width * capacity * 2))
     }
 
-    /// A row a dimension of a head. [N,K,D]
+    /// A row a dimension of a head. [N,K,D] Of latent vectors, the part that values are made of, a row a position. [R,1,N]
     func valueView(_ layer: Int, _ attended: Int) -> View {
+        if let latent = c.perLayer[layer].latent {
+            return View(Shape(latent.rank, 1, attended), strides: keyView(layer, attended).strides)
+        }
         let (size, heads, width) = (
             c.perLayer[layer].valueSize, c.perLayer[layer].kvHeads, c.perLayer[layer].valueWidth
         )

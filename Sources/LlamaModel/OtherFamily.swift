@@ -39,11 +39,7 @@ struct OtherFamily {
         // Qwen
         .init(
             "qwen", "the first Qwen: a llama with one matrix for queries, keys and values", needs: "its fused biases"),
-        .init(
-            "qwen2moe", "Qwen2 with experts and one that all tokens share, behind a gate",
-            needs: "\(experts) and a shared expert with a gate"),
         .init("qwen2vl", "Qwen2 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
-        .init("qwen3moe", "Qwen3 with experts in place of the feed-forward network", needs: experts),
         .init("qwen3vl", "Qwen3 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
         .init(
             "qwen3vlmoe", "Qwen3 with experts that reads images",
@@ -93,9 +89,6 @@ struct OtherFamily {
         .init(
             "deepseek", "a llama with many small experts and some that all tokens share",
             needs: "\(experts), shared experts and dense layers first"),
-        .init(
-            "deepseek2", "DeepSeek V2, V3 and R1: keys and values kept as one short latent vector (MLA), and experts",
-            needs: "latent attention (MLA), \(experts), shared experts and dense layers first"),
         .init(
             "deepseek32", "DeepSeek V3.2: latent attention to the positions that an indexer chooses",
             needs: "latent attention (MLA), sparse attention and \(experts)"),

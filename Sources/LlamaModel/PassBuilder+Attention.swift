@@ -70,6 +70,17 @@ extension PassBuilder {
             graph.expand(projection)
         }
         let (keys, values) = try cached(key: key, value: value)  // [D,N,K], [N,D,K]: shared by the heads of a group
+        return try attend(query, keys, values, scale: scale ?? 1 / Float(s.keySize).squareRoot())
+    }
+
+    /// The same of keys and values that are in the cache.
+    ///
+    /// - Parameter unpack: what is made of the mixed values, where they are latent vectors.
+    mutating func attend(
+        _ query: Value, _ keys: Value, _ values: Value, scale: Float,
+        unpack: ((inout PassBuilder, Value) throws(GraphError) -> Value)? = nil
+    ) throws(GraphError) -> Value {
+        let s = sizes
         let layout = graph.layout(of: query)
         let view = try graph.apply(View(layout.shape, strides: layout.strides), query, role: .init(.query, .view))
         let queries = try graph.apply(Permute([0, 2, 1, 3]), view, role: .init(.query, .view))  // [D,T,H]
@@ -77,13 +88,13 @@ extension PassBuilder {
         let scores = try graph.apply(
             MatMul(cachedDimension: 1), keys, queries, name: "kq", role: .init(.scores))  // [N,T,H]
         let pattern = try graph.apply(
-            SoftMax(scale: scale ?? 1 / Float(s.keySize).squareRoot()), scores, input(.mask), name: "kq_soft_max",
-            role: .init(.pattern))  // [N,T,H]
+            SoftMax(scale: scale), scores, input(.mask), name: "kq_soft_max", role: .init(.pattern))  // [N,T,H]
         let mixed = try graph.apply(
             MatMul(cachedDimension: 0), values, pattern, name: "kqv", role: .init(.mix, .heads))  // [D,T,H]
-        let byToken = try graph.apply(Permute([0, 2, 1, 3]), mixed, role: .init(.mix, .view))  // [D,H,T]
+        let unpacked = try unpack?(&self, mixed) ?? mixed
+        let byToken = try graph.apply(Permute([0, 2, 1, 3]), unpacked, role: .init(.mix, .view))  // [D,H,T]
         let joined = try graph.apply(
-            Cont(Shape(s.valueSize * s.heads, tokenCount)), byToken, name: "kqv_out", role: .init(.mix))
+            Cont(Shape(s.mixSize * s.heads, tokenCount)), byToken, name: "kqv_out", role: .init(.mix))
         graph.expand(joined)
         return joined
     }
@@ -92,7 +103,7 @@ extension PassBuilder {
     private mutating func cached(key: Value, value: Value) throws(GraphError) -> (keys: Value, values: Value) {
         let (index, growth) = (layer!, Growth(c: c, capacity: cache.capacity, tokenCount: tokenCount))
         let keyCache = leaf("cache_k_l\(index)", cache.keys[index], .cache)
-        let valueCache = leaf("cache_v_l\(index)", cache.values[index], .cache)
+        let valueCache = leaf("cache_v_l\(index)", cache.values[index]!, .cache)
         try storeKeys(key, keyCache)
         try storeValues(value, valueCache)
 
@@ -108,7 +119,7 @@ extension PassBuilder {
         )
     }
 
-    private mutating func storeKeys(_ key: Value, _ cache: Value) throws(GraphError) {
+    mutating func storeKeys(_ key: Value, _ cache: Value) throws(GraphError) {
         let row = graph.layout(of: key).strides.nb2
         let rows = try graph.apply(
             View(

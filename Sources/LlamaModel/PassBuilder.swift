@@ -99,13 +99,20 @@ struct PassBuilder {
     }
 
     /// `W_down · (silu(W_gate · x) * W_up · x)`. [E,T]
-    mutating func feedForward(_ x: Value) throws(GraphError) -> Value {
-        let up = try linear("ffn_up", x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
-        let gate = try linear("ffn_gate", x, name: "ffn_gate", product: "ffn_gate", sum: "ffn_gate_b", .gate)
+    ///
+    /// - Parameters:
+    ///   - suffix: of the matrices' names in the file.
+    ///   - name: llama.cpp's name of the result.
+    mutating func feedForward(
+        _ x: Value, suffix: String = "", name: String = "ffn_out", _ part: NodeRole.Part = .feedForwardWrite
+    ) throws(GraphError) -> Value {
+        let up = try linear("ffn_up" + suffix, x, name: "ffn_up", product: "ffn_up", sum: "ffn_up_b", .up)  // [F,T]
+        let gate = try linear(
+            "ffn_gate" + suffix, x, name: "ffn_gate", product: "ffn_gate", sum: "ffn_gate_b", .gate)
         graph.mark(up, as: .init(.up))
         graph.mark(gate, as: .init(.gate))
         let hidden = try graph.apply(SwiGLU(), gate, up, name: "ffn_swiglu", role: .init(.activation))  // [F,T]
-        return try linear("ffn_down", hidden, name: "ffn_out", product: "ffn_down", .feedForwardWrite)
+        return try linear("ffn_down" + suffix, hidden, name: name, product: "ffn_down", part)
     }
 
     // MARK: pieces

@@ -3,8 +3,10 @@ import RealModule
 
 extension RoPE.Parameters {
     /// As libllama fills `rope_ext`'s parameters for a context that overrides nothing.
+    ///
+    /// - Parameter movesMagnitude: whether YaRN's magnitude is not in the rotation but in the scores' scale.
     init(
-        _ keys: MetadataReader, _ pairs: RoPE.Pairs, dimensions: Int, trainedContext: Int
+        _ keys: MetadataReader, _ pairs: RoPE.Pairs, dimensions: Int, trainedContext: Int, movesMagnitude: Bool = false
     ) throws(LlamaError) {
         let scaling = try keys.string("rope.scaling.type") ?? "linear"
         guard ["none", "linear", "yarn"].contains(scaling) else {
@@ -23,7 +25,7 @@ extension RoPE.Parameters {
         if scaling == "yarn" {
             // ggml's YaRN multiplies the magnitude by 1 + 0.1 ln(factor) itself; libllama divides by it beforehand.
             let stretch = 1 / frequencyScale
-            let magnitude: Float = stretch <= 1 ? 1 : 0.1 * Float.log(stretch) + 1
+            let magnitude: Float = stretch <= 1 || movesMagnitude ? 1 : 0.1 * Float.log(stretch) + 1
             attention = magnitude * (1 / (1 + 0.1 * Float.log(stretch)))
         }
         attention *= try keys.float("rope.scaling.attn_factor") ?? 1

@@ -39,7 +39,7 @@ struct WeightLoader {
     }
 
     mutating func attentionOutput(_ layer: ModelSizes.Layer, bias: Bool = false) throws(LlamaError) {
-        try linear("attn_output", layer.heads * layer.valueSize, c.embedding, bias: bias)
+        try linear("attn_output", layer.heads * layer.mixSize, c.embedding, bias: bias)
     }
 
     /// The three matrices of a gated network.
@@ -47,6 +47,23 @@ struct WeightLoader {
         try linear("ffn_gate", c.embedding, layer.feedForward, bias: bias)
         try linear("ffn_up", c.embedding, layer.feedForward, bias: bias)
         try linear("ffn_down", layer.feedForward, c.embedding, bias: bias)
+    }
+
+    /// The router and, in one tensor each, the three matrices of all experts.
+    ///
+    /// - Parameter width: of one expert's hidden units.
+    mutating func experts(_ routing: ExpertRouting, width: Int) throws(LlamaError) {
+        try matrix("ffn_gate_inp.weight", Shape(c.embedding, routing.count))
+        try matrix("ffn_gate_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_up_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_down_exps.weight", Shape(width, c.embedding, routing.count))
+    }
+
+    /// The expert that all tokens go through.
+    mutating func sharedExpert(width: Int) throws(LlamaError) {
+        try matrix("ffn_gate_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_up_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_down_shexp.weight", Shape(width, c.embedding))
     }
 
     // MARK: single weights

@@ -17,6 +17,17 @@ public enum OperationCatalog {
         SoftMax.self,
         Cont.self,
         SwiGLU.self,
+        ArgSort.self,
+        MatMulID.self,
+        SumRows.self,
+        Clamp.self,
+        Div.self,
+        Silu.self,
+        Sigmoid.self,
+        Fill.self,
+        Concat.self,
+        Repeat.self,
+        Transpose.self,
     ]
 
     /// The operation that ggml calls `kind`, if there is one here.

@@ -65,7 +65,7 @@ public struct SwiGLU: Operation {
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 5) }
 
     @inline(__always)
-    private static func silu(_ g: Float, at i: Int, of count: Int) -> Float {
+    static func silu(_ g: Float, at i: Int, of count: Int) -> Float {
         let isInGroup = i < count / vectorLanes * vectorLanes
         return g / (1 + (isInGroup ? vectorExponential(-g) : Float.exp(-g)))
     }

@@ -30,7 +30,11 @@ OTHER_FORMATS = ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0", "Q4_K", "Q6_K"]
 MAY_HAVE = {
     "llama": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
                   rope_factors=[False, True]),
+    "mixtral": dict(biases=["", "qkv"], separate_output=[False, True], rope_factors=[False, True],
+                    experts=[2, 4, 7, 8, 21], experts_used=[1, 2]),
     "qwen2": dict(separate_output=[False, True], fused_qkv=[False, True]),
+    "qwen2moe": dict(experts=[4, 9, 20], experts_used=[1, 2, 4]),
+    "qwen3moe": dict(biases=["", "qkv"], separate_output=[False, True], experts=[4, 8, 33], experts_used=[1, 2, 4]),
     "qwen3": dict(biases=["", "qkv"], separate_output=[False, True]),
     "smollm3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[4, 5, 8]),
     "olmo2": dict(biases=["", "qkv"]),
@@ -38,7 +42,7 @@ MAY_HAVE = {
                     rope_factors=[False, True]),
 }
 # llama.cpp reads heads of these as embedding / heads wide.
-PLAIN_HEADS = {"qwen2", "olmo2"}
+PLAIN_HEADS = {"qwen2", "qwen2moe", "olmo2"}
 
 
 def recipe(architecture, weights, number, chance):
@@ -59,12 +63,14 @@ def recipe(architecture, weights, number, chance):
         rope_scaling=chance.choice(["", "linear", "yarn"]),
         vocabulary=chance.choice(["sentencepiece", "byte_pair"])) | sizes
     facts |= {key: chance.choice(values) for key, values in may.items()}
+    for width in ("expert_width", "shared_width"):  # whole blocks, as all widths
+        if width in must:
+            facts[width] = chance.choice([256, 512] if weights.endswith("_K") else [32, 64, 96])
     if "keys" in must:
         facts["keys"] = tuple((key, number * chance.uniform(0.5, 2)) for key, number in must["keys"])
     return models.Recipe(
-        f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture,
-        seed=chance.randrange(1, 1 << 31),
-        **facts)
+        f"{architecture}-{weights.lower()}-{number}", weights, seed=chance.randrange(1, 1 << 31),
+        **(dict(architecture=architecture) | facts))
 
 
 def check(quipu, distance, made, folder, chance):

@@ -7,7 +7,7 @@ that exist. The size of the cache itself differs too.
 
 def attended_axis(kind, name):
     """The axis, in ggml's order, along which a node counts attended positions; `None` if it does not."""
-    if name.startswith(("kq-", "kq_soft_max-")):
+    if name.startswith(("kq-", "kq_soft_max-", "v_cont-")) or kind == "TRANSPOSE":
         return 0
     if kind in ("VIEW", "PERMUTE") and name.startswith("cache_v_l"):
         return 0

@@ -8,9 +8,17 @@ import Testing
 @Suite struct RoleTests {
     static let models = ArchitectureFixture.all.map(\.path) + TinyModel.allCases.map(\.path)
     private static let everyLayer: Set<NodeRole.Part> = [
-        .query, .key, .value, .keyCache, .valueCache, .scores, .pattern, .mix, .attentionWrite, .attentionResidual,
-        .activation, .feedForwardWrite, .layerOutput,
+        .query, .key, .keyCache, .scores, .pattern, .mix, .attentionWrite, .attentionResidual,
+        .feedForwardWrite, .layerOutput,
     ]
+    /// Of a layer with experts, and of one without.
+    private static let sparse: Set<NodeRole.Part> = [
+        .routerScores, .routerProbabilities, .routerChoice, .expertWeights, .expertGate, .expertUp, .expertActivation,
+        .expertOutput,
+    ]
+    private static let dense: Set<NodeRole.Part> = [.gate, .up, .activation]
+    /// Of a layer with a latent vector, and of one without.
+    private static let values: Set<NodeRole.Part> = [.value, .valueCache]
 
     @Test(arguments: models)
     func eachLayerHasOneResultOfAPart(path: String) throws {
@@ -20,7 +28,10 @@ import Testing
         for layer in [nil] + (0..<model.configuration.layers).map(Optional.some) {
             let results = nodes.filter { $0.layer == layer }.compactMap(\.role.result)
             #expect(Set(results).count == results.count, "layer \(layer ?? -1): \(results)")
-            let expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer
+            let isPacked = layer.map { model.configuration.perLayer[$0].latent != nil } ?? false
+            let values: Set<NodeRole.Part> = isPacked ? [.latent] : Self.values
+            let kind = results.contains(.routerScores) ? Self.sparse : Self.dense
+            let expected = layer == nil ? [.embedding, .finalNorm, .logits] : Self.everyLayer.union(kind).union(values)
             #expect(
                 Set(results).isSuperset(of: expected), "layer \(layer ?? -1) lacks \(expected.subtracting(results))")
         }

@@ -9,6 +9,7 @@ enum OperationCases {
     static let all: [OperationCase] = {
         var random = SeededGenerator(seed: 2024)
         return picking(&random) + elementwise(&random) + products(&random) + attention(&random) + views(&random)
+            + routing(&random)
     }()
 
     private static func picking(_ random: inout SeededGenerator) -> [OperationCase] {

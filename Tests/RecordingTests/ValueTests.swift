@@ -84,7 +84,7 @@ import Testing
         let run = try recorded.store.run()
         for (operation, snapshot) in zip(try recorded.operations(step: 0), recorded.passes[0].nodes)
         where snapshot.node.output.memory == .fresh {
-            let (shape, dimension) = (operation.shape, snapshot.node.operation.tokenDimension)
+            let (shape, dimension) = (operation.shape, snapshot.node.tokenDimension)
             let values = try recorded.store.values(of: operation, in: run)
             for (place, expected) in zip(shape.indices, snapshot.values) {
                 let isLast = [place.i0, place.i1, place.i2, place.i3][dimension] == shape[dimension] - 1

@@ -178,7 +178,7 @@ struct LogitView {
         let attention = try written(by: .attentionWrite, layer: index)
         let sizes = model.configuration.perLayer[index]
         var parts = (0..<sizes.heads).map { head in
-            let channels = head * sizes.valueSize..<(head + 1) * sizes.valueSize
+            let channels = head * sizes.mixSize..<(head + 1) * sizes.mixSize
             return part(.head, layer: index, head: head, projection.value(of: channels))
         }
         parts.append(part(.attentionRounding, layer: index, projection.rounding))

@@ -37,7 +37,7 @@ extension LogitView {
             .max { abs($0.value) < abs($1.value) }!
         switch part.kind {
         case .head:
-            let size = model.configuration.perLayer[part.layer!].valueSize
+            let size = model.configuration.perLayer[part.layer!].mixSize
             return try chain(
                 part, try back(from: .attentionWrite, layer: part.layer!),
                 channels: part.head! * size..<(part.head! + 1) * size)

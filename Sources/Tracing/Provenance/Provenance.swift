@@ -90,7 +90,8 @@ public struct Provenance: Sendable {
         let row = weightRow(of: node, at: element)
         return ProductTerms(
             weights: w, row: row, activations: x.row(element.i1, element.i2, element.i3),
-            order: operation.summationOrder(rows: w.shape.ne1, tokens: x.shape.ne1),
+            order: operation.summationOrder(
+                weights: graph.layout(of: node.inputs[0]), activations: graph.layout(of: node.inputs[1])),
             fileOffset: weight(node.inputs[0]).map { $0.fileOffset + w.layout.rowOffset(row.0, row.1, row.2) })
     }
 
@@ -110,16 +111,16 @@ public struct Provenance: Sendable {
         case (.query, _): return shape.ne0 == sizes.keySize && shape.ne1 == sizes.heads ? element.i1 : nil
         case (.scores, _), (.pattern, _), (.mix, .heads?): return element.i2
         case (.mix, .view?): return element.i1
-        case (.mix, nil): return element.i0 / sizes.valueSize
+        case (.mix, nil): return element.i0 / sizes.mixSize
         default: return nil
         }
     }
 
     /// The position in the run that an element belongs to; `nil` where the operation has no dimension of tokens.
     public func position(of node: Node, at element: ElementIndex) -> Int? {
-        guard !node.output.isPureView, !node.operation.isWrite else { return nil }
+        guard !node.output.isPureView, !node.isWrite else { return nil }
         let indices = [element.i0, element.i1, element.i2, element.i3]
-        let dimension = node.operation.tokenDimension
+        let dimension = node.tokenDimension
         // From the last layer's attention on there is only the last token.
         let isLastOnly = node.layout.shape[dimension] == 1
         return firstPosition + (isLastOnly ? tokens.count - 1 : indices[dimension])
