@@ -48,7 +48,7 @@ struct LintLessons: ParsableCommand {
                 })
         }
         lint.finish()
-        try printing.print(LessonLintReport(course, lint, models: plan.map(\.model)))
+        try printing.print(LessonLintReport(course, lint, models: plan.map { $0.model }))
         if !lint.problems.isEmpty { throw ExitCode(1) }
     }
 
