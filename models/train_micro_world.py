@@ -35,7 +35,7 @@ import micro_world
 # sequences said backwards, looking up backwards stayed a guess in three trials of four; with them before the plain
 # stories it took 2,000 steps, after them 300.
 STAGES = [
-    batches.Stage("random repeats", 800, 32, until=("repeated",)),
+    batches.Stage("random repeats", 800, 32),
     batches.Stage("short stories", 800, 64, micro_world.PLAIN, until=("what has", "where is name")),
     batches.Stage("plain stories", 500, 112, micro_world.PLAIN),
     batches.Stage("random mirrored", 400, 32, mirrored=0.5),
