@@ -30,7 +30,7 @@ swift-test: setup
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
 	@scripts/setup.sh browser
-	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider Tests/Browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n auto Tests/Browser
 
 $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
@@ -78,7 +78,7 @@ $(NOTEBOOKS)/ready: notebooks/requirements.txt
 
 # The Python package, with the built program.
 python-test: build $(PYTHON)/ready
-	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider python/tests
+	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider -n auto python/tests
 	$(PYTHON)/bin/python -m mypy --strict --cache-dir $(PYTHON)/mypy python/quipu
 
 $(PYTHON)/ready: python/requirements.txt

@@ -37,6 +37,10 @@ def test_linux_does_what_ci_does() -> None:
     assert {"lint", "test", "docs-test", "notebooks", "examples", "install-test", "wheel-test"} <= set(made(RUN))
 
 
+def test_the_course_is_taken_on_a_real_model() -> None:
+    assert steps("course") == ["course"]
+
+
 def test_architectures() -> None:
     runners = {entry["runner"] for entry in JOBS["linux"]["strategy"]["matrix"]["include"]}
     assert len(runners) == 2 and any(runner.endswith("-arm") for runner in runners)
