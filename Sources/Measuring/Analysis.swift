@@ -128,8 +128,10 @@ extension Graph {
     }
 
     /// What is done to a part between its matrix and its result, in each layer.
-    private func obstacle(along part: NodeRole.Part, _ problem: (Node, _ result: Node) -> String?) -> String? {
-        for layer in layers {
+    private func obstacle(
+        along part: NodeRole.Part, in wanted: [Int]? = nil, _ problem: (Node, _ result: Node) -> String?
+    ) -> String? {
+        for layer in wanted ?? layers {
             guard let result = result(part, layer: layer) else { return Self.lacks(part, layer: layer) }
             var node = result
             while !(node.operation is MatMul) {
@@ -143,8 +145,13 @@ extension Graph {
 
     private var obstacleToSum: String? {
         guard let embedding = result(.embedding, layer: nil) else { return Self.lacks(.embedding, layer: nil) }
+        let sparse = layers.filter { result(.expertOutput, layer: $0) != nil }
+        for layer in sparse {
+            if let problem = obstacleToSumOfExperts(in: layer) { return problem }
+        }
         for part in [NodeRole.Part.attentionWrite, .feedForwardWrite] {
-            let problem = obstacle(along: part) { node, _ in
+            let wanted = part == .feedForwardWrite ? layers.filter { !sparse.contains($0) } : layers
+            let problem = obstacle(along: part, in: wanted) { node, _ in
                 node.keepsSums || node.operation is RMSNorm || node.operation is Mul ? nil : node.asObstacle
             }
             if let problem { return problem }
@@ -162,6 +169,25 @@ extension Graph {
                     return node.asObstacle
                 }
                 stream = node
+            }
+        }
+        return nil
+    }
+
+    /// What a layer with experts writes must be the sum of what they make, and of what the one for all tokens makes.
+    private func obstacleToSumOfExperts(in layer: Int) -> String? {
+        guard let write = result(.feedForwardWrite, layer: layer) else {
+            return Self.lacks(.feedForwardWrite, layer: layer)
+        }
+        var open = [write]
+        while let node = open.popLast() {
+            if [.expertOutput, .sharedOutput].contains(node.role.result) { continue }
+            guard node.operation is Add || node.operation.isView || node.operation is Cont else {
+                return node.asObstacle
+            }
+            for source in node.inputs {
+                guard case .node(let index) = source else { return node.asObstacle }
+                open.append(nodes[index])
             }
         }
         return nil

@@ -47,6 +47,7 @@ struct Quipu: AsyncParsableCommand {
             LessonCommand.self,
             DiffCommand.self,
             GQACommand.self,
+            ExpertsCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

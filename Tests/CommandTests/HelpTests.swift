@@ -10,7 +10,8 @@ import Testing
         ["explain", "operation"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"], ["experts", "map"],
+        ["experts", "what-if"],
     ]
 
     @Test(arguments: commands)
@@ -31,6 +32,8 @@ import Testing
         try bench.addText()
         try FileManager.default.createSymbolicLink(
             atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("mixtral.gguf"), withDestinationPath: TinyModel.mixtral.path)
         let help = try bench.quipu(command + ["--help"])
         let examples = Self.examples(in: help)
         #expect(!examples.isEmpty)

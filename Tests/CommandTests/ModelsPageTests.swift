@@ -43,6 +43,11 @@ import Testing
             "gqa what-if --drop",
             "quipu gqa what-if model.gguf --drop 0:1 -p 'Once upon a time there was a dog in the garden'"
         ),
+        ("experts map", "quipu experts map trace.db"),
+        (
+            "experts what-if",
+            "quipu experts what-if model.gguf --top 1 -p 'Once upon a time there was a dog in the garden'"
+        ),
         ("quantize", "quipu quantize model.gguf small.gguf Q8_0"),
         ("quant errors", "quipu quant errors model.gguf --as Q8_0"),
         ("quant compare", "quipu quant compare model.gguf blk.0.attn_q.weight"),

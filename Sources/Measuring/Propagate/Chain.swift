@@ -53,13 +53,16 @@ struct ChainBuilder {
                 }
                 return .leaf(shift + index)
             }
-            guard node.operation is MatMul, case .leaf(let index) = other.inputs[0],
-                rounded.graph.leaves[index].role == .weight
+            guard node.operation is MatMul || node.operation is MatMulID,
+                case .leaf(let index) = other.inputs[0], rounded.graph.leaves[index].role == .weight
             else { return (node.operation, inputs) }
             let rounds = recipe.activations.contains(part)
             if hasWeights, rounds { return (node.operation, inputs) }
             let type = BlockFormats.format(for: rounded.graph.leaves[index].layout.type)!.activationType
-            return (FloatProduct(rounding: rounds ? type : nil), inputs)
+            let rounding = rounds ? type : nil
+            return node.operation is MatMulID
+                ? (FloatProduct(MatMulID(), rounding: rounding), inputs)
+                : (FloatProduct(MatMul(), rounding: rounding), inputs)
         }
         return Interpreter(graph: graph, leaves: exact.leaves + rounded.leaves, workers: workers)
     }

@@ -68,7 +68,9 @@ public struct GroupedAttention: Sendable {
             return Layer(
                 layer: layer, patterns: heads.map { a in heads.map { cosine(a, $0) } },
                 keys: Self.perPosition(try values(.key, layer)),
-                values: Self.perPosition(try values(.value, layer)), groupSize: c.groupSize)
+                // Of latent vectors, there is one for all heads: nothing to compare.
+                values: c.perLayer[layer].latent == nil ? Self.perPosition(try values(.value, layer)) : [[1]],
+                groupSize: c.groupSize)
         }
         self.positions = positions
     }

@@ -23,6 +23,10 @@ public struct LogitAttribution: Sendable {
             case attentionBias
             case feedForward
             case feedForwardBias
+            /// One that the router chose, times its weight.
+            case expert
+            /// The one that all tokens go through.
+            case sharedExpert
             /// The logits are a product of rounded activations too.
             case outputRounding
             case outputBias
@@ -32,6 +36,9 @@ public struct LogitAttribution: Sendable {
         public let layer: Int?
         public let head: Int?
         public let kvHead: Int?
+        /// Of an expert: its number, and in which place it was chosen.
+        public var expert: Int?
+        public var slot: Int?
         public let value: Double
     }
 
@@ -74,7 +81,7 @@ public struct LogitAttribution: Sendable {
 
     /// What an attribution needs of a network.
     public static let analysis = Analysis(
-        "explain logit", needs: [.sum, .result(.mix), .result(.activation), .readout])
+        "explain logit", needs: [.sum, .result(.mix), .readout])
 
     /// - Precondition: ids of the vocabulary.
     /// - Throws: `AnalysisProblem` if the network is no sum of what its parts write.
@@ -164,7 +171,9 @@ struct LogitView {
     var freezesWrites: Bool {
         get throws(AnalysisProblem) {
             guard model.configuration.layers > 0 else { return false }
-            let writes = try [back(from: .attentionWrite, layer: 0), back(from: .feedForwardWrite, layer: 0)]
+            let writes =
+                try [back(from: .attentionWrite, layer: 0)]
+                + (hasExperts(0) ? [] : [back(from: .feedForwardWrite, layer: 0)])
             return writes.contains { !$0.frozen.isEmpty }
         }
     }
@@ -184,13 +193,48 @@ struct LogitView {
         parts.append(part(.attentionRounding, layer: index, projection.rounding))
         if !back.biases.isEmpty { parts.append(part(.attentionBias, layer: index, back.bias)) }
         let attentionSum = parts.reduce(0) { $0 + $1.value }
-        let down = try self.back(from: .feedForwardWrite, layer: index)
         let feedForward = try written(by: .feedForwardWrite, layer: index)
-        parts.append(part(.feedForward, layer: index, feedForward - down.bias))
-        if !down.biases.isEmpty { parts.append(part(.feedForwardBias, layer: index, down.bias)) }
+        if hasExperts(index) {
+            parts += try experts(of: index)
+        } else {
+            let down = try self.back(from: .feedForwardWrite, layer: index)
+            parts.append(part(.feedForward, layer: index, feedForward - down.bias))
+            if !down.biases.isEmpty { parts.append(part(.feedForwardBias, layer: index, down.bias)) }
+        }
         let layer = LogitAttribution.Layer(
             layer: index, attention: attention, attentionResidual: attention - attentionSum, feedForward: feedForward)
         return (parts, layer)
+    }
+
+    private func hasExperts(_ layer: Int) -> Bool {
+        provenance.graph.nodes.contains { $0.layer == layer && $0.role.result == .expertOutput }
+    }
+
+    /// What each expert that the last token went through wrote, and the one that all tokens share.
+    private func experts(of layer: Int) throws(AnalysisProblem) -> [Part] {
+        let weighted = provenance.tensor(of: .node(try provenance.node(.expertOutput, layer: layer).index))
+        let (slots, token) = (weighted.shape.ne1, weighted.shape.ne2 - 1)
+        let product = try expertProduct(of: layer)
+        let ids = provenance.tensor(of: product.inputs[2])
+        var parts = (0..<slots).map { slot in
+            var part = part(.expert, layer: layer, value(of: weighted.row(slot, token, 0)))
+            (part.expert, part.slot) = (Int(ids[ElementIndex(slot, token)]), slot)
+            return part
+        }
+        if provenance.graph.nodes.contains(where: { $0.layer == layer && $0.role.result == .sharedOutput }) {
+            parts.append(part(.sharedExpert, layer: layer, try written(by: .sharedOutput, layer: layer)))
+        }
+        return parts
+    }
+
+    /// The product with the matrices that write into the stream.
+    func expertProduct(of layer: Int) throws(AnalysisProblem) -> Node {
+        let weighted = try provenance.node(.expertOutput, layer: layer)
+        let architecture = provenance.model.configuration.sizes.architecture
+        guard case .node(let index) = weighted.inputs[0], provenance.graph.nodes[index].operation is MatMulID else {
+            throw .noWayBack(weighted, architecture: architecture)
+        }
+        return provenance.graph.nodes[index]
     }
 
     var outputRounding: Part { part(.outputRounding, Projection(normed, through: output, onto: rows).rounding) }

@@ -85,18 +85,29 @@ public struct Provenance: Sendable {
 
     /// The factors of an element of a product; `nil` for other operations.
     public func product(of node: Node, at element: ElementIndex) -> ProductTerms? {
-        guard let operation = node.operation as? MatMul else { return nil }
-        let (w, x) = (tensor(of: node.inputs[0]), tensor(of: node.inputs[1]))
+        let (w, x) = (node.inputs[0], node.inputs.count > 1 ? node.inputs[1] : node.inputs[0])
         let row = weightRow(of: node, at: element)
+        let (order, activations): (SummationOrder, [Float])
+        switch node.operation {
+        case let operation as MatMul:
+            order = operation.summationOrder(weights: graph.layout(of: w), activations: graph.layout(of: x))
+            activations = tensor(of: x).row(element.i1, element.i2, element.i3)
+        case is MatMulID:
+            order = .single
+            activations = tensor(of: x).row(element.i1 % graph.layout(of: x).shape.ne1, element.i2, 0)
+        default: return nil
+        }
+        let weights = tensor(of: w)
         return ProductTerms(
-            weights: w, row: row, activations: x.row(element.i1, element.i2, element.i3),
-            order: operation.summationOrder(
-                weights: graph.layout(of: node.inputs[0]), activations: graph.layout(of: node.inputs[1])),
-            fileOffset: weight(node.inputs[0]).map { $0.fileOffset + w.layout.rowOffset(row.0, row.1, row.2) })
+            weights: weights, row: row, activations: activations, order: order,
+            fileOffset: weight(w).map { $0.fileOffset + weights.layout.rowOffset(row.0, row.1, row.2) })
     }
 
     /// The row of the left side of a product that makes an element, as dimensions 1 to 3.
     func weightRow(of node: Node, at element: ElementIndex) -> (Int, Int, Int) {
+        if node.operation is MatMulID {
+            return (element.i0, Int(tensor(of: node.inputs[2])[ElementIndex(element.i1, element.i2)]), 0)
+        }
         let (w, y) = (tensor(of: node.inputs[0]).shape, node.layout.shape)
         return (element.i0, element.i2 / (y.ne2 / w.ne2), element.i3 / (y.ne3 / w.ne3))
     }

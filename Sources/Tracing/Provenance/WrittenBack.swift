@@ -51,7 +51,7 @@ struct WrittenBack {
                     Bias(source: node.inputs[1], direction: direction, value: value, written: written), at: 0)
             case let scale as Scale: direction = direction.map { $0 * Double(scale.factor) }
             case is Mul:
-                let gains = provenance.tensor(of: node.inputs[1]).floats()
+                let gains = provenance.lastColumn(of: node.inputs[1])
                 for i in direction.indices { direction[i] *= Double(gains[i % gains.count]) }
             case let norm as RMSNorm:
                 let x = provenance.lastColumn(of: node.inputs[0])
