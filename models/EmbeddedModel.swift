@@ -8,7 +8,7 @@ public enum EmbeddedModel {
     /// The model trained on while rounded to Q2_K, all matrices in that format.
     public static let trainedRounded = "micro-world-qat-q2_k.gguf"
     /// A sibling of the model in deepseek2's architecture: experts and latent attention.
-    public static let experts = "micro-world-experts-f16.gguf"
+    public static let experts = "micro-world-experts-q8_0.gguf"
     /// Stories of pairs that training never showed, one a line.
     public static let heldOutText = "micro-world-held-out.txt"
 

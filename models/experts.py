@@ -1,6 +1,6 @@
 """What the router of the sibling does: which expert takes which kind of word, and what it costs to go without one.
 
-    python3 models/experts.py models/micro-world-experts-f16.gguf
+    python3 models/experts.py models/micro-world-experts-q8_0.gguf
 
 On held-out rich stories, each token counted once a layer:
   load       share of the tokens that an expert takes; even is experts used / experts

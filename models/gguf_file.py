@@ -13,16 +13,18 @@ import micro_world
 import model
 
 TYPES = gguf.GGMLQuantizationType
-FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
+FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0, "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
               "Q2_K": gguf.LlamaFileType.MOSTLY_Q2_K}
 DESCRIPTION = ("Short stories about who has what and who is where; retellings and questions. "
                "Made for teaching: trained on generated text by models/train_micro_world.py.")
 NETWORKS = {network.architecture: network for network in (model.Llama, deepseek2.DeepSeek2)}
 NOT_ROUNDED = ("ffn_gate_inp.weight",)  # besides vectors: few, and each decides
+Q8_0_BLOCK = 32  # weights
 
 
 def write(path, network, tokenizer, format="F16", encode=None, name="Micro World"):
-    """Matrices in `format`, norms in F32. `encode` turns an array into the format's bytes, [rows, bytes of a row]."""
+    """Matrices in `format`, norms in F32. `encode` turns an array into the format's bytes, [rows, bytes of a row]; for
+    Q8_0 it may be left out. Rows that do not fit Q8_0 stay F16."""
     writer = gguf.GGUFWriter(path, network.architecture)
     writer.add_name(name)
     writer.add_description(DESCRIPTION)
@@ -35,14 +37,18 @@ def write(path, network, tokenizer, format="F16", encode=None, name="Micro World
         values = parameter.float().numpy()
         if values.ndim == 1 or tensor.endswith(NOT_ROUNDED):
             writer.add_tensor(tensor, values)
-        elif format == "F16":
+        elif format == "F16" or format == "Q8_0" and values.shape[-1] % Q8_0_BLOCK:
             writer.add_tensor(tensor, values.astype(np.float16))
         else:
-            writer.add_tensor(tensor, encode(values), raw_dtype=TYPES[format])
+            writer.add_tensor(tensor, (encode or encode_q8_0)(values), raw_dtype=TYPES[format])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def encode_q8_0(values):
+    return quants.quantize(values, TYPES.Q8_0)
 
 
 def _write_keys(writer, network):

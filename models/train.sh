@@ -36,9 +36,9 @@ measure() {
 }
 
 experts() {
-    local sibling="$build/experts" name=micro-world-experts-f16.gguf
-    "$python" models/train_micro_world.py --architecture deepseek2 --output "$sibling"
-    "$python" models/export.py --architecture deepseek2 "$sibling/checkpoint.pt" "$sibling/$name"
+    local sibling="$build/experts" name=micro-world-experts-q8_0.gguf
+    "$python" models/train_micro_world.py --architecture deepseek2 --rows 32 --output "$sibling"
+    "$python" models/export.py --architecture deepseek2 --format Q8_0 "$sibling/checkpoint.pt" "$sibling/$name"
     "$python" models/evaluate.py "$sibling/$name" --require --output "$sibling/experts-evaluation.json"
     "$python" models/experts.py "$sibling/$name" --output "$sibling/experts.json"
     "$python" models/curve.py "$sibling/curve.csv" "$sibling/experts-curve.svg"
@@ -49,7 +49,7 @@ experts() {
 # llama.cpp is built from source for this, some minutes.
 check() {
     scripts/build_llama.py package "$python"
-    for model in micro-world-f16 micro-world-experts-f16; do
+    for model in micro-world-f16 micro-world-experts-q8_0; do
         "$python" models/check_file.py "models/$model.gguf" --quipu .build/release/quipu
     done
 }

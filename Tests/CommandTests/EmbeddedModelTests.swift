@@ -45,7 +45,7 @@ import Testing
         let bench = try Workbench()
         let names = [
             "micro-world": "micro-world-f16", "micro-world-qat-q2_k": "micro-world-qat-q2_k",
-            "micro-world-experts": "micro-world-experts-f16",
+            "micro-world-experts": "micro-world-experts-q8_0",
         ]
         for (name, file) in names {
             let named = try bench.quipu("inspect", name, "--json")

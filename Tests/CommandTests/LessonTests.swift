@@ -182,7 +182,7 @@ import Testing
     /// A lesson about what most models do not have brings one that has it; the learner's stays theirs.
     @Test func aLessonBringsAModel() throws {
         let bench = try Workbench()
-        let brought = "micro-world-experts-f16.gguf"
+        let brought = "micro-world-experts-q8_0.gguf"
         let own = try bench.quipu("lesson", "start", "1", "--json").object()
         let begun = try bench.quipu("lesson", "start", "experts", "--json").object()
         #expect((begun["model"] as? String)?.hasSuffix(brought) == true && begun["trace"] as? String != nil)
