@@ -66,8 +66,8 @@ class Text:
 
 
 class Batches:
-    def __init__(self, text, seed, rows=None):
-        self.text, self.seed, self.rows = text, seed, rows
+    def __init__(self, text, seed):
+        self.text, self.seed = text, seed
         self.pools = {}
 
     def batch(self, stage, step):
@@ -78,10 +78,9 @@ class Batches:
         return self._pad(self.pools[key][step % POOL])
 
     def _pool(self, stage, draw):
-        count = self.rows or stage.rows
-        rows = [self._row(stage, draw) for _ in range(count * POOL)]
+        rows = [self._row(stage, draw) for _ in range(stage.rows * POOL)]
         rows.sort(key=len)
-        batches = [rows[i * count: (i + 1) * count] for i in range(POOL)]
+        batches = [rows[i * stage.rows: (i + 1) * stage.rows] for i in range(POOL)]
         draw.shuffle(batches)
         return batches
 

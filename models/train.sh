@@ -37,7 +37,7 @@ measure() {
 
 experts() {
     local sibling="$build/experts" name=micro-world-experts-q8_0.gguf
-    "$python" models/train_micro_world.py --architecture deepseek2 --rows 32 --output "$sibling"
+    "$python" models/train_micro_world.py --architecture deepseek2 --output "$sibling"
     "$python" models/export.py --architecture deepseek2 --format Q8_0 "$sibling/checkpoint.pt" "$sibling/$name"
     "$python" models/evaluate.py "$sibling/$name" --require --output "$sibling/experts-evaluation.json"
     "$python" models/experts.py "$sibling/$name" --output "$sibling/experts.json"
