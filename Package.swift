@@ -166,7 +166,7 @@ let package = Package(
             name: "PresentationTests",
             dependencies: [
                 "Presentation", "ReportPage", "Operations", "Quantizing", "Measuring", "Tracing", "Stepping",
-                "Recording", "TestSupport",
+                "LlamaModel", "Quantization", "Recording", "Tensors", "TestSupport",
             ],
             exclude: ["Screens"]),
         .testTarget(

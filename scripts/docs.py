@@ -70,9 +70,9 @@ def undescribed(graph: Path) -> list[str]:
         is_field = len(path) == 2 and LAYOUT.fullmatch(path[0])
         if "docComment" in symbol or is_field or kind == "swift.enum.case" or path[-1] == "init()":
             continue
-        place = symbol["location"]
-        file = place["uri"].removeprefix(f"file://{ROOT}/")
-        found.append(f"{file}:{place['position']['line'] + 1}: {'.'.join(path)}")
+        location = symbol["location"]
+        file = location["uri"].removeprefix(f"file://{ROOT}/")
+        found.append(f"{file}:{location['position']['line'] + 1}: {'.'.join(path)}")
     return found
 
 

@@ -81,7 +81,7 @@ extension Graph {
         }
     }
 
-    /// The nodes whose values depend on a change, by their places, and the leaves that it has reached, by name.
+    /// The nodes whose values depend on a change, by their indices, and the leaves that it has reached, by name.
     ///
     /// A changed leaf changes whoever reads it. A node that writes into a leaf's memory (the cache) passes its change on
     /// to all who read that memory later on, in this graph and in those of later passes.

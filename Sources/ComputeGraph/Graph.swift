@@ -2,7 +2,7 @@ import Tensors
 
 /// Where an operation's input comes from.
 public enum Source: Hashable, Sendable {
-    /// The output of a node, by its place in the graph's order.
+    /// The output of a node, by its index in the graph's order.
     case node(Int)
     /// A weight, an input of the run, or the memory of the cache.
     case leaf(Int)
@@ -25,7 +25,7 @@ public struct Leaf: Sendable {
 
 /// One evaluated step. Graphs of one shape share most of theirs, and each evaluation refers to one.
 public final class Node: Sendable {
-    /// Place in the order of evaluation, from 0.
+    /// Index in the order of evaluation, from 0.
     public let index: Int
     /// llama.cpp's name, such as `Qcur-0`. Not unique: a layer has three nodes called so.
     public let name: String
@@ -43,7 +43,7 @@ public final class Node: Sendable {
     public var isWrite: Bool { if case .inPlace = output.memory { true } else { false } }
     public var kind: String { operation.kind }
 
-    /// The same node at another place, with other inputs of the same layouts.
+    /// The same node at another index, with other inputs of the same layouts.
     package func moved(to index: Int, inputs: [Source]) -> Node {
         Node(
             index: index, name: name, role: role, layer: layer, operation: operation, inputs: inputs, output: output,
@@ -111,28 +111,29 @@ public struct Graph: Sendable {
             })
     }
 
-    /// The same nodes under the same names and in the same roles, with other operations in some places and other layouts of some leaves.
-    /// What follows from these is derived anew; all else is kept, which is quicker than to build a graph.
+    /// The same nodes under the same names and in the same roles, with other operations at some indices and other
+    /// layouts of some leaves. What follows from these is derived anew; all else is kept, which is quicker than to
+    /// build a graph.
     ///
     /// - Throws: `GraphError` if inputs no longer fit.
     public func replacing(
         operations: [Int: any Operation], layouts: [Int: Layout]
     ) throws(GraphError) -> Graph {
         var (leaves, nodes) = (leaves, nodes)
-        for (place, layout) in layouts {
-            leaves[place] = Leaf(name: leaves[place].name, layout: layout, role: leaves[place].role)
+        for (index, layout) in layouts {
+            leaves[index] = Leaf(name: leaves[index].name, layout: layout, role: leaves[index].role)
         }
         var hasChanged = [Bool](repeating: false, count: nodes.count)
-        for place in nodes.indices {
-            let operation = operations[place]
-            let isAffected = nodes[place].inputs.contains { source in
+        for index in nodes.indices {
+            let operation = operations[index]
+            let isAffected = nodes[index].inputs.contains { source in
                 switch source {
                 case .node(let index): hasChanged[index]
                 case .leaf(let index): layouts[index] != nil
                 }
             }
             guard operation != nil || isAffected else { continue }
-            let node = nodes[place]
+            let node = nodes[index]
             let inputs = node.inputs.map { source in
                 switch source {
                 case .node(let index): nodes[index].layout
@@ -140,9 +141,9 @@ public struct Graph: Sendable {
                 }
             }
             let output = try (operation ?? node.operation).output(for: inputs)
-            hasChanged[place] = output.layout != node.layout
-            nodes[place] = Node(
-                index: place, name: node.name, role: node.role, layer: node.layer,
+            hasChanged[index] = output.layout != node.layout
+            nodes[index] = Node(
+                index: index, name: node.name, role: node.role, layer: node.layer,
                 operation: operation ?? node.operation, inputs: node.inputs, output: output,
                 tokenDimension: node.tokenDimension)
         }

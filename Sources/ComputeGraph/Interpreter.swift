@@ -7,7 +7,7 @@ public struct Interpreter {
     public let graph: Graph
     /// The node that `step` would evaluate next; `graph.nodes.count` when all are done.
     public private(set) var position = 0
-    /// What is changed of nodes' values, by the node's place, in this order. Observers see values as they are then.
+    /// What is changed of nodes' values, by the node's index, in this order. Observers see values as they are then.
     public var edits: [Int: [Edit]] = [:]
     /// Values that are known already: where it has one for a node, the node is not evaluated.
     ///

@@ -11,8 +11,8 @@ import Tensors
 extension GGUFError: CustomStringConvertible {
     /// `model.gguf, byte 4: found version 1, expected version 2 or 3. Convert …`
     public var description: String {
-        let place = offset.map { "\(file), byte \($0)" } ?? file
-        return "\(place): found \(found), expected \(expected). \(advice)"
+        let location = offset.map { "\(file), byte \($0)" } ?? file
+        return "\(location): found \(found), expected \(expected). \(advice)"
     }
 
     /// What is there.

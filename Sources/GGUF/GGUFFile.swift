@@ -18,7 +18,7 @@ public struct GGUFFile: Sendable {
     public let metadata: Metadata
     /// All tensors of all parts, in the files' order.
     public let tensors: [TensorInfo]
-    private let places: [String: Int]
+    private let indices: [String: Int]
 
     /// Bytes of all parts.
     public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
@@ -42,12 +42,12 @@ public struct GGUFFile: Sendable {
         alignment = first.header.alignment
         metadata = first.header.metadata
         tensors = parts.flatMap(\.header.tensors)
-        places = try Self.places(of: tensors, in: self.parts)
+        indices = try Self.indices(of: tensors, in: self.parts)
         if !rest.isEmpty { try first.checkTensorCount(tensors.count) }
     }
 
     /// - Complexity: O(1).
-    public func tensor(named name: String) -> TensorInfo? { places[name].map { tensors[$0] } }
+    public func tensor(named name: String) -> TensorInfo? { indices[name].map { tensors[$0] } }
 
     /// The values of one of this file's tensors, in the file's own memory.
     ///
@@ -69,19 +69,19 @@ public struct GGUFFile: Sendable {
     }
 
     /// The index of each name. Names are unique in each part; here they must be in all parts together.
-    private static func places(
+    private static func indices(
         of tensors: [TensorInfo], in parts: [MappedFile]
     ) throws(GGUFError) -> [String: Int] {
-        var places: [String: Int] = [:]
-        places.reserveCapacity(tensors.count)
+        var indices: [String: Int] = [:]
+        indices.reserveCapacity(tensors.count)
         for (index, tensor) in tensors.enumerated() {
-            if let earlier = places.updateValue(index, forKey: tensor.name) {
+            if let earlier = indices.updateValue(index, forKey: tensor.name) {
                 throw GGUFError(
                     file: parts[tensor.part].path, offset: tensor.recordOffset,
                     .tensor(.duplicateName(tensor.name, file: parts[tensors[earlier].part].path)))
             }
         }
-        return places
+        return indices
     }
 }
 

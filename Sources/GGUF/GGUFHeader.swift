@@ -32,7 +32,7 @@ package struct GGUFHeader: Sendable {
         var records = TensorParser(part: part, alignment: alignment)
         try records.read(start.tensorCount, from: &reader)
         dataOffset = try reader.dataOffset(tensorCount: start.tensorCount, alignment: alignment)
-        tensors = try records.placed(
+        tensors = try records.located(
             at: dataOffset, file: file, fileByteCount: fileByteCount ?? source.byteCount)
 
         version = Int(start.version)

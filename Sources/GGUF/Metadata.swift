@@ -16,21 +16,21 @@ public struct Metadata: Sendable {
 
     /// All pairs, in the file's order.
     public let entries: [Entry]
-    private let places: [String: Int]
+    private let indices: [String: Int]
 
     /// - Precondition: keys are unique; the reader has checked that.
     public init(_ entries: [Entry]) {
         self.entries = entries
-        places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.key, $0) })
+        indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.key, $0) })
     }
 
     /// The value of a key; `nil` if there is none.
     ///
     /// - Complexity: O(1).
-    public subscript(key: String) -> GGUFValue? { places[key].map { entries[$0].value } }
+    public subscript(key: String) -> GGUFValue? { indices[key].map { entries[$0].value } }
 
-    /// The place of `key` in `entries`.
-    func index(of key: String) -> Int? { places[key] }
+    /// The index of `key` in `entries`.
+    func index(of key: String) -> Int? { indices[key] }
 
     /// The key of the alignment of tensor data; 32 bytes where it is missing.
     static let alignmentKey = "general.alignment"

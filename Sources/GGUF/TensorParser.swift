@@ -36,11 +36,11 @@ struct TensorParser {
         }
     }
 
-    /// The tensors with their places in the file, which must hold all of their data (but not the last padding).
-    func placed(at dataOffset: Int, file: String, fileByteCount: Int) throws(GGUFError) -> [TensorInfo] {
-        var placed = tensors
-        for index in placed.indices {
-            let tensor = placed[index]
+    /// The tensors with their offsets in the file, which must hold all of their data (but not the last padding).
+    func located(at dataOffset: Int, file: String, fileByteCount: Int) throws(GGUFError) -> [TensorInfo] {
+        var located = tensors
+        for index in located.indices {
+            let tensor = located[index]
             let (fileOffset, overflow1) = dataOffset.addingReportingOverflow(tensor.offset)
             let (end, overflow2) = fileOffset.addingReportingOverflow(tensor.byteCount)
             guard !overflow1, !overflow2, end <= fileByteCount else {
@@ -51,9 +51,9 @@ struct TensorParser {
                             tensor: tensor.name, end: overflow1 || overflow2 ? .max : end,
                             fileByteCount: fileByteCount)))
             }
-            placed[index].fileOffset = fileOffset
+            located[index].fileOffset = fileOffset
         }
-        return placed
+        return located
     }
 
     private mutating func readName(

@@ -26,7 +26,7 @@ public struct Course: Sendable {
 
     /// Reads `course.yml` and the `NN-name.md` of a folder.
     ///
-    /// - Throws: `LessonError` with file, place and what was expected.
+    /// - Throws: `LessonError` with file, part and what was expected.
     public init(folder: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
@@ -35,10 +35,10 @@ public struct Course: Sendable {
         let url = URL(filePath: folder)
         let headFile = url.appending(path: Self.headFile).path
         let head: Head = try YAMLSource.decode(try Self.text(headFile), keys: Head.keys) {
-            .format(file: headFile, place: "course", reason: $0)
+            .format(file: headFile, part: "course", reason: $0)
         }
         (prompt, generate) = (head.prompt, head.generate)
-        let shared = try QuestionParser.attempt({ .format(file: headFile, place: "let", reason: $0) }) {
+        let shared = try QuestionParser.attempt({ .format(file: headFile, part: "let", reason: $0) }) {
             () throws(QueryProblem) in try Definitions.parsed(head.names)
         }
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".md") }.sorted()
@@ -48,7 +48,7 @@ public struct Course: Sendable {
             return try LessonParser(file: name, number: number, shared: shared).parse(try Self.text(file))
         }
         guard !lessons.isEmpty else {
-            throw LessonError.format(file: folder, place: "folder", reason: "expected lessons, 01-name.md and on")
+            throw LessonError.format(file: folder, part: "folder", reason: "expected lessons, 01-name.md and on")
         }
         try checkIds()
     }
@@ -66,12 +66,12 @@ public struct Course: Sendable {
         var seen: Set<String> = []
         for lesson in lessons {
             for id in [lesson.id] + lesson.aliases where !seen.insert(id).inserted {
-                throw .format(file: lesson.file, place: "id", reason: "'\(id)' is taken by an earlier lesson")
+                throw .format(file: lesson.file, part: "id", reason: "'\(id)' is taken by an earlier lesson")
             }
             var own: Set<String> = []
             for question in lesson.questions {
                 for id in [question.id] + question.aliases where !own.insert(id).inserted {
-                    throw .format(file: lesson.file, place: "question", reason: "the id '\(id)' is there twice")
+                    throw .format(file: lesson.file, part: "question", reason: "the id '\(id)' is there twice")
                 }
             }
         }

@@ -145,10 +145,10 @@ public struct Grader {
             AnswerReader.bare($0.text).lowercased()
                 == AnswerReader.bare(question.then == nil ? text : word).lowercased()
         }
-        guard let place = byText ?? byLetter else {
+        guard let index = byText ?? byLetter else {
             return .unreadable("Expected one of the letters \(letters.joined(separator: ", ")).")
         }
-        let chosen = choices[place]
+        let chosen = choices[index]
         if !chosen.isRight {
             if let says = chosen.says { return .mistake(try says.filled(evaluator)) }
             for mistake in question.mistakes where (try? evaluator.value(mistake.answer).plain) == chosen.text {
@@ -175,27 +175,27 @@ public struct Grader {
     }
 
     private func gradeAddress(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {
-        let given: Place
+        let given: AddressedElements
         do {
-            given = try Place(text, evaluator.subject)
+            given = try AddressedElements(text, evaluator.subject)
         } catch {
             return .unreadable("\(error)")
         }
-        func place(_ query: Query) throws(QueryProblem) -> Place {
+        func elements(_ query: Query) throws(QueryProblem) -> AddressedElements {
             let text = try evaluator.value(query).text(for: "address")
-            do { return try Place(text, evaluator.subject) } catch {
+            do { return try AddressedElements(text, evaluator.subject) } catch {
                 throw .source(call: text, message: "\(error)")
             }
         }
-        if try place(query) == given { return .right }
-        for mistake in question.mistakes where (try? place(mistake.answer)) == given {
+        if try elements(query) == given { return .right }
+        for mistake in question.mistakes where (try? elements(mistake.answer)) == given {
             return .mistake(try mistake.says.filled(evaluator))
         }
         return .wrong(nil)
     }
 
-    /// An operation and ranges of it: two spellings of one place are equal.
-    private struct Place: Equatable {
+    /// An operation and ranges of it: two spellings of one address are equal.
+    private struct AddressedElements: Equatable {
         let operation: Int
         let ranges: [Range<Int>]
 

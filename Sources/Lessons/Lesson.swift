@@ -25,7 +25,7 @@ public struct Lesson: Sendable {
     /// Kept for good; progress refers to it.
     public let id: String
     public let aliases: [String]
-    /// Place in the course, from 1: the number its file's name begins with.
+    /// The number in the course, from 1, with which its file's name begins.
     public let number: Int
     public let title: String
     public let idea: String

@@ -5,7 +5,7 @@ public enum LessonError: InputProblem, Sendable {
     case noFolder(path: String)
     case unreadable(path: String, reason: String)
     /// A fault in a lesson's file.
-    case format(file: String, place: String, reason: String)
+    case format(file: String, part: String, reason: String)
     case noLesson(name: String, known: [String])
     case notStarted
     case atTheEnd(lesson: String)
@@ -14,7 +14,7 @@ public enum LessonError: InputProblem, Sendable {
     case badProgress(path: String, reason: String)
     case newerProgress(path: String, found: Int, supported: Int)
     /// A question that this model or trace cannot be asked.
-    case query(place: String, problem: QueryProblem)
+    case query(location: String, problem: QueryProblem)
 }
 
 extension LessonError: CustomStringConvertible {
@@ -23,7 +23,7 @@ extension LessonError: CustomStringConvertible {
         case .noFolder(let path):
             "\(path): found no such folder, expected one with lessons. Check the path."
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
-        case .format(let file, let place, let reason): "\(file): \(place): \(reason)"
+        case .format(let file, let part, let reason): "\(file): \(part): \(reason)"
         case .noLesson(let name, let known):
             "there is no lesson '\(name)'; there are \(known.joined(separator: ", "))"
         case .notStarted: "no lesson was started; `quipu lesson start` begins with the first"
@@ -35,7 +35,7 @@ extension LessonError: CustomStringConvertible {
             "\(path): this is no progress of lessons: \(reason). Move it away to begin anew."
         case .newerProgress(let path, let found, let supported):
             "\(path): found version \(found), expected \(supported) or older; a newer quipu wrote it"
-        case .query(let place, let problem): "\(place): \(problem)"
+        case .query(let location, let problem): "\(location): \(problem)"
         }
     }
 }

@@ -22,7 +22,7 @@ public struct LessonLint {
     /// The longest check of an answer.
     public internal(set) var slowest: Duration = .zero
     public internal(set) var answersChecked = 0
-    /// Mistakes seen to be named, by lesson, question and place; of the follow-up behind those of the question.
+    /// Mistakes seen to be named, by lesson, question and index; of the follow-up behind those of the question.
     private var named: Set<String> = []
     private var models = 0
 
@@ -125,8 +125,8 @@ public struct LessonLint {
         guard models > 0 else { return }
         for lesson in course.lessons {
             for question in lesson.questions {
-                for (place, mistake) in question.allMistakes.enumerated()
-                where !named.contains("\(lesson.id)/\(question.id)/\(place)") {
+                for (index, mistake) in question.allMistakes.enumerated()
+                where !named.contains("\(lesson.id)/\(question.id)/\(index)") {
                     problems.append(
                         Problem(
                             lesson: lesson.id, question: question.id, model: nil,

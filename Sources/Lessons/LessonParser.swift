@@ -78,7 +78,7 @@ struct LessonParser {
             if line == "```run" {
                 passages.append(.commands(try inside.filter { !$0.isEmpty }.map { try command($0, step) }))
             } else {
-                let parser = QuestionParser(place: step) { fault($0, $1) }
+                let parser = QuestionParser(part: step) { fault($0, $1) }
                 passages.append(.question(try parser.parse(inside.joined(separator: "\n"))))
             }
         }
@@ -98,8 +98,8 @@ struct LessonParser {
         try QuestionParser.attempt({ fault(step, $0) }) { () throws(QueryProblem) in try Template(text) }
     }
 
-    private func fault(_ place: String, _ reason: String) -> LessonError {
-        .format(file: file, place: place, reason: reason)
+    private func fault(_ part: String, _ reason: String) -> LessonError {
+        .format(file: file, part: part, reason: reason)
     }
 }
 

@@ -8,7 +8,7 @@ public struct Question: Sendable {
         case sentences([Sentence])
         /// A token, by id or text.
         case token(Query)
-        /// A place in a trace, such as `Qcur-0[3,1]`.
+        /// An address in a trace, such as `Qcur-0[3,1]`.
         case address(Query)
         case truth(Query)
         /// Make a trace or a model of which something holds; `solution` are commands that do it, writing to `OUT`.

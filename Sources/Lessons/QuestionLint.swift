@@ -7,7 +7,7 @@ struct QuestionLint {
     let subject: Subject
 
     private(set) var problems: [String] = []
-    /// Places of the mistakes that were named.
+    /// Indices of the mistakes that were named.
     private(set) var named: Set<Int> = []
     private(set) var answersChecked = 0
     private(set) var slowest: Duration = .zero
@@ -88,20 +88,20 @@ struct QuestionLint {
             try checkChoices(choices.count, follow)
         case .token(let query):
             try expect(try evaluator.value(query).plain, .right, "the right token")
-            for (place, mistake) in question.mistakes.enumerated() {
-                note(try verdict(try evaluator.value(mistake.answer).plain), place)
+            for (mistakeIndex, mistake) in question.mistakes.enumerated() {
+                note(try verdict(try evaluator.value(mistake.answer).plain), mistakeIndex)
             }
         case .address(let query):
             try expect(try evaluator.value(query).plain, .right, "the right address")
-            for (place, mistake) in question.mistakes.enumerated() {
-                note(try verdict(try evaluator.value(mistake.answer).plain), place)
+            for (mistakeIndex, mistake) in question.mistakes.enumerated() {
+                note(try verdict(try evaluator.value(mistake.answer).plain), mistakeIndex)
             }
         case .change: break
         }
     }
 
-    private mutating func note(_ verdict: Verdict, _ place: Int) {
-        if verdict.outcome == .wrong, verdict.isKnownMistake { named.insert(place) }
+    private mutating func note(_ verdict: Verdict, _ mistakeIndex: Int) {
+        if verdict.outcome == .wrong, verdict.isKnownMistake { named.insert(mistakeIndex) }
     }
 
     private mutating func checkNumber(_ number: Question.NumberAnswer, prefix: String, from first: Int) throws {
@@ -112,7 +112,7 @@ struct QuestionLint {
         try expect(prefix + Self.digits(answer), .right, "the right answer")
         try expect(prefix + "0", .wrong, "zero")
         for text in lesson.plainNumbers { try expect(prefix + text, .wrong, "a number of the lesson's text") }
-        for (place, mistake) in number.mistakes.enumerated() {
+        for (mistakeIndex, mistake) in number.mistakes.enumerated() {
             guard let wrong = try? evaluator.value(mistake.answer).number(for: "mistake"), wrong.isFinite,
                 abs(wrong - answer) > 3 * width
             else { continue }
@@ -120,7 +120,7 @@ struct QuestionLint {
             if verdict.outcome == .right {
                 problems.append("the mistake \(wrong) is accepted for \(answer)")
             } else if verdict.says == (try mistake.says.filled(evaluator)) {
-                named.insert(first + place)
+                named.insert(first + mistakeIndex)
             }
         }
     }
@@ -128,17 +128,17 @@ struct QuestionLint {
     /// Exactly one of the letters may pass.
     private mutating func checkChoices(_ count: Int, _ follow: String) throws {
         var right = 0
-        for place in 0..<count {
-            let verdict = try verdict(String(UnicodeScalar(UInt8(97 + place))) + follow)
+        for choice in 0..<count {
+            let verdict = try verdict(String(UnicodeScalar(UInt8(97 + choice))) + follow)
             if verdict.outcome == .right { right += 1 }
         }
         if right != 1 { problems.append("\(right) of \(count) choices are right") }
         // The order of choices is the learner's, so mistakes are found by their text.
         let texts = try Grader(evaluator, seed: "lint").choices(question)
-        for (place, mistake) in question.mistakes.enumerated() {
+        for (mistakeIndex, mistake) in question.mistakes.enumerated() {
             guard let wrong = try? evaluator.value(mistake.answer).plain, let index = texts.firstIndex(of: wrong)
             else { continue }
-            note(try verdict(String(UnicodeScalar(UInt8(97 + index))) + follow), place)
+            note(try verdict(String(UnicodeScalar(UInt8(97 + index))) + follow), mistakeIndex)
         }
         if let then = question.then, right == 1 {
             let letters = (0..<count).map { String(UnicodeScalar(UInt8(97 + $0))) }

@@ -28,12 +28,12 @@ struct QuestionParser {
         ]
     }
 
-    init(place: String, fault: @escaping (String, String) -> LessonError) { (step, self.fault) = (place, fault) }
+    init(part: String, fault: @escaping (String, String) -> LessonError) { (step, self.fault) = (part, fault) }
 
     func parse(_ text: String) throws -> Question {
         let source: Source = try YAMLSource.decode(text, keys: Source.keys) { fault("a question of '\(step)'", $0) }
-        let place = "question '\(source.id)'"
-        return try Self.attempt({ fault(place, $0) }) { () throws(QueryProblem) in
+        let part = "question '\(source.id)'"
+        return try Self.attempt({ fault(part, $0) }) { () throws(QueryProblem) in
             var hints: [Template] = []
             for hint in source.hints { hints.append(try template(hint)) }
             let mistakes = try mistakes(source.mistakes)

@@ -34,17 +34,13 @@ public struct Subject: Sendable {
 
     /// Consecutive weights of a tensor as they decode, from row `row` on.
     func weights(of tensor: TensorInfo, rows: Range<Int>) throws(QueryProblem) -> [Float] {
-        guard let format = BlockFormats.format(for: tensor.type) else {
+        guard BlockFormats.format(for: tensor.type) != nil else {
             throw .source(call: tensor.name, message: "weights of type \(tensor.type) cannot be decoded")
         }
         guard rows.lowerBound >= 0, rows.upperBound <= tensor.shape.rows else {
             throw .outside(index: rows.upperBound - 1, count: tensor.shape.rows)
         }
-        let values = file.values(of: tensor)
-        let start = values.offset + rows.lowerBound * values.layout.rowBytes
-        return values.source.withBytes(in: start..<start + rows.count * values.layout.rowBytes) {
-            format.values(of: $0)
-        }
+        return file.values(of: tensor).decodedRows(rows)
     }
 
     func tensor(_ name: String) throws(QueryProblem) -> TensorInfo {

@@ -66,7 +66,7 @@ public struct Template: Sendable, Equatable {
     /// What is not query.
     var plainText: String { parts.map { if case .plain(let text) = $0 { text } else { " " } }.joined() }
 
-    /// The text with the queries' values in their places.
+    /// The text with the queries' values filled in.
     public func filled(_ evaluator: Evaluator) throws(QueryProblem) -> String {
         var text = ""
         for part in parts {

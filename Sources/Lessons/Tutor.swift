@@ -37,19 +37,19 @@ public struct Tutor: Sendable {
         let lesson = try lesson()
         let step = try stepIndex() + 1
         if step < lesson.steps.count { return progress.step = step }
-        guard let place = course.lessons.firstIndex(where: { $0.id == lesson.id }), place + 1 < course.lessons.count
+        guard let index = course.lessons.firstIndex(where: { $0.id == lesson.id }), index + 1 < course.lessons.count
         else { throw .atTheEnd(lesson: lesson.title) }
-        (progress.lesson, progress.step) = (course.lessons[place + 1].id, 0)
+        (progress.lesson, progress.step) = (course.lessons[index + 1].id, 0)
     }
 
     public mutating func back() throws(LessonError) {
         let lesson = try lesson()
         let step = try stepIndex() - 1
         if step >= 0 { return progress.step = step }
-        guard let place = course.lessons.firstIndex(where: { $0.id == lesson.id }), place > 0 else {
+        guard let index = course.lessons.firstIndex(where: { $0.id == lesson.id }), index > 0 else {
             throw .atTheStart
         }
-        (progress.lesson, progress.step) = (course.lessons[place - 1].id, course.lessons[place - 1].steps.count - 1)
+        (progress.lesson, progress.step) = (course.lessons[index - 1].id, course.lessons[index - 1].steps.count - 1)
     }
 
     // MARK: questions
@@ -174,7 +174,7 @@ public struct Tutor: Sendable {
         _ lesson: Lesson, _ question: Question?, _ body: () throws(QueryProblem) -> Result
     ) throws(LessonError) -> Result {
         do { return try body() } catch {
-            throw .query(place: "\(lesson.file)" + (question.map { ", question '\($0.id)'" } ?? ""), problem: error)
+            throw .query(location: "\(lesson.file)" + (question.map { ", question '\($0.id)'" } ?? ""), problem: error)
         }
     }
 }

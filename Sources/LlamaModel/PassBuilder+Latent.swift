@@ -23,7 +23,8 @@ extension PassBuilder {
     }
 
     /// The latent vector `[R,T]`, normalised, and the rotated part of the keys of all heads `[rope,1,T]`.
-    mutating func latentKeyValue(_ x: Value, rank: Int, rotated: Int) throws(GraphError) -> (latent: Value, key: Value) {
+    mutating func latentKeyValue(_ x: Value, rank: Int, rotated: Int) throws(GraphError) -> (latent: Value, key: Value)
+    {
         let both = try linear("attn_kv_a_mqa", x, name: "kv_cmpr_pe", .latent)  // [R+rope,T]
         let row = graph.layout(of: both).strides.nb1
         let part = try graph.apply(

@@ -59,7 +59,7 @@ public struct Sampler: Sendable {
         candidates.removeAll { $0.logit < least }
     }
 
-    /// The place of the largest logit; the first among equals. NaN is never the largest.
+    /// The index of the largest logit; the first among equals. NaN is never the largest.
     public static func argmax(_ logits: [Float]) -> Int {
         var (best, largest) = (0, Float.nan)
         for (index, logit) in logits.enumerated() where logit > largest || largest.isNaN {
@@ -77,8 +77,8 @@ public struct Sampler: Sendable {
         // A small list kept in order: most logits fail the first comparison. Of equal ones, the lower id was there first.
         var best: [(token: Int, logit: Float)] = []
         for (token, logit) in logits.enumerated() where best.count < limit || logit > best[limit - 1].logit {
-            let place = best.firstIndex { logit > $0.logit } ?? best.endIndex
-            best.insert((token, logit), at: place)
+            let index = best.firstIndex { logit > $0.logit } ?? best.endIndex
+            best.insert((token, logit), at: index)
             if best.count > limit { best.removeLast() }
         }
         return best

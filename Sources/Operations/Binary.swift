@@ -102,10 +102,10 @@ public struct Add: BinaryOperation {
     func combine(_ a: Float, _ b: Float) -> Float { a + b }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        let places = [element, inputs[1].shape.wrapped(element)]
-        let terms = zip(0..., places).map { slot, place in
-            let value = inputs[slot][place]
-            return Explanation.Term(slot: slot, index: place, value: value, coefficient: 1, contribution: value)
+        let indices = [element, inputs[1].shape.wrapped(element)]
+        let terms = zip(0..., indices).map { slot, index in
+            let value = inputs[slot][index]
+            return Explanation.Term(slot: slot, index: index, value: value, coefficient: 1, contribution: value)
         }
         let (a, b) = (terms[0].value, terms[1].value)
         return Explanation(

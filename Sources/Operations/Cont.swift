@@ -51,11 +51,11 @@ public struct Cont: NamedAfterSource {
     }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        let place = inputs[0].shape.element(at: output.shape.number(of: element))
-        let value = inputs[0][place]
+        let index = inputs[0].shape.element(at: output.shape.number(of: element))
+        let value = inputs[0][index]
         return Explanation(
             formula: Self.formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
+            terms: [Explanation.Term(slot: 0, index: index, value: value, coefficient: 1, contribution: value)])
     }
 
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 0) }

@@ -13,7 +13,8 @@ import Tensors
 public struct MatMulID: Operation {
     public static let kind = "MUL_MAT_ID"
     public static let formula = "y[r,u,t] = Σ_k W[k,r,id[u,t]] · x[k,u mod S,t]"
-    public static let summary = "Products with the matrices of the experts that each token chose; no other expert is read."
+    public static let summary =
+        "Products with the matrices of the experts that each token chose; no other expert is read."
 
     public static let costDependsOnValues = true
 

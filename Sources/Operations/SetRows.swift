@@ -2,7 +2,7 @@ import ComputeGraph
 import Quantization
 import Tensors
 
-/// Writes rows into a destination at given places: how keys and values enter the cache.
+/// Writes rows into a destination at given indices: how keys and values enter the cache.
 ///
 /// `cache[i, index[j]] = F16(x[i, j])`, rounded to nearest even. x F32 `[R, J]`, rows that may lie apart, index I64 `[J]`,
 /// cache F16 `[R, C]`; the result is the cache itself. Keys are written a token's row at a time; values are stored
@@ -92,12 +92,12 @@ public struct SetRows: NamedAfterSource {
                 formula: Self.formula, rule: .copy, value: value, terms: [term],
                 steps: ["row \(element.i1) is not written in this pass: it stays \(value)"])
         }
-        let place = ElementIndex(element.i0, j, i2, i3)
-        let x = inputs[0][place]
+        let index = ElementIndex(element.i0, j, i2, i3)
+        let x = inputs[0][index]
         let value = isInPlace ? Half.float(f16: Half.f16(x)) : x
         return Explanation(
             formula: Self.formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: 0, index: place, value: x, coefficient: 1, contribution: value)],
+            terms: [Explanation.Term(slot: 0, index: index, value: x, coefficient: 1, contribution: value)],
             steps: ["index[\(j)] = \(element.i1)", isInPlace ? "F16(\(x)) = \(value)" : "\(value)"])
     }
 

@@ -86,9 +86,9 @@ public struct SoftMax: Operation {
             }
         }
         let terms = y.indices.map { n in
-            let place = ElementIndex(n, element.i1, element.i2, element.i3)
+            let index = ElementIndex(n, element.i1, element.i2, element.i3)
             return Explanation.Term(
-                slot: 0, index: place, value: x[place], coefficient: scale, contribution: y[n])
+                slot: 0, index: index, value: x[index], coefficient: scale, contribution: y[n])
         }
         let score = x[element]
         let hidden = mask.map { " + \(bracketed($0[$0.shape.wrapped(element)]))" } ?? ""
@@ -107,7 +107,8 @@ public struct SoftMax: Operation {
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 6) }
 
     /// Writes the exponentials of one row without a mask; returns the largest exponent and the exponentials' sum.
-    private func exponentials(_ scores: Span<Float>, into y: inout MutableSpan<Float>) -> (maximum: Float, sum: Double) {
+    private func exponentials(_ scores: Span<Float>, into y: inout MutableSpan<Float>) -> (maximum: Float, sum: Double)
+    {
         var maximum = -Float.infinity
         for n in 0..<scores.count {
             y[n] = scores[n] * scale

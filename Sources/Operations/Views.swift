@@ -15,11 +15,11 @@ extension PureView {
     public func cost(inputs: [Layout], output: Layout) -> Cost { .none }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        let place = origin(of: element, source: inputs[0].layout, output: output.layout)
-        let value = inputs[0][place]
+        let index = origin(of: element, source: inputs[0].layout, output: output.layout)
+        let value = inputs[0][index]
         return Explanation(
             formula: Self.formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
+            terms: [Explanation.Term(slot: 0, index: index, value: value, coefficient: 1, contribution: value)])
     }
 }
 
@@ -85,14 +85,14 @@ public struct View: PureView {
 
     func origin(of element: ElementIndex, source: Layout, output: Layout) -> ElementIndex {
         var rest = byteOffset + element.i0 * strides.nb0 + output.rowOffset(element.i1, element.i2, element.i3)
-        var place = [0, 0, 0, 0]
+        var indices = [0, 0, 0, 0]
         // From the widest stride to the narrowest; dimensions of one element keep index 0.
         for dimension in (0..<4).sorted(by: { source.strides[$0] > source.strides[$1] })
         where source.shape[dimension] > 1 {
-            place[dimension] = rest / source.strides[dimension]
+            indices[dimension] = rest / source.strides[dimension]
             rest %= source.strides[dimension]
         }
-        return ElementIndex(place[0], place[1], place[2], place[3])
+        return ElementIndex(indices[0], indices[1], indices[2], indices[3])
     }
 }
 
@@ -128,8 +128,8 @@ public struct Permute: PureView {
     }
 
     func origin(of element: ElementIndex, source: Layout, output: Layout) -> ElementIndex {
-        let place = [element.i0, element.i1, element.i2, element.i3]
-        return ElementIndex(place[axes[0]], place[axes[1]], place[axes[2]], place[axes[3]])
+        let indices = [element.i0, element.i1, element.i2, element.i3]
+        return ElementIndex(indices[axes[0]], indices[axes[1]], indices[axes[2]], indices[axes[3]])
     }
 }
 

@@ -10,12 +10,12 @@ enum FoldedCommand {
     /// - Parameter first: columns that are taken already on the first line.
     static func lines(_ command: String, width: Int, first: Int = 0) -> [String] {
         var (lines, line, quote) = ([String](), "", Character?.none)
-        for (place, word) in command.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+        for (index, word) in command.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
             let room = width - (lines.isEmpty ? first : 0) - " \\".count
-            if place > 0, quote != "'", (line + " " + word).displayWidth > room {
+            if index > 0, quote != "'", (line + " " + word).displayWidth > room {
                 lines.append(line + " \\")
                 line = quote == nil ? "    " : ""
-            } else if place > 0 {
+            } else if index > 0 {
                 line += " "
             }
             line += word

@@ -1,5 +1,3 @@
-@preconcurrency import Rainbow
-
 /// A matrix as a picture: one cell a value, or the largest of several where there are more values than room.
 struct HeatMap {
     let rows: Int
@@ -78,7 +76,7 @@ struct HeatMap {
 
     /// Text on the colour of a share of -1 to 1, dark on light.
     static func cell(_ text: String, share: Double, _ style: Style) -> String {
-        style.onBackground(style.isColored ? text.black : text, color(rooted(share)))
+        style.onBackground(text, color(rooted(share)), isBlack: true)
     }
 
     /// A root lifts the many small values out of the blank.

@@ -46,8 +46,8 @@ enum Numbers {
     static func grouped(_ value: Int) -> String {
         let digits = String(abs(value))
         var text = ""
-        for (place, digit) in digits.enumerated() {
-            if place > 0, (digits.count - place) % 3 == 0 { text += "," }
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text += "," }
             text.append(digit)
         }
         return (value < 0 ? "-" : "") + text

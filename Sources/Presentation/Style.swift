@@ -1,4 +1,4 @@
-@preconcurrency import Rainbow
+import Rainbow
 
 /// How text is dressed for where it goes: colours only where they are wanted, and the width to stay within.
 public struct Style: Sendable {
@@ -9,19 +9,33 @@ public struct Style: Sendable {
     public init(isColored: Bool, width: Int = 80) {
         self.isColored = isColored
         self.width = max(40, width)
-        // Rainbow decides by its own look at the terminal, once; the caller has already decided, by option and terminal.
-        if isColored { (Rainbow.enabled, Rainbow.outputTarget) = (true, .console) }
     }
 
     public static let plain = Style(isColored: false)
 
-    public func bold(_ text: String) -> String { isColored ? text.bold : text }
-    public func dim(_ text: String) -> String { isColored ? text.dim : text }
-    public func accent(_ text: String) -> String { isColored ? text.cyan : text }
-    public func warning(_ text: String) -> String { isColored ? text.yellow : text }
+    public func bold(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.bold])) }
+    public func dim(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.dim])) }
+    public func accent(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.cyan))) }
+    public func warning(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.yellow))) }
 
     /// Text on a background of 24-bit colour.
-    func onBackground(_ text: String, _ color: (red: UInt8, green: UInt8, blue: UInt8)) -> String {
-        isColored ? text.onBit24((color.red, color.green, color.blue)) : text
+    func onBackground(
+        _ text: String, _ color: (red: UInt8, green: UInt8, blue: UInt8), isBlack: Bool = false
+    ) -> String {
+        dressed(
+            Rainbow.Segment(
+                text: text, color: isBlack ? .named(.black) : nil,
+                backgroundColor: .bit24((color.red, color.green, color.blue))))
+    }
+
+    /// Rainbow's own generator asks its global settings whether the terminal takes colours; here the caller has decided.
+    private func dressed(_ segment: Rainbow.Segment) -> String {
+        guard isColored, !segment.text.isEmpty else { return segment.text }
+        let codes =
+            (segment.backgroundColor?.value ?? []) + (segment.color?.value ?? [])
+            + (segment.styles ?? []).flatMap(\.value)
+        let (begin, end) = ("\u{1B}[" + codes.map { "\($0)" }.joined(separator: ";") + "m", "\u{1B}[0m")
+        // Dressed text within this text ends all that holds: what follows it begins anew.
+        return begin + segment.text.replacing(end, with: end + begin) + end
     }
 }

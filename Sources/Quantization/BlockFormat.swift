@@ -26,7 +26,7 @@ public protocol BlockFormat: Sendable {
     /// - Precondition: both hold exactly `count` values; `count` is a multiple of both block lengths.
     func dot(_ weights: RawSpan, _ activations: RawSpan, count: Int) -> Float
 
-    /// The dot products of as many rows of weights as `output` has places with one row of activations.
+    /// The dot products of as many rows of weights as `output` has elements with one row of activations.
     ///
     /// - Parameters:
     ///   - weights: the rows, from the first byte of the first to the last of the last.

@@ -6,8 +6,7 @@ extension Tensor {
     /// - Precondition: the format can be decoded, `output` holds `ne0` values, and dimension 0 is contiguous.
     package func decodeRow(_ i1: Int, _ i2: Int = 0, _ i3: Int = 0, into output: inout MutableSpan<Float>) {
         guard let format = BlockFormats.format(for: type) else { preconditionFailure("\(type) cannot be decoded") }
-        let start = offset + layout.rowOffset(i1, i2, i3)
-        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
+        decodeRow(at: layout.rowOffset(i1, i2, i3), by: format, into: &output)
     }
 
     /// One row of any known format as `ne0` values.
@@ -16,5 +15,22 @@ extension Tensor {
         var span = row.mutableSpan
         decodeRow(i1, i2, i3, into: &span)
         return row
+    }
+
+    /// Rows of a contiguous tensor of any known format, one after another.
+    package func decodedRows(_ rows: Range<Int>) -> [Float] {
+        guard let format = BlockFormats.format(for: type) else { preconditionFailure("\(type) cannot be decoded") }
+        let start = offset + rows.lowerBound * layout.rowBytes
+        return source.withBytes(in: start..<start + rows.count * layout.rowBytes) { format.values(of: $0) }
+    }
+
+    /// Decodes row `number` of a contiguous tensor, counting rows with dimension 1 fastest, by its own type's format.
+    package func decodeRow(_ number: Int, by format: any BlockFormat, into output: inout MutableSpan<Float>) {
+        decodeRow(at: number * layout.rowBytes, by: format, into: &output)
+    }
+
+    private func decodeRow(at rowOffset: Int, by format: any BlockFormat, into output: inout MutableSpan<Float>) {
+        let start = offset + rowOffset
+        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
     }
 }

@@ -120,8 +120,8 @@ public struct ProductKernel: @unchecked Sendable {
     ///   - activations: of all tokens, in the format's `activationType`.
     ///   - prepared: what `prepare` wrote for all tokens, group after group.
     ///   - sizes: rows, tokens, values and strides.
-    ///   - output: from the first token's first row to the last token's last row. Only the rows' places are written, so
-    ///     that others may write other rows of the same tokens at the same time.
+    ///   - output: from the first token's first row to the last token's last row. Only the rows' elements are written,
+    ///     so that others may write other rows of the same tokens at the same time.
     public func multiply(
         _ weights: RawSpan, _ activations: RawSpan, prepared: RawSpan, _ sizes: Sizes,
         into output: inout MutableSpan<Float>

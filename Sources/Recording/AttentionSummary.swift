@@ -17,11 +17,11 @@ public struct AttentionSummary: Sendable, Hashable {
     /// - Precondition: at least one weight.
     public init(_ weights: Span<Float>, instructions: InstructionSet = .best) {
         entropyBits = Self.entropyBits(of: weights, instructions)
-        var (top, place) = (-Float.infinity, 0)
+        var (top, topIndex) = (-Float.infinity, 0)
         for position in 0..<weights.count where weights[position] > top {
-            (top, place) = (weights[position], position)
+            (top, topIndex) = (weights[position], position)
         }
-        topPosition = place
+        topPosition = topIndex
         topWeight = top == -.infinity ? .nan : top
         sinkWeight = weights[0]
     }

@@ -8,7 +8,7 @@ struct PassRecording {
     private let capture: Capture
     private var pass: PassRow?
     private var statistics = PassStatistics()
-    /// Whether the writing thread reads a node's values, by its place in the graph; of no node if nodes are not recorded.
+    /// Whether the writing thread reads a node's values, by its index in the graph; of none if nodes are not recorded.
     private var keepsValues: [Bool] = []
     /// The router of the layer that is being evaluated.
     private var router = RoutedTokens()
@@ -59,7 +59,7 @@ struct OperationBatch: Sendable {
     /// Bytes after which a batch is handed over: large enough to be few, small enough not to wait for a whole prompt.
     static let fullSize = 8 << 20
 
-    /// The place in the graph of the first node.
+    /// The index in the graph of the first node.
     let first: Int
     /// Of each node.
     private(set) var nanoseconds: [Int] = []

@@ -8,7 +8,7 @@ struct PageCount {
 
     /// Bytes of a leaf page after its header.
     private static let leafBytes = pageBytes - 8
-    /// The length of a row and its key, and the row's place in the page's directory.
+    /// The length of a row and its key, and the row's entry in the page's directory.
     private static let cellOverhead = 7
     /// A row up to this size stays in the leaf; of a larger one at least `leastLocal` bytes do.
     private static let mostLocal = pageBytes - 35

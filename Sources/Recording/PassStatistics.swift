@@ -11,7 +11,7 @@ struct PassStatistics {
     private(set) var byNode: [Statistics] = []
     /// What all passes of the run have written into each cache so far.
     private var written: [Statistics?] = []
-    /// The place of each cache in `written`, by the leaf's name.
+    /// The index of each cache in `written`, by the leaf's name.
     private var caches: [String: Int] = [:]
 
     /// What a node's statistics are of.
@@ -19,7 +19,7 @@ struct PassStatistics {
         enum Values {
             case computed
             case written
-            /// Those of a node, or of another place in the same memory.
+            /// Those of a node, or of another part of the same memory.
             case viewed(node: Int?)
         }
 
@@ -48,12 +48,12 @@ struct PassStatistics {
 
     private mutating func source(_ values: Source.Values, _ leaf: Leaf?) -> Source {
         guard let leaf, leaf.role == .cache else { return Source(values: values, cache: nil, capacity: 0) }
-        let place = caches[leaf.name] ?? written.count
-        if place == written.count {
-            caches[leaf.name] = place
+        let index = caches[leaf.name] ?? written.count
+        if index == written.count {
+            caches[leaf.name] = index
             written.append(nil)
         }
-        return Source(values: values, cache: place, capacity: leaf.layout.shape.count)
+        return Source(values: values, cache: index, capacity: leaf.layout.shape.count)
     }
 
     /// - Precondition: nodes come in order, each once.

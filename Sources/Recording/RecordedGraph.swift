@@ -21,10 +21,10 @@ struct RecordedGraph: Sendable {
     /// Whether a pass with this graph is told by these rows and its own N.
     func describes(_ other: Graph, attended: Int, tokens: Int) -> Bool {
         guard tokens == self.tokens, other.nodes.count == graph.nodes.count else { return false }
-        return graph.nodes.indices.allSatisfy { place in
-            let (node, candidate) = (graph.nodes[place], other.nodes[place])
-            if node === candidate, node === grown.nodes[place] { return true }
-            let (shape, next) = (node.layout.shape, grown.nodes[place].layout.shape)
+        return graph.nodes.indices.allSatisfy { index in
+            let (node, candidate) = (graph.nodes[index], other.nodes[index])
+            if node === candidate, node === grown.nodes[index] { return true }
+            let (shape, next) = (node.layout.shape, grown.nodes[index].layout.shape)
             return node.name == candidate.name && node.kind == candidate.kind && node.inputs == candidate.inputs
                 && node.layout.type == candidate.layout.type
                 && (0..<4).allSatisfy {
@@ -35,8 +35,8 @@ struct RecordedGraph: Sendable {
 
     /// Whether all that grows with N does so as the rows can tell.
     var growsEvenly: Bool {
-        graph.nodes.indices.allSatisfy { place in
-            grows(graph.nodes[place].layout.shape, grown.nodes[place].layout.shape)
+        graph.nodes.indices.allSatisfy { index in
+            grows(graph.nodes[index].layout.shape, grown.nodes[index].layout.shape)
         } && graph.leaves.indices.allSatisfy { grows(graph.leaves[$0].layout.shape, grown.leaves[$0].layout.shape) }
     }
 

@@ -44,7 +44,7 @@ package struct Selection: Sendable {
     }
 }
 
-/// Elements of an operation's output, with their place in it.
+/// Elements of an operation's output, with their indices in it.
 package struct CapturedRuns: Sendable {
     package let firstElement: Int
     package let count: Int
@@ -119,7 +119,7 @@ package struct CapturedRuns: Sendable {
         if lastTokenOnly { rows.removeFirst(rows.count - rows.count / tokens) }
         rows.sort()
         var starts: [Int] = []
-        for (place, row) in rows.enumerated() where place == 0 || rows[place - 1] + 1 != row {
+        for (index, row) in rows.enumerated() where index == 0 || rows[index - 1] + 1 != row {
             starts.append(row * width)
         }
         let length = rows.count / starts.count * width

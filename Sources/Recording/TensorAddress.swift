@@ -11,8 +11,8 @@ public struct TensorAddress: Sendable, Hashable {
         public func resolved(in extent: Int) -> Range<Int>? {
             switch self {
             case .index(let index):
-                let place = index < 0 ? extent + index : index
-                return (0..<extent).contains(place) ? place..<place + 1 : nil
+                let resolved = index < 0 ? extent + index : index
+                return (0..<extent).contains(resolved) ? resolved..<resolved + 1 : nil
             case .range(let low, let high):
                 let start = low.map { $0 < 0 ? extent + $0 : $0 } ?? 0
                 let end = high.map { $0 < 0 ? extent + $0 : $0 } ?? extent

@@ -59,14 +59,14 @@ extension TraceStore {
 
     /// Whether two paths lead to one file.
     public static func isSameFile(_ a: String, _ b: String) -> Bool {
-        func place(_ path: String) -> [Int]? {
+        func identity(_ path: String) -> [Int]? {
             guard
                 let facts = try? FileManager.default.attributesOfItem(
                     atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
             else { return nil }
             return [facts[.systemNumber] as? Int ?? 0, facts[.systemFileNumber] as? Int ?? 0]
         }
-        return place(a) != nil && place(a) == place(b)
+        return identity(a) != nil && identity(a) == identity(b)
     }
 }
 

@@ -1,6 +1,6 @@
 import GRDB
 
-/// The error of an operation against the same operation in the F32 chain, as table `op_error` has it. Units as the
+/// The error of an operation against the same operation in the F32 run, as table `op_error` has it. Units as the
 /// operation's output.
 public struct OpErrorRecord: Sendable {
     /// `op.seq`.

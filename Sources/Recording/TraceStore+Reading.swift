@@ -22,8 +22,8 @@ public struct RecordedRun: Sendable {
     /// The run that this one is a changed repetition of.
     public let parent: RunReference?
 
-    /// Where the model's file is: where it was, or beside the trace if both have moved; `nil` if at neither place.
-    public func modelPlace() -> String? {
+    /// Where the model's file is: where it was, or beside the trace if both have moved; `nil` if it is in neither.
+    public func currentModelPath() -> String? {
         let folder = URL(fileURLWithPath: trace).deletingLastPathComponent()
         // Earlier versions wrote paths as typed, often from the trace's folder.
         let name = URL(fileURLWithPath: modelPath).lastPathComponent
@@ -219,11 +219,11 @@ extension TraceStore {
             throw TraceError.noOperation(
                 name: address.name, suggestions: nearest(to: address.name, in: all.map(\.name)))
         }
-        guard let place = address.occurrence else { return matches.last! }
-        guard matches.indices.contains(place) else {
-            throw TraceError.noOccurrence(name: address.name, asked: place, count: matches.count)
+        guard let index = address.occurrence else { return matches.last! }
+        guard matches.indices.contains(index) else {
+            throw TraceError.noOccurrence(name: address.name, asked: index, count: matches.count)
         }
-        return matches[place]
+        return matches[index]
     }
 
     // MARK: SQL

@@ -130,7 +130,7 @@ extension TraceStore {
         return chunks.isEmpty ? nil : try assembled(chunks, shape, leaf)
     }
 
-    /// F32 values in the places that the chunks name, `missing` elsewhere.
+    /// F32 values at the indices that the chunks name, `missing` elsewhere.
     ///
     /// - Throws: `TraceError.damaged` if a blob is of another size than its row says, or reaches outside the tensor.
     private func assembled(_ chunks: [Row], _ shape: Shape, _ name: String) throws -> Tensor {
@@ -221,7 +221,7 @@ public struct WholeTensor: Sendable {
 }
 
 extension TraceStore {
-    /// The operations of a step whose F32 output was captured in full, by their places in the graph.
+    /// The operations of a step whose F32 output was captured in full, by their indices in the graph.
     public func wholeTensors(of run: RecordedRun, step: Int) throws -> [Int: WholeTensor] {
         let rows = try fetch(
             """

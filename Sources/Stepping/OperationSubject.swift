@@ -40,15 +40,15 @@ struct OperationSubject: WatchSubject {
 
     func element(name wanted: String?, _ indices: [Int]) throws -> Double? {
         guard wanted.map({ $0 == operation.name || $0 == operation.stem }) ?? operation.isResidual else { return nil }
-        guard let place = try place(indices, isResidual: wanted == nil) else { return nil }
-        if let values = try? walk.values(of: operation) { return values[place].map { Double($0) } }
-        guard wanted == nil, place.i1 == operation.shape.ne1 - 1 else { return nil }
+        guard let index = try elementIndex(indices, isResidual: wanted == nil) else { return nil }
+        if let values = try? walk.values(of: operation) { return values[index].map { Double($0) } }
+        guard wanted == nil, index.i1 == operation.shape.ne1 - 1 else { return nil }
         // Not captured: the model knows.
-        return Double(try model.residual(of: operation)[place.i0])
+        return Double(try model.residual(of: operation)[index.i0])
     }
 
     /// - Returns: `nil` if this tensor has no such element, but one of another shape may.
-    private func place(_ asked: [Int], isResidual: Bool) throws -> ElementIndex? {
+    private func elementIndex(_ asked: [Int], isResidual: Bool) throws -> ElementIndex? {
         var indices = asked
         let shape = operation.shape
         if isResidual {
@@ -61,7 +61,7 @@ struct OperationSubject: WatchSubject {
         }
         if indices.count < shape.significant.count, indices.count == operation.tokenDimension { indices.append(-1) }
         guard indices.count >= shape.significant.count else { return nil }
-        var place = [0, 0, 0, 0]
+        var element = [0, 0, 0, 0]
         for (dimension, index) in indices.enumerated() {
             let resolved = index < 0 ? shape[dimension] + index : index
             guard (0..<shape[dimension]).contains(resolved) else {
@@ -69,9 +69,9 @@ struct OperationSubject: WatchSubject {
                 throw StepProblem.noElement(
                     "resid[\(asked.map(String.init).joined(separator: ","))]", dimension: dimension, shape: shape)
             }
-            place[dimension] = resolved
+            element[dimension] = resolved
         }
-        return ElementIndex(place[0], place[1], place[2], place[3])
+        return ElementIndex(element[0], element[1], element[2], element[3])
     }
 
     func topToken() throws -> String? { try topToken(of: operation) }

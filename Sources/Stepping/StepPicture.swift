@@ -58,19 +58,19 @@ public struct StepPicture: Sendable {
         let shape = operation.shape
         let plane = min(plane ?? usualPlane(of: operation), shape.ne2 * shape.ne3 - 1)
         let rows = operation.tokenDimension == 1 ? shape.ne1 - 1..<shape.ne1 : 0..<shape.ne1
-        var (largest, place) = (-1.0, rows.lowerBound * shape.ne0 + plane * shape.ne0 * shape.ne1)
+        var (largest, index) = (-1.0, rows.lowerBound * shape.ne0 + plane * shape.ne0 * shape.ne1)
         for row in rows {
             for column in 0..<shape.ne0 {
                 let number = column + shape.ne0 * (row + shape.ne1 * plane)
                 guard let value = values[shape.element(at: number)], Double(abs(value)) > largest else { continue }
-                (largest, place) = (Double(abs(value)), number)
+                (largest, index) = (Double(abs(value)), number)
             }
         }
-        return shape.element(at: place)
+        return shape.element(at: index)
     }
 }
 
-/// All that a page about the place shows.
+/// All that a page about the operation shows.
 public struct StepperView: Sendable {
     public let trace: String
     public let run: RecordedRun
@@ -84,7 +84,7 @@ public struct StepperView: Sendable {
     /// All operations of its layer, in order; none outside the layers.
     public let layer: [RecordedOperation]
     /// Which of several operations of its name in the pass, and how many there are.
-    public let occurrence: (place: Int, of: Int)
+    public let occurrence: (index: Int, of: Int)
     public let inputs: [StepInput]
     public let users: [StepUser]
     /// `nil`: nothing was captured, for the reason given.
@@ -92,14 +92,14 @@ public struct StepperView: Sendable {
     public let pictureProblem: String?
     /// What the pass expected next, at its last operation.
     public let candidates: [RecordedCandidate]
-    /// Places where `c` and `rc` stop.
+    /// How many conditions `c` and `rc` stop at.
     public let stops: Int
 }
 
 extension Stepper {
     public func view() throws -> StepperView {
         let operation = try operation
-        let operations = try walk.operations(step: state.place.step)
+        let operations = try walk.operations(step: state.location.step)
         let namesakes = operations.filter { $0.name == operation.name }
         var (picture, problem) = (StepPicture?.none, String?.none)
         do {
@@ -109,11 +109,11 @@ extension Stepper {
         } catch TraceError.emptyCache {
             problem = "The cache, before anything was written to it."
         }
-        let pass = walk.passes[state.place.step]
+        let pass = walk.passes[state.location.step]
         let isHead = operation.seq == operations.count - 1
         return StepperView(
             trace: walk.store.path, run: walk.run, passes: walk.passes.count, pass: pass,
-            tokens: walk.tokens(step: state.place.step), operations: operations.count, layers: walk.layers,
+            tokens: walk.tokens(step: state.location.step), operations: operations.count, layers: walk.layers,
             operation: operation,
             layer: operation.layer == nil ? [] : operations.filter { $0.layer == operation.layer },
             occurrence: (namesakes.firstIndex { $0.id == operation.id } ?? 0, namesakes.count),

@@ -9,7 +9,7 @@ public enum StepProblem: InputProblem, Equatable {
     case expression(text: String, position: Int, reason: String)
     case noLayer(asked: Int, layers: Int)
     case noPass(asked: Int, passes: Int)
-    case noPlace(asked: Int, operations: Int)
+    case noSeq(asked: Int, operations: Int)
     case nothingFits(String, suggestions: [String])
     case noInput(asked: Int, count: Int)
     case noUser(asked: Int, count: Int)
@@ -38,7 +38,7 @@ extension StepProblem {
             "there is no layer \(asked); the model has layers 0 to \(layers - 1)."
         case .noPass(let asked, let passes):
             "there is no pass \(asked); the run has " + (passes == 1 ? "pass 0 only." : "passes 0 to \(passes - 1).")
-        case .noPlace(let asked, let operations):
+        case .noSeq(let asked, let operations):
             "there is no operation \(asked) in this pass; it has 0 to \(operations - 1)."
         case .nothingFits(let text, let suggestions):
             "no operation is called '\(text)'."

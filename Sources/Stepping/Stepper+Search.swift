@@ -5,7 +5,7 @@ extension Stepper {
     // MARK: stops
 
     mutating func set(_ condition: StepperCommand.StopCondition) throws -> StepperNote {
-        let operations = try walk.operations(step: state.place.step)
+        let operations = try walk.operations(step: state.location.step)
         var matches: Int?
         switch condition {
         case .layer(let layer):
@@ -57,27 +57,27 @@ extension Stepper {
     // MARK: running
 
     mutating func run(_ direction: StepDirection) throws -> StepperNote {
-        var place = state.place
-        while let next = try walk.neighbour(of: place, direction) {
+        var location = state.location
+        while let next = try walk.neighbour(of: location, direction) {
             try checkCancelled()
-            place = next
-            if let stop = try state.stops.first(where: { try meets($0, at: place) }) {
-                jump(to: place)
+            location = next
+            if let stop = try state.stops.first(where: { try meets($0, at: location) }) {
+                jump(to: location)
                 if case .watch(let expression) = stop { return try became(expression) }
                 return .stopped(stop)
             }
         }
-        jump(to: place)
+        jump(to: location)
         return .noStopMet(direction, stops: state.stops.count)
     }
 
-    private func meets(_ stop: StepperCommand.StopCondition, at place: StepPlace) throws -> Bool {
-        let operation = try walk.operation(at: place)
+    private func meets(_ stop: StepperCommand.StopCondition, at location: StepLocation) throws -> Bool {
+        let operation = try walk.operation(at: location)
         switch stop {
         case .name(let name): return Self.fits(name, operation)
         case .kind(let kind): return operation.kind == kind
-        case .layer(let layer): return try operation.layer == layer && isLayerStart(place)
-        case .watch(let expression): return try comesTrue(expression, at: place)
+        case .layer(let layer): return try operation.layer == layer && isLayerStart(location)
+        case .watch(let expression): return try comesTrue(expression, at: location)
         }
     }
 
@@ -87,14 +87,14 @@ extension Stepper {
             throw StepProblem.badArgument(
                 command: "rwatch", found: "", expected: "a condition, as in rwatch resid[12] > 50")
         }
-        try checkMeasured(expression, in: try walk.operations(step: state.place.step))
+        try checkMeasured(expression, in: try walk.operations(step: state.location.step))
         state.reverseWatch = expression
-        var place = state.place
-        while let next = try walk.neighbour(of: place, .backward) {
+        var location = state.location
+        while let next = try walk.neighbour(of: location, .backward) {
             try checkCancelled()
-            place = next
-            if try comesTrue(expression, at: place) {
-                jump(to: place)
+            location = next
+            if try comesTrue(expression, at: location) {
+                jump(to: location)
                 return try became(expression)
             }
         }
@@ -102,22 +102,22 @@ extension Stepper {
     }
 
     /// Whether the condition holds here and did not where it was last known, in this pass.
-    private func comesTrue(_ expression: WatchExpression, at place: StepPlace) throws -> Bool {
-        guard try expression.holds(at: subject(try walk.operation(at: place))) == true else { return false }
-        return try expression.isEvent || lastKnown(expression, before: place)?.holds != true
+    private func comesTrue(_ expression: WatchExpression, at location: StepLocation) throws -> Bool {
+        guard try expression.holds(at: subject(try walk.operation(at: location))) == true else { return false }
+        return try expression.isEvent || lastKnown(expression, before: location)?.holds != true
     }
 
     private func lastKnown(
-        _ expression: WatchExpression, before place: StepPlace
+        _ expression: WatchExpression, before location: StepLocation
     ) throws -> (operation: RecordedOperation, holds: Bool)? {
-        for operation in try walk.operations(step: place.step)[..<place.seq].reversed() {
+        for operation in try walk.operations(step: location.step)[..<location.seq].reversed() {
             if let holds = try expression.holds(at: subject(operation)) { return (operation, holds) }
         }
         return nil
     }
 
     private func became(_ expression: WatchExpression) throws -> StepperNote {
-        let before = try lastKnown(expression, before: state.place)?.operation
+        let before = try lastKnown(expression, before: state.location)?.operation
         return .became(
             expression, now: try expression.reading(at: subject(try operation)),
             before: try before.flatMap { try expression.reading(at: subject($0)) }, at: before?.name)
@@ -140,26 +140,26 @@ extension Stepper {
         }
         state.wanted = text
         let wanted = text.lowercased()
-        let start = state.place
-        var (place, fromStart) = (start, false)
+        let start = state.location
+        var (location, fromStart) = (start, false)
         repeat {
             try checkCancelled()
-            if let next = try walk.neighbour(of: place, .forward) {
-                place = next
+            if let next = try walk.neighbour(of: location, .forward) {
+                location = next
             } else {
-                (place, fromStart) = (walk.first, true)
+                (location, fromStart) = (walk.first, true)
             }
-            let operation = try walk.operation(at: place)
+            let operation = try walk.operation(at: location)
             let isFound =
                 try operation.name.lowercased().contains(wanted) || operation.kind.lowercased().contains(wanted)
-                || walk.inputNames(step: place.step, operation: operation.id).contains {
+                || walk.inputNames(step: location.step, operation: operation.id).contains {
                     $0.lowercased().contains(wanted)
                 }
             if isFound {
-                jump(to: place)
+                jump(to: location)
                 return .found(text, fromStart: fromStart)
             }
-        } while place != start
+        } while location != start
         throw StepProblem.nothingFits(
             text, suggestions: nearest(to: text, in: try walk.operations(step: start.step).map(\.name)))
     }

@@ -4,16 +4,16 @@ import Tracing
 
 /// Where a walk stands and what it will stop at: all that a stepper remembers.
 public struct StepperState: Hashable, Sendable {
-    public var place: StepPlace
+    public var location: StepLocation
     public var stops: [StepperCommand.StopCondition] = []
     /// The plane looked at in tensors of three dimensions; `nil`: the last token's, or the first head's.
     public var plane: Int?
     /// Where `back` leads, newest last.
-    var trail: [StepPlace] = []
+    var trail: [StepLocation] = []
     var wanted: String?
     var reverseWatch: WatchExpression?
 
-    public init(place: StepPlace) { self.place = place }
+    public init(location: StepLocation) { self.location = location }
 }
 
 /// Walks through a recorded run in both directions.
@@ -32,12 +32,12 @@ public struct Stepper {
         self.walk = walk
         self.model = model
         self.isCancelled = isCancelled
-        self.state = state ?? StepperState(place: walk.first)
-        self.state.place = try walk.clamped(self.state.place)
+        self.state = state ?? StepperState(location: walk.first)
+        self.state.location = try walk.clamped(self.state.location)
     }
 
     public var operation: RecordedOperation {
-        get throws { try walk.operation(at: state.place) }
+        get throws { try walk.operation(at: state.location) }
     }
 
     /// Does what a command asks. If it throws, nothing has changed.
@@ -45,28 +45,28 @@ public struct Stepper {
     /// - Throws: `StepProblem`, or an error of the trace or the model.
     public mutating func perform(_ command: StepperCommand) throws -> StepperAnswer {
         switch command {
-        case .move(let direction, let count): return .place(try move(direction, count))
-        case .layer(let direction): return .place(try moveLayer(direction))
-        case .pass(let direction): return .place(try movePass(direction))
+        case .move(let direction, let count): return .location(try move(direction, count))
+        case .layer(let direction): return .location(try moveLayer(direction))
+        case .pass(let direction): return .location(try movePass(direction))
         case .end(let direction):
             jump(to: direction == .forward ? try walk.last() : walk.first)
-            return .place(nil)
-        case .goTo(let text): return .place(try goTo(text))
-        case .find(let text): return .place(try find(text))
+            return .location(nil)
+        case .goTo(let text): return .location(try goTo(text))
+        case .find(let text): return .location(try find(text))
         case .stop(let condition): return .note(try set(condition))
         case .listStops: return .stops(state.stops)
         case .delete(let number): return .note(try delete(number))
-        case .run(let direction): return .place(try run(direction))
-        case .reverseWatch(let expression): return .place(try reverseWatch(expression))
+        case .run(let direction): return .location(try run(direction))
+        case .reverseWatch(let expression): return .location(try reverseWatch(expression))
         case .inputs(let slot): return try inputs(slot)
         case .users(let number): return try users(number)
-        case .back: return .place(back())
-        case .show: return .place(nil)
+        case .back: return .location(back())
+        case .show: return .location(nil)
         case .print(let text): return try print(text)
         case .heat(let plane):
             if let plane { try setPlane(plane) }
             return .heat
-        case .plane(let direction): return .place(try movePlane(direction))
+        case .plane(let direction): return .location(try movePlane(direction))
         case .why(let text): return try why(text)
         case .sql(let statement): return .sql(statement)
         case .help(let topic): return .help(topic)
@@ -77,71 +77,71 @@ public struct Stepper {
     // MARK: moving
 
     /// - Parameter isStep: whether the way is short enough that `back` need not know it.
-    mutating func jump(to place: StepPlace, isStep: Bool = false) {
-        guard place != state.place else { return }
-        if !isStep { state.trail = (state.trail + [state.place]).suffix(100) }
-        state.place = place
+    mutating func jump(to location: StepLocation, isStep: Bool = false) {
+        guard location != state.location else { return }
+        if !isStep { state.trail = (state.trail + [state.location]).suffix(100) }
+        state.location = location
         state.plane = nil
     }
 
     private mutating func move(_ direction: StepDirection, _ count: Int) throws -> StepperNote? {
-        var place = state.place
+        var location = state.location
         for _ in 0..<count {
-            guard let next = try walk.neighbour(of: place, direction) else {
-                jump(to: place, isStep: true)
+            guard let next = try walk.neighbour(of: location, direction) else {
+                jump(to: location, isStep: true)
                 return direction == .forward ? .atEnd : .atStart
             }
-            place = next
+            location = next
         }
-        jump(to: place, isStep: count == 1)
+        jump(to: location, isStep: count == 1)
         return nil
     }
 
     /// To the first operation of the next layer, or of this one; from there, of the layer before.
     private mutating func moveLayer(_ direction: StepDirection) throws -> StepperNote? {
-        var place = state.place
+        var location = state.location
         repeat {
-            guard let next = try walk.neighbour(of: place, direction) else {
-                jump(to: place)
+            guard let next = try walk.neighbour(of: location, direction) else {
+                jump(to: location)
                 return direction == .forward ? .atEnd : .atStart
             }
-            place = next
-        } while try !isLayerStart(place)
-        jump(to: place)
+            location = next
+        } while try !isLayerStart(location)
+        jump(to: location)
         return nil
     }
 
-    func isLayerStart(_ place: StepPlace) throws -> Bool {
-        let operations = try walk.operations(step: place.step)
-        return place.seq == 0 || operations[place.seq].layer != operations[place.seq - 1].layer
+    func isLayerStart(_ location: StepLocation) throws -> Bool {
+        let operations = try walk.operations(step: location.step)
+        return location.seq == 0 || operations[location.seq].layer != operations[location.seq - 1].layer
     }
 
     /// The same operation of another pass; every pass has the same ones.
     private mutating func movePass(_ direction: StepDirection) throws -> StepperNote? {
-        let step = state.place.step + (direction == .forward ? 1 : -1)
+        let step = state.location.step + (direction == .forward ? 1 : -1)
         guard walk.passes.indices.contains(step) else { return .onlyPass }
-        jump(to: try walk.clamped(StepPlace(step: step, seq: state.place.seq)))
+        jump(to: try walk.clamped(StepLocation(step: step, seq: state.location.seq)))
         return nil
     }
 
     private mutating func goTo(_ text: String) throws -> StepperNote? {
-        let step = state.place.step
+        let step = state.location.step
         let operations = try walk.operations(step: step)
         if let seq = Int(text) {
             guard operations.indices.contains(seq) else {
-                throw StepProblem.noPlace(asked: seq, operations: operations.count)
+                throw StepProblem.noSeq(asked: seq, operations: operations.count)
             }
-            jump(to: StepPlace(step: step, seq: seq))
+            jump(to: StepLocation(step: step, seq: seq))
             return nil
         }
-        jump(to: try resolve(text).place)
+        jump(to: try resolve(text).location)
         return nil
     }
 
     /// The operation of this pass that a name means: as in `show`, or without the layer for the one in this layer.
     func resolve(_ text: String) throws -> RecordedOperation {
         let address = try TensorAddress(text)
-        let operations = try walk.operations(step: state.place.step)
+        let operations = try walk.operations(step: state.location.step)
         let here = try operation.layer
         let inLayer = { (layer: Int?) in operations.filter { $0.stem == address.name && $0.layer == layer } }
         let exact = operations.filter { $0.name == address.name }
@@ -150,16 +150,16 @@ public struct Stepper {
             throw StepProblem.nothingFits(
                 address.name, suggestions: nearest(to: address.name, in: operations.map(\.name)))
         }
-        guard let place = address.occurrence else { return matches.last! }
-        guard matches.indices.contains(place) else {
-            throw TraceError.noOccurrence(name: address.name, asked: place, count: matches.count)
+        guard let index = address.occurrence else { return matches.last! }
+        guard matches.indices.contains(index) else {
+            throw TraceError.noOccurrence(name: address.name, asked: index, count: matches.count)
         }
-        return matches[place]
+        return matches[index]
     }
 
     private mutating func back() -> StepperNote? {
-        guard let place = state.trail.popLast() else { return .nothingBack }
-        state.place = place
+        guard let location = state.trail.popLast() else { return .nothingBack }
+        state.location = location
         state.plane = nil
         return nil
     }
@@ -190,16 +190,16 @@ public struct Stepper {
         guard let slot else { return .inputs(inputs) }
         guard inputs.indices.contains(slot) else { throw StepProblem.noInput(asked: slot, count: inputs.count) }
         guard case .operation(let source) = inputs[slot].origin else { return .inputs(inputs) }
-        jump(to: source.place)
-        return .place(nil)
+        jump(to: source.location)
+        return .location(nil)
     }
 
     private mutating func users(_ number: Int?) throws -> StepperAnswer {
         let users = try users()
         guard let number else { return .users(users) }
         guard users.indices.contains(number) else { throw StepProblem.noUser(asked: number, count: users.count) }
-        jump(to: users[number].operation.place)
-        return .place(nil)
+        jump(to: users[number].operation.location)
+        return .location(nil)
     }
 
     private func print(_ text: String) throws -> StepperAnswer {
@@ -242,7 +242,7 @@ public struct Stepper {
     }
 
     /// Makes ready what `why` will need here, in the background.
-    public func prepare() { model.prepare(state.place.step) }
+    public func prepare() { model.prepare(state.location.step) }
 
     private mutating func setPlane(_ plane: Int) throws {
         let shape = try operation.shape

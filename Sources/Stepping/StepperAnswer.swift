@@ -4,8 +4,8 @@ import Tracing
 
 /// What a command led to.
 public enum StepperAnswer: Sendable {
-    /// The place may be another one now.
-    case place(StepperNote?)
+    /// The location may be another one now.
+    case location(StepperNote?)
     case note(StepperNote)
     case inputs([StepInput])
     case users([StepUser])
@@ -66,9 +66,9 @@ extension StepperNote: CustomStringConvertible {
         case .noStopMet(let direction, let stops):
             "The \(direction == .forward ? "end" : "start"): "
                 + (stops == 0 ? "no stop is set (break, watch). " : "no stop was met. ") + "`back` returns."
-        case .became(let expression, let now, let before, let place):
+        case .became(let expression, let now, let before, let location):
             "\(expression.text) came true here" + (now.map { ": \($0)" } ?? "")
-                + (before.map { ", after \($0)" + (place.map { " at \($0)" } ?? "") } ?? "")
+                + (before.map { ", after \($0)" + (location.map { " at \($0)" } ?? "") } ?? "")
                 + ". `rwatch` again looks further back."
         case .neverBefore(let expression): "\(expression.text) did not come true before this operation. Nothing moved."
         case .set(let number, let stop, let matches):

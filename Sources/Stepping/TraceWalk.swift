@@ -43,8 +43,8 @@ public final class TraceWalk {
         return read
     }
 
-    public func operation(at place: StepPlace) throws -> RecordedOperation {
-        try operations(step: place.step)[place.seq]
+    public func operation(at location: StepLocation) throws -> RecordedOperation {
+        try operations(step: location.step)[location.seq]
     }
 
     /// The values as captured; missing ones are `nil` in them.
@@ -65,25 +65,25 @@ public final class TraceWalk {
         return read[operation] ?? []
     }
 
-    /// The next place, or the one before; `nil` at the ends.
-    public func neighbour(of place: StepPlace, _ direction: StepDirection) throws -> StepPlace? {
+    /// The next location, or the one before; `nil` at the ends.
+    public func neighbour(of location: StepLocation, _ direction: StepDirection) throws -> StepLocation? {
         switch direction {
         case .forward:
-            if try place.seq + 1 < operations(step: place.step).count {
-                return StepPlace(step: place.step, seq: place.seq + 1)
+            if try location.seq + 1 < operations(step: location.step).count {
+                return StepLocation(step: location.step, seq: location.seq + 1)
             }
-            return place.step + 1 < passes.count ? StepPlace(step: place.step + 1, seq: 0) : nil
+            return location.step + 1 < passes.count ? StepLocation(step: location.step + 1, seq: 0) : nil
         case .backward:
-            if place.seq > 0 { return StepPlace(step: place.step, seq: place.seq - 1) }
-            return place.step > 0
-                ? StepPlace(step: place.step - 1, seq: try operations(step: place.step - 1).count - 1) : nil
+            if location.seq > 0 { return StepLocation(step: location.step, seq: location.seq - 1) }
+            return location.step > 0
+                ? StepLocation(step: location.step - 1, seq: try operations(step: location.step - 1).count - 1) : nil
         }
     }
 
-    /// The place nearest to one that may not exist.
-    public func clamped(_ place: StepPlace) throws -> StepPlace {
-        let step = min(max(0, place.step), passes.count - 1)
-        return StepPlace(step: step, seq: min(max(0, place.seq), try operations(step: step).count - 1))
+    /// The location nearest to one that may not exist.
+    public func clamped(_ location: StepLocation) throws -> StepLocation {
+        let step = min(max(0, location.step), passes.count - 1)
+        return StepLocation(step: step, seq: min(max(0, location.seq), try operations(step: step).count - 1))
     }
 
     /// Tokens of a pass, in order.
@@ -92,10 +92,10 @@ public final class TraceWalk {
         return tokens.filter { (pass.firstPosition..<pass.firstPosition + pass.tokens).contains($0.position) }
     }
 
-    public var first: StepPlace { StepPlace(step: 0, seq: 0) }
+    public var first: StepLocation { StepLocation(step: 0, seq: 0) }
 
-    public func last() throws -> StepPlace {
-        StepPlace(step: passes.count - 1, seq: try operations(step: passes.count - 1).count - 1)
+    public func last() throws -> StepLocation {
+        StepLocation(step: passes.count - 1, seq: try operations(step: passes.count - 1).count - 1)
     }
 }
 
@@ -124,7 +124,7 @@ struct RecentValues<Key: Hashable, Value> {
 }
 
 extension RecordedOperation {
-    public var place: StepPlace { StepPlace(step: step, seq: seq) }
+    public var location: StepLocation { StepLocation(step: step, seq: seq) }
 
     /// The name without its layer: `kq_soft_max` of `kq_soft_max-3`.
     public var stem: String {

@@ -46,7 +46,7 @@ public struct WatchExpression: Hashable, Sendable {
         case different = "!="
     }
 
-    /// - Throws: `StepProblem.expression` with the place of the first fault.
+    /// - Throws: `StepProblem.expression` with the position of the first fault.
     public init(_ text: String) throws(StepProblem) {
         self.text = text
         var parser = try WatchParser(text)

@@ -60,14 +60,14 @@ struct WatchParser {
             if left == .top1 { return .flip }
             throw fault("expected a comparison such as > 50 here")
         }
-        let place = next
+        let index = next
         next += 1
         let right = try value()
         guard Self.isText(left) == Self.isText(right) else {
-            throw fault("a number and a text cannot be compared", at: place)
+            throw fault("a number and a text cannot be compared", at: index)
         }
         if Self.isText(left), comparison != .equal, comparison != .different {
-            throw fault("texts are compared by == and != only", at: place)
+            throw fault("texts are compared by == and != only", at: index)
         }
         return .comparison(comparison, left, right)
     }
@@ -87,10 +87,10 @@ struct WatchParser {
         while next < tokens.count, case .symbol(let symbol) = tokens[next].token,
             let found = Operator(rawValue: symbol), operators.contains(found)
         {
-            let place = next
+            let index = next
             next += 1
             let right = try part(&self)
-            if Self.isText(node) || Self.isText(right) { throw fault("\(symbol) takes numbers", at: place) }
+            if Self.isText(node) || Self.isText(right) { throw fault("\(symbol) takes numbers", at: index) }
             node = .arithmetic(found, node, right)
         }
         return node
@@ -98,9 +98,9 @@ struct WatchParser {
 
     private mutating func factor() throws(StepProblem) -> Node {
         guard next < tokens.count else { throw fault("expected a number or a name here") }
-        let place = next
+        let index = next
         next += 1
-        switch tokens[place].token {
+        switch tokens[index].token {
         case .number(let value): return .number(value)
         case .text(let text): return .text(text)
         case .symbol("-"): return .negative(try factor())
@@ -108,12 +108,12 @@ struct WatchParser {
             let node = try value()
             try expect(")")
             return node
-        case .word(let word): return try named(word, at: place)
-        case .symbol(let symbol): throw fault("found \(symbol), expected a number or a name", at: place)
+        case .word(let word): return try named(word, at: index)
+        case .symbol(let symbol): throw fault("found \(symbol), expected a number or a name", at: index)
         }
     }
 
-    private mutating func named(_ word: String, at place: Int) throws(StepProblem) -> Node {
+    private mutating func named(_ word: String, at index: Int) throws(StepProblem) -> Node {
         if take("[") { return .element(name: word == "resid" ? nil : word, try indices()) }
         switch word {
         case "top1": return .top1
@@ -123,7 +123,7 @@ struct WatchParser {
         case "abs":
             try expect("(")
             let inner = try value()
-            if Self.isText(inner) { throw fault("abs takes a number", at: place) }
+            if Self.isText(inner) { throw fault("abs takes a number", at: index) }
             try expect(")")
             return .absolute(inner)
         default: break
@@ -134,7 +134,7 @@ struct WatchParser {
             throw fault(
                 "there is no '\(word)'"
                     + (near.isEmpty ? "; there are \(names.joined(separator: " "))" : "; did you mean \(near[0])?"),
-                at: place)
+                at: index)
         }
         guard take("(") else { return .statistic(statistic, ofResidual: false) }
         let isMagnitude = statistic == .max && take(word: "abs")
@@ -145,7 +145,7 @@ struct WatchParser {
         if isMagnitude, ofResidual { try expect(")") }
         try expect(")")
         guard isMagnitude || Statistic.ofValues.contains(statistic) else {
-            throw fault("\(word) is not about values; write \(word) alone", at: place)
+            throw fault("\(word) is not about values; write \(word) alone", at: index)
         }
         return isMagnitude ? .largest(ofResidual: ofResidual) : .statistic(statistic, ofResidual: true)
     }
@@ -196,11 +196,11 @@ struct WatchParser {
         if !take(symbol) { throw fault("expected \(symbol)") }
     }
 
-    /// - Parameter place: a token's number; `nil`: the one not yet read.
-    private func fault(_ reason: String, at place: Int? = nil) -> StepProblem {
-        let place = place ?? next
+    /// - Parameter index: a token's number; `nil`: the one not yet read.
+    private func fault(_ reason: String, at index: Int? = nil) -> StepProblem {
+        let index = index ?? next
         return .expression(
-            text: source, position: place < tokens.count ? tokens[place].position : source.count + 1, reason: reason)
+            text: source, position: index < tokens.count ? tokens[index].position : source.count + 1, reason: reason)
     }
 
     private func shown(_ token: Token) -> String {

@@ -21,23 +21,23 @@ enum SpareMemory {
 
     static func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
         guard byteCount <= largest else { return .allocate(byteCount: byteCount, alignment: Buffer.alignment) }
-        let place = place(of: byteCount)
-        return kept.withLock { $0[place].popLast() }?.start
-            ?? .allocate(byteCount: smallest << place, alignment: Buffer.alignment)
+        let sizeClass = sizeClass(of: byteCount)
+        return kept.withLock { $0[sizeClass].popLast() }?.start
+            ?? .allocate(byteCount: smallest << sizeClass, alignment: Buffer.alignment)
     }
 
     static func giveBack(_ start: UnsafeMutableRawPointer, _ byteCount: Int) {
         guard byteCount <= largest else { return start.deallocate() }
-        let place = place(of: byteCount)
+        let sizeClass = sizeClass(of: byteCount)
         let isKept = kept.withLock { kept in
-            guard kept[place].count < limit / (smallest << place) else { return false }
-            kept[place].append(Block(start: start))
+            guard kept[sizeClass].count < limit / (smallest << sizeClass) else { return false }
+            kept[sizeClass].append(Block(start: start))
             return true
         }
         if !isKept { start.deallocate() }
     }
 
-    private static func place(of byteCount: Int) -> Int {
+    private static func sizeClass(of byteCount: Int) -> Int {
         byteCount <= smallest
             ? 0 : Int.bitWidth - (byteCount - 1).leadingZeroBitCount - smallest.trailingZeroBitCount
     }

@@ -23,7 +23,7 @@ public enum TokenizationError: InputProblem, Sendable, Equatable {
     case malformedMerge(index: Int, text: String)
     /// A token of type "byte" is not spelled `<0xE2>`.
     case malformedByteToken(id: Int, text: String)
-    /// The score of a token is not a number, so it has no place in the order of merges.
+    /// The score of a token is not a number, so it has no rank in the order of merges.
     case scoreNotANumber(id: Int)
 }
 

@@ -34,7 +34,7 @@ public struct TokenizationStep: Sendable, Hashable {
 
     /// Why this pair went before all others that were possible.
     public enum Reason: Sendable, Hashable {
-        /// The place of the pair in the list of merges; the lowest goes first.
+        /// The rank of the pair in the list of merges; the lowest goes first.
         case rank(Int)
         /// The score of the token that results; the highest goes first.
         case score(Float)

@@ -61,10 +61,10 @@ struct ImportRules {
         text.split(whereSeparator: \.isNewline).compactMap { line in
             let code = line.prefix { $0 != "/" }
             let words = code.split { $0 == " " || $0 == "\t" || $0 == ";" }
-            guard let place = words.firstIndex(of: "import"), place + 1 < words.count else { return nil }
-            guard words[..<place].allSatisfy({ $0.hasPrefix("@") || levels.contains(String($0)) }) else { return nil }
-            let isScoped = kinds.contains(String(words[place + 1])) && place + 2 < words.count
-            return words[isScoped ? place + 2 : place + 1].split(separator: ".").first.map(String.init)
+            guard let index = words.firstIndex(of: "import"), index + 1 < words.count else { return nil }
+            guard words[..<index].allSatisfy({ $0.hasPrefix("@") || levels.contains(String($0)) }) else { return nil }
+            let isScoped = kinds.contains(String(words[index + 1])) && index + 2 < words.count
+            return words[isScoped ? index + 2 : index + 1].split(separator: ".").first.map(String.init)
         }
     }
 

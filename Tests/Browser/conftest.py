@@ -110,7 +110,7 @@ def show(browser, screen):
     width, height, theme = screen
     complaints, contexts = [], []
 
-    def show(report, place=""):
+    def show(report, address=""):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, has_touch=width < 500, offline=True)
         contexts.append(context)
@@ -118,7 +118,7 @@ def show(browser, screen):
         page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if "file:" not in request.url else None)
-        page.goto(report.as_uri() + place)
+        page.goto(report.as_uri() + address)
         return page
 
     yield show
@@ -137,7 +137,7 @@ def tip(page):
 
 
 def point(page, canvas, row, column):
-    """Moves the mouse onto a cell of a heat map; returns the place."""
+    """Moves the mouse onto a cell of a heat map; returns where that is."""
     canvas.scroll_into_view_if_needed()
     cells = json.loads(canvas.get_attribute("data-cells"))
     assert row < cells["rows"] and column < cells["columns"]

@@ -16,7 +16,7 @@ def test_a_choice_keeps_the_focus(show, made):
     page.locator("#view-quantisation select").first.focus()
     for format in (1, 2):
         page.keyboard.press("ArrowDown")
-        assert focused(page, "e.tagName") == "SELECT" and page.evaluate("place.format") == format
+        assert focused(page, "e.tagName") == "SELECT" and page.evaluate("selection.format") == format
     page.locator(".block button", has_text="median scale").focus()
     page.keyboard.press("Enter")
     assert focused(page, "e.textContent") == "median scale" and focused(page, "e.ariaPressed") == "true"
@@ -40,12 +40,12 @@ def test_arrows_move_through_codes_and_marks(show, made):
     page.locator(".codes span").first.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
         page.keyboard.press(key)
-    place = 2 + 16
-    assert focused(page, "e.dataset.code") == str(place) and f"weight {place} of the block" in tip(page)
+    weight = 2 + 16
+    assert focused(page, "e.dataset.code") == str(weight) and f"weight {weight} of the block" in tip(page)
     # One stop of Tab for all of them.
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Tab")
-    assert focused(page, "e.dataset.code") == str(place)
+    assert focused(page, "e.dataset.code") == str(weight)
 
     page.goto(made.report.as_uri() + "#roofline?step=0")
     page.reload()
@@ -57,7 +57,7 @@ def test_arrows_move_through_codes_and_marks(show, made):
     speed = float(re.search(r"(\S+) Gflop/s", tip(page))[1])
     assert tip(page).startswith(name) and abs(speed / (flops / ns) - 1) < 0.01
     page.keyboard.press("Enter")
-    assert page.evaluate("[place.view, place.seq]") == ["pass", seq]
+    assert page.evaluate("[selection.view, selection.seq]") == ["pass", seq]
 
 
 def test_arrows_move_in_a_heat_map(show, made):

@@ -129,7 +129,7 @@ def test_arrows_step_unfold_and_fold(show, made):
     page.keyboard.press("ArrowLeft")
     assert page.locator(".oprow").count() == folded and "layer 0" in chosen(page).inner_text()
     page.keyboard.press("]")
-    assert page.evaluate("place.step") == 1 and page.locator(".oprow").count() == folded
+    assert page.evaluate("selection.step") == 1 and page.locator(".oprow").count() == folded
 
 
 def test_a_row_opens_by_mouse_or_finger(show, made, screen):
@@ -314,10 +314,10 @@ def test_from_layer_to_the_codes_of_a_block(show, made):
     assert "".join(spans.all_inner_texts()) == told["bytes_hex"]
     codes = page.locator(".codes span")
     assert [int(text) for text in codes.all_inner_texts()] == told["codes"]
-    for place in [0, 7, 31]:
-        codes.nth(place).hover()
+    for index in [0, 7, 31]:
+        codes.nth(index).hover()
         found = re.search(r"code (-?\d+) → (\S+)", tip(page))
-        assert int(found[1]) == told["codes"][place] and shows(found[2], told["values"][place])
+        assert int(found[1]) == told["codes"][index] and shows(found[2], told["values"][index])
     spans.nth(0).hover()
     assert "scale" in tip(page)
 

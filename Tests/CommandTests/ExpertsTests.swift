@@ -20,13 +20,15 @@ import Testing
         #expect(layers.count == 2)
         let choices = try #require(object["choices"] as? [[String: Any]])
         // 14 tokens in the first layer and one in the last, and two passes of one token.
-        #expect(choices.count == 2 * (14 + 1 + 2 * 2))
+        let passes = 14 + 1 + 2 * 2
+        #expect(choices.count == 2 * passes)
         for layer in layers {
             let load = try #require(layer["load"] as? [Int])
             let number = try #require(layer["layer"] as? Int)
             #expect(load.count == 5)
             for expert in 0..<5 {
-                #expect(load[expert] == choices.count { $0["layer"] as? Int == number && $0["expert"] as? Int == expert })
+                let mine = choices.filter { $0["layer"] as? Int == number && $0["expert"] as? Int == expert }
+                #expect(load[expert] == mine.count)
             }
         }
         // What was chosen is what the probabilities say: the two largest.
@@ -58,8 +60,9 @@ import Testing
         #expect(passes[1]["n_distinct"] as? Int == 2 * 2)
         // One token of two in five; fourteen and one in the prompt.
         #expect(abs((passes[1]["share_if_even"] as! Double) - 0.4) < 1e-9)
-        let even = (1 - pow(0.6, 14) + 0.4) / 2
-        #expect(abs((passes[0]["share_if_even"] as! Double) - even) < 1e-9)
+        let even: Double = (1 - pow(0.6, 14) + 0.4) / 2
+        let found = try #require(passes[0]["share_if_even"] as? Double)
+        #expect(abs(found - even) < 1e-9)
     }
 
     @Test func thePagesFit() throws {
@@ -98,7 +101,8 @@ import Testing
         #expect(same["kld_mean"] as? Double == 0 && same["top_flips"] as? Int == 0)
         let one = try effect("--top", "1")
         let bytes = try #require(one["expert_bytes"] as? [String: Int])
-        #expect(bytes["before"] == 2 * bytes["after"]! && bytes["all"]! * 2 == bytes["before"]! * 5)
+        let (before, after, all) = (bytes["before"]!, bytes["after"]!, bytes["all"]!)
+        #expect(before == 2 * after && 2 * all == 5 * before)
         for options in [["--top", "1"], ["--force", "1:3"], ["--drop", "all:0", "--drop", "0:1"]] {
             let object = try bench.quipu(
                 ["experts", "what-if", "model.gguf", "-p", Self.prompt, "--json"] + options

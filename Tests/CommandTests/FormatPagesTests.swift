@@ -44,8 +44,8 @@ import Testing
         let bench = try Self.bench()
         for type in Self.types {
             let name = "w.\(type.name)"
-            let place = 300 / type.blockElements
-            let block = ["quant", "blocks", "all.gguf", name, "--row", "1", "--block", "\(place)"]
+            let number = 300 / type.blockElements
+            let block = ["quant", "blocks", "all.gguf", name, "--row", "1", "--block", "\(number)"]
             let weight = ["explain", "weight", "all.gguf", name, "1", "300"]
             expectPage(try bench.quipu(block + (type.blockElements == 1 ? ["--reference", "all.gguf"] : [])))
             expectPage(try bench.quipu(weight))

@@ -29,8 +29,9 @@ private let printed = 1e-7
     @Test func theKindsOfAttentionSideBySide() throws {
         let object = try Workbench().quipu("gqa", "model.gguf", "--json").object()
         let rows = try #require(object["sharing"] as? [[String: Any]])
+        // stories260K: 5 layers, keys and values of 8 values for 8 heads, 4 KV heads, or one.
         let expected: [(name: String, kind: String, mha: Int, own: Int, mqa: Int)] = [
-            ("this model", "gqa", 2 * 5 * 64 * 2, 2 * 5 * 32 * 2, 2 * 5 * 8 * 2),
+            ("this model", "gqa", 1280, 640, 160),
             ("Llama-3.1-8B", "gqa", 524_288, 131_072, 16_384), ("Qwen3-30B-A3B", "gqa", 786_432, 98_304, 24_576),
             ("DeepSeek-V2-Lite", "mla", 276_480, 31_104, 17_280), ("DeepSeek-V3", "mla", 4_997_120, 70_272, 39_040),
         ]
@@ -52,10 +53,13 @@ private let printed = 1e-7
         #expect(traced.status == 0, "\(traced.errors)")
         let object = try bench.quipu("gqa", "map", "--trace", "trace.db", "--context", "10", "--json").object()
         let bytes = try #require(object["cache_bytes"] as? [String: Int])
-        #expect(bytes == ["gqa": 3 * 24 * 2 * 10, "mha": 3 * 4 * 30 * 2 * 10, "mqa": 3 * 30 * 2 * 10])
-        let row = try bench.row("SELECT kind, k_width, v_width, bytes, n_positions FROM kv_cache LIMIT 1", of: "trace.db")
-        #expect(row["kind"] as? String == "mla" && row["k_width"] as? Int == 24 && row["v_width"] as? Int == 0)
-        #expect(row["bytes"] as? Int == 24 * 2 * (row["n_positions"] as! Int))
+        #expect(bytes == ["gqa": 1440, "mha": 7200, "mqa": 1800])
+        let row = try bench.row(
+            "SELECT kind, k_width, v_width, bytes, n_positions FROM kv_cache LIMIT 1", of: "trace.db")
+        #expect(row["kind"] as? String == "mla")
+        #expect(row["k_width"] as? Int == 24 && row["v_width"] as? Int == 0)
+        let positions = try #require(row["n_positions"] as? Int)
+        #expect(row["bytes"] as? Int == 48 * positions)
         let page = try bench.quipu("gqa", "model.gguf")
         #expect(page.output.contains("latent vector of 16 values") && page.output.contains("24/20"))
         for line in page.lines where !line.contains("gguf") { #expect(line.count <= 80, "\(line)") }

@@ -45,9 +45,9 @@ import Testing
     }
 
     private static func examples(in help: Outcome) -> [String] {
-        help.lines.indices.filter { help.lines[$0] == "Example:" }.map { place in
+        help.lines.indices.filter { help.lines[$0] == "Example:" }.map { index in
             // A long example is wrapped by the help's width.
-            help.lines[(place + 1)...].prefix { $0.hasPrefix("  ") }.joined(separator: " ")
+            help.lines[(index + 1)...].prefix { $0.hasPrefix("  ") }.joined(separator: " ")
         }
     }
 

@@ -22,9 +22,9 @@ import Testing
         let page = String(decoding: try bench.bytes("report.html"), as: UTF8.self)
         #expect(page.hasPrefix("<!DOCTYPE html>") && page.contains("<title>Quipu: Once upon a time</title>"))
         for outside in ["http://", "https://", " src=", "@import", "url(", "<link"] {
-            let place = page.range(of: outside)
-            // The namespace of SVG is a name, not a place that a browser goes to.
-            let isName = place.map { page[$0.lowerBound...].hasPrefix("http://www.w3.org/2000/svg") } ?? true
+            let match = page.range(of: outside)
+            // The namespace of SVG is a name, not an address that a browser goes to.
+            let isName = match.map { page[$0.lowerBound...].hasPrefix("http://www.w3.org/2000/svg") } ?? true
             #expect(isName, "\(outside)")
         }
     }

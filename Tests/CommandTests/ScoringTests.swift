@@ -133,8 +133,8 @@ import Testing
         // As many tokens, one of them another: its text is changed in a copy of the file.
         var bytes = try bench.bytes("model.gguf")
         let old = Data("▁little".utf8)
-        let place = try #require(bytes.range(of: old))
-        bytes.replaceSubrange(place, with: Data("▁lattle".utf8))
+        let range = try #require(bytes.range(of: old))
+        bytes.replaceSubrange(range, with: Data("▁lattle".utf8))
         try bytes.write(to: URL(filePath: bench.folder.path("changed.gguf")))
         try bench.addText()
         expectComplaint(

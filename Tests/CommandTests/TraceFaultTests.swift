@@ -36,7 +36,7 @@ import Testing
             #expect(!outcome.errors.contains("malformed"), "SQLite's words say nothing of what to do")
         }
         var scribbled = whole
-        for place in stride(from: 4096, to: whole.count, by: 4096) { scribbled[place] = 0xFF }
+        for offset in stride(from: 4096, to: whole.count, by: 4096) { scribbled[offset] = 0xFF }
         try scribbled.write(to: URL(filePath: bench.folder.path("bad.db")))
         expectComplaint(
             try bench.quipu(command[0] == "sql" ? ["sql", "bad.db", "SELECT * FROM op"] : command), "bad.db: ")

@@ -54,8 +54,8 @@ import Testing
         // A database of someone else: a real one, made from a trace by renaming its tables away.
         try bench.addTrace("other.db")
         var bytes = try bench.bytes("other.db")
-        for (place, _) in bytes.indices(of: Data("CREATE TABLE run".utf8)) { bytes[place + 13] = UInt8(ascii: "q") }
-        for (place, _) in bytes.indices(of: Data("tablerunrun".utf8)) { bytes[place + 5] = UInt8(ascii: "q") }
+        for (offset, _) in bytes.indices(of: Data("CREATE TABLE run".utf8)) { bytes[offset + 13] = UInt8(ascii: "q") }
+        for (offset, _) in bytes.indices(of: Data("tablerunrun".utf8)) { bytes[offset + 5] = UInt8(ascii: "q") }
         try bytes.write(to: URL(filePath: bench.folder.path("other.db")))
 
         for name in ["letter.txt", "model.gguf", "other.db"] {

@@ -52,14 +52,14 @@ import Testing
 
     @Test func digestsGoToTheCache() throws {
         try addLargeModel()
-        for (environment, place) in [
+        for (environment, folder) in [
             (["HOME": bench.folder.path("home"), "XDG_CACHE_HOME": ""], "home/.cache/quipu/digests.json"),
             (["XDG_CACHE_HOME": bench.folder.path("cache")], "cache/quipu/digests.json"),
         ] {
             let outcome = try bench.quipu(
                 ["trace", "large.gguf", "-p", "Once", "-o", "t.db", "--force"], environment: environment)
             #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
-            #expect(bench.exists(place))
+            #expect(bench.exists(folder))
         }
     }
 

@@ -8,7 +8,7 @@ Every block format is here the same thing: integer codes, and for each group of 
 where d is the activation block's scale and s its weighted sum. Formats whose codes point into grids or have steps of no
 constant width stand here as what they decode to, by the package gguf, and the sum is the plain one of weight * d * q.
 The sums of integers are exact and the rest is done in
-double precision: a program whose codes or roundings differ in a single place is farther away than one whose float sums
+double precision: a program whose codes or roundings differ in a single step is farther away than one whose float sums
 run in another order. Layouts: ggml-common.h; activations: ggml-cpu/arch/x86/quants.c and ggml-quants.c
 `quantize_row_q8_K_ref`.
 """

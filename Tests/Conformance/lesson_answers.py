@@ -400,7 +400,7 @@ MISTAKES = {
     "tokens/last-token": (lambda f: prompt_ids(f)[0], "first token"),
     "tokens/next-token": (lambda f: int(np.argsort(-logits(f))[1]), "second choice"),
     "residual/embedding-address": (lambda f: f"embd[{len(prompt_ids(f)) - 1},6]", "Rows for columns"),
-    "residual/which-row": (lambda f: 1, "place in the text"),
+    "residual/which-row": (lambda f: 1, "position in the text"),
     "residual/stream": (lambda f: parts3(f)[1][0] + parts3(f)[2][0], "embedding is missing"),
     "rmsnorm/rms-by-hand": (lambda f: np.mean(np.abs(embd1(f)[:4])), "mean of the sizes"),
     "rmsnorm/normed": (lambda f: embd1(f)[2] / np.mean(embd1(f) ** 2), "mean square"),

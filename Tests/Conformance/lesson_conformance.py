@@ -64,8 +64,8 @@ class Learner:
         if isinstance(answer, tuple):
             choices = self.step["question"]["choices"]
             fitting = [i for i, text in enumerate(choices) if text.startswith(answer[0])]
-            place = choices.index(answer[0]) if answer[0] in choices else fitting[0]
-            return f"{chr(97 + place)} {answer[1]!r}".replace("np.float64(", "").replace(")", "")
+            index = choices.index(answer[0]) if answer[0] in choices else fitting[0]
+            return f"{chr(97 + index)} {answer[1]!r}".replace("np.float64(", "").replace(")", "")
         return str(answer)
 
     def wrongs(self, question, right):

@@ -36,7 +36,7 @@ def relative(found, reference, at=slice(None)):
     return float(np.sqrt((error ** 2).sum() / (reference[at].astype(np.float64) ** 2).sum()))
 
 
-# Eighteen: the prompt in four chains.
+# Eighteen: the prompt in four runs.
 class Spread:
     def __init__(self, f):
         self.base, self.other = Llama(f.model), Llama(written(f, "Q4_0"))
@@ -48,8 +48,8 @@ class Spread:
         self.both = a.forward(self.ids, b.weights, b.types)
         self.last = a.layers - 1
 
-    def error(self, chain, name, at=slice(None)):
-        return relative(chain[name], self.reference[name], at)
+    def error(self, run, name, at=slice(None)):
+        return relative(run[name], self.reference[name], at)
 
     def deeper(self):
         return self.error(self.both, f"l_out-{self.last}", -1) / self.error(self.both, "l_out-0", -1)
@@ -115,7 +115,7 @@ class Reading:
         return found[:count], found[:len(found) - len(plain)]
 
     def logits(self, weights=None, types=None):
-        """[places, vocabulary], with activations rounded as the types of the weights ask."""
+        """[positions, vocabulary], with activations rounded as the types of the weights ask."""
         rows = [
             self.base.forward(chunk, weights, types or self.base.types)["result_output"][self.size // 2:-1]
             for chunk in self.chunks
@@ -127,7 +127,7 @@ class Reading:
         return math.exp(-found[np.arange(len(self.targets)), self.targets].mean())
 
     def version(self, path):
-        """Perplexity, KLD, and the share of places with the same token on top."""
+        """Perplexity, KLD, and the share of positions with the same token on top."""
         other = Llama(path)
         found = self.logits(other.weights, other.types)
         same = float((found.argmax(axis=1) == self.expected.argmax(axis=1)).mean())

@@ -41,7 +41,7 @@ llama_cpp.llama_cpp.llama_model_default_params = _as_stored
 
 
 class Scored:
-    """Logits of the scored places, and the tokens that follow them."""
+    """Logits of the scored positions, and the tokens that follow them."""
 
     def __init__(self, path, size, chunks):
         model = llama_cpp.Llama(

@@ -192,9 +192,9 @@ class Comparison:
             self.n_different += 1
             what, ours, theirs = problem
             shorter = min(len(ours), len(theirs))
-            place = next((i for i in range(shorter) if ours[i] != theirs[i]), shorter)
-            print(f"DIFFERENT {name} add_special={add_special} parse_special={parse_special}: {what} from {place} on")
-            around = slice(max(0, place - 3), place + 6)
+            index = next((i for i in range(shorter) if ours[i] != theirs[i]), shorter)
+            print(f"DIFFERENT {name} add_special={add_special} parse_special={parse_special}: {what} from {index} on")
+            around = slice(max(0, index - 3), index + 6)
             print(f"  expected … {theirs[around]}\n  got      … {ours[around]}")
             if len(text) < 200:
                 print(f"  text {text!r}")

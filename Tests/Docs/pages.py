@@ -125,10 +125,10 @@ def missing(shown: str, printed: str) -> str | None:
     start = 0
     for passage in re.split(r"\n(?:\s*…?\s*\n)+", shown.strip("\n")):
         lines = [shape(line) for line in passage.split("\n")]
-        places = [i for i in range(start, len(output) - len(lines) + 1) if output[i : i + len(lines)] == lines]
-        if not places:
+        starts = [i for i in range(start, len(output) - len(lines) + 1) if output[i : i + len(lines)] == lines]
+        if not starts:
             return passage
-        start = places[0] + len(lines)
+        start = starts[0] + len(lines)
     return None
 
 

@@ -106,9 +106,9 @@ def link_problem(name: str, target: str) -> str | None:
     if OUTSIDE.match(target):
         return None
     path, _, anchor = target.partition("#")
-    place = Path(name).parent / path if path else Path(name)
+    linked = Path(name).parent / path if path else Path(name)
     parts: list[str] = []
-    for part in place.parts:
+    for part in linked.parts:
         if part != "..":
             parts.append(part)
         elif parts:

@@ -81,7 +81,7 @@ import Testing
     @Test(arguments: [nil, 1, 2, 4, 8, 16, 32, 64, 4096] as [UInt32?])
     func tensorsOfEveryTypeComeBack(alignment: UInt32?) throws {
         let alignmentEntry = alignment.map { Metadata.Entry(key: "general.alignment", value: .uint32($0)) }
-        // An odd number of bytes in the header, so that small alignments put tensors at odd places.
+        // An odd number of bytes in the header, so that small alignments put tensors at odd offsets.
         let metadata = Metadata([.init(key: "x", value: .string("y"))] + (alignmentEntry.map { [$0] } ?? []))
         let tensors = Self.tensors()
         let writer = GGUFWriter(metadata: metadata, tensors: tensors.map { .init(name: $0.name, $0.tensor) })

@@ -88,7 +88,7 @@ import Testing
         #expect(try await verdict("", yaml).outcome == .unreadable)
     }
 
-    /// Two spellings of one place are equal.
+    /// Two spellings of one address are equal.
     @Test(arguments: [
         ("norm-0#1[3,2]", Verdict.Outcome.right), ("norm-0[3,2]", .right), ("'norm-0[3, 2,0]'", .right),
         ("norm-0[-61,2]", .right), ("norm-0#0[3,2]", .wrong), ("norm-0[2,3]", .wrong), ("nrm-0[3,2]", .unreadable),

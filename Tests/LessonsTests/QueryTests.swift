@@ -123,14 +123,15 @@ import Testing
         #expect(try value("table.base.is_exact") == .truth(true))
         #expect(try value("table.codes[1]") == .number(4))
         #expect(try value("table.rows.type") == .texts(["Q8_0", "", "Q2_K"]))
-        #expect(try value("table.rows.kld[place(table.rows.type, 'Q8_0')]") == .number(0.25))
+        #expect(try value("table.rows.kld[index(table.rows.type, 'Q8_0')]") == .number(0.25))
+        #expect(try value("table.rows.kld[place(table.rows.type, 'Q8_0')]") == .number(0.25), "its earlier name")
         #expect(try value("table.rows.kld[1]") == .number(.infinity))
         #expect(try value("table.rows.at.db[0] + table.codes[0]") == .number(23))
         guard case .number(let missing) = try value("table.rows.kld[2]") else { return #expect(Bool(false)) }
         #expect(missing.isNaN)
         #expect { try value("table.base.none") } throws: { "\($0)".contains("no field `none`") }
         #expect { try value("table.empty") } throws: { "\($0)".contains("no field `empty`") }
-        #expect { try value("place(table.rows.type, 'Q9')") } throws: { "\($0)".contains("there are Q8_0") }
+        #expect { try value("index(table.rows.type, 'Q9')") } throws: { "\($0)".contains("there are Q8_0") }
     }
 
     @Test func aCommandThatFails() async throws {

@@ -55,7 +55,8 @@ import Testing
             }
             // In the first layer that has experts, routers see what they saw: the others keep their order.
             let first = layers[0]
-            for (token, order) in dropped.order[first]!.enumerated() where model.configuration.architecture != "deepseek2" {
+            for (token, order) in dropped.order[first]!.enumerated()
+            where model.configuration.architecture != "deepseek2" {
                 #expect(order.dropLast() == own.order[first]![token].filter { $0 != expert }[...])
             }
         }

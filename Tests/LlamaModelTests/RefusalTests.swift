@@ -18,10 +18,10 @@ private struct Surgery {
 
     /// Sets a key, or removes it.
     mutating func set(_ key: String, _ value: GGUFValue?) {
-        let place = entries.firstIndex { $0.key == key }
-        switch (place, value) {
-        case (let place?, let value?): entries[place] = .init(key: key, value: value)
-        case (let place?, nil): entries.remove(at: place)
+        let index = entries.firstIndex { $0.key == key }
+        switch (index, value) {
+        case (let index?, let value?): entries[index] = .init(key: key, value: value)
+        case (let index?, nil): entries.remove(at: index)
         case (nil, let value?): entries.append(.init(key: key, value: value))
         case (nil, nil): Issue.record("\(key) is not there to be removed")
         }
@@ -29,11 +29,11 @@ private struct Surgery {
 
     /// Replaces a tensor by zeros of another type or shape, adds one, or removes one (`nil`).
     mutating func set(tensor name: String, _ layout: Layout?) {
-        let place = tensors.firstIndex { $0.name == name }
+        let index = tensors.firstIndex { $0.name == name }
         let entry = layout.map { GGUFWriter.TensorEntry(name: name, .zeros($0.type, $0.shape)) }
-        switch (place, entry) {
-        case (let place?, let entry?): tensors[place] = entry
-        case (let place?, nil): tensors.remove(at: place)
+        switch (index, entry) {
+        case (let index?, let entry?): tensors[index] = entry
+        case (let index?, nil): tensors.remove(at: index)
         case (nil, let entry?): tensors.append(entry)
         case (nil, nil): Issue.record("\(name) is not there to be removed")
         }
@@ -126,14 +126,64 @@ private struct Surgery {
         }
     }
 
-    @Test func expertsAreRefused() throws {
-        var surgery = try Surgery()
+    /// Where a family has none; and where it may have some, but the file does not say enough, or not truly.
+    @Test func experts() throws {
+        var surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        surgery.set("granite.expert_count", .uint32(8))
+        try surgery.expectRefusal(["granite.expert_count", "'8'", "without experts"]) {
+            .unsupported(
+                file: $0, what: "granite.expert_count", found: "8", supported: "models of 'granite' without experts")
+        }
+        surgery = try Surgery()
         surgery.set("llama.expert_count", .uint32(8))
-        try surgery.expectRefusal(["llama.expert_count", "'8'", "dense"]) {
-            .unsupported(file: $0, what: "llama.expert_count", found: "8", supported: "dense models, without experts")
+        try surgery.expectRefusal(["expert_used_count"]) { .missingKey(file: $0, key: "llama.expert_used_count") }
+        surgery.set("llama.expert_used_count", .uint32(9))
+        try surgery.expectRefusal(["expert_used_count"]) {
+            .invalidValue(file: $0, key: "llama.expert_used_count", found: "9", expected: "1 to 8")
+        }
+        surgery.set("llama.expert_used_count", .uint32(2))
+        try surgery.expectRefusal(["blk.0.ffn_gate_inp.weight", "missing"]) {
+            .missingTensor(file: $0, name: "blk.0.ffn_gate_inp.weight", expected: Shape(64, 8))
         }
         surgery.set("llama.expert_count", .uint32(0))
         #expect(throws: Never.self) { _ = try surgery.load() }
+        surgery = try Surgery(TinyModel.mixtral.path)
+        surgery.set(tensor: "blk.1.ffn_up_exps.weight", Layout(.f32, Shape(32, 24, 4)))
+        try surgery.expectRefusal(["blk.1.ffn_up_exps.weight", "32x24x4"]) {
+            .wrongShape(
+                file: $0, name: "blk.1.ffn_up_exps.weight", found: Shape(32, 24, 4), expected: Shape(32, 24, 5))
+        }
+    }
+
+    @Test func latentAttention() throws {
+        func key(_ name: String) -> String { "deepseek2." + name }
+        var surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.q_lora_rank"), nil)
+        try surgery.expectRefusal(["q_lora_rank"]) { .missingKey(file: $0, key: key("attention.q_lora_rank")) }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.value_length_mla"), nil)
+        try surgery.expectRefusal(["value_length_mla"]) {
+            .missingKey(file: $0, key: key("attention.value_length_mla"))
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.head_count_kv"), .uint32(4))
+        try surgery.expectRefusal(["head_count_kv"]) {
+            .invalidValue(
+                file: $0, key: key("attention.head_count_kv"), found: "4",
+                expected: "1, for the latent vector of all heads")
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("expert_gating_func"), .uint32(4))
+        try surgery.expectRefusal(["expert_gating_func"]) {
+            .unsupported(
+                file: $0, what: key("expert_gating_func"), found: "4", supported: "1 (softmax) and 2 (sigmoid)")
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("expert_group_count"), .uint32(3))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("nextn_predict_layers"), .uint32(1))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
     }
 
     @Test(arguments: ["longrope", "foo", "YARN"])

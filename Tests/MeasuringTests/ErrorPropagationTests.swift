@@ -110,7 +110,7 @@ import Testing
         #expect(try found.shares().map(\.part).count == model.configuration.layers + 2)
     }
 
-    /// The chain of quantised weights and F32 activations is a real run of those weights written out as F32.
+    /// The run of quantised weights and F32 activations is a real run of those weights written out as F32.
     @Test func weightsOnlyIsTheRunOfDecodedWeights() throws {
         let exact = try quantized(micro, "F32", name: "f32.gguf")
         let other = try quantized(micro, "Q4_K_M")

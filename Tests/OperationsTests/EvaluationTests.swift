@@ -25,10 +25,10 @@ import Testing
         let expected = output.shape.indices.map { example.reference(example.inputs, $0) }
         let scale = expected.map(abs).max()!
         try #require(scale > 0)
-        for (place, (value, reference)) in zip(output.shape.indices, zip(output.floats(), expected)) {
+        for (index, (value, reference)) in zip(output.shape.indices, zip(output.floats(), expected)) {
             #expect(
                 abs(Double(value) - reference) <= example.tolerance * scale,
-                "\(place): \(value), expected \(reference)")
+                "\(index): \(value), expected \(reference)")
         }
     }
 

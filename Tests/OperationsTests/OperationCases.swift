@@ -16,7 +16,7 @@ enum OperationCases {
         let table = random.tensor(9, 7)
         let rows = Tensor.integers(.i32, [Int32(4), 0, 6, 4])
         let picked: @Sendable ([Tensor], ElementIndex) -> Double = { $0[0].double($1.i0, Int($0[1].double($1.i1))) }
-        let places = Tensor.integers(.i64, [Int64(2), 5])
+        let indices = Tensor.integers(.i64, [Int64(2), 5])
         let stored: @Sendable ([Tensor], ElementIndex) -> Double = { inputs, e in
             let source = [2: 0, 5: 1][e.i1]
             return source.map { Double(Float16(inputs[0][ElementIndex(e.i0, $0)])) } ?? inputs[2].double(e.i0, e.i1)
@@ -29,13 +29,13 @@ enum OperationCases {
                 tolerance: 0, reference: picked),
             OperationCase(
                 name: "rows 2 and 5 of 8", operation: SetRows(),
-                inputs: [random.tensor(6, 2), places, .halves(random.floats(48), Shape(6, 8))], tolerance: 0,
+                inputs: [random.tensor(6, 2), indices, .halves(random.floats(48), Shape(6, 8))], tolerance: 0,
                 reference: stored),
             OperationCase(
                 name: "rows that lie apart", operation: SetRows(),
                 inputs: [
                     random.tensor(10, 2).view(Layout(type: .f32, shape: Shape(6, 2), strides: .init(4, 40, 80, 80))),
-                    places, .halves(random.floats(48), Shape(6, 8)),
+                    indices, .halves(random.floats(48), Shape(6, 8)),
                 ], tolerance: 0, reference: stored),
         ]
     }

@@ -4,7 +4,7 @@ import TestSupport
 
 /// Weights in every format: random bytes with sane scales.
 enum Quantized {
-    /// Places of F16 scales in a block, in bytes.
+    /// Offsets of F16 scales in a block, in bytes.
     private static let scales: [TensorType: [Int]] = [
         .q4_0: [0], .q4_1: [0, 2], .q5_0: [0], .q5_1: [0, 2], .q8_0: [0], .q2_K: [80, 82], .q3_K: [108], .q4_K: [0, 2],
         .q5_K: [0, 2], .q6_K: [208],
@@ -29,10 +29,10 @@ enum Quantized {
         tensor.buffer.withMutableElements(of: UInt8.self, in: 0..<count) { bytes in
             for i in 0..<count { bytes[i] = UInt8.random(in: .min ... .max, using: &random) }
             for block in stride(from: 0, to: count, by: type.blockBytes) {
-                for place in scales {
+                for offset in scales {
                     let bits = Half.f16(Float.random(in: 0.01...0.1, using: &random))
-                    bytes[block + place] = UInt8(truncatingIfNeeded: bits)
-                    bytes[block + place + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+                    bytes[block + offset] = UInt8(truncatingIfNeeded: bits)
+                    bytes[block + offset + 1] = UInt8(truncatingIfNeeded: bits >> 8)
                 }
             }
         }

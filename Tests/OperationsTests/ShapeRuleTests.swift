@@ -30,8 +30,10 @@ import Testing
         Rule(
             operation: GetRows(), accepted: [Layout(.q4_1, Shape(64, 10)), i32(3)], output: Output(f32(64, 3)),
             refused: [
-                ([f32(8, 10)], "2 inputs, got 1"), ([f32(8, 10), i64(3)], "I32"), ([f32(8, 10), i32(3, 2)], "a table for each column"),
-                ([f32(8, 10, 2), i32(3)], "a table for each column"), ([f32(8, 10), i32(3, 1, 1, 2)], "I32 [T]"), ([Layout(.f64, Shape(256, 2)), i32(3)], "decoded"),
+                ([f32(8, 10)], "2 inputs, got 1"), ([f32(8, 10), i64(3)], "I32"),
+                ([f32(8, 10), i32(3, 2)], "a table for each column"),
+                ([f32(8, 10, 2), i32(3)], "a table for each column"), ([f32(8, 10), i32(3, 1, 1, 2)], "I32 [T]"),
+                ([Layout(.f64, Shape(256, 2)), i32(3)], "decoded"),
             ]),
         Rule(
             operation: RMSNorm(epsilon: 1e-5), accepted: [apart], output: Output(f32(8, 3)),
@@ -123,7 +125,8 @@ import Testing
             operation: MatMulID(), accepted: [Layout(.q4_1, Shape(64, 10, 6)), f32(64, 1, 5), i32(2, 5)],
             output: Output(f32(10, 2, 5)),
             refused: [
-                ([f32(8, 2, 4), f32(8, 1, 5)], "3 inputs, got 2"), ([f32(8, 2, 4), f16(8, 1, 5), i32(2, 5)], "input 1"),
+                ([f32(8, 2, 4), f32(8, 1, 5)], "3 inputs, got 2"),
+                ([f32(8, 2, 4), f16(8, 1, 5), i32(2, 5)], "input 1"),
                 ([f32(8, 2, 4), f32(9, 1, 5), i32(2, 5)], "rows of one length"),
                 ([f32(8, 2, 4), f32(8, 1, 5), i64(2, 5)], "I32 [U,T]"),
                 ([f32(8, 2, 4), f32(8, 1, 5), i32(2, 5, 2)], "I32 [U,T]"),
@@ -178,8 +181,10 @@ import Testing
         let accepted = [Self.f32(6, 2, 3), Self.i32(2, 3), Self.f32(6, 8, 3)]
         #expect(try operation.output(for: accepted) == Output(Self.f32(6, 8, 3)))
         for refused in [
-            [Self.f32(6, 2, 3), Self.i64(2, 3), Self.f32(6, 8, 3)], [Self.f32(6, 2, 3), Self.i32(2), Self.f32(6, 8, 3)],
-            [Self.f32(6, 2, 3), Self.i32(2, 3), Self.f32(6, 8)], [Self.f32(6, 2, 3), Self.i32(2, 3), Self.f16(6, 8, 3)],
+            [Self.f32(6, 2, 3), Self.i64(2, 3), Self.f32(6, 8, 3)],
+            [Self.f32(6, 2, 3), Self.i32(2), Self.f32(6, 8, 3)],
+            [Self.f32(6, 2, 3), Self.i32(2, 3), Self.f32(6, 8)],
+            [Self.f32(6, 2, 3), Self.i32(2, 3), Self.f16(6, 8, 3)],
         ] { #expect(throws: GraphError.self) { try operation.output(for: refused) } }
     }
 

@@ -12,6 +12,15 @@ import Testing
         #expect(text.withoutControls == picture)
     }
 
+    /// Whatever the environment says, and however often: a style is nothing but its two values.
+    @Test func aStyleAloneDecidesAboutColors() {
+        let (colored, plain) = (Style(isColored: true), Style(isColored: false))
+        #expect(colored.bold("a") == "\u{1B}[1ma\u{1B}[0m")
+        #expect(colored.accent("a") == "\u{1B}[36ma\u{1B}[0m")
+        #expect(colored.bold("a" + colored.warning("b") + "c") == "\u{1B}[1ma\u{1B}[33mb\u{1B}[0m\u{1B}[1mc\u{1B}[0m")
+        #expect(plain.bold("a" + plain.dim("b")) == "ab" && colored.dim("") == "")
+    }
+
     @Test func progressHasABarARateAndTheTimeLeft() {
         #expect(
             ProgressLine(done: 12, total: 48, seconds: 3).text

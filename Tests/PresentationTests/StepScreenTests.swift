@@ -49,7 +49,7 @@ import Tracing
             }
             count += 1
             _ = try stepper.perform(.move(.forward, 7))
-        } while try stepper.state.place != stepper.walk.last() && count < 60
+        } while try stepper.state.location != stepper.walk.last() && count < 60
         #expect(count > 20)
     }
 
@@ -69,11 +69,11 @@ import Tracing
             #expect(marks.count == 1, "\(view.operation.name): \(lines.prefix(7).joined(separator: "\n"))")
             count += 1
             _ = try stepper.perform(.move(.forward, 1))
-        } while try stepper.state.place != stepper.walk.last()
+        } while try stepper.state.location != stepper.walk.last()
         #expect(count + 1 == recorded.passes[0].nodes.count)
     }
 
-    /// What stands on the screen at 80x24 at fixed places of a fixed prompt. Measured times differ from run to run and
+    /// What the screen shows at 80x24 at fixed operations of a fixed prompt. Measured times differ from run to run and
     /// are left out. `QUIPU_WRITE_SCREENS=1` writes the files again.
     @Test(arguments: [
         "embd", "Qcur-0", "kq_soft_max-1", "cache_k_l0 (view)#0", "ffn_swiglu-2", "l_out-4", "result_output",
@@ -104,9 +104,9 @@ import Tracing
     func everyOperationHasASentenceAndAFormula(model: TinyModel) async throws {
         let recorded = try await Recorded(model, generate: 1, Capture(.stats))
         var stepper = try stepper(recorded)
-        for place in recorded.passes[0].nodes.indices {
-            _ = try stepper.perform(.goTo("\(place)"))
-            let document = try JSONOutput.text(StepPlaceReport(try stepper.view()))
+        for seq in recorded.passes[0].nodes.indices {
+            _ = try stepper.perform(.goTo("\(seq)"))
+            let document = try JSONOutput.text(StepOperationReport(try stepper.view()))
             #expect(!document.contains("\"meaning\" : \"Operation "), "\(document)")
             #expect(!document.contains("\"formula\" : null"), "\(document)")
         }

@@ -43,7 +43,7 @@ import Testing
                 for order in orders(of: example.format.type) {
                     let expected = product.reference(order)
                     let found = try #require(product.result(on: example.set, order))
-                    try #require(found.count == expected.count, "places between tokens were written")
+                    try #require(found.count == expected.count, "elements between tokens were written")
                     let same = zip(expected, found).allSatisfy {
                         $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN
                     }

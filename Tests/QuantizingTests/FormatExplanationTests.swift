@@ -10,7 +10,7 @@ import Testing
 
     @Test(arguments: types) func theExampleIsMadeByTheFormat(type: TensorType) throws {
         let explanation = try FormatExplanation(named: type.name.lowercased())
-        #expect(explanation.source == nil)
+        #expect(explanation.sample.source == nil)
         #expect(explanation.type == type)
         #expect(explanation.activationType == BlockFormats.format(for: type)?.activationType)
         let encoder = try #require(BlockFormats.encodableFormat(for: type))
@@ -22,46 +22,6 @@ import Testing
         #expect((explanation.example.maximumError == 0) == (type == .f32))
     }
 
-    /// Whoever changes the examples must see that the sentences still hold.
-    @Test(arguments: [TensorType.q4_0, .q4_1, .q5_0, .q5_1]) func theMinimumIsNoMatterOfOutliers(type: TensorType)
-        throws
-    {
-        let numbers = try Self.numbers(of: "outliers", type)
-        let smallest = try #require(numbers["smallest_weight"])
-        #expect(numbers["m_without_outlier"] == numbers["m_with_outlier"])
-        #expect(abs(try #require(numbers["m_with_outlier"]) - smallest) < 0.001 * abs(smallest))
-        #expect(try #require(numbers["d_with_outlier"]) > 10 * #require(numbers["d_without_outlier"]))
-        #expect(
-            try #require(numbers["rmse_of_others_with_outlier"]) > 5 * #require(
-                numbers["rmse_of_others_without_outlier"]))
-    }
-
-    @Test func q2_KHasTwoBitsAWeight() throws {
-        let numbers = try Self.numbers(of: "4 bits", .q2_K)
-        #expect(numbers["code_bits"] == 512 && numbers["scale_bits"] == 64 && numbers["min_bits"] == 64)
-        #expect(numbers["d_and_dmin_bits"] == 32 && numbers["bits_of_largest_weight"] == 2)
-    }
-
-    @Test(arguments: [TensorType.q4_1, .q5_1, .q2_K, .q4_K, .q5_K]) func zeroIsSeldomExact(type: TensorType) throws {
-        let numbers = try Self.numbers(of: "zero point", type)
-        #expect(try #require(numbers["zero_exact"]) < #require(numbers["blocks"]))
-    }
-
-    @Test(arguments: types) func claimsAreMadeOfTheFormatsTheyAreAbout(type: TensorType) throws {
-        let claims = try FormatExplanation(named: type.name).claims.map(\.claim)
-        #expect(claims.contains { $0.contains("K means") } == (type.name.hasSuffix("_K") && type != .q8_K))
-        #expect(claims.contains { $0.contains("zeros") } == (type == .iq3_s))
-        #expect(claims.contains { $0.contains("zero point") } == [.q4_1, .q5_1, .q2_K, .q4_K, .q5_K].contains(type))
-    }
-
-    @Test func theFaultOfIQ3_SShows() throws {
-        let numbers = try Self.numbers(of: "zeros", .iq3_s)
-        let good = try #require(numbers["rmse_of_others"])
-        let bad = try #require(numbers["rmse_of_others_behind_zeros"])
-        let size = try #require(numbers["rms_of_others"])
-        #expect(bad > 3 * good && good < 0.5 * size)
-    }
-
     /// A model's weights are those that its first query matrix decodes to.
     @Test func weightsOfAModelAreUsed() throws {
         let file = try TinyModel.gqa.file()
@@ -71,7 +31,7 @@ import Testing
         file.values(of: tensor).withBytes { FormatQ4_1().decode($0, into: &span) }
         for type in [TensorType.q4_1, .q4_K, .iq2_xxs] {
             let explanation = try FormatExplanation(named: type.name, on: SampleWeights(from: file))
-            #expect(explanation.source == "\(tensor.name) (Q4_1) of \(file.path)")
+            #expect(explanation.sample.source == "\(tensor.name) (Q4_1) of \(file.path)")
             #expect(explanation.example.weights == Array(decoded[..<type.blockElements]))
         }
         let scheme = SchemeExplanation(
@@ -104,25 +64,10 @@ import Testing
             #expect(Float(code - group.zeroPoint) * group.scale == result.values[index])
         }
         #expect(explanation.steps.last!.hasSuffix("= \(result.values[explanation.element])"))
-        #expect(explanation.claims.contains { $0.claim.contains("zero point") } == id.contains("affine"))
-    }
-
-    @Test func aZeroPointIsExactAndAMinimumIsNot() throws {
-        let explanation = SchemeExplanation(try #require(TeachingSchemes.named("int4-affine-32")))
-        let claim = try #require(explanation.claims.first { $0.claim.contains("zero point") })
-        let numbers = Dictionary(uniqueKeysWithValues: claim.numbers.map { ($0.name, $0.value) })
-        #expect(numbers["groups"] == 32 && numbers["q4_1_blocks"] == 32)
-        #expect(try #require(numbers["q4_1_zero_exact"]) < 32)
-        #expect(numbers["q4_1_nearest_to_zero"] != 0)
     }
 
     @Test func unknownFormatsAreRefused() {
         #expect(throws: BlockProblem.self) { try FormatExplanation(named: "Q4_2") }
         #expect(throws: BlockProblem.self) { try FormatExplanation(named: "I32") }
-    }
-
-    private static func numbers(of claim: String, _ type: TensorType) throws -> [String: Double] {
-        let found = try FormatExplanation(named: type.name).claims.first { $0.claim.contains(claim) }
-        return Dictionary(uniqueKeysWithValues: try #require(found).numbers.map { ($0.name, $0.value) })
     }
 }

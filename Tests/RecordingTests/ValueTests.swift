@@ -86,9 +86,10 @@ import Testing
         where snapshot.node.output.memory == .fresh {
             let (shape, dimension) = (operation.shape, snapshot.node.tokenDimension)
             let values = try recorded.store.values(of: operation, in: run)
-            for (place, expected) in zip(shape.indices, snapshot.values) {
-                let isLast = [place.i0, place.i1, place.i2, place.i3][dimension] == shape[dimension] - 1
-                #expect(values[place]?.bitPattern == (isLast ? expected.bitPattern : nil), "\(operation.name) \(place)")
+            for (element, expected) in zip(shape.indices, snapshot.values) {
+                let isLast = [element.i0, element.i1, element.i2, element.i3][dimension] == shape[dimension] - 1
+                #expect(
+                    values[element]?.bitPattern == (isLast ? expected.bitPattern : nil), "\(operation.name) \(element)")
             }
         }
         #expect(
@@ -166,7 +167,7 @@ import Testing
             let whole = CapturedRuns.read(selection, evaluation, tokens: tokens.count)
             #expect(whole.count == 1 && chunks.reduce(Data()) { $0 + $1.data } == whole[0].data)
             #expect(chunks.map(\.count).reduce(0, +) * whole[0].type.blockBytes == selection.bytes)
-            #expect(places(chunks) == places(whole), "\(evaluation.node.name)")
+            #expect(indices(chunks) == indices(whole), "\(evaluation.node.name)")
             // A run is never cut, however long.
             for chunk in chunks where chunk.runLength != nil || whole[0].runLength == nil {
                 #expect(chunk.data.count <= limit)
@@ -176,7 +177,7 @@ import Testing
         #expect((chunked > 10) == (limit < 1000))
     }
 
-    private func places(_ chunks: [CapturedRuns]) -> [Int] {
+    private func indices(_ chunks: [CapturedRuns]) -> [Int] {
         chunks.flatMap { chunk in
             (0..<chunk.count).map { i in
                 chunk.firstElement + i / (chunk.runLength ?? chunk.count) * (chunk.runStride ?? 0)

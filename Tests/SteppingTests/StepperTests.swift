@@ -15,29 +15,29 @@ import Tracing
             model: StepModel(threads: 2) { [model = recorded.model] in try Replay(run, in: store, model: model) })
     }
 
-    private func place(after line: String, _ stepper: inout Stepper) throws -> StepPlace {
+    private func location(after line: String, _ stepper: inout Stepper) throws -> StepLocation {
         _ = try stepper.perform(try #require(try StepperCommand(line)))
-        return stepper.state.place
+        return stepper.state.location
     }
 
     @Test func walksEveryOperationBothWaysAndStopsAtTheEnds() async throws {
         let recorded = try await Recorded(generate: 3, Capture(.all))
         var stepper = try stepper(recorded)
         let all = recorded.passes.enumerated().flatMap { step, pass in
-            pass.nodes.map { (StepPlace(step: step, seq: $0.node.index), $0.node.name) }
+            pass.nodes.map { (StepLocation(step: step, seq: $0.node.index), $0.node.name) }
         }
-        for (place, name) in all {
-            #expect(try stepper.state.place == place && stepper.operation.name == name)
+        for (location, name) in all {
+            #expect(try stepper.state.location == location && stepper.operation.name == name)
             _ = try stepper.perform(.move(.forward, 1))
         }
-        #expect(stepper.state.place == all.last!.0)
-        for (place, _) in all.reversed() {
-            #expect(stepper.state.place == place)
+        #expect(stepper.state.location == all.last!.0)
+        for (location, _) in all.reversed() {
+            #expect(stepper.state.location == location)
             _ = try stepper.perform(.move(.backward, 1))
         }
-        #expect(stepper.state.place == all[0].0)
-        #expect(try place(after: "n 1000000", &stepper) == all.last!.0)
-        #expect(try place(after: "p 1000000", &stepper) == all[0].0)
+        #expect(stepper.state.location == all[0].0)
+        #expect(try location(after: "n 1000000", &stepper) == all.last!.0)
+        #expect(try location(after: "p 1000000", &stepper) == all[0].0)
     }
 
     @Test func jumpsAndComesBack() async throws {
@@ -45,20 +45,20 @@ import Tracing
         var stepper = try stepper(recorded)
         let nodes = recorded.passes[0].nodes.map(\.node)
         let first = nodes.first { $0.layer == 1 }!.index
-        #expect(try place(after: "N", &stepper).seq == nodes.first { $0.layer == 0 }!.index)
-        #expect(try place(after: "N", &stepper).seq == first)
-        #expect(try place(after: "n 5", &stepper).seq == first + 5)
-        #expect(try place(after: "P", &stepper).seq == first)
-        #expect(try place(after: "goto kq", &stepper).seq == nodes.first { $0.name == "kq-1" }!.index)
-        #expect(try place(after: "goto Qcur-0#0", &stepper).seq == nodes.first { $0.name == "Qcur-0" }!.index)
-        #expect(try place(after: "back", &stepper).seq == nodes.first { $0.name == "kq-1" }!.index)
-        #expect(try place(after: "]", &stepper).step == 1)
-        #expect(try place(after: "goto 7", &stepper) == StepPlace(step: 1, seq: 7))
+        #expect(try location(after: "N", &stepper).seq == nodes.first { $0.layer == 0 }!.index)
+        #expect(try location(after: "N", &stepper).seq == first)
+        #expect(try location(after: "n 5", &stepper).seq == first + 5)
+        #expect(try location(after: "P", &stepper).seq == first)
+        #expect(try location(after: "goto kq", &stepper).seq == nodes.first { $0.name == "kq-1" }!.index)
+        #expect(try location(after: "goto Qcur-0#0", &stepper).seq == nodes.first { $0.name == "Qcur-0" }!.index)
+        #expect(try location(after: "back", &stepper).seq == nodes.first { $0.name == "kq-1" }!.index)
+        #expect(try location(after: "]", &stepper).step == 1)
+        #expect(try location(after: "goto 7", &stepper) == StepLocation(step: 1, seq: 7))
         for line in [
             "goto 9999", "goto kqq-1", "break layer 99", "heat 99", "delete 1", "inputs 9", "why [99999]", "print [:",
         ] {
             let before = stepper.state
-            #expect(throws: (any Error).self, "\(line)") { _ = try place(after: line, &stepper) }
+            #expect(throws: (any Error).self, "\(line)") { _ = try location(after: line, &stepper) }
             #expect(stepper.state == before)
         }
     }
@@ -68,7 +68,7 @@ import Tracing
         let recorded = try await Recorded(generate: 1, Capture(.stats))
         var stepper = try stepper(recorded)
         for node in recorded.passes[0].nodes {
-            _ = try place(after: "goto \(node.node.index)", &stepper)
+            _ = try location(after: "goto \(node.node.index)", &stepper)
             #expect(try stepper.inputs().map(\.name) == node.sources)
             for user in try stepper.users() {
                 #expect(recorded.passes[0].nodes[user.operation.seq].node.inputs[user.slot] == .node(node.node.index))
@@ -76,11 +76,11 @@ import Tracing
         }
     }
 
-    /// Every place where a condition came true, found backwards, against the recorded values themselves.
+    /// Every location where a condition came true, found backwards, against the recorded values themselves.
     @Test(arguments: [("max(abs) > 4", "4"), ("resid[5] > 0", "resid")])
     func reverseWatchFindsEveryOnset(expression: String, kind: String) async throws {
         let recorded = try await Recorded(generate: 3, Capture(.all))
-        var expected: [StepPlace] = []
+        var expected: [StepLocation] = []
         for (step, pass) in recorded.passes.enumerated() {
             var before = false
             for node in pass.nodes {
@@ -97,23 +97,23 @@ import Tracing
                     guard let low = op.minimum, let high = op.maximum else { continue }
                     holds = max(abs(low), abs(high)) > 4
                 }
-                if holds, !before { expected.append(StepPlace(step: step, seq: node.node.index)) }
+                if holds, !before { expected.append(StepLocation(step: step, seq: node.node.index)) }
                 before = holds
             }
         }
         #expect(expected.count > 2)
         var stepper = try stepper(recorded)
-        _ = try place(after: "G", &stepper)
-        for place in expected.reversed().filter({ $0 != stepper.state.place }) {
-            #expect(try self.place(after: "rwatch \(expression)", &stepper) == place)
+        _ = try location(after: "G", &stepper)
+        for location in expected.reversed().filter({ $0 != stepper.state.location }) {
+            #expect(try self.location(after: "rwatch \(expression)", &stepper) == location)
         }
-        let last = stepper.state.place
-        #expect(try place(after: "rwatch", &stepper) == last)
+        let last = stepper.state.location
+        #expect(try location(after: "rwatch", &stepper) == last)
         // Forwards by a stop, from the start.
-        _ = try place(after: "g", &stepper)
-        _ = try place(after: "watch \(expression)", &stepper)
-        for place in expected where place > stepper.state.place {
-            #expect(try self.place(after: "c", &stepper) == place)
+        _ = try location(after: "g", &stepper)
+        _ = try location(after: "watch \(expression)", &stepper)
+        for location in expected where location > stepper.state.location {
+            #expect(try self.location(after: "c", &stepper) == location)
         }
     }
 
@@ -123,14 +123,14 @@ import Tracing
         for (step, pass) in recorded.passes.enumerated() {
             let top = pass.prediction.top(1, recorded.model.vocabulary)[0].piece
             var stepper = try stepper(recorded)
-            _ = try place(after: "G", &stepper)
-            while stepper.state.place.step > step { _ = try place(after: "[", &stepper) }
+            _ = try location(after: "G", &stepper)
+            while stepper.state.location.step > step { _ = try location(after: "[", &stepper) }
             let layer = recorded.model.configuration.layers - 1
-            _ = try place(after: "goto l_out-\(layer)", &stepper)
-            let end = stepper.state.place
-            _ = try place(after: "p", &stepper)
-            _ = try place(after: "watch top1 == \"\(top)\" and name == \"l_out-\(layer)\"", &stepper)
-            #expect(try place(after: "c", &stepper) == end)
+            _ = try location(after: "goto l_out-\(layer)", &stepper)
+            let end = stepper.state.location
+            _ = try location(after: "p", &stepper)
+            _ = try location(after: "watch top1 == \"\(top)\" and name == \"l_out-\(layer)\"", &stepper)
+            #expect(try location(after: "c", &stepper) == end)
         }
     }
 
@@ -138,11 +138,11 @@ import Tracing
         let recorded = try await Recorded(generate: 1, Capture(.all))
         var stepper = try stepper(recorded)
         #expect(throws: StepProblem.notMeasured("nothing[3] > 1")) {
-            _ = try place(after: "rwatch nothing[3] > 1", &stepper)
+            _ = try location(after: "rwatch nothing[3] > 1", &stepper)
         }
         let width = try stepper.operation.shape
         #expect(throws: StepProblem.noElement("resid[99999]", dimension: 0, shape: width)) {
-            _ = try place(after: "watch resid[99999] > 1", &stepper)
+            _ = try location(after: "watch resid[99999] > 1", &stepper)
         }
         let none = try await Recorded(generate: 1, Capture(.none))
         #expect(throws: StepProblem.nothingRecorded(trace: none.path, "none")) { _ = try self.stepper(none) }
@@ -157,6 +157,6 @@ import Tracing
             model: StepModel(threads: 1) { [model = recorded.model] in try Replay(run, in: store, model: model) },
             isCancelled: { true })
         #expect(throws: StepProblem.cancelled) { _ = try stepper.perform(.run(.forward)) }
-        #expect(stepper.state.place == StepPlace(step: 0, seq: 0))
+        #expect(stepper.state.location == StepLocation(step: 0, seq: 0))
     }
 }

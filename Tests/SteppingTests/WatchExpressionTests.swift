@@ -21,13 +21,13 @@ import Testing
         ("resid[1.5] > 0", 7, "expected an index"), ("resid[1,2,3,4,5] > 0", 15, "four dimensions"),
         ("rms > 1..2", 7, "is no number"),
     ])
-    func mistakesHaveAPlace(text: String, position: Int, reason: String) {
+    func mistakesHaveAPosition(text: String, position: Int, reason: String) {
         do {
             _ = try WatchExpression(text)
             Issue.record("\(text) was understood")
         } catch {
-            guard case .expression(text, let place, let words) = error else { Issue.record("\(error)"); return }
-            #expect(place == position && words.contains(reason), "\(error)")
+            guard case .expression(text, let found, let words) = error else { Issue.record("\(error)"); return }
+            #expect(found == position && words.contains(reason), "\(error)")
         }
     }
 

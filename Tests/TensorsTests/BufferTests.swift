@@ -17,8 +17,8 @@ import Testing
     private static func comeAndGo(seed: UInt8) -> Bool {
         var live: [(buffer: Buffer, mark: UInt8)] = []
         for round in 0..<200 {
-            for (place, size) in sizes.enumerated() {
-                let mark = seed &* 61 &+ UInt8(truncatingIfNeeded: round * 16 + place)
+            for (index, size) in sizes.enumerated() {
+                let mark = seed &* 61 &+ UInt8(truncatingIfNeeded: round * 16 + index)
                 let buffer = Buffer(unwritten: size)
                 buffer.withMutableElements(of: UInt8.self, in: 0..<size) { bytes in
                     for index in bytes.indices { bytes[index] = mark }

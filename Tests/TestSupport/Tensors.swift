@@ -18,15 +18,14 @@ extension Tensor {
     /// Every value's bits: equal values of unequal signs or NaNs are told apart.
     public var bits: [UInt32] { floats().map(\.bitPattern) }
 
-    /// The same bytes in memory of their own, at the same place within it.
+    /// The same bytes in memory of their own, at the same offset within it.
     public func copied() -> Tensor {
         let buffer = Buffer(byteCount: source.byteCount)
         source.withBytes(in: 0..<source.byteCount) { bytes in
             buffer.withMutableBytes(in: 0..<source.byteCount) { target in
-                for place in 0..<bytes.byteCount {
+                for i in 0..<bytes.byteCount {
                     target.storeBytes(
-                        of: bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self
-                    )
+                        of: bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self), toByteOffset: i, as: UInt8.self)
                 }
             }
         }

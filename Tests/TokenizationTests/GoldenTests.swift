@@ -38,11 +38,11 @@ import Tokenization
     private func replay(_ step: TokenizationStep) throws {
         var symbols = step.symbols
         for merge in step.merges {
-            let place = try #require(
+            let index = try #require(
                 symbols.indices.dropLast().first { symbols[$0] == merge.left && symbols[$0 + 1] == merge.right },
                 "\(merge) in \(symbols)")
             #expect(merge.result == merge.left + merge.right)
-            symbols.replaceSubrange(place...(place + 1), with: [merge.result])
+            symbols.replaceSubrange(index...(index + 1), with: [merge.result])
         }
         #expect(symbols.joined() == step.text)
     }

@@ -75,14 +75,14 @@ import Tracing
         let expected = try JSONDecoder().decode(Measured.self, from: Data(contentsOf: path)).heads
         try #require(found.count == expected.count)
         for (mine, theirs) in zip(found, expected) {
-            let place = "\(theirs.layer).\(theirs.head)"
+            let head = "\(theirs.layer).\(theirs.head)"
             #expect(mine.layer == theirs.layer && mine.head == theirs.head)
-            #expect(mine.labels.contains(.previousToken) == theirs.is.contains("previous"), "\(place)")
-            #expect(mine.labels.contains(.induction) == theirs.is.contains("induction"), "\(place)")
+            #expect(mine.labels.contains(.previousToken) == theirs.is.contains("previous"), "\(head)")
+            #expect(mine.labels.contains(.induction) == theirs.is.contains("induction"), "\(head)")
             // Other sequences, 16 instead of 64: their means spread by less than this.
-            #expect(abs(try #require(mine.previousToken) - theirs.previous) < 0.03, "\(place)")
-            #expect(abs(try #require(mine.sink) - theirs.sink) < 0.05, "\(place)")
-            #expect(abs(try #require(mine.induction) - theirs.induction) < 0.06, "\(place)")
+            #expect(abs(try #require(mine.previousToken) - theirs.previous) < 0.03, "\(head)")
+            #expect(abs(try #require(mine.sink) - theirs.sink) < 0.05, "\(head)")
+            #expect(abs(try #require(mine.induction) - theirs.induction) < 0.06, "\(head)")
         }
         #expect(found.filter { $0.labels.contains(.previousToken) }.map(\.head) == [0, 1, 3, 4, 5, 7])
         #expect(

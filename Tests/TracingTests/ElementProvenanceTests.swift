@@ -44,14 +44,14 @@ import Tracing
             for (node, snapshot) in zip(provenance.graph.nodes, recorded.passes[step].nodes) {
                 kinds.insert(node.kind)
                 for _ in 0..<each {
-                    let place = random.element(of: node.layout.shape)
-                    let captured = try recorded.store.captured(node, at: place, in: run, step: step)
+                    let index = random.element(of: node.layout.shape)
+                    let captured = try recorded.store.captured(node, at: index, in: run, step: step)
                     let element = try ElementProvenance(
-                        node, at: place, in: provenance, step: step, recorded: captured)
+                        node, at: index, in: provenance, step: step, recorded: captured)
                     #expect(element.isReproduced, "\(element.address): \(element.recorded), \(element.recomputed)")
                     // Cells of the cache that nothing was written to are in no trace.
                     if let captured {
-                        let number = node.layout.shape.number(of: place)
+                        let number = node.layout.shape.number(of: index)
                         #expect(captured.bitPattern == snapshot.values[number].bitPattern, "\(element.address)")
                     }
                     try check(element)
@@ -166,10 +166,10 @@ import Tracing
         let recorded = try await Recorded(.gqa, generate: 1, Capture(.all))
         let provenance = try recorded.provenance(step: 0)
         let node = try provenance.node(TensorAddress("ffn_out-0"))
-        let place = ElementIndex(3, 1)
-        let value = provenance.tensor(of: .node(node.index))[place]
+        let index = ElementIndex(3, 1)
+        let value = provenance.tensor(of: .node(node.index))[index]
         for (recorded, isReproduced) in [(value, true), (value.nextUp, false), (value + 1, false)] {
-            let element = try ElementProvenance(node, at: place, in: provenance, step: 0, recorded: recorded)
+            let element = try ElementProvenance(node, at: index, in: provenance, step: 0, recorded: recorded)
             #expect(element.isReproduced == isReproduced)
         }
     }

@@ -62,11 +62,11 @@ import Tracing
     func changesOfNothingChangeNoBit(model: TinyModel) async throws {
         let plain = try await Recorded(model, prompt: Self.prompt, generate: 3, Capture(.all))
         let weight = try #require(try model.file().tensors.first { $0.name == "blk.0.ffn_down.weight" })
-        let place = weight.type.blockElements > 1 ? "block=0,scale" : "column=0,value"
+        let part = weight.type.blockElements > 1 ? "block=0,scale" : "column=0,value"
         let itself = try InterventionRecord.patch("l_out-0", from: plain.store.run(), in: plain.store)
         for records in [
             [], [InterventionRecord(.scale, target: "ffn_out-0", spec: "1")], [itself],
-            [InterventionRecord(.weight, target: "\(weight.name)@row=0,\(place)", spec: "*1")],
+            [InterventionRecord(.weight, target: "\(weight.name)@row=0,\(part)", spec: "*1")],
         ] {
             let (recorded, _) = try await Self.record(model, records)
             #expect(Self.bits(recorded) == Self.bits(plain), "\(records)")
@@ -78,9 +78,9 @@ import Tracing
         let (changed, _) = try await Self.record(.gqa, [Self.set("kq_soft_max-0[:, :, 1]")])
         let (before, after) = (try Self.values(plain, "kqv_out-0"), try Self.values(changed, "kqv_out-0"))
         let c = changed.model.configuration
-        for place in before.indices {
-            let head = place % (c.heads * c.headSize) / c.headSize
-            #expect(after[place] == (head == 1 ? 0 : before[place]))
+        for index in before.indices {
+            let head = index % (c.heads * c.headSize) / c.headSize
+            #expect(after[index] == (head == 1 ? 0 : before[index]))
         }
         #expect(try Self.values(changed, "l_out-0") != Self.values(plain, "l_out-0"))
         // Recorded as it was changed, and summed up as such.

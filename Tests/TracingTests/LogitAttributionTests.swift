@@ -74,8 +74,8 @@ import Tracing
             #expect(chain.weight.column == channel.index && chain.weight.block.row == chain.dimension)
             let address = try TensorAddress(channel.address)
             let node = try provenance.node(address)
-            let place = try address.element(in: node.layout.shape)
-            #expect(provenance.tensor(of: .node(node.index))[place] == channel.activation)
+            let element = try address.element(in: node.layout.shape)
+            #expect(provenance.tensor(of: .node(node.index))[element] == channel.activation)
         } else {
             #expect(chain.weight.column == chain.dimension)
         }

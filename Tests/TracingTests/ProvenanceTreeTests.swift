@@ -30,7 +30,7 @@ import Tracing
     ) throws {
         switch tree.origin {
         case .operation(let kind): seen.operations.insert(kind)
-        case .weight(let place): try check(place, provenance, &seen)
+        case .weight(let weight): try check(weight, provenance, &seen)
         case .input: seen.inputs += 1
         case .cache: seen.caches += 1
         }
@@ -48,18 +48,18 @@ import Tracing
 
     /// The weight that is named is the weight there.
     private func check(
-        _ place: WeightPlace, _ provenance: Provenance,
+        _ weight: StoredWeight, _ provenance: Provenance,
         _ seen: inout (weights: Int, inputs: Int, caches: Int, operations: Set<String>)
     ) throws {
         seen.weights += 1
-        let info = place.block.tensor
-        #expect(place.byteOffset >= info.fileOffset && place.byteOffset < info.fileOffset + info.byteCount)
+        let info = weight.block.tensor
+        #expect(weight.byteOffset >= info.fileOffset && weight.byteOffset < info.fileOffset + info.byteCount)
         guard info.type == .q4_1 else { return }
-        let index = place.column % 32
-        let byte = provenance.model.file.parts[0].withBytes(in: place.byteOffset..<place.byteOffset + 1) {
+        let index = weight.column % 32
+        let byte = provenance.model.file.parts[0].withBytes(in: weight.byteOffset..<weight.byteOffset + 1) {
             $0.unsafeLoad(as: UInt8.self)
         }
-        #expect(place.element.code == Int(index < 16 ? byte & 15 : byte >> 4))
+        #expect(weight.element.code == Int(index < 16 ? byte & 15 : byte >> 4))
     }
 
     /// Keys and values of this pass are followed to where they were made, those of earlier ones end in the cache.

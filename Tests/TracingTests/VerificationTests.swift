@@ -188,17 +188,17 @@ import Tracing
         #expect(found.failures.isEmpty && found.weights == file.parameterCount && found.skipped.isEmpty)
     }
 
-    /// A scale that is no number, a minimum that is infinite, a norm's weight: each named with its place.
+    /// A scale that is no number, a minimum that is infinite, a norm's weight: each named by its address.
     @Test(arguments: [
         ("blk.0.attn_q.weight", 20 * 7, [0x00, 0x7e], "the scale is nan"),
         ("blk.0.attn_q.weight", 20 * 7 + 2, [0x00, 0x7c], "the minimum is inf"),
         ("output_norm.weight", 4 * 7, [0x00, 0x00, 0x80, 0xff], "the value is -inf"),
     ])
-    func aValueThatIsNoNumberIsNamed(tensor: String, place: Int, bytes: [UInt8], reason: String) throws {
+    func aValueThatIsNoNumberIsNamed(tensor: String, offset: Int, bytes: [UInt8], reason: String) throws {
         let folder = try TemporaryFolder()
         var data = try Data(contentsOf: URL(filePath: TinyModel.gqa.path))
         let info = try #require(try TinyModel.gqa.file().tensor(named: tensor))
-        data.replaceSubrange(info.fileOffset + place..<info.fileOffset + place + bytes.count, with: bytes)
+        data.replaceSubrange(info.fileOffset + offset..<info.fileOffset + offset + bytes.count, with: bytes)
         try data.write(to: folder.url.appending(path: "odd.gguf"))
         let found = try ModelVerification(
             of: try GGUFFile(path: folder.path("odd.gguf")), workers: Workers(threads: 2))
@@ -206,7 +206,7 @@ import Tracing
         #expect(found.failures.count == 1 && failure.check == "weight" && failure.tensor == tensor)
         #expect(failure.reason == reason && failure.count == (info.type == .f32 ? 1 : 32))
         let length = info.type.blockElements
-        let block = place / info.type.blockBytes
+        let block = offset / info.type.blockBytes
         #expect(failure.row == block * length / info.shape.ne0 && failure.column == block * length % info.shape.ne0)
         #expect(failure.fileOffset == info.fileOffset + block * info.type.blockBytes)
     }

@@ -16,8 +16,8 @@ import Tracing
         func tensor(_ model: Llama) throws -> Tensor {
             let graph = try LlamaGraph(
                 model, tokens: [0], cache: KVCache(model.configuration, capacity: 1))
-            let place = try #require(graph.graph.leaves.firstIndex { $0.name == name })
-            return graph.leaves[place]
+            let index = try #require(graph.graph.leaves.firstIndex { $0.name == name })
+            return graph.leaves[index]
         }
         let (before, after) = (try tensor(model), try tensor(changed))
         // Every other row is as it was.
@@ -59,8 +59,8 @@ import Tracing
             ("scale*=1.1", half(d * 1.1), m), ("scale=0.5", 0.5, m), ("min*=-2", d, half(m * -2)), ("min=0", d, 0),
         ] {
             let (before, after) = try Self.rows(model, name, row: 3, "row=3,block=0,\(edit)")
-            for place in 0..<32 {
-                #expect(after[place] == Float(block.elements[place].code) * scale + minimum, "\(edit)")
+            for index in 0..<32 {
+                #expect(after[index] == Float(block.elements[index].code) * scale + minimum, "\(edit)")
             }
             #expect(before[32...] == after[32...])
         }
@@ -85,8 +85,8 @@ import Tracing
             let after = changed.source.withBytes(
                 in: changed.offset + bytes..<changed.offset + 2 * bytes, format.describe)
             #expect(after.elements[5].code == 1)
-            for place in before.elements.indices where place != 5 {
-                #expect(after.elements[place].code == before.elements[place].code)
+            for index in before.elements.indices where index != 5 {
+                #expect(after.elements[index].code == before.elements[index].code)
             }
             #expect(before.points.isEmpty)
         } catch InterventionProblem.notEditable {

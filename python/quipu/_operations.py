@@ -20,7 +20,7 @@ VIEWS = ("VIEW", "RESHAPE", "PERMUTE")
 
 @dataclass(frozen=True)
 class Operation:
-    """A row of `op` with its place in the run. `ne` has ggml's order."""
+    """A row of `op` with its index in the run. `ne` has ggml's order."""
 
     id: int
     run: int

@@ -38,14 +38,14 @@ def make_folders(root, folder, made):
             made.append(f"{path.relative_to(root)}/")
 
 
-def put(source, place):
+def put(source, target):
     """Replaces the file in one step: a program that runs goes on with the old one."""
-    new = place.with_name(f".{place.name}.new")
+    new = target.with_name(f".{target.name}.new")
     try:
         shutil.copyfile(source, new)
         new.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
         os.utime(new, (source.stat().st_atime, source.stat().st_mtime))
-        os.replace(new, place)
+        os.replace(new, target)
     finally:
         new.unlink(missing_ok=True)
 

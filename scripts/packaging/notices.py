@@ -25,22 +25,22 @@ PARTS = [
 
 def page(checkouts, toolchain):
     """The page; `checkouts` holds the packages, `toolchain` is the folder of Swift's `bin` and `share`."""
-    missing = {path.name for path in checkouts.iterdir()} - {place.split("/")[0] for _, _, place in PARTS}
+    missing = {path.name for path in checkouts.iterdir()} - {path.split("/")[0] for _, _, path in PARTS}
     if missing:
         raise SystemExit(f"notices.py: no licence is named for {', '.join(sorted(missing))}: add it to PARTS")
     lines = ["The program quipu is under the MIT licence (LICENSE). Linked into it are:", ""]
     lines += [f"- {name}: {licence}" for name, licence, _ in PARTS]
-    for name, licence, place in PARTS:
-        lines += ["", "=" * 80, f"{name} ({licence})", "", text(place, checkouts, toolchain)]
+    for name, licence, path in PARTS:
+        lines += ["", "=" * 80, f"{name} ({licence})", "", text(path, checkouts, toolchain)]
     return "\n".join(lines) + "\n"
 
 
-def text(place, checkouts, toolchain):
-    if place == "toolchain":
+def text(path, checkouts, toolchain):
+    if path == "toolchain":
         return (toolchain / "share/swift/LICENSE.txt").read_text().strip()
     for folder in (checkouts, LICENCES):
-        if (folder / place).is_file():
-            return (folder / place).read_text().strip()
-    if "/LICENSE" in place:
-        raise SystemExit(f"notices.py: {checkouts / place}: found no such file, expected a licence")
-    return place
+        if (folder / path).is_file():
+            return (folder / path).read_text().strip()
+    if "/LICENSE" in path:
+        raise SystemExit(f"notices.py: {checkouts / path}: found no such file, expected a licence")
+    return path

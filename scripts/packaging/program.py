@@ -50,11 +50,11 @@ def link(build, out):
         scratch = pathlib.Path(folder)
         (scratch / "imports.swift").write_text(IMPORTS)
         for name in STATIC:
-            place = subprocess.run(
+            path = subprocess.run(
                 [tool("clang"), f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
-            if not pathlib.Path(place).is_absolute():
+            if not pathlib.Path(path).is_absolute():
                 sys.exit(f"{name}: found no such library; install libsqlite3-dev, libssl-dev and libstdc++-dev")
-            (scratch / name).symlink_to(place)
+            (scratch / name).symlink_to(path)
         command = [
             "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld",
             "-o", str(out.resolve()),

@@ -57,11 +57,11 @@ def stage(build, out):
     binary, share = out / "bin/quipu", out / "share"
     program.link(build, binary)
     resources(build, share)
-    for shell, place in COMPLETIONS.items():
+    for shell, path in COMPLETIONS.items():
         script = subprocess.run(
             [binary, "--generate-completion-script", shell], capture_output=True, text=True, check=True).stdout
-        (share / place).parent.mkdir(parents=True)
-        (share / place).write_text(script)
+        (share / path).parent.mkdir(parents=True)
+        (share / path).write_text(script)
     man_pages.write(str(binary), share / "man/man1", time.strftime("%Y-%m-%d", time.gmtime(epoch())))
     documents = share / "doc/quipu"
     documents.mkdir(parents=True)

@@ -98,16 +98,16 @@ public final class Evaluator {
     private func element(_ index: Value, of list: Value) throws(QueryProblem) -> Value {
         let index = try index.integer(for: "[…]")
         if case .texts(let texts) = list {
-            return .text(texts[try place(index, in: texts.count)])
+            return .text(texts[try resolved(index, in: texts.count)])
         }
         let numbers = try list.numbers(for: "[…]")
-        return .number(numbers[try place(index, in: numbers.count)])
+        return .number(numbers[try resolved(index, in: numbers.count)])
     }
 
-    private func place(_ index: Int, in count: Int) throws(QueryProblem) -> Int {
-        let place = index < 0 ? count + index : index
-        guard (0..<count).contains(place) else { throw .outside(index: index, count: count) }
-        return place
+    private func resolved(_ index: Int, in count: Int) throws(QueryProblem) -> Int {
+        let resolved = index < 0 ? count + index : index
+        guard (0..<count).contains(resolved) else { throw .outside(index: index, count: count) }
+        return resolved
     }
 
     private func slice(_ node: Query.Node, _ from: Query.Node?, _ to: Query.Node?) throws(QueryProblem) -> Value {

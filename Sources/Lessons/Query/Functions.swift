@@ -4,7 +4,7 @@ import Foundation
 enum QueryFunction: String, CaseIterable {
     case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
     case sum, mean, rms, count, argmax, argmin, softmax, sorted
-    case min, max, range, choose, distinct, place, columns
+    case min, max, range, choose, distinct, index, place, columns
 
     func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
@@ -24,8 +24,8 @@ enum QueryFunction: String, CaseIterable {
         case .rms:
             .number((try list(arguments).reduce(0) { $0 + $1 * $1 } / Double(try list(arguments).count)).squareRoot())
         case .count: .number(Double(try counted(arguments)))
-        case .argmax: .number(Double(try place(arguments, >)))
-        case .argmin: .number(Double(try place(arguments, <)))
+        case .argmax: .number(Double(try extremum(arguments, >)))
+        case .argmin: .number(Double(try extremum(arguments, <)))
         case .softmax: .numbers(Self.softmax(try list(arguments)))
         case .sorted: .numbers(try list(arguments).sorted())
         case .distinct: .number(Double(Set(try list(arguments)).count))
@@ -33,7 +33,7 @@ enum QueryFunction: String, CaseIterable {
         case .max: .number(try all(arguments).max()!)
         case .range: .numbers((0..<Swift.max(0, try one(arguments).integer(for: rawValue))).map(Double.init))
         case .choose: try chosen(arguments)
-        case .place: try placed(arguments)
+        case .index, .place: try index(arguments)
         case .columns: .numbers(try columnMeans(arguments))
         }
     }
@@ -68,14 +68,14 @@ enum QueryFunction: String, CaseIterable {
         return try one(arguments).numbers(for: rawValue).count
     }
 
-    /// `place(texts, text)`: where the text first stands.
-    private func placed(_ arguments: [Value]) throws(QueryProblem) -> Value {
+    /// `index(texts, text)`: where the text first stands. Lessons of earlier versions say `place`.
+    private func index(_ arguments: [Value]) throws(QueryProblem) -> Value {
         guard arguments.count == 2, case .texts(let texts) = arguments[0] else {
             throw .arguments(function: rawValue, expected: "a list of texts and a text")
         }
         let text = try arguments[1].text(for: rawValue)
-        guard let place = texts.firstIndex(of: text) else { throw .unknown(name: text, known: texts) }
-        return .number(Double(place))
+        guard let index = texts.firstIndex(of: text) else { throw .unknown(name: text, known: texts) }
+        return .number(Double(index))
     }
 
     /// `columns(list, n)`: the list as rows of n numbers; the mean of each column.
@@ -92,7 +92,7 @@ enum QueryFunction: String, CaseIterable {
         }
     }
 
-    private func place(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
+    private func extremum(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
         let list = try list(arguments)
         return list.indices.reduce(0) { isBetter(list[$1], list[$0]) ? $1 : $0 }
     }

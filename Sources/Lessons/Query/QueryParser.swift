@@ -3,7 +3,7 @@
 struct QueryParser {
     private let text: String
     private let characters: [Character]
-    private var place = 0
+    private var offset = 0
 
     init(_ text: String) {
         self.text = text
@@ -13,7 +13,7 @@ struct QueryParser {
     mutating func whole() throws(QueryProblem) -> Query.Node {
         let node = try disjunction()
         skipSpaces()
-        guard place == characters.count else { throw expected("an operator or the end") }
+        guard offset == characters.count else { throw expected("an operator or the end") }
         return node
     }
 
@@ -88,16 +88,16 @@ struct QueryParser {
 
     private mutating func value() throws(QueryProblem) -> Query.Node {
         skipSpaces()
-        guard place < characters.count else { throw expected("a value") }
-        switch characters[place] {
+        guard offset < characters.count else { throw expected("a value") }
+        switch characters[offset] {
         case "\"", "'": return .text(try quoted())
         case "(":
-            place += 1
+            offset += 1
             let node = try disjunction()
             guard accept([")"]) != nil else { throw expected(")") }
             return node
         case "[":
-            place += 1
+            offset += 1
             return .list(try arguments(until: "]"))
         case let character where character.isASCII && character.isNumber || character == ".": return try number()
         default:
@@ -121,23 +121,24 @@ struct QueryParser {
     // MARK: words
 
     private mutating func number() throws(QueryProblem) -> Query.Node {
-        let start = place
-        if characters[place...].starts(with: "0x") {
-            place += 2
-            while place < characters.count, characters[place].isHexDigit { place += 1 }
-            guard let value = Int(String(characters[(start + 2)..<place]), radix: 16) else {
+        let start = offset
+        if characters[offset...].starts(with: "0x") {
+            offset += 2
+            while offset < characters.count, characters[offset].isHexDigit { offset += 1 }
+            guard let value = Int(String(characters[(start + 2)..<offset]), radix: 16) else {
                 throw expected("hex digits")
             }
             return .number(Double(value))
         }
-        while place < characters.count {
-            let character = characters[place]
-            let isExponentSign = "+-".contains(character) && "eE".contains(characters[place - (place > start ? 1 : 0)])
+        while offset < characters.count {
+            let character = characters[offset]
+            let isExponentSign =
+                "+-".contains(character) && "eE".contains(characters[offset - (offset > start ? 1 : 0)])
             guard character.isASCII, character.isNumber || ".eE".contains(character) || isExponentSign else { break }
-            place += 1
+            offset += 1
         }
-        guard let value = Double(String(characters[start..<place])) else {
-            place = start
+        guard let value = Double(String(characters[start..<offset])) else {
+            offset = start
             throw expected("a number")
         }
         return .number(value)
@@ -145,32 +146,32 @@ struct QueryParser {
 
     /// Text in quotes of either kind, with queries in braces.
     private mutating func quoted() throws(QueryProblem) -> [Query.Part] {
-        let quote = characters[place]
-        place += 1
+        let quote = characters[offset]
+        offset += 1
         var (parts, plain) = ([Query.Part](), "")
-        while place < characters.count, characters[place] != quote {
-            if characters[place] == "{" {
+        while offset < characters.count, characters[offset] != quote {
+            if characters[offset] == "{" {
                 if !plain.isEmpty { parts.append(.plain(plain)) }
                 plain = ""
-                place += 1
+                offset += 1
                 parts.append(.query(try disjunction()))
                 guard accept(["}"]) != nil else { throw expected("}") }
             } else {
-                plain.append(characters[place])
-                place += 1
+                plain.append(characters[offset])
+                offset += 1
             }
         }
-        guard place < characters.count else { throw expected("the closing \(quote)") }
-        place += 1
+        guard offset < characters.count else { throw expected("the closing \(quote)") }
+        offset += 1
         return parts + (plain.isEmpty ? [] : [.plain(plain)])
     }
 
     private mutating func word() throws(QueryProblem) -> String {
         skipSpaces()
-        let start = place
-        while place < characters.count, Self.isWordCharacter(characters[place]) { place += 1 }
-        guard place > start else { throw expected("a value") }
-        return String(characters[start..<place])
+        let start = offset
+        while offset < characters.count, Self.isWordCharacter(characters[offset]) { offset += 1 }
+        guard offset > start else { throw expected("a value") }
+        return String(characters[start..<offset])
     }
 
     private static func isWordCharacter(_ character: Character) -> Bool {
@@ -179,24 +180,24 @@ struct QueryParser {
 
     private mutating func acceptWord(_ wanted: String) -> Bool {
         skipSpaces()
-        let end = place + wanted.count
-        guard end <= characters.count, String(characters[place..<end]) == wanted,
+        let end = offset + wanted.count
+        guard end <= characters.count, String(characters[offset..<end]) == wanted,
             end == characters.count || !Self.isWordCharacter(characters[end])
         else { return false }
-        place = end
+        offset = end
         return true
     }
 
     private mutating func accept(_ signs: [String]) -> String? {
         skipSpaces()
-        guard let sign = signs.first(where: { characters[place...].starts(with: $0) }) else { return nil }
-        place += sign.count
+        guard let sign = signs.first(where: { characters[offset...].starts(with: $0) }) else { return nil }
+        offset += sign.count
         return sign
     }
 
     private mutating func skipSpaces() {
-        while place < characters.count, characters[place].isWhitespace { place += 1 }
+        while offset < characters.count, characters[offset].isWhitespace { offset += 1 }
     }
 
-    private func expected(_ what: String) -> QueryProblem { .syntax(text: text, at: place, expected: what) }
+    private func expected(_ what: String) -> QueryProblem { .syntax(text: text, at: offset, expected: what) }
 }

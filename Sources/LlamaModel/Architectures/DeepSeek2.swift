@@ -55,7 +55,8 @@ extension Architectures {
         }
 
         /// One over the root of a head's size, times the square of YaRN's magnitude. In llama.cpp's order, in Float.
-        private static func attentionScale(_ keys: MetadataReader, _ c: LlamaConfiguration) throws(LlamaError) -> Float {
+        private static func attentionScale(_ keys: MetadataReader, _ c: LlamaConfiguration) throws(LlamaError) -> Float
+        {
             let (rotation, sizes) = (c.rotations[0]!, c.perLayer[0])
             let logStretch = Float.log(1 / rotation.frequencyScale)
             let multiplier = (try keys.float("rope.scaling.yarn_log_multiplier") ?? 0) / 0.1
@@ -143,7 +144,8 @@ extension ExpertRouting {
         groupsUsed = try keys.count("expert_group_used_count", in: 1...groups - 1)
         guard used <= groupsUsed * (count / groups) else {
             throw keys.invalid(
-                "expert_used_count", "\(used)", "at most the \(groupsUsed * (count / groups)) experts of the groups used")
+                "expert_used_count", "\(used)",
+                "at most the \(groupsUsed * (count / groups)) experts of the groups used")
         }
     }
 

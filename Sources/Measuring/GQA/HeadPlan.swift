@@ -187,8 +187,8 @@ extension Tensor {
     fileprivate func heads(_ sources: [HeadPlan.Source], size: Int) -> Tensor {
         let result = Tensor.zeros(type, Shape(shape.ne0, sources.count * size))
         let bytes = size * layout.rowBytes
-        for (place, source) in sources.enumerated() where !source.isEmpty {
-            let target = place * bytes..<(place + 1) * bytes
+        for (index, source) in sources.enumerated() where !source.isEmpty {
+            let target = index * bytes..<(index + 1) * bytes
             if source.count == 1 {
                 let start = offset + source[0] * bytes
                 self.source.withBytes(in: start..<start + bytes) { head in

@@ -25,7 +25,7 @@ public struct OperationError: Sendable {
     public let weightType: TensorType?
     /// Of this operation alone, given the reference's inputs; `nil` if it reads no weight: then it adds none.
     public let local: [ErrorCause: ErrorStatistics]?
-    /// Of its output in each chain against the reference's.
+    /// Of its output in each run against the reference's.
     public let accumulated: [ErrorCause: ErrorStatistics]
     /// Of the last position's part of the output in the real run: relative rmse. `nil` where it is no single column.
     public let lastPosition: Double?
@@ -45,22 +45,26 @@ public struct PartShare: Sendable {
     public internal(set) var share = 0.0
 }
 
-/// Error through depth: the graph of a prompt as four chains, one operation after the other.
+/// Error through depth: the graph of a prompt in four runs, one operation after the other.
 ///
-/// All chains have the same tokens, and an F16 KV cache. Logits are taken at every position.
+/// All runs have the same tokens, and an F16 KV cache. Logits are taken at every position.
 public struct ErrorPropagation: Sendable {
     public let operations: [OperationError]
     public let divergence: [ErrorCause: LogitDivergence]
     public let tokens: [Int]
-    private let builder: ChainBuilder
+    private let builder: RunBuilder
     private let reference: [Prediction]
 
-    /// Runs the four chains in step.
+    /// What propagation needs of a network: where the stream begins, which is a part of its own, and what comes out.
+    public static let analysis = Analysis("propagate", needs: [.result(.embedding), .result(.logits)])
+
+    /// Takes the four runs side by side.
     ///
     /// - Parameters:
     ///   - reference: its weights, as they decode, are exact.
     ///   - quantized: the same model with other weights, or the same file.
     ///   - progress: called after each operation.
+    /// - Throws: `AnalysisProblem` if the network lacks a part, `PropagationProblem` if the models are not of one shape.
     public init(
         reference: Llama, quantized: Llama, tokens: [Int], threads: Int,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
@@ -69,15 +73,16 @@ public struct ErrorPropagation: Sendable {
         let limit = quantized.configuration.trainedContext
         guard tokens.count <= limit else { throw LlamaError.contextExceeded(needed: tokens.count, limit: limit) }
         let workers = Workers(threads: threads, instructions: .best)
-        builder = ChainBuilder(reference: reference, quantized: quantized, tokens: tokens, workers: workers)
+        builder = RunBuilder(reference: reference, quantized: quantized, tokens: tokens, workers: workers)
         try builder.checkSizes()
+        try Self.analysis.check(reference)
         self.tokens = tokens
         var lockstep = try Lockstep(builder)
         while try lockstep.step() { try progress(lockstep.position, lockstep.count) }
         operations = lockstep.operations
         let predictions = lockstep.predictions
         self.reference = predictions.reference
-        divergence = predictions.chains.mapValues { LogitDivergence(reference: predictions.reference, other: $0) }
+        divergence = predictions.runs.mapValues { LogitDivergence(reference: predictions.reference, other: $0) }
     }
 
     /// Parts of the model, each a pass of `shares`.
@@ -102,37 +107,37 @@ public struct ErrorPropagation: Sendable {
 
     /// Mean divergence if just these parts are quantised.
     private func kld(_ parts: Set<ModelPart>) throws -> Double {
-        var chain = try builder.interpreter(Recipe(weights: parts, activations: parts))
-        try chain.run()
-        return LogitDivergence(reference: reference, other: chain.predictions).mean
+        var run = try builder.interpreter(Recipe(weights: parts, activations: parts))
+        try run.run()
+        return LogitDivergence(reference: reference, other: run.predictions).mean
     }
 }
 
 extension Interpreter {
     /// Of all outputs of a finished pass.
     var predictions: [Prediction] {
-        let logits = value(of: .node(graph.nodes.count - 1))!
+        let logits = value(of: .node(graph.nodes.last { $0.role.result == .logits }!.index))!
         return (0..<logits.shape.ne1).map { column in
             Prediction(logits: logits.withRow(of: Float.self, column) { row in (0..<row.count).map { row[$0] } })
         }
     }
 }
 
-/// The four chains while they run side by side.
+/// The four runs while they run side by side.
 private struct Lockstep {
     private var reference: Interpreter
-    private var chains: [ErrorCause: Interpreter]
+    private var runs: [ErrorCause: Interpreter]
     private let workers: Workers
     /// Relative rmse in the real run: of each operation's output, and of what was written to each cache.
     private var relative: [Double] = []
     private var cached: [Int: Double] = [:]
     private(set) var operations: [OperationError] = []
 
-    init(_ builder: ChainBuilder) throws {
+    init(_ builder: RunBuilder) throws {
         let all = Set(builder.parts)
         workers = builder.workers
         reference = try builder.interpreter(.reference)
-        chains = [
+        runs = [
             .weights: try builder.interpreter(Recipe(weights: all, activations: [])),
             .activations: try builder.interpreter(Recipe(weights: [], activations: all)),
             .both: try builder.interpreter(Recipe(weights: all, activations: all)),
@@ -141,14 +146,14 @@ private struct Lockstep {
 
     var position: Int { reference.position }
     var count: Int { reference.graph.nodes.count }
-    var predictions: (reference: [Prediction], chains: [ErrorCause: [Prediction]]) {
-        (reference.predictions, chains.mapValues(\.predictions))
+    var predictions: (reference: [Prediction], runs: [ErrorCause: [Prediction]]) {
+        (reference.predictions, runs.mapValues(\.predictions))
     }
 
     mutating func step() throws -> Bool {
         guard let exact = try reference.step() else { return false }
         var evaluations: [ErrorCause: Evaluation] = [:]
-        for cause in ErrorCause.allCases { evaluations[cause] = try chains[cause]!.step()! }
+        for cause in ErrorCause.allCases { evaluations[cause] = try runs[cause]!.step()! }
         let node = exact.node
         let worst = node.inputs.map(relativeError).max() ?? 0
         guard case .fresh = node.output.memory else {
@@ -170,7 +175,7 @@ private struct Lockstep {
         return true
     }
 
-    /// Each chain's operation and weights on the reference's activations.
+    /// Each run's operation and weights on the reference's activations.
     private func local(
         _ exact: Evaluation, _ values: [Float], _ evaluations: [ErrorCause: Evaluation]
     ) -> [ErrorCause: ErrorStatistics]? {

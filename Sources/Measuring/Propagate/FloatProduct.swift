@@ -86,14 +86,14 @@ public struct FloatProduct<Product: Operation>: Operation {
         workers.run(items: x.shape.rows, grain: max(1, 8192 / x.shape.ne0)) { rows in
             let row = Tensor.zeros(rounding, Shape(x.shape.ne0))
             for number in rows {
-                let place = (
+                let (i1, i2, i3) = (
                     number % x.shape.ne1, number / x.shape.ne1 % x.shape.ne2, number / (x.shape.ne1 * x.shape.ne2)
                 )
                 row.buffer.withMutableBytes(in: 0..<row.layout.byteCount) { bytes in
-                    x.withRow(of: Float.self, place.0, place.1, place.2) { encoder.encode($0, into: &bytes) }
+                    x.withRow(of: Float.self, i1, i2, i3) { encoder.encode($0, into: &bytes) }
                 }
                 row.withBytes { bytes in
-                    result.withMutableRow(of: Float.self, place.0, place.1, place.2) { format.decode(bytes, into: &$0) }
+                    result.withMutableRow(of: Float.self, i1, i2, i3) { format.decode(bytes, into: &$0) }
                 }
             }
         }

@@ -19,7 +19,7 @@ public struct ChunkLogits {
         session = Session(model, capacity: text.chunkSize, threads: threads, instructions: instructions)
     }
 
-    /// Logits `[V, S]`: a row for each of the chunk's scored places, `text.scored`, in their order.
+    /// Logits `[V, S]`: a row for each of the chunk's scored positions, `text.scored`, in their order.
     ///
     /// - Parameter progress: called after every operation with the share of them that is done; what it throws ends the pass.
     /// - Throws: `LlamaError` if a token is not in the model's vocabulary.

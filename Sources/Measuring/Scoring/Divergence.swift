@@ -8,7 +8,7 @@ import Tensors
 /// As llama.cpp's `llama-perplexity --kl-divergence` defines it, but from the logits of both models themselves, where
 /// llama.cpp keeps the base's in 16 bits. Source: llama.cpp `kl_divergence` in `tools/perplexity/perplexity.cpp`.
 public struct Divergence: Sendable {
-    /// The two predictions at one place.
+    /// The two predictions at one position.
     public struct Token: Sendable, BitwiseCopyable {
         /// Minus the natural logarithm of the probability that each model gave to the token that followed.
         public let baseSurprise: Double
@@ -75,7 +75,7 @@ public struct Divergence: Sendable {
     public var meanDivergence: Estimate { Estimate(meanOf: tokens.map(\.divergence)) }
     public var divergences: Quantiles { Quantiles(tokens.map(\.divergence)) }
 
-    /// The share of places at which both models hold the same token most probable.
+    /// The share of positions at which both models hold the same token most probable.
     public var sameTop: Estimate {
         let share = Double(tokens.count(where: \.isSameTop)) / Double(tokens.count)
         return Estimate(share, (share * (1 - share) / Double(tokens.count - 1)).squareRoot())

@@ -68,7 +68,7 @@ extension Span<Float> {
         return surprise.isFinite ? surprise : nil
     }
 
-    /// The largest number, and the first place that has it.
+    /// The largest number, and the first index that has it.
     var maximum: (index: Int, value: Float) {
         var (index, value) = (0, self[0])
         for i in indices where self[i] > value { (index, value) = (i, self[i]) }

@@ -74,9 +74,9 @@ public struct ScoredText: Sendable, Equatable {
         }
     }
 
-    /// The places in a chunk from which the next token is predicted and scored.
+    /// The positions in a chunk from which the next token is predicted and scored.
     public var scored: Range<Int> { chunkSize / 2..<chunkSize - 1 }
 
-    /// The tokens that should have been predicted, one for each place of `scored`.
+    /// The tokens that should have been predicted, one for each position of `scored`.
     public func targets(of chunk: Int) -> [Int] { scored.map { chunks[chunk][$0 + 1] } }
 }

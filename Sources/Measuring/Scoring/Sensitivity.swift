@@ -44,6 +44,9 @@ public struct Sensitivity: Sendable {
     /// The most sensitive first.
     public let parts: [Part]
 
+    /// What sensitivity needs of a network: it is seen in the logits and nothing else.
+    public static let analysis = Analysis("quant sensitivity", needs: [.result(.logits)])
+
     public init(_ parts: [Part]) {
         self.parts = parts.sorted { $0.divergence.meanDivergence.value > $1.divergence.meanDivergence.value }
     }
@@ -52,11 +55,12 @@ public struct Sensitivity: Sendable {
     ///   - plan: all tensors in one type, as far as rows allow.
     ///   - mix: the plan of a mix to compare with, of the same model.
     ///   - evaluated: called often with the tokens evaluated, also in part, and those to evaluate.
-    /// - Throws: as `QuantizedVersions.measure`.
+    /// - Throws: `AnalysisProblem` if the network has no logits, and as `QuantizedVersions.measure`.
     public init(
         _ versions: QuantizedVersions, plan: QuantizationPlan, against mix: QuantizationPlan, by unit: Unit,
         evaluated: @escaping (_ done: Double, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
+        try Self.analysis.check(versions.base.model)
         let mixed = Dictionary(uniqueKeysWithValues: mix.entries.map { ($0.tensor.name, $0.byteCount) })
         let groups = Self.groups(plan, by: unit)
         let tokens = versions.base.text.chunks.count * versions.base.text.chunkSize
@@ -103,16 +107,16 @@ public struct Sensitivity: Sendable {
         var groups: [Group] = []
         for entry in plan.entries where !entry.isCopied {
             let name = entry.tensor.name
-            let place = WeightName(name)
+            let parsed = WeightName(name)
             let group =
                 switch unit {
-                case .tensor: Group(name: name, layer: place.layer, role: place.role, entries: [entry])
+                case .tensor: Group(name: name, layer: parsed.layer, role: parsed.role, entries: [entry])
                 case .layer:
                     // What is outside the layers stands alone.
                     Group(
-                        name: place.layer.map { "layer \($0)" } ?? name, layer: place.layer,
-                        role: place.layer == nil ? place.role : nil, entries: [entry])
-                case .role: Group(name: place.role, layer: nil, role: place.role, entries: [entry])
+                        name: parsed.layer.map { "layer \($0)" } ?? name, layer: parsed.layer,
+                        role: parsed.layer == nil ? parsed.role : nil, entries: [entry])
+                case .role: Group(name: parsed.role, layer: nil, role: parsed.role, entries: [entry])
                 }
             if let known = groups.firstIndex(where: { $0.name == group.name }) {
                 groups[known].entries.append(entry)

@@ -9,7 +9,7 @@ import Tokenization
 
 /// A model file held against what every model must be: complete, of one piece, and made of numbers.
 ///
-/// That its header and the places of its tensors are sound is a matter of opening it.
+/// That its header and the offsets of its tensors are sound is a matter of opening it.
 public struct ModelVerification: Sendable {
     public struct Failure: Sendable {
         /// `structure`: what a llama needs is missing or does not fit. `weight`: values that are no numbers.

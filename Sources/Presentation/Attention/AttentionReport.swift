@@ -167,9 +167,9 @@ public struct AttentionReport: Report {
             let weights = head.pattern[row]
             let top = weights.indices.sorted { (weights[$1], $0) < (weights[$0], $1) }.prefix(3)
                 .filter { weights[$0] >= 0.005 }
-            let places = top.map { "\($0) '\(tokens[$0])' \(Numbers.fixed(Double(weights[$0])))" }
+            let strongest = top.map { "\($0) '\(tokens[$0])' \(Numbers.fixed(Double(weights[$0])))" }
             table.add(
-                "\(row)", "'\(tokens[row])'", places.joined(separator: ", "), Numbers.fixed(Double(weights[0])),
+                "\(row)", "'\(tokens[row])'", strongest.joined(separator: ", "), Numbers.fixed(Double(weights[0])),
                 Numbers.fixed(AttentionSummary(weights).entropyBits))
         }
         return table.lines(style)

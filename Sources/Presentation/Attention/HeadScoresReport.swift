@@ -62,7 +62,7 @@ public struct HeadScoresReport: Report {
     /// The heads of a kind, clearest first.
     private static func list(_ label: HeadScores.Label, of scores: [HeadScores], _ style: Style) -> [String] {
         let found = scores.filter { $0.labels.contains(label) }
-            .sorted { ($1.value(label), $0.place) < ($0.value(label), $1.place) }
+            .sorted { ($1.value(label), $0.order) < ($0.value(label), $1.order) }
         var words = found.prefix(mostListed).map { "\($0.layer).\($0.head) (\(Numbers.fixed($0.value(label))))" }
         if found.count > words.count { words.append("and \(found.count - words.count) more") }
         let isUnknown = scores.allSatisfy { $0.score(label) == nil }
@@ -112,7 +112,7 @@ public struct HeadScoresReport: Report {
 }
 
 extension HeadScores {
-    fileprivate var place: Int { layer << 16 + head }
+    fileprivate var order: Int { layer << 16 + head }
 
     fileprivate func score(_ label: Label) -> Double? {
         switch label {

@@ -169,9 +169,9 @@ enum BlockPicture {
                 let row = field.bytes[start..<min(start + 16, field.bytes.count)]
                 let (isFirst, isLast) = (start == 0, start + 16 >= field.bytes.count)
                 let name = (isFirst ? field.name : "").padded(to: label - 6)
-                let place = "\(field.range.lowerBound + start)".leftPadded(to: 4)
+                let offset = "\(field.range.lowerBound + start)".leftPadded(to: 4)
                 let text = (isFirst ? "[" : " ") + row.map(\.hex).joined(separator: " ") + (isLast ? "]" : "")
-                lines.append("\(name) \(place) \(paints[number % 2](text))")
+                lines.append("\(name) \(offset) \(paints[number % 2](text))")
             }
             let indent = String(repeating: " ", count: label + 1)
             lines += field.meaning

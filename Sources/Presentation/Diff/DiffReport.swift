@@ -84,9 +84,10 @@ public struct DiffReport: Report {
         }
         var lines = [title] + basis(style)
         if let first = firstDivergence {
-            let place = first.layer.map { "layer \($0), " } ?? ""
+            let inLayer = first.layer.map { "layer \($0), " } ?? ""
             lines += [
-                "", style.warning("First different: \(first.name)") + " (\(place)step \(first.step), seq \(first.seq))",
+                "",
+                style.warning("First different: \(first.name)") + " (\(inLayer)step \(first.step), seq \(first.seq))",
             ]
         }
         let parts = [outlookLines(style), depthLines(style), opLines(style)].filter { !$0.isEmpty }

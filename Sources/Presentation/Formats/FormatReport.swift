@@ -26,10 +26,17 @@ public struct FormatReport: Report {
         let steps: [String]
     }
 
-    struct Claim: Encodable {
-        let claim: String
-        let finding: [String]
-        let numbers: [String: Double]
+    /// Something that is often said, and what is so.
+    public struct Claim: Encodable {
+        public let claim: String
+        public let finding: [String]
+        /// What the finding rests on, made just now.
+        public let numbers: [String: Double]
+
+        init(claim: String, finding: [String], numbers: [(String, Double)]) {
+            (self.claim, self.finding) = (claim, finding)
+            self.numbers = Dictionary(uniqueKeysWithValues: numbers)
+        }
     }
 
     let type: String
@@ -43,7 +50,7 @@ public struct FormatReport: Report {
     /// Where the weights of the example are from; `null` if they are made up.
     @OrNull var source: String?
     let example: Example
-    let claims: [Claim]
+    public let claims: [Claim]
     private let block: BlockDescription
     private let shared: TensorType
 
@@ -57,7 +64,7 @@ public struct FormatReport: Report {
         block = made.block
         shared = explanation.activationType
         type = kind.name
-        source = explanation.source
+        source = explanation.sample.source
         (blockElements, blockBytes, bpw) = (kind.blockElements, kind.blockBytes, kind.bitsPerWeight)
         formula = made.block.formula
         (activationType, activationBpw) = (explanation.activationType.name, explanation.activationType.bitsPerWeight)
@@ -73,7 +80,7 @@ public struct FormatReport: Report {
             min: made.block.scales.minimum, codes: made.block.elements.map(\.code),
             values: made.block.elements.map(\.value), maxAbs: made.maximumError, element: largest,
             steps: made.block.steps(of: largest))
-        claims = .init(explanation.claims)
+        claims = Claim.all(about: explanation)
     }
 
     // MARK: for people
@@ -115,16 +122,16 @@ public struct FormatReport: Report {
 
     /// The fields, as wide as they have bytes where there is room.
     private func picture(_ style: Style) -> [String] {
-        var (places, boxes) = ("  byte  ", "        ")
+        var (offsets, boxes) = ("  byte  ", "        ")
         let least = fields.map { max($0.name.count + 2, "\($0.firstByte)".count + 1) }
-        // Names, bars and the last place take their room first.
+        // Names, bars and the last offset take their room first.
         let room = max(0, min(50, style.width - 14 - least.reduce(0) { $0 + $1 + 1 }))
         for (field, least) in zip(fields, least) {
             let width = max(least, field.nBytes * room / blockBytes)
-            places += "\(field.firstByte)".padded(to: width + 1)
+            offsets += "\(field.firstByte)".padded(to: width + 1)
             boxes += "|" + " \(field.name)".padded(to: width)
         }
-        return [style.dim(places + "\(blockBytes)"), boxes + "|"]
+        return [style.dim(offsets + "\(blockBytes)"), boxes + "|"]
     }
 
     private func bits(_ style: Style) -> [String] {
@@ -163,14 +170,6 @@ public struct FormatReport: Report {
 }
 
 extension [FormatReport.Claim] {
-    init(_ claims: [FormatExplanation.Claim]) {
-        self = claims.map { claim in
-            Element(
-                claim: claim.claim, finding: claim.finding,
-                numbers: Dictionary(uniqueKeysWithValues: claim.numbers.map { ($0.name, $0.value) }))
-        }
-    }
-
     /// Each claim and what is so; nothing if there are none.
     func page(_ style: Style) -> [String] {
         guard !isEmpty else { return [] }

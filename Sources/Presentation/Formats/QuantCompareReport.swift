@@ -69,7 +69,7 @@ public struct QuantCompareReport: Report {
             let mark = (point.textbook ? digits.popFirst() : letters.popFirst()) ?? "?"
             let x = Int(point.bpw / (Self.most + 0.5) * Double(width - 1))
             let y = Int((high - point.error.sqnrDb) / (high - low) * Double(height - 1))
-            // Next to a place that is taken: a column is a small part of a bit.
+            // Next to a column that is taken: each is a small part of a bit.
             let free = (x..<min(x + 3, width)).first { canvas[y][$0] == " " }
             canvas[y][free ?? x] = free == nil ? "*" : mark
             legend.append("\(mark) \(point.type)")

@@ -34,7 +34,7 @@ public struct SchemeReport: Report {
     let groups: [Parameters]
     @OrNull var source: String?
     let example: Example
-    let claims: [FormatReport.Claim]
+    public let claims: [FormatReport.Claim]
     /// Whether larger matrices have larger groups.
     private let groupGrows: Bool
 
@@ -56,7 +56,7 @@ public struct SchemeReport: Report {
             rows: explanation.rows, columns: explanation.columns, weights: explanation.weights,
             codes: explanation.weights.indices.map(explanation.code), values: result.values, maxAbs: errors.max() ?? 0,
             element: explanation.element, steps: explanation.steps)
-        claims = .init(explanation.claims)
+        claims = FormatReport.Claim.all(about: explanation)
     }
 
     // MARK: for people

@@ -5,7 +5,7 @@ import Tracing
 
 /// The result of `gqa`: which query heads read which KV head, what that saves, and how alike the heads are.
 public struct GQAReport: Report {
-    struct Place: Encodable {
+    struct QueryHead: Encodable {
         let layer: Int
         let head: Int
         let kvHead: Int
@@ -61,7 +61,7 @@ public struct GQAReport: Report {
     let headDim: Int
     /// Positions that `cache_bytes` are for.
     let context: Int
-    let map: [Place]
+    let map: [QueryHead]
     let cacheBytes: CacheBytes
     /// The model at hand, then models that many know.
     let sharing: [Sharing]
@@ -84,7 +84,7 @@ public struct GQAReport: Report {
         (nLayer, nHead, nHeadKv, headDim, self.context) = (c.layers, c.heads, c.kvHeads, c.headSize, context)
         groupSize = c.groupSize
         map = (0..<c.layers).flatMap { layer in
-            (0..<c.heads).map { Place(layer: layer, head: $0, kvHead: c.kvHead(ofQueryHead: $0)) }
+            (0..<c.heads).map { QueryHead(layer: layer, head: $0, kvHead: c.kvHead(ofQueryHead: $0)) }
         }
         func bytes(_ heads: Int) -> Int { KVCache.bytes(c, heads: heads, positions: context) }
         cacheBytes = CacheBytes(

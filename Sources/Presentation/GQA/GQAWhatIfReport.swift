@@ -47,7 +47,7 @@ public struct GQAWhatIfReport: Report {
     let kldMax: Double
     let sameTop: Double
     let sameTopUncertainty: Double
-    /// Places at which another token is the most probable.
+    /// Positions at which another token is the most probable.
     let topFlips: Int
     let perplexity: Perplexities
     /// Positions that `cache_bytes` are for.
@@ -103,8 +103,8 @@ public struct GQAWhatIfReport: Report {
     private var headline: String {
         let numbers = layers.map(\.layer)
         let names = (numbers.count == 1 ? "layer " : "layers ") + numbers.map(\.description).joined(separator: ", ")
-        let place = numbers.count == nLayer ? "all layers" : names
-        return "What if: \(change)" + (change.hasPrefix("drop") ? "" : ", \(place)")
+        let whichLayers = numbers.count == nLayer ? "all layers" : names
+        return "What if: \(change)" + (change.hasPrefix("drop") ? "" : ", \(whichLayers)")
     }
 
     /// Who reads what in the first changed layer.
@@ -112,8 +112,8 @@ public struct GQAWhatIfReport: Report {
         guard let first = layers.first else { return [] }
         var readers: [(source: [Int], heads: [Int])] = []
         for (head, source) in first.reads.enumerated() {
-            if let place = readers.firstIndex(where: { $0.source == source }) {
-                readers[place].heads.append(head)
+            if let index = readers.firstIndex(where: { $0.source == source }) {
+                readers[index].heads.append(head)
             } else {
                 readers.append((source, [head]))
             }

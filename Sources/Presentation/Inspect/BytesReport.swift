@@ -40,15 +40,15 @@ public struct BytesReport: Report {
             style.dim("file offset   bytes"),
         ].filter { !$0.isEmpty }
         let step = blockElements > 1 ? blockBytes - firstByte % blockBytes : 16
-        var place = 0
-        while place < bytes.count {
-            let width = place == 0 ? step : (blockElements > 1 ? blockBytes : 16)
-            for start in stride(from: place, to: min(place + width, bytes.count), by: 20) {
-                let end = min(start + 20, place + width, bytes.count)
-                let label = start == place ? "\(fileOffset + firstByte + start)" : ""
+        var offset = 0
+        while offset < bytes.count {
+            let width = offset == 0 ? step : (blockElements > 1 ? blockBytes : 16)
+            for start in stride(from: offset, to: min(offset + width, bytes.count), by: 20) {
+                let end = min(start + 20, offset + width, bytes.count)
+                let label = start == offset ? "\(fileOffset + firstByte + start)" : ""
                 lines.append(label.leftPadded(to: 11) + "   " + bytes[start..<end].map(\.hex).joined(separator: " "))
             }
-            place += width
+            offset += width
         }
         return lines.joined(separator: "\n")
     }

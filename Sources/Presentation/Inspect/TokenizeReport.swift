@@ -34,8 +34,8 @@ public struct TokenizeReport: Report {
     }
 
     public func page(_ style: Style) -> String {
-        var table = Table([("place", .right), ("id", .right), ("piece", .left)])
-        for (place, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(place)", "\(id)", "‹\(piece)›") }
+        var table = Table([("position", .right), ("id", .right), ("piece", .left)])
+        for (position, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(position)", "\(id)", "‹\(piece)›") }
         var lines = [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
         lines += spaceNote.map { ["", style.dim($0)] } ?? []
         for step in steps ?? [] {

@@ -94,7 +94,7 @@ public struct LensReport: Report {
             ("p", .right), ("bits", .right),
         ])
         for layer in position.layers {
-            func piece(_ place: Int) -> String { place < layer.top.count ? Self.quoted(layer.top[place].piece) : "" }
+            func piece(_ rank: Int) -> String { rank < layer.top.count ? Self.quoted(layer.top[rank].piece) : "" }
             table.add([
                 Self.name(layer.layer), piece(0), percent(layer.top[0]), piece(1), piece(2),
                 Numbers.grouped(layer.rank), percent(layer.followed), Numbers.fixed(layer.entropyBits),

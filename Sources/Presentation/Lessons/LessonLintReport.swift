@@ -32,9 +32,9 @@ public struct LessonLintReport: Report {
                 + "the slowest in \(Numbers.duration(nanoseconds: slowestCheckNs))",
         ]
         for problem in problems {
-            let place = problem.lesson + (problem.question.map { "/\($0)" } ?? "")
+            let heading = problem.lesson + (problem.question.map { "/\($0)" } ?? "")
             let text = problem.says + (problem.model.map { " (on \($0))" } ?? "")
-            lines += ["", style.bold(place)] + LessonProse(text: text.onOneLine, indent: "  ").lines(style)
+            lines += ["", style.bold(heading)] + LessonProse(text: text.onOneLine, indent: "  ").lines(style)
         }
         return (lines + ["", problems.isEmpty ? "No problems." : Numbers.count(problems.count, "problem") + "."])
             .joined(separator: "\n")

@@ -35,7 +35,7 @@ struct PropagatePage {
 
     private var causes: [String] {
         var table = Table([
-            ("chain", .whole), ("KL mean", .right), ("KL max", .right), ("same top", .right), ("logits dB", .right),
+            ("run", .whole), ("KL mean", .right), ("KL max", .right), ("same top", .right), ("logits dB", .right),
             ("cosine", .right),
         ])
         let rows = [

@@ -130,22 +130,22 @@ public struct ElementReport: Report {
         _ element: ElementProvenance, in provenance: Provenance, trace: String, largest: Int? = nil,
         base: String? = nil, tree: ProvenanceTree? = nil, isInStepper: Bool = false
     ) {
-        let (node, place) = (element.node, element.element)
+        let (node, target) = (element.node, element.element)
         self.element = element
         self.trace = trace
         self.largest = largest
         self.base = base
         step = element.step
-        let position = provenance.position(of: node, at: place)
+        let position = provenance.position(of: node, at: target)
         piece = position.map {
             provenance.model.vocabulary.displayPiece(provenance.tokens[$0 - provenance.firstPosition])
         }
         self.position = position
         op = provenance.name(of: .node(node.index))
         (kind, layer, address) = (node.kind, node.layer, element.address)
-        let head = provenance.head(of: node, at: place)
+        let head = provenance.head(of: node, at: target)
         (self.head, kvHead) = (head, head.map(provenance.model.configuration.kvHead(ofQueryHead:)))
-        index = Array([place.i0, place.i1, place.i2, place.i3].prefix(node.layout.shape.significant.count))
+        index = Array([target.i0, target.i1, target.i2, target.i3].prefix(node.layout.shape.significant.count))
         (recorded, captured, evaluated) = (element.recorded, element.isCaptured, element.evaluated)
         (recomputed, sum) = (element.recomputed, element.sum)
         reproduced = element.isReproduced
@@ -165,7 +165,7 @@ public struct ElementReport: Report {
         let terms = Self.terms(element, in: provenance)
         self.terms = largest.map { Array(terms.sorted { abs($0.value) > abs($1.value) }.prefix($0)) } ?? terms
         self.tree = tree.map(TreeReport.init)
-        absorbed = AbsorbedScore(node, at: place, in: provenance).map(Absorbed.init)
+        absorbed = AbsorbedScore(node, at: target, in: provenance).map(Absorbed.init)
         further = isInStepper ? Self.nextCommand(element, in: provenance) : Self.depthHint
     }
 
@@ -203,8 +203,8 @@ public struct ElementReport: Report {
         _ columns: Range<Int>, of element: ElementProvenance, in provenance: Provenance
     ) -> String {
         let shape = provenance.graph.layout(of: element.node.inputs[1]).shape
-        let place = element.element
-        let rest = [place.i1, place.i2, place.i3].prefix(shape.significant.count - 1).map { ",\($0)" }.joined()
+        let target = element.element
+        let rest = [target.i1, target.i2, target.i3].prefix(shape.significant.count - 1).map { ",\($0)" }.joined()
         return "[\(columns.lowerBound):\(columns.upperBound)\(rest)]"
     }
 

@@ -122,7 +122,7 @@ public struct LogitReport: Report {
                 "'\(piece)' over '\($0)': a difference of logits of \(Numbers.significant(Double(logit)))"
             }
             ?? "'\(piece)' (token \(tokenId)): logit \(Numbers.significant(Double(logit)))"
-        let place = rank == 0 ? "the first choice" : "choice \(rank + 1)"
+        let choice = rank == 0 ? "the first choice" : "choice \(rank + 1)"
         let frozen =
             "logit = Σ_i x[i] * s * w[i] * W_out[i]: x the residual stream, w the final norm's weights, s = "
             + "\(Numbers.short(scale)) its scale. With s frozen at this value, the logit is the sum of what each part "
@@ -134,7 +134,7 @@ public struct LogitReport: Report {
                 ? " This model normalises what a layer writes; that scale is frozen at its value too." : "")
         return [
             style.bold(what),
-            "\(place), probability \(Numbers.percent(probability)), after '\(before.suffix(40))'".onOneLine.cut(
+            "\(choice), probability \(Numbers.percent(probability)), after '\(before.suffix(40))'".onOneLine.cut(
                 to: style.width),
             "",
         ] + Self.wrap(frozen, style, paint: style.dim)
@@ -271,16 +271,16 @@ public struct LogitReport: Report {
 extension LogitAttribution.Part {
     /// `head 5 of layer 3`
     var name: String {
-        let place = layer.map { " of layer \($0)" } ?? ""
+        let ofLayer = layer.map { " of layer \($0)" } ?? ""
         return switch kind {
         case .embedding: "embedding"
-        case .head: "head \(head!)\(place)"
-        case .attentionRounding: "attention rounding\(place)"
-        case .attentionBias: "attention bias\(place)"
-        case .feedForward: "feed-forward\(place)"
-        case .feedForwardBias: "feed-forward bias\(place)"
-        case .expert: "expert \(expert!)\(place)"
-        case .sharedExpert: "shared expert\(place)"
+        case .head: "head \(head!)\(ofLayer)"
+        case .attentionRounding: "attention rounding\(ofLayer)"
+        case .attentionBias: "attention bias\(ofLayer)"
+        case .feedForward: "feed-forward\(ofLayer)"
+        case .feedForwardBias: "feed-forward bias\(ofLayer)"
+        case .expert: "expert \(expert!)\(ofLayer)"
+        case .sharedExpert: "shared expert\(ofLayer)"
         case .outputRounding: "output rounding"
         case .outputBias: "output bias"
         }

@@ -20,12 +20,12 @@ struct WeightLine: Encodable {
         case tensor, type, row, column, value, code, scale, min, block, blockOffset, byteOffset
     }
 
-    init(_ place: WeightPlace) {
-        (tensor, type) = (place.block.tensor.name, place.block.tensor.type.name)
-        (row, column, value, code) = (place.block.row, place.column, place.element.value, place.element.code)
-        (scale, min) = (place.subBlock.scale, place.subBlock.minimum)
-        (block, blockOffset, byteOffset) = (place.block.block, place.block.fileOffset, place.byteOffset)
-        let part = place.element.stored.parts[0]
+    init(_ weight: StoredWeight) {
+        (tensor, type) = (weight.block.tensor.name, weight.block.tensor.type.name)
+        (row, column, value, code) = (weight.block.row, weight.column, weight.element.value, weight.element.code)
+        (scale, min) = (weight.subBlock.scale, weight.subBlock.minimum)
+        (block, blockOffset, byteOffset) = (weight.block.block, weight.block.fileOffset, weight.byteOffset)
+        let part = weight.element.stored.parts[0]
         bits = part.width == 8 ? "in byte" : "in bits \(part.shift)-\(part.shift + part.width - 1) of byte"
     }
 
@@ -63,9 +63,9 @@ struct TreeReport: Encodable {
         factor = tree.factor.map(WeightLine.init)
         switch tree.origin {
         case .operation(let name): (origin, kind) = ("operation", name)
-        case .weight(let place): (origin, weight) = ("weight", WeightLine(place))
+        case .weight(let stored): (origin, weight) = ("weight", WeightLine(stored))
         case .input: origin = "input"
-        case .cache(let place): (origin, position) = ("cache", place)
+        case .cache(let cachePosition): (origin, position) = ("cache", cachePosition)
         }
         factorTree = tree.factorTree.map(TreeReport.init)
         children = tree.children.map(TreeReport.init)
@@ -97,8 +97,8 @@ struct TreeReport: Encodable {
             let sum = restContribution == 0 ? "" : ", together \(Numbers.short(restContribution))"
             entries.append((style.dim("… \(restCount) more\(sum)"), nil))
         }
-        return entries.enumerated().flatMap { place, entry in
-            let isLast = place == entries.count - 1
+        return entries.enumerated().flatMap { index, entry in
+            let isLast = index == entries.count - 1
             let deeper = indent + (isLast ? "   " : "│  ")
             var lines = [(indent + (isLast ? "└─ " : "├─ ") + entry.0).cut(to: style.width)]
             if let factor = entry.1?.factor {

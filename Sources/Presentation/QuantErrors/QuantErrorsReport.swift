@@ -86,23 +86,23 @@ public struct QuantErrorsReport: Report {
         // Several formats of one tensor are kept apart; the formats of a mix make up a layer's error together.
         let isMix = Set(errors.map(\.name)).count == errors.count
         layers = Self.grouped(errors.filter { $0.layer != nil }) {
-            Place(layer: $0.layer, role: nil, type: isMix ? nil : $0.type)
+            GroupKey(layer: $0.layer, role: nil, type: isMix ? nil : $0.type)
         }
-        roles = Self.grouped(errors) { Place(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
-        types = Self.grouped(errors) { Place(layer: nil, role: nil, type: $0.type) }
+        roles = Self.grouped(errors) { GroupKey(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
+        types = Self.grouped(errors) { GroupKey(layer: nil, role: nil, type: $0.type) }
         shown = Self.shown(errors, stored: Set(stored.map(\.name)))
         let isShown = { [shown] (error: TensorError) in shown == nil || error.type == shown }
         count = Set(errors.map(\.name)).count
         let weights = Dictionary(errors.map { ($0.name, $0.statistics.count) }, uniquingKeysWith: max)
         total = weights.values.reduce(0, +)
         // A layer has one tensor of each role, so nothing needs adding up but the layer.
-        var cells: [Place: Double] = [:]
+        var cells: [GroupKey: Double] = [:]
         for (layer, members) in Dictionary(grouping: errors.filter(isShown), by: \.layer) where layer != nil {
             for error in members {
-                cells[Place(layer: layer, role: error.role, type: nil)] = error.statistics.relativeRMSE
+                cells[GroupKey(layer: layer, role: error.role, type: nil)] = error.statistics.relativeRMSE
             }
             let all = members.reduce(into: ErrorStatistics(quantiles: false)) { $0.merge($1.statistics) }
-            cells[Place(layer: layer, role: nil, type: nil)] = all.relativeRMSE
+            cells[GroupKey(layer: layer, role: nil, type: nil)] = all.relativeRMSE
         }
         self.cells = cells
     }
@@ -113,7 +113,7 @@ public struct QuantErrorsReport: Report {
     private let count: Int
     private let total: Int
     /// Relative rmse by layer and role, without a role of the whole layer.
-    private let cells: [Place: Double]
+    private let cells: [GroupKey: Double]
 
     /// Of several formats, the most exact of those of at most five bits that were tried on the most weights, but not one
     /// that the weights are in already.
@@ -132,22 +132,22 @@ public struct QuantErrorsReport: Report {
         }?.form
     }
 
-    private struct Place: Hashable {
+    private struct GroupKey: Hashable {
         let layer: Int?
         let role: String?
         let type: WeightForm?
     }
 
     /// Errors of several tensors as if they were one; the worst first.
-    private static func grouped(_ errors: [TensorError], by place: (TensorError) -> Place) -> [Line] {
-        let groups = Dictionary(grouping: errors, by: place)
-        return groups.map { place, members in
+    private static func grouped(_ errors: [TensorError], by key: (TensorError) -> GroupKey) -> [Line] {
+        let groups = Dictionary(grouping: errors, by: key)
+        return groups.map { key, members in
             var all = ErrorStatistics(quantiles: true)
             for member in members { all.merge(member.statistics) }
             let bits = members.reduce(0.0) { $0 + $1.bitsPerWeight * Double($1.statistics.count) }
             let types = Set(members.map(\.type.name))
             return Line(
-                name: nil, layer: place.layer, role: place.role, type: types.count == 1 ? types.first! : "mixed",
+                name: nil, layer: key.layer, role: key.role, type: types.count == 1 ? types.first! : "mixed",
                 textbook: members.allSatisfy(\.type.isTextbook),
                 bpw: bits / Double(max(1, all.count)), n: all.count, error: Error(all))
         }.sorted {
@@ -260,7 +260,7 @@ public struct QuantErrorsReport: Report {
         ]
         for layer in layers {
             let row = (roles.map { $0 } + [nil]).map { role -> String in
-                guard let value = cells[Place(layer: layer, role: role, type: nil)] else { return "        ·" }
+                guard let value = cells[GroupKey(layer: layer, role: role, type: nil)] else { return "        ·" }
                 return " " + HeatMap.cell(Numbers.fixed(value * 100).leftPadded(to: 8), share: value / largest, style)
             }
             lines.append("\(layer)".leftPadded(to: 5) + "  " + row.joined())

@@ -85,9 +85,9 @@ public struct QuantizeReport: Report {
         needsImportance = lacksImportance && plan.entries.contains { $0.needsImportance }
         isListed = output == nil
         tensors = plan.entries.enumerated().map { index, entry in
-            let place = WeightName(entry.tensor.name)
+            let parsed = WeightName(entry.tensor.name)
             return Line(
-                name: entry.tensor.name, layer: place.layer, role: place.role, shape: entry.tensor.shape.significant,
+                name: entry.tensor.name, layer: parsed.layer, role: parsed.role, shape: entry.tensor.shape.significant,
                 from: entry.tensor.type.name, to: entry.type.name, wanted: entry.isFallback ? entry.wanted.name : nil,
                 bytesBefore: entry.tensor.byteCount, bytesAfter: entry.byteCount, bpw: entry.type.bitsPerWeight,
                 error: errors?[index].map { QuantErrorsReport.Error($0.statistics) },

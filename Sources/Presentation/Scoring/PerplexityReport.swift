@@ -54,9 +54,10 @@ public struct PerplexityReport: Report {
         let rows = stride(from: 0, to: bars.count, by: style.width).map {
             String(bars[$0..<min($0 + style.width, bars.count)])
         }
-        func place(_ figure: Double) -> Int { figures.firstIndex(of: figure)! + 1 }
+        func chunk(_ figure: Double) -> Int { figures.firstIndex(of: figure)! + 1 }
         return [style.bold("Chunk by chunk")] + rows + [
-            "lowest \(Numbers.short(low)) in chunk \(place(low)), highest \(Numbers.short(high)) in chunk \(place(high))"
+            "lowest \(Numbers.short(low)) in chunk \(chunk(low)), "
+                + "highest \(Numbers.short(high)) in chunk \(chunk(high))"
         ]
     }
 

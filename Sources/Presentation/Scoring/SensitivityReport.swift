@@ -71,14 +71,14 @@ public struct SensitivityReport: Report {
     }
 
     private func tableLines(_ style: Style) -> [String] {
-        let most = max(tensors[0].kld, .leastNonzeroMagnitude)
+        let most = max(tensors.first?.kld ?? 0, .leastNonzeroMagnitude)
         var table = Table([
             ("", .right), (by, .whole), ("weights", .right), ("KLD", .right), ("±", .left), ("same", .right),
             ("", .left), (mix, .left),
         ])
-        for (place, line) in tensors.prefix(limit).enumerated() {
+        for (index, line) in tensors.prefix(limit).enumerated() {
             table.add(
-                "\(place + 1)", line.name, Numbers.scaled(line.n), QuantTableReport.small(line.kld),
+                "\(index + 1)", line.name, Numbers.scaled(line.n), QuantTableReport.small(line.kld),
                 QuantTableReport.small(line.kldUncertainty), Numbers.fixed(line.sameTop * 100, 1),
                 Bar.horizontal(line.kld / most, width: 8),
                 line.moreBits ? "+\(Numbers.fixed(line.mixBpw - line.bpw))" : "")
@@ -103,7 +103,7 @@ public struct SensitivityReport: Report {
             lines += words("Would deserve more and get none: " + missed.joined(separator: ", ") + ".", style)
             lines += words("Get more and are less sensitive: " + spared.joined(separator: ", ") + ".", style)
         }
-        let note = "Small tensors cost little: a high place with few weights is where bits are best spent."
+        let note = "Small tensors cost little: a high rank with few weights is where bits are best spent."
         let noteWords = note.split(separator: " ").map(String.init)
         return lines + noteWords.wrapped(to: style.width, indent: "", paint: style.dim)
     }

@@ -111,8 +111,8 @@ struct LayerDiagram {
         let stages = Set(view.layer.compactMap { NetworkStage($0, in: view.layer) })
         switch here {
         case nil:
-            let place = view.operation.layer.map { "layer \($0)" } ?? "outside the layers"
-            rows = [[.wire(" \(place) ▸ an operation that this picture does not know")]]
+            let heading = view.operation.layer.map { "layer \($0)" } ?? "outside the layers"
+            rows = [[.wire(" \(heading) ▸ an operation that this picture does not know")]]
         case .embedding, .finalNorm, .logits: rows = Self.ends(layers: view.layers)
         case .feedForwardNorm, .gate, .up, .activation, .down, .feedForwardPostNorm, .feedForwardScale, .feedForwardSum,
             .router, .probabilities, .choice, .weights, .weighted, .expertSum, .shared:
@@ -154,7 +154,9 @@ struct LayerDiagram {
         let fork = start.width - 1
         let margin = (hasNorm ? "   │" : "").padded(to: fork)
         var keys: [Piece] = [.wire(margin + "├")]
-        keys += those([(.latent, "latent"), (.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache")])
+        keys += those([
+            (.latent, "latent"), (.key, "K"), (.keyNorm, "norm"), (.keyRotation, "rope"), (.keyCache, "cache"),
+        ])
         var queries = start + those([(.query, "Q"), (.queryNorm, "norm"), (.queryRotation, "rope")])
         // Keys meet queries at the scores, values meet the pattern at the mix.
         let scores = max(keys.width + 1, queries.width + 1)

@@ -107,8 +107,9 @@ enum OperationGlossary {
         case .attentionResidual: "The residual stream after attention: what came in plus what attention adds."
         case .activation: "Hidden units: the gate, bent by silu, times the content."
         case .feedForwardWrite:
-            isBias && operation.layer.map { operation.name != "ffn_moe_out-\($0)" && operation.name != "ffn_out-\($0)" } ?? true
-                ? "Adds the bias that was learned." : "What the feed-forward part adds to the residual stream."
+            isBias
+                ? "Adds the bias or the last expert: what the feed-forward part adds to the residual stream."
+                : "What the feed-forward part adds to the residual stream."
         case .routerScores, .expertGate, .expertUp: product(part)
         case .routerProbabilities:
             operation.kind == SoftMax.kind

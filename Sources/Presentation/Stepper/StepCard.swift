@@ -6,7 +6,7 @@ struct StepCard {
     let view: StepperView
 
     /// Where one is: `pass 0 of 4: the prompt, 28 tokens · layer 3 of 30 · op 132 of 1086`.
-    func place(_ style: Style) -> String {
+    func location(_ style: Style) -> String {
         let pass = view.pass
         let what =
             pass.tokens > 1 || pass.step == 0
@@ -22,7 +22,7 @@ struct StepCard {
 
     func title(_ style: Style) -> String {
         let operation = view.operation
-        let number = view.occurrence.of > 1 ? style.dim("#\(view.occurrence.place)") : ""
+        let number = view.occurrence.of > 1 ? style.dim("#\(view.occurrence.index)") : ""
         let dimensions = OperationGlossary.dimensions(of: operation).map { names in
             names.prefix(operation.shape.significant.count).joined(separator: " x ")
         }
@@ -106,7 +106,7 @@ struct StepCard {
     /// All of it, each line within the page.
     func lines(_ style: Style) -> [String] {
         let all = [
-            place(style), title(style), meaning, formula(style), inputs(style), users(style), statistics(style),
+            location(style), title(style), meaning, formula(style), inputs(style), users(style), statistics(style),
             cost(style), expectation(style),
         ]
         return all.compactMap { $0?.clipped(to: style.width) }

@@ -3,7 +3,7 @@ import Stepping
 import Tensors
 
 /// The operation that the stepper stands at.
-public struct StepPlaceReport: Report {
+public struct StepOperationReport: Report {
     let step: Int
     let op: OpsReport.Line
     let meaning: String

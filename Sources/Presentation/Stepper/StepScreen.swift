@@ -1,6 +1,6 @@
 import Stepping
 
-/// The stepper's screen: what is known of a place and of the keyboard, as lines of a terminal.
+/// The stepper's screen: what is known of a location and of the keyboard, as lines of a terminal.
 public struct StepScreen {
     public struct Size: Hashable, Sendable {
         public var rows: Int
@@ -49,7 +49,7 @@ public struct StepScreen {
         let room = size.rows - footer.count
         var sections = [
             Section(lines: [header], importance: 4),
-            Section(lines: [card.place(style)], importance: 9),
+            Section(lines: [card.location(style)], importance: 9),
             Section(lines: [""], importance: 0),
             Section(lines: size.columns >= diagram.width ? diagram.lines(style) : [], importance: 3),
             Section(lines: [""], importance: 1),

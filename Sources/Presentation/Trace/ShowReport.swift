@@ -119,18 +119,19 @@ public struct ShowReport: Report {
         let isCut = columns > fitting
         let head = isCut ? fitting / 2 : columns
         let tail = isCut ? fitting - head - 1 : 0
-        let places = Array(0..<head) + Array(columns - tail..<columns)
+        let shownColumns = Array(0..<head) + Array(columns - tail..<columns)
         func cell(_ text: String) -> String { text.leftPadded(to: 11) }
         func gap(_ after: Int) -> String { isCut && after == head - 1 ? "  …" : "" }
         var lines = [
-            style.dim("      i0" + places.enumerated().map { cell("\(ranges[0].lowerBound + $1)") + gap($0) }.joined())
+            style.dim(
+                "      i0" + shownColumns.enumerated().map { cell("\(ranges[0].lowerBound + $1)") + gap($0) }.joined())
         ]
         let rows = ranges[1].count
         let shownRows = rows <= 8 ? Array(0..<rows) : Array(0..<4) + Array(rows - 3..<rows)
         for (order, row) in shownRows.enumerated() {
             if order > 0, row != shownRows[order - 1] + 1 { lines.append(style.dim("       …")) }
-            let numbers = places.enumerated().map { place, column in
-                cell(part[row * columns + column].map { Numbers.short(Double($0)) } ?? "?") + gap(place)
+            let numbers = shownColumns.enumerated().map { index, column in
+                cell(part[row * columns + column].map { Numbers.short(Double($0)) } ?? "?") + gap(index)
             }
             lines.append("i1 " + "\(ranges[1].lowerBound + row)".leftPadded(to: 5) + numbers.joined())
         }

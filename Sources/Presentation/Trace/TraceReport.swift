@@ -51,9 +51,10 @@ public struct TraceReport: Report {
         let residualRms: Double
         let entropyBits: [Double]
         let sinkWeight: [Double]
-        let topHead: Int
-        let topPosition: Int
-        let topWeight: Double
+        /// The head that looks most clearly at another token; `nil` where the layer has no pattern.
+        @OrNull var topHead: Int?
+        @OrNull var topPosition: Int?
+        @OrNull var topWeight: Double?
     }
 
     private let embeddingRMS: Double
@@ -148,11 +149,12 @@ public struct TraceReport: Report {
                 let (x, y) = (Self.isTelling(a.element, position), Self.isTelling(b.element, position))
                 return x == y ? a.element.topWeight > b.element.topWeight : x
             }
-            let best = ranked[0]
+            let best = ranked.first
             return Layer(
                 layer: layer.index, ns: layer.nanoseconds, residualRms: layer.residualRMS,
                 entropyBits: layer.heads.map(\.entropyBits), sinkWeight: layer.heads.map { Double($0.sinkWeight) },
-                topHead: best.offset, topPosition: best.element.topPosition, topWeight: Double(best.element.topWeight))
+                topHead: best?.offset, topPosition: best?.element.topPosition,
+                topWeight: best.map { Double($0.element.topWeight) })
         }
     }
 
@@ -196,18 +198,23 @@ public struct TraceReport: Report {
         for layer in layers {
             let spread = Bar.sparkline(layer.entropyBits.map { $0 / most })
             let sink = layer.sinkWeight.reduce(0, +) / Double(max(1, layer.sinkWeight.count))
-            let looked =
-                "\(layer.topHead)".leftPadded(to: 3) + "/\(layer.topHead / groupSize)".padded(to: 4)
-                + Numbers.fixed(layer.topWeight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[layer.topPosition])›"
             lines.append(
                 "   " + "\(layer.layer)".leftPadded(to: 5)
                     + Numbers.duration(nanoseconds: layer.ns).leftPadded(to: 9) + "  "
                     + Numbers.fixed(layer.residualRms).leftPadded(to: 7) + "  "
                     + style.accent(spread.padded(to: headWidth))
                     + "  " + Numbers.fixed(sink * 100, 0).leftPadded(to: 3) + " %  "
-                    + looked.cut(to: max(8, style.width - 42 - headWidth)))
+                    + looked(layer).cut(to: max(8, style.width - 42 - headWidth)))
         }
         return lines
+    }
+
+    private func looked(_ layer: Layer) -> String {
+        guard let head = layer.topHead, let weight = layer.topWeight, let position = layer.topPosition else {
+            return "no pattern"
+        }
+        return "\(head)".leftPadded(to: 3) + "/\(head / groupSize)".padded(to: 4)
+            + Numbers.fixed(weight * 100, 0).leftPadded(to: 3) + " % ‹\(promptPieces[position])›"
     }
 
     private func topLines(_ style: Style) -> [String] {
@@ -256,7 +263,7 @@ public struct TraceReport: Report {
         }
         if parent != nil { list.append(("\(program) diff", "what the changes did, against the parent")) }
         if policy.policy != .none { list.append(("\(program) ops --layer 0", "the operations of one layer")) }
-        if let pattern = patterns[layer], policy.keepsValues(of: pattern) {
+        if patterns.indices.contains(layer), let pattern = patterns[layer], policy.keepsValues(of: pattern) {
             list.append(("\(program) show '\(pattern)[:,:,0]'", "where head 0 of layer \(layer) looks"))
         }
         list.append(

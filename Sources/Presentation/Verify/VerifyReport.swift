@@ -17,7 +17,7 @@ public struct VerifyReport: Report {
         let count: Int
 
         /// `ffn_out-3[12,4], step 0`
-        var place: String {
+        var location: String {
             let element = index.map { "[\($0.map(String.init).joined(separator: ","))]" } ?? ""
             let parts = [op.map { $0 + element }, step.map { "step \($0)" }, row].compactMap { $0 }
             return parts.isEmpty ? table : parts.joined(separator: ", ")
@@ -136,7 +136,7 @@ public struct VerifyReport: Report {
         var lines: [String] = []
         for failure in failed.prefix(limit) {
             let column = failure.column.map { "\(failure.table).\($0)" } ?? failure.table
-            lines.append(style.accent(failure.place.cut(to: style.width)))
+            lines.append(style.accent(failure.location.cut(to: style.width)))
             let more = failure.count > 1 ? ", and \(failure.count - 1) more that differ" : ""
             lines += "\(column): recorded \(failure.recorded), recomputed \(failure.recomputed)\(more)"
                 .wrapped(to: style.width - 2, indent: "").map { "  " + $0 }

@@ -1,7 +1,7 @@
 import Tensors
 
 /// 256 weights, eight at a time one of 2048 points of a grid of -1, 0, 1 with a common shift of an eighth up or down, so
-/// that there is no zero; a 3-bit scale for 16. The super-block's scale has no place of its own: its four nibbles are
+/// that there is no zero; a 3-bit scale for 16. The super-block's scale has no bytes of its own: its four nibbles are
 /// the tops of the four words of scales.
 ///
 ///     byte  0             32               48          56
@@ -137,7 +137,7 @@ extension FormatIQ1_M: EncodableFormat {
         return (scale, (shifts & 2 != 0, shifts & 1 != 0), (first.index, second.index))
     }
 
-    /// The sums over a sorted sub-block up to each place, of one half's elements only.
+    /// The sums over a sorted sub-block up to each index, of one half's elements only.
     private struct Prefix {
         var x = InlineArray<17, Float>(repeating: 0)
         var w = InlineArray<17, Float>(repeating: 0)
@@ -151,7 +151,7 @@ extension FormatIQ1_M: EncodableFormat {
             }
         }
 
-        /// Weighted sums of value * x and of value^2 if the sorted sub-block is split at two places.
+        /// Weighted sums of value * x and of value^2 if the sorted sub-block is split at two indices.
         @inline(__always)
         func sums(_ first: Int, _ second: Int, _ v: InlineArray<3, Float>) -> (qx: Float, qq: Float) {
             let (a, b) = (v[0] * v[0] - v[1] * v[1], v[1] * v[1] - v[2] * v[2])
@@ -203,9 +203,9 @@ extension FormatIQ1_M: DescribableFormat {
                 legend: "g: a value of one of 2048 points of 8 weights, each -1, 0 or 1",
                 grid: GridLayout(
                     grid: Self.grid,
-                    indices: { l in [[BitField(l), BitField(32 + l / 2, shift: l % 2 * 4, width: 3, place: 8)]] },
+                    indices: { l in [[BitField(l), BitField(32 + l / 2, shift: l % 2 * 4, width: 3, offset: 8)]] },
                     shift: { l in [BitField(32 + l / 2, shift: l % 2 * 4 + 3, width: 1)] }),
-                scale: (0..<4).map { BitField(49 + 2 * $0, shift: 4, width: 4, place: 4 * $0) },
+                scale: (0..<4).map { BitField(49 + 2 * $0, shift: 4, width: 4, offset: 4 * $0) },
                 subScale: .init { sub in .bits(sub % 4 * 3, 3, ofNumberAt: 48 + sub / 4 * 2) },
                 subScaleTerm: { "(2 * \($0.code) + 1)" }))
     }

@@ -163,7 +163,7 @@ extension FormatIQ1_S: DescribableFormat {
                 legend: "g: a value of one of 2048 points of 8 weights, each -1, 0 or 1",
                 grid: GridLayout(
                     grid: Self.grid,
-                    indices: { l in [[BitField(2 + l)] + .bits(l % 4 * 3, 3, ofNumberAt: 34 + l / 4 * 2, place: 8)] },
+                    indices: { l in [[BitField(2 + l)] + .bits(l % 4 * 3, 3, ofNumberAt: 34 + l / 4 * 2, offset: 8)] },
                     shift: { l in [BitField(35 + l / 4 * 2, shift: 7, width: 1)] }),
                 subScale: .init { sub in [BitField(35 + 2 * sub, shift: 4, width: 3)] },
                 subScaleTerm: { "(2 * \($0.code) + 1)" }))

@@ -86,7 +86,7 @@ extension FormatIQ2_S: DescribableFormat {
                 legend: "g: a value of one of 1024 points of 8 weights, each 8, 25 or 43, with a sign",
                 grid: GridLayout(
                     grid: Self.grid,
-                    indices: { l in [[BitField(2 + l), BitField(66 + l / 4, shift: l % 4 * 2, width: 2, place: 8)]] },
+                    indices: { l in [[BitField(2 + l), BitField(66 + l / 4, shift: l % 4 * 2, width: 2, offset: 8)]] },
                     signs: { l in [BitField(34 + l)] }),
                 subScale: .init { sub in [BitField(74 + sub / 2, shift: sub % 2 * 4, width: 4)] },
                 subScaleTerm: { "(0.5 + \($0.code)) / 4" }))

@@ -66,14 +66,14 @@ extension FormatIQ3_S: EncodableFormat {
             var block = Block(
                 d: found.d, indices: .init(repeating: 0), highIndices: .init(repeating: 0), signs: .init(repeating: 0),
                 scales: found.scales.pairedNibbles())
-            var place = 0
+            var target = 0
             for k in 0..<8 where !found.isSkipped[k] {
                 for l in 0..<8 {
-                    block.indices[8 * place + l] = UInt8(truncatingIfNeeded: found.indices[8 * k + l])
+                    block.indices[8 * target + l] = UInt8(truncatingIfNeeded: found.indices[8 * k + l])
                     block.highIndices[k] |= UInt8(found.indices[8 * k + l] >> 8) << l
                 }
-                for l in 0..<4 { block.signs[4 * place + l] = found.signs[4 * k + l] }
-                place += 1
+                for l in 0..<4 { block.signs[4 * target + l] = found.signs[4 * k + l] }
+                target += 1
             }
             return block
         }
@@ -100,7 +100,7 @@ extension FormatIQ3_S: DescribableFormat {
                     grid: Self.grid,
                     indices: { l in
                         (2 * l..<2 * l + 2).map {
-                            [BitField(2 + $0), BitField(66 + $0 / 8, shift: $0 % 8, width: 1, place: 8)]
+                            [BitField(2 + $0), BitField(66 + $0 / 8, shift: $0 % 8, width: 1, offset: 8)]
                         }
                     },
                     signs: { l in [BitField(74 + l)] }),

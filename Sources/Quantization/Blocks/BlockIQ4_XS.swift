@@ -129,7 +129,7 @@ extension FormatIQ4_XS: DescribableFormat {
                 subScale: .init(subtracted: 32) { sub in
                     [
                         BitField(4 + sub / 2, shift: sub % 2 * 4, width: 4),
-                        BitField(2 + sub / 4, shift: sub % 4 * 2, width: 2, place: 4),
+                        BitField(2 + sub / 4, shift: sub % 4 * 2, width: 2, offset: 4),
                     ]
                 }))
     }

@@ -180,13 +180,13 @@ extension FormatQ3_K: DescribableFormat {
                 code: .init(subtracted: 4) { j in
                     [
                         BitField(32 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2),
-                        BitField(j % 32, shift: j / 32, width: 1, place: 2),
+                        BitField(j % 32, shift: j / 32, width: 1, offset: 2),
                     ]
                 },
                 subScale: .init(subtracted: 32) { sub in
                     [
                         BitField(96 + sub % 8, shift: sub / 8 * 4, width: 4),
-                        BitField(104 + sub % 4, shift: sub / 4 * 2, width: 2, place: 4),
+                        BitField(104 + sub % 4, shift: sub / 4 * 2, width: 2, offset: 4),
                     ]
                 }))
     }

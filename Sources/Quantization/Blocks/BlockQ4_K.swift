@@ -209,14 +209,14 @@ extension ScalesAndMinima6x8 {
     static func scaleBits(_ sub: Int, from start: Int) -> [BitField] {
         if sub < 4 { return [BitField(start + sub, width: 6)] }
         return [
-            BitField(start + sub + 4, width: 4), BitField(start + sub - 4, shift: 6, width: 2, place: 4),
+            BitField(start + sub + 4, width: 4), BitField(start + sub - 4, shift: 6, width: 2, offset: 4),
         ]
     }
 
     static func minimumBits(_ sub: Int, from start: Int) -> [BitField] {
         if sub < 4 { return [BitField(start + sub + 4, width: 6)] }
         return [
-            BitField(start + sub + 4, shift: 4, width: 4), BitField(start + sub, shift: 6, width: 2, place: 4),
+            BitField(start + sub + 4, shift: 4, width: 4), BitField(start + sub, shift: 6, width: 2, offset: 4),
         ]
     }
 }

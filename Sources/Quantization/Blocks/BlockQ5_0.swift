@@ -95,7 +95,7 @@ extension FormatQ5_0: DescribableFormat {
                 code: .init(subtracted: 16) { j in
                     [
                         BitField(6 + j % 16, shift: j / 16 * 4, width: 4),
-                        BitField(2 + j / 8, shift: j % 8, width: 1, place: 4),
+                        BitField(2 + j / 8, shift: j % 8, width: 1, offset: 4),
                     ]
                 }))
     }

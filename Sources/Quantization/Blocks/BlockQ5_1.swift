@@ -102,7 +102,7 @@ extension FormatQ5_1: DescribableFormat {
                 code: .init { j in
                     [
                         BitField(8 + j % 16, shift: j / 16 * 4, width: 4),
-                        BitField(4 + j / 8, shift: j % 8, width: 1, place: 4),
+                        BitField(4 + j / 8, shift: j % 8, width: 1, offset: 4),
                     ]
                 }))
     }

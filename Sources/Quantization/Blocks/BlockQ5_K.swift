@@ -112,7 +112,7 @@ extension FormatQ5_K: DescribableFormat {
                 code: .init { j in
                     [
                         BitField(48 + j / 64 * 32 + j % 32, shift: j % 64 / 32 * 4, width: 4),
-                        BitField(16 + j % 32, shift: j / 32, width: 1, place: 4),
+                        BitField(16 + j % 32, shift: j / 32, width: 1, offset: 4),
                     ]
                 },
                 subScale: .init { sub in ScalesAndMinima6x8.scaleBits(sub, from: 4) },

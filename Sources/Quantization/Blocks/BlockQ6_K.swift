@@ -138,7 +138,7 @@ extension FormatQ6_K: DescribableFormat {
                 code: .init(subtracted: 32) { j in
                     [
                         BitField(j / 128 * 64 + j % 64, shift: j % 128 / 64 * 4, width: 4),
-                        BitField(128 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2, place: 4),
+                        BitField(128 + j / 128 * 32 + j % 32, shift: j % 128 / 32 * 2, width: 2, offset: 4),
                     ]
                 },
                 subScale: .init(isSigned: true) { sub in [BitField(192 + sub)] }))

@@ -115,11 +115,11 @@ extension FormatTQ1_0: DescribableFormat {
                     .bytes("qh", 4, "the last 16 codes, four to a byte, 4 weights apart"), .half("d", "scale"),
                 ],
                 formula: "x = (q - 1) * d", codes: 0...2,
-                code: .init(subtracted: 1, digit: { Self.place($0).digit }) { [BitField(Self.place($0).byte)] }))
+                code: .init(subtracted: 1, digit: { Self.location($0).digit }) { [BitField(Self.location($0).byte)] }))
     }
 
     /// The byte of a weight's code, and which of its digits it is.
-    private static func place(_ j: Int) -> (byte: Int, digit: Int) {
+    private static func location(_ j: Int) -> (byte: Int, digit: Int) {
         if j < 160 { return (j % 32, j / 32) }
         if j < 240 { return (32 + (j - 160) % 16, (j - 160) / 16) }
         return (48 + (j - 240) % 4, (j - 240) / 4)

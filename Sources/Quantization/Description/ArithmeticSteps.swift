@@ -8,7 +8,7 @@ extension BlockDescription {
         guard isQuantised else { return numberSteps }
         let element = elements[index]
         var steps = fields.filter { $0.content == .number }.map { field in
-            "\(field.name): \(Self.place(field.range)) = \(field.bytes.map { hex(Int($0)) }.joined(separator: " ")): "
+            "\(field.name): \(Self.bytes(field.range)) = \(field.bytes.map { hex(Int($0)) }.joined(separator: " ")): "
                 + field.meaning
         }
         if let scaleBits {
@@ -19,7 +19,7 @@ extension BlockDescription {
             steps.append("code q: \(words(element.stored))")
             if let table = book.table { steps.append("table: T[\(element.code)] = \(table[element.code])") }
         } else {
-            steps += pointSteps(points[index / 8], place: index % 8)
+            steps += pointSteps(points[index / 8], element: index % 8)
         }
         return steps + [valueStep(element, points.isEmpty ? nil : points[index / 8])]
     }
@@ -60,27 +60,27 @@ extension BlockDescription {
     }
 
     /// How indices, signs and shift become the integer of one of eight weights.
-    private func pointSteps(_ point: GridPoint, place: Int) -> [String] {
+    private func pointSteps(_ point: GridPoint, element: Int) -> [String] {
         let length = 8 / point.indices.count
-        let (number, inPoint) = (place / length, place % length)
+        let (number, inPoint) = (element / length, element % length)
         let first = point.elements.lowerBound + number * length
         let values = point.values[number * length..<(number + 1) * length].map(String.init).joined(separator: ", ")
         let index = point.indices[number]
         var steps = [
             "index of weights \(first) to \(first + length - 1): \(words(index))",
-            "grid: point \(index.code) is \(values); number \(inPoint) of them, from 0: \(point.values[place])",
+            "grid: point \(index.code) is \(values); number \(inPoint) of them, from 0: \(point.values[element])",
         ]
         if let signs = point.signs {
-            let isNegative = point.isNegative[place]
-            let result = "\(isNegative ? "negative" : "positive"), so g = \(point.code(place))"
-            if point.hasSevenSigns, place == 7 {
+            let isNegative = point.isNegative[element]
+            let result = "\(isNegative ? "negative" : "positive"), so g = \(point.code(element))"
+            if point.hasSevenSigns, element == 7 {
                 let others = point.isNegative[..<7].count { $0 }
                 steps.append(
                     "sign: not stored; the other seven (\(words(signs))) have \(others) negative, and the eighth makes "
                         + "their number even: \(result)")
             } else {
-                let part = signs.parts.first { (0..<$0.width).contains(place - $0.place) }!
-                let bit = BitField(part.byte, shift: part.shift + place - part.place, width: 1)
+                let part = signs.parts.first { (0..<$0.width).contains(element - $0.offset) }!
+                let bit = BitField(part.byte, shift: part.shift + element - part.offset, width: 1)
                 steps.append("sign: \(words(bit)): \(result)")
             }
         }
@@ -109,13 +109,13 @@ extension BlockDescription {
 
     private func words(_ part: BitField) -> String {
         let byte = "byte \(part.byte) (0x\(hex(Int(bytes[part.byte]))))"
-        let times = part.place > 0 ? ", times \(1 << part.place)" : ""
+        let times = part.offset > 0 ? ", times \(1 << part.offset)" : ""
         if part.width == 8 { return byte + times }
         let bits = part.width == 1 ? "bit \(part.shift)" : "bits \(part.shift)-\(part.shift + part.width - 1)"
         return "\(bits) of \(byte) = \(Int(bytes[part.byte]) >> part.shift & (1 << part.width - 1))" + times
     }
 
-    private static func place(_ range: Range<Int>) -> String {
+    private static func bytes(_ range: Range<Int>) -> String {
         range.count == 1 ? "byte \(range.lowerBound)" : "bytes \(range.lowerBound)-\(range.upperBound - 1)"
     }
 

@@ -118,10 +118,10 @@ extension DescribableFormat {
             book = grid.book
             points = (0..<type.blockElements / 8).map { grid.point($0, of: block) }
             elements = (0..<type.blockElements).map { index in
-                let (point, place) = (points[index / 8], index % 8)
+                let (point, inPoint) = (points[index / 8], index % 8)
                 return element(
-                    index, code: point.code(place), factor: grid.factor(point, place),
-                    point.indices[place * point.indices.count / 8])
+                    index, code: point.code(inPoint), factor: grid.factor(point, inPoint),
+                    point.indices[inPoint * point.indices.count / 8])
             }
         }
         let bytes = block.array
@@ -133,7 +133,7 @@ extension DescribableFormat {
 
     /// A number that stands for itself.
     func describe(plain block: RawSpan, value: Float, formula: String, meaning: String) -> BlockDescription {
-        let parts = (0..<type.blockBytes).map { BitField($0, place: 8 * $0) }
+        let parts = (0..<type.blockBytes).map { BitField($0, offset: 8 * $0) }
         let (bytes, stored) = (block.array, StoredInteger(parts, of: block))
         return BlockDescription(
             type: type, bytes: bytes,

@@ -4,7 +4,7 @@ import Tensors
 public struct GridPoint: Sendable {
     /// Indices of the eight weights in the block.
     public let elements: Range<Int>
-    /// Places in the grid's list: of one point of eight, or of two of four.
+    /// Indices in the grid's list: of one point of eight, or of two of four.
     public let indices: [StoredInteger]
     /// What the eight weights are multiples of, without the signs that are stored.
     public let values: [Int]
@@ -19,7 +19,7 @@ public struct GridPoint: Sendable {
     public var hasSevenSigns: Bool { signs?.parts.reduce(0) { $0 + $1.width } == 7 }
 
     /// The value of one of the eight, with its sign and before any shift.
-    func code(_ place: Int) -> Int { isNegative[place] ? -values[place] : values[place] }
+    func code(_ index: Int) -> Int { isNegative[index] ? -values[index] : values[index] }
 }
 
 /// Where a block of a format with a grid keeps what belongs to eight weights, and what the grid is.
@@ -58,8 +58,8 @@ struct GridLayout {
     }
 
     /// What the scale is multiplied by for one of eight weights.
-    func factor(_ point: GridPoint, _ place: Int) -> Float {
+    func factor(_ point: GridPoint, _ index: Int) -> Float {
         let shift = point.shift.map { $0.code == 1 ? -shiftLength : shiftLength } ?? 0
-        return Float(point.code(place)) + shift
+        return Float(point.code(index)) + shift
     }
 }

@@ -1,6 +1,6 @@
 import Tensors
 
-/// Bits of one byte of a block, and the place they take in an integer.
+/// Bits of one byte of a block, and where they go in an integer.
 public struct BitField: Sendable, Hashable {
     /// Counted from the start of the block.
     public let byte: Int
@@ -9,20 +9,20 @@ public struct BitField: Sendable, Hashable {
     /// Number of bits.
     public let width: Int
     /// Lowest bit in the integer.
-    public let place: Int
+    public let offset: Int
 
-    init(_ byte: Int, shift: Int = 0, width: Int = 8, place: Int = 0) {
-        (self.byte, self.shift, self.width, self.place) = (byte, shift, width, place)
+    init(_ byte: Int, shift: Int = 0, width: Int = 8, offset: Int = 0) {
+        (self.byte, self.shift, self.width, self.offset) = (byte, shift, width, offset)
     }
 }
 
 extension [BitField] {
     /// `width` bits from bit `first` on of a little-endian number that begins at a byte.
-    static func bits(_ first: Int, _ width: Int, ofNumberAt byte: Int, place: Int = 0) -> [BitField] {
+    static func bits(_ first: Int, _ width: Int, ofNumberAt byte: Int, offset: Int = 0) -> [BitField] {
         var (parts, bit) = ([BitField](), first)
         while bit < first + width {
             let count = Swift.min(8 - bit % 8, first + width - bit)
-            parts.append(BitField(byte + bit / 8, shift: bit % 8, width: count, place: place + bit - first))
+            parts.append(BitField(byte + bit / 8, shift: bit % 8, width: count, offset: offset + bit - first))
             bit += count
         }
         return parts
@@ -31,7 +31,7 @@ extension [BitField] {
 
 /// An integer that is put together from bits of a block.
 public struct StoredInteger: Sendable {
-    /// The bits it is made of, each with its place in the integer.
+    /// The bits it is made of, each with its offset in the integer.
     public let parts: [BitField]
     /// As it is stored: 0...15, or with its sign.
     public let code: Int
@@ -51,8 +51,8 @@ public struct StoredInteger: Sendable {
         var (code, width) = (0, 0)
         for part in parts {
             let byte = block.unsafeLoad(fromByteOffset: part.byte, as: UInt8.self)
-            code |= (Int(byte) >> part.shift & (1 << part.width - 1)) << part.place
-            width = max(width, part.place + part.width)
+            code |= (Int(byte) >> part.shift & (1 << part.width - 1)) << part.offset
+            width = max(width, part.offset + part.width)
         }
         if isSigned, code >> (width - 1) == 1 { code -= 1 << width }
         // A fraction of 256: each multiplication by 3 brings the next digit before the point.

@@ -2,7 +2,7 @@ import Tensors
 
 /// A format that weights can be quantised to, byte for byte as ggml does.
 ///
-/// Codes, scales and minima come from the same sums, added up in the same order and rounded in the same places as in
+/// Codes, scales and minima come from the same sums, added up in the same order and rounded at the same steps as in
 /// ggml's C, which is compiled for baseline x86-64: no product and sum is fused. Any other order would now and then
 /// choose another scale.
 public protocol EncodableFormat: BlockFormat {

@@ -50,7 +50,7 @@ extension InlineArray where Element == Lanes {
         return weights
     }
 
-    /// Writes lane k to the `count` places from `start + k * count` on.
+    /// Writes lane k to the `count` elements from `start + k * count` on.
     @inline(__always)
     func store<let size: Int>(into codes: inout InlineArray<size, UInt8>, from start: Int) {
         for i in 0..<count {

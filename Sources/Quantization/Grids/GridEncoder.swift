@@ -114,13 +114,13 @@ struct GridEncoder: Sendable {
     /// Flips the sign that matters least if the number of negative ones among eight is odd.
     private func makeEven(_ values: inout Values, _ k: Int) {
         if values.signs[k].nonzeroBitCount % 2 == 1 {
-            var (least, place): (Float, Int) = (0, 0)
+            var (least, index): (Float, Int) = (0, 0)
             for i in 0..<8 {
                 let error = values.w[8 * k + i] * values.x[8 * k + i] * values.x[8 * k + i]
-                if i == 0 || error < least { (least, place) = (error, i) }
+                if i == 0 || error < least { (least, index) = (error, i) }
             }
-            values.x[8 * k + place] *= -1
-            values.signs[k] ^= 1 << place
+            values.x[8 * k + index] *= -1
+            values.signs[k] ^= 1 << index
         }
         values.signs[k] &= 127
     }
@@ -142,7 +142,7 @@ struct GridEncoder: Sendable {
             let inverse = (top + Float(k) * step) / range
             var candidate = Codes()
             for cell in 0..<length / neighbours.length {
-                place(values, cell, inverse: inverse, scale: 1 / inverse, into: &candidate)
+                choosePoints(values, cell, inverse: inverse, scale: 1 / inverse, into: &candidate)
             }
             let sums = sums(values, candidate.codes)
             if sums.qq > 0, sums.qx * sums.qx > best * sums.qq {
@@ -161,7 +161,7 @@ struct GridEncoder: Sendable {
         for cell in 0..<cells where found.isMoved[cell] { isAnyMoved = true }
         guard isAnyMoved, scale > 0 else { return }
         for cell in 0..<cells where refinement != .eachMoved || found.isMoved[cell] {
-            place(values, cell, inverse: 1 / scale, scale: scale, into: &found)
+            choosePoints(values, cell, inverse: 1 / scale, scale: scale, into: &found)
         }
         let sums = sums(values, found.codes)
         if sums.qq > 0 { scale = sums.qx / sums.qq }
@@ -169,7 +169,7 @@ struct GridEncoder: Sendable {
 
     /// The codes of one point for a scale.
     @inline(__always)
-    private func place(_ values: Values, _ cell: Int, inverse: Float, scale: Float, into result: inout Codes) {
+    private func choosePoints(_ values: Values, _ cell: Int, inverse: Float, scale: Float, into result: inout Codes) {
         let (count, first) = (neighbours.length, cell * neighbours.length)
         let bits = count == 8 ? 2 : 3
         let x = lanes(values.x, cell)

@@ -7,8 +7,8 @@ struct GridNeighbours: Sendable {
     private let points: [SIMD8<Int8>]
     /// The odd numbers that the codes of each point stand for; 0 where points have four.
     let odd: [SIMD8<Float>]
-    /// By packed codes: the index of a point, or for codes that are no point the complement of a place in `lists`.
-    private let places: [Int32]
+    /// By packed codes: the index of a point, or for codes that are no point the complement of an offset into `lists`.
+    private let entries: [Int32]
     /// Lists of indices, the nearest first, then in order; before each its length.
     private let lists: [UInt16]
 
@@ -36,22 +36,22 @@ struct GridNeighbours: Sendable {
             for i in 0..<length { values[i] = Float(2 * Int32(point[i]) + 1) }
             return values
         }
-        var places = [Int32](repeating: 0, count: 1 << (bits * length))
-        for (index, packed) in grid.codes.enumerated() { places[Int(packed)] = Int32(index) + 1 }
+        var entries = [Int32](repeating: 0, count: 1 << (bits * length))
+        for (index, packed) in grid.codes.enumerated() { entries[Int(packed)] = Int32(index) + 1 }
         var lists: [UInt16] = []
-        for packed in places.indices {
-            guard places[packed] == 0 else {
-                places[packed] -= 1
+        for packed in entries.indices {
+            guard entries[packed] == 0 else {
+                entries[packed] -= 1
                 continue
             }
             let codes = unpacked(packed)
             guard (0..<length).allSatisfy({ codes[$0] <= top }) else { continue }
-            places[packed] = ~Int32(lists.count)
+            entries[packed] = ~Int32(lists.count)
             let near = Self.nearest(codes, points, distances: distances)
             lists.append(UInt16(near.count))
             lists += near
         }
-        (self.points, self.places, self.lists) = (points, places, lists)
+        (self.points, self.entries, self.lists) = (points, entries, lists)
     }
 
     private static func nearest(_ codes: SIMD8<Int8>, _ points: [SIMD8<Int8>], distances: Int) -> [UInt16] {
@@ -70,24 +70,24 @@ struct GridNeighbours: Sendable {
     /// The index of the point with these codes, if there is one.
     @inline(__always)
     func index(_ packed: UInt16) -> Int? {
-        let place = places[Int(packed)]
-        return place < 0 ? nil : Int(place)
+        let entry = entries[Int(packed)]
+        return entry < 0 ? nil : Int(entry)
     }
 
     /// The indices to consider instead of codes that are no point.
     @inline(__always)
     func near(_ packed: UInt16) -> ArraySlice<UInt16> {
-        let start = Int(~places[Int(packed)])
+        let start = Int(~entries[Int(packed)])
         return lists[start + 1..<start + 1 + Int(lists[start])]
     }
 
     /// The point near to these codes whose values, times `scale`, have the least weighted square distance from `x`.
     /// Source: ggml `iq2_find_best_neighbour`, `iq3_find_best_neighbour`.
     func nearest(_ packed: UInt16, _ x: SIMD8<Float>, weights: SIMD8<Float>, scale: Float) -> Int {
-        let start = Int(~places[Int(packed)])
+        let start = Int(~entries[Int(packed)])
         var (best, found) = (Float.greatestFiniteMagnitude, Int(lists[start + 1]))
-        for place in start + 1..<start + 1 + Int(lists[start]) {
-            let candidate = Int(lists[place])
+        for offset in start + 1..<start + 1 + Int(lists[start]) {
+            let candidate = Int(lists[offset])
             let difference = scale * odd[candidate] - x
             let terms = weights * difference * difference
             // In order.

@@ -1,5 +1,5 @@
 /// The points of the grids that the IQ formats choose from: eight 2-bit codes (four 3-bit codes for IQ3) in one number,
-/// the first in the lowest bits. A stored index is a place in these lists.
+/// the first in the lowest bits. A stored index points into these lists.
 ///
 /// They are part of the formats and were found by their author by searching for points that fit real weights; there is
 /// no formula. Source: ggml `kgrid_2bit_256`, `kgrid_2bit_512`, `kgrid_2bit_1024`, `kgrid_1bit_2048`, `kgrid_256`,

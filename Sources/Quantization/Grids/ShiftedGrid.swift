@@ -14,17 +14,17 @@ enum ShiftedGrid {
         return importance[index] * (variance + x * x).squareRoot()
     }
 
-    /// Places of a sub-block in the order of its values; equal values stay in order.
+    /// Indices of a sub-block in the order of its values; equal values stay in order.
     @inline(__always)
     static func order<let length: Int>(_ x: InlineArray<length, Float>) -> InlineArray<length, Int> {
         var order = InlineArray<length, Int>(repeating: 0)
         for i in 0..<length {
-            var place = i
-            while place > 0, x[i] < x[order[place - 1]] {
-                order[place] = order[place - 1]
-                place -= 1
+            var j = i
+            while j > 0, x[i] < x[order[j - 1]] {
+                order[j] = order[j - 1]
+                j -= 1
             }
-            order[place] = i
+            order[j] = i
         }
         return order
     }

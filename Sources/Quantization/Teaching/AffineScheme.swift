@@ -38,13 +38,13 @@ public struct AffineScheme: TeachingScheme {
         let (low, high) = (group.reduce(0, min), group.reduce(0, max))
         let scale = (high - low) / Float(top)
         let zero = (-low / scale).rounded()
-        let place = value / scale + zero
-        let code = max(0, min(Float(top), place.rounded()))
+        let unrounded = value / scale + zero
+        let code = max(0, min(Float(top), unrounded.rounded()))
         return [
             "s: (max - min) / \(top) = (\(high) - \(low.sign == .minus ? "(\(low))" : "\(low)")) / \(top) = \(scale)",
             "z: round(-min / s) = round(\(-low / scale)) = \(Int(zero)), the code that stands for 0",
-            "q: round(x / s + z) = round(\(value) / \(scale) + \(Int(zero))) = round(\(place)) = \(Int(code))"
-                + (place.rounded() == code ? "" : ", the last code there is"),
+            "q: round(x / s + z) = round(\(value) / \(scale) + \(Int(zero))) = round(\(unrounded)) = \(Int(code))"
+                + (unrounded.rounded() == code ? "" : ", the last code there is"),
             "x: s * (q - z) = \(scale) * (\(Int(code)) - \(Int(zero))) = \((code - zero) * scale)",
         ]
     }

@@ -210,8 +210,8 @@ private struct TensorScan: Sendable {
 
         mutating func offer(_ candidate: Candidate) {
             if candidates.count == limit, candidate.measure <= candidates[limit - 1].measure { return }
-            let place = candidates.firstIndex { $0.measure < candidate.measure } ?? candidates.count
-            candidates.insert(candidate, at: place)
+            let index = candidates.firstIndex { $0.measure < candidate.measure } ?? candidates.count
+            candidates.insert(candidate, at: index)
             if candidates.count > limit { candidates.removeLast() }
         }
     }

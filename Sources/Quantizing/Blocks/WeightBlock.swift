@@ -89,13 +89,7 @@ public struct WeightBlock: Sendable {
     ///
     /// - Throws: `BlockProblem` if the other file does not have the tensor in this shape, or it cannot be decoded.
     public func values(in reference: GGUFFile) throws -> [Float] {
-        let other = try reference.counterpart(of: tensor, in: file)
-        guard let format = BlockFormats.format(for: other.type) else {
-            throw BlockProblem.notDescribable(file: reference.path, tensor: other.name, type: other.type)
-        }
-        var row = [Float](repeating: 0, count: tensor.shape.ne0)
-        var span = row.mutableSpan
-        reference.values(of: other).decodeRow(self.row, by: format, into: &span)
+        let row = try reference.decodedRow(self.row, counterpartOf: tensor, in: file)
         return Array(row[firstColumn..<firstColumn + tensor.type.blockElements])
     }
 }
@@ -112,12 +106,13 @@ extension GGUFFile {
         }
         return other
     }
-}
 
-extension Tensor {
-    /// Decodes row `number` of a contiguous tensor.
-    package func decodeRow(_ number: Int, by format: any BlockFormat, into output: inout MutableSpan<Float>) {
-        let start = offset + number * layout.rowBytes
-        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
+    /// A row of this file's tensor of the same name and shape as another file's.
+    package func decodedRow(_ number: Int, counterpartOf info: TensorInfo, in file: String) throws -> [Float] {
+        let other = try counterpart(of: info, in: file)
+        guard BlockFormats.format(for: other.type) != nil else {
+            throw BlockProblem.notDescribable(file: path, tensor: other.name, type: other.type)
+        }
+        return values(of: other).decodedRow(number)
     }
 }

@@ -1,7 +1,7 @@
 import Quantization
 import Tensors
 
-/// A format on one page: a block of it made here and now, and what is said about it held against the numbers.
+/// A format by example: a block of it made here and now.
 public struct FormatExplanation: Sendable {
     /// A few weights, the block they become, and back.
     public struct Example: Sendable {
@@ -13,20 +13,11 @@ public struct FormatExplanation: Sendable {
         public var maximumError: Float { errors.reduce(0) { max($0, $1.magnitude) } }
     }
 
-    /// Something that is often said, and what is so.
-    public struct Claim: Sendable {
-        public let claim: String
-        public let finding: [String]
-        /// What the finding rests on.
-        public let numbers: [(name: String, value: Double)]
-    }
-
     public let type: TensorType
     public let activationType: TensorType
-    /// Where the weights are from that it is shown on; `nil` if they are made up.
-    public let source: String?
+    /// The weights that it is shown on.
+    public let sample: SampleWeights
     public let example: Example
-    public let claims: [Claim]
 
     /// The type with a name, in any case.
     ///
@@ -44,10 +35,8 @@ public struct FormatExplanation: Sendable {
         }
         self.type = type
         activationType = format.activationType
-        source = weights.source
+        sample = weights
         example = Example(weights.block(type.blockElements), as: type)
-        let all = [Claim.outliers, Claim.zeroPoint, Claim.distillation, Claim.fourBits, Claim.zeros]
-        claims = all.compactMap { $0(type, weights) }
     }
 }
 
@@ -64,7 +53,7 @@ extension FormatExplanation.Example {
     }
 
     /// Root of the mean squared error of some of the weights.
-    func rmse(_ indices: some Collection<Int>) -> Double {
+    package func rmse(_ indices: some Collection<Int>) -> Double {
         let squares = indices.reduce(0.0) { $0 + Double(errors[$1]) * Double(errors[$1]) }
         return (squares / Double(indices.count)).squareRoot()
     }

@@ -35,22 +35,20 @@ public struct SampleWeights: Sendable {
     }
 
     private static func first(of tensor: TensorInfo, in file: GGUFFile) -> [Float] {
-        let (values, format) = (file.values(of: tensor), BlockFormats.format(for: tensor.type)!)
         let rows = min(tensor.shape.rows, (256 * blocks + tensor.shape.ne0 - 1) / tensor.shape.ne0)
-        let bytes = rows * values.layout.rowBytes
-        return values.source.withBytes(in: values.offset..<values.offset + bytes) { format.values(of: $0) }
+        return file.values(of: tensor).decodedRows(0..<rows)
     }
 
     /// So many weights: block `number` of that length.
     ///
     /// - Precondition: `number < count(of: length)`.
-    func block(_ length: Int, number: Int = 0) -> [Float] {
+    package func block(_ length: Int, number: Int = 0) -> [Float] {
         if source == nil { return Self.bell(length, shift: number) }
         return Array(values[number * length..<(number + 1) * length])
     }
 
     /// Blocks of a length that there are.
-    func count(of length: Int) -> Int { source == nil ? 4 : min(Self.blocks, values.count / length) }
+    package func count(of length: Int) -> Int { source == nil ? 4 : min(Self.blocks, values.count / length) }
 
     /// Cubes of evenly spread numbers, shuffled.
     ///

@@ -96,7 +96,7 @@ public struct QuantErrors: Sendable {
             }
             let (format, other) = (try Self.decoder(of: info, in: file), file.values(of: info))
             let statistics = try compare(original, in: reference) { row, _, output in
-                other.decode(row, by: format, into: &output)
+                other.decodeRow(row, by: format, into: &output)
             }
             done += info.shape.count
             try progress(done, total)
@@ -193,10 +193,10 @@ public struct QuantErrors: Sendable {
                 var (original, made) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
                 for row in chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk) {
                     var span = original.mutableSpan
-                    tensor.decode(row, by: format, into: &span)
-                    if let place = original.firstIndex(where: { !$0.isFinite }) {
-                        let index = row * width + place
-                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[place]) } }
+                    tensor.decodeRow(row, by: format, into: &span)
+                    if let column = original.firstIndex(where: { !$0.isFinite }) {
+                        let index = row * width + column
+                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[column]) } }
                         break
                     }
                     var output = made.mutableSpan
@@ -228,17 +228,9 @@ extension TensorError {
     }
 
     init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ statistics: ErrorStatistics) {
-        let place = WeightName(info.name)
+        let parsed = WeightName(info.name)
         self.init(
-            name: info.name, layer: place.layer, role: place.role, type: type, bitsPerWeight: bitsPerWeight,
+            name: info.name, layer: parsed.layer, role: parsed.role, type: type, bitsPerWeight: bitsPerWeight,
             statistics: statistics)
-    }
-}
-
-extension Tensor {
-    /// Decodes row `number` of a contiguous tensor.
-    fileprivate func decode(_ number: Int, by format: any BlockFormat, into output: inout MutableSpan<Float>) {
-        let start = offset + number * layout.rowBytes
-        source.withBytes(in: start..<start + layout.rowBytes) { format.decode($0, into: &output) }
     }
 }

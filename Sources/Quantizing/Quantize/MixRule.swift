@@ -55,25 +55,25 @@ struct MixRule: Sendable {
         /// The weights of all experts in one tensor.
         case isVolume
 
-        func holds(_ place: Place) -> Bool {
+        func holds(_ facts: TensorFacts) -> Bool {
             switch self {
-            case .first(let count): place.index < count
-            case .firstPart(let part): place.index < place.count / part
-            case .middle: place.index >= place.count / 8 && place.index < 7 * place.count / 8
+            case .first(let count): facts.index < count
+            case .firstPart(let part): facts.index < facts.count / part
+            case .middle: facts.index >= facts.count / 8 && facts.index < 7 * facts.count / 8
             case .moreBits:
-                place.index < place.count / 8 || place.index >= 7 * place.count / 8
-                    || (place.index - place.count / 8) % 3 == 2
-            case .grouped: place.sizes.groupSize >= 4
-            case .importance(let expected): place.hasImportance == expected
-            case .experts(let least): place.sizes.experts >= least
-            case .eightExperts(let expected): (place.sizes.experts == 8) == expected
-            case .isVolume: place.isVolume
+                facts.index < facts.count / 8 || facts.index >= 7 * facts.count / 8
+                    || (facts.index - facts.count / 8) % 3 == 2
+            case .grouped: facts.sizes.groupSize >= 4
+            case .importance(let expected): facts.hasImportance == expected
+            case .experts(let least): facts.sizes.experts >= least
+            case .eightExperts(let expected): (facts.sizes.experts == 8) == expected
+            case .isVolume: facts.isVolume
             }
         }
     }
 
-    /// Where a tensor stands.
-    struct Place {
+    /// What the conditions ask of a tensor.
+    struct TensorFacts {
         /// Which of the role's tensors, or which layer.
         let index: Int
         /// How many of the role there are.
@@ -83,7 +83,7 @@ struct MixRule: Sendable {
         let sizes: ModelSizes
     }
 
-    func applies(to role: TensorRole, at place: Place) -> Bool {
-        (roles.isEmpty || roles.contains(role)) && conditions.allSatisfy { $0.holds(place) }
+    func applies(to role: TensorRole, at facts: TensorFacts) -> Bool {
+        (roles.isEmpty || roles.contains(role)) && conditions.allSatisfy { $0.holds(facts) }
     }
 }

@@ -44,10 +44,10 @@ public struct TypeOverride: Sendable, Hashable {
 
     /// - Throws: `QuantizeProblem` if it is no such pair, no expression, or no type.
     public init(parsing text: String) throws(QuantizeProblem) {
-        guard let place = text.firstIndex(of: "="), place != text.startIndex else { throw .override(text) }
-        let pattern = text[..<place].lowercased()
+        guard let separator = text.firstIndex(of: "="), separator != text.startIndex else { throw .override(text) }
+        let pattern = text[..<separator].lowercased()
         guard (try? Regex(pattern)) != nil else { throw .expression(pattern) }
         self.pattern = pattern
-        type = try TensorType.writable(named: String(text[text.index(after: place)...]))
+        type = try TensorType.writable(named: String(text[text.index(after: separator)...]))
     }
 }

@@ -42,9 +42,8 @@ final class RowConversion: Sendable {
     func convert(_ rows: Range<Int>) {
         var values = [Float](repeating: 0, count: source.shape.ne0)
         for row in rows {
-            let start = source.offset + row * source.layout.rowBytes
             var output = values.mutableSpan
-            source.source.withBytes(in: start..<start + source.layout.rowBytes) { decoder.decode($0, into: &output) }
+            source.decodeRow(row, by: decoder, into: &output)
             guard let fault = convert(values.span, row: row) else { continue }
             let found = Fault(index: row * values.count + fault.index, value: fault.value)
             return firstFault.withLock { if $0 == nil || found.index < $0!.index { $0 = found } }

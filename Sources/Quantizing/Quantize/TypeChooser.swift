@@ -107,11 +107,11 @@ struct TypeChooser {
         if role == .output || (role == .embedding && isTied) {
             return options.outputType ?? (tensor.shape.ne0 % mix.base.blockElements == 0 ? mix.output : .q8_0)
         }
-        let place = MixRule.Place(
+        let facts = MixRule.TensorFacts(
             index: try index(of: tensor, role), count: role == .attentionV ? attentionVCount : sizes.layers,
             isVolume: tensor.shape.ne2 > 1, hasImportance: hasImportance, sizes: sizes)
         seen[role, default: 0] += 1
-        let type = mix.rules.first { $0.applies(to: role, at: place) }?.type ?? mix.base
+        let type = mix.rules.first { $0.applies(to: role, at: facts) }?.type ?? mix.base
         let isUplifted = role == .attentionV && sizes.is70B && !mix.isTiny && [.q3_K, .q4_K].contains(type)
         return isUplifted ? .q5_K : type
     }

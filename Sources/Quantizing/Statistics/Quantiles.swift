@@ -11,8 +11,8 @@ public struct Quantiles: Sendable {
 
     /// The number that a share of the sample does not pass, between two of the sample in proportion.
     public subscript(share: Double) -> Double {
-        let place = share * Double(sorted.count - 1)
-        let (low, rest) = (Int(place), place - place.rounded(.down))
+        let rank = share * Double(sorted.count - 1)
+        let (low, rest) = (Int(rank), rank - rank.rounded(.down))
         return (1 - rest) * sorted[low] + rest * sorted[min(low + 1, sorted.count - 1)]
     }
 

@@ -48,10 +48,10 @@ extension TraceRow {
         guard !rows.isEmpty else { return }
         let statement = try db.cachedStatement(sql: sql).sqliteStatement
         for first in stride(from: rows.startIndex, to: rows.endIndex, by: group) {
-            for place in 0..<group {
-                rows[first + place].bind(
+            for index in 0..<group {
+                rows[first + index].bind(
                     to: RowBinder(
-                        statement: statement, before: Int32(place * insertion.columnCount),
+                        statement: statement, before: Int32(index * insertion.columnCount),
                         columnCount: insertion.columnCount))
             }
             let result = sqlite3_step(statement)

@@ -76,11 +76,11 @@ public struct AttentionDigest: Encodable, Sendable {
             guard let layer = row[0].int, let head = row[1].int, let position = row[2].int, head < heads else {
                 continue
             }
-            let place = (layer * heads + head) * kept.count + position - kept[0]
-            entropyBits[place] = row[3].double?.digits(6)
-            topPosition[place] = row[4].int
-            topWeight[place] = row[5].double?.digits(6)
-            sinkWeight[place] = row[6].double?.digits(6)
+            let index = (layer * heads + head) * kept.count + position - kept[0]
+            entropyBits[index] = row[3].double?.digits(6)
+            topPosition[index] = row[4].int
+            topWeight[index] = row[5].double?.digits(6)
+            sinkWeight[index] = row[6].double?.digits(6)
         }
     }
 
@@ -103,9 +103,9 @@ public struct AttentionDigest: Encodable, Sendable {
                             guard let weight = values[ElementIndex(key, query, head)], weight.isFinite else { continue }
                             let (row, column) = (position * size / positions, key * size / positions)
                             let word = UInt16((min(1, max(0, weight)) * 65534).rounded())
-                            let place = row * (row + 1) / 2 + column
-                            let old = words[layer * heads + head][place]
-                            words[layer * heads + head][place] = old == 65535 ? word : max(old, word)
+                            let index = row * (row + 1) / 2 + column
+                            let old = words[layer * heads + head][index]
+                            words[layer * heads + head][index] = old == 65535 ? word : max(old, word)
                         }
                     }
                 }

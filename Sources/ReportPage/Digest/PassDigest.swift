@@ -57,20 +57,20 @@ public struct PassDigest: Encodable, Sendable {
         let detailed = Set(rows.indices.spread(limit))
         let pictured = Set([rows.indices.first, rows.indices.last].compactMap { $0 })
         var graphs: [GraphDigest] = []
-        let passes = try rows.enumerated().map { place, row in
-            try progress(Double(place) / Double(rows.count))
+        let passes = try rows.enumerated().map { index, row in
+            try progress(Double(index) / Double(rows.count))
             let (id, step) = (row[0].int ?? 0, row[1].int ?? 0)
             var pass = PassDigest(
                 step: step, kind: row[2].text ?? "", firstPosition: row[3].int ?? 0, nTokens: row[4].int ?? 0,
                 wallNs: row[5].int, cache: try CacheDigest(pass: id, table), logits: try LogitDigest(pass: id, table))
-            guard detailed.contains(place) else { return pass }
+            guard detailed.contains(index) else { return pass }
             let operations = try store.operations(of: run, step: step)
             guard !operations.isEmpty else { return pass }
             let graph = try GraphDigest(operations, pass: id, table, weights)
             let shared = graphs.firstIndex { $0.isSame(as: graph) }
             if shared == nil { graphs.append(graph) }
             pass.operations = OperationDigest(operations, graph.inputs, graph: shared ?? graphs.count - 1)
-            if pictured.contains(place) {
+            if pictured.contains(index) {
                 pass.operations!.pictures = try PictureDigest.all(of: operations, in: run, store)
             }
             return pass
@@ -99,20 +99,20 @@ extension GraphDigest {
         layer = operations.map(\.layer)
         type = operations.map(\.type.name)
         inputs = Array(repeating: [], count: operations.count)
-        let places = Dictionary(uniqueKeysWithValues: operations.enumerated().map { ($1.id, $0) })
+        let indices = Dictionary(uniqueKeysWithValues: operations.enumerated().map { ($1.id, $0) })
         let edges = try table.rows(
             """
             SELECT i.op_id, i.source_op_id, i.weight_id, i.leaf FROM op_input AS i JOIN op ON op.id = i.op_id
             WHERE op.pass_id = \(pass) ORDER BY op.seq, i.slot
             """)
         for edge in edges {
-            guard let place = places[edge[0].int ?? 0] else { continue }
-            if let source = edge[1].int.flatMap({ places[$0] }) {
-                inputs[place].append(.operation(source))
-            } else if let weight = weights.place(ofID: edge[2].int) {
-                inputs[place].append(.weight(weight))
+            guard let index = indices[edge[0].int ?? 0] else { continue }
+            if let source = edge[1].int.flatMap({ indices[$0] }) {
+                inputs[index].append(.operation(source))
+            } else if let weight = weights.index(ofID: edge[2].int) {
+                inputs[index].append(.weight(weight))
             } else {
-                inputs[place].append(.leaf(edge[3].text ?? "?"))
+                inputs[index].append(.leaf(edge[3].text ?? "?"))
             }
         }
     }

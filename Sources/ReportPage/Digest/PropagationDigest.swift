@@ -1,6 +1,6 @@
 import Recording
 
-/// How far operations of the first pass are from the F32 chain, as `propagate --output` records it; an item a row.
+/// How far operations of the first pass are from the F32 run, as `propagate --output` records it; an item a row.
 public struct PropagationDigest: Encodable, Sendable {
     let seq: [Int]
     let name: [String]

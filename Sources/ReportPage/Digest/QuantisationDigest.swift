@@ -50,9 +50,9 @@ public struct QuantisationDigest: Encodable, Sendable {
             if records.isEmpty {
                 let measured = try QuantErrors(workers: workers) { try progress(Double($0) / Double(max(1, $1))) }
                     .errors(of: file, as: formats)
-                let places = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
+                let indices = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
                 records = measured.compactMap { error in
-                    places[error.name].map { ($0, error.record(reference: "self")) }
+                    indices[error.name].map { ($0, error.record(reference: "self")) }
                 }
             }
             tensors = try BlocksDigest.all(of: file, weights, formats)
@@ -77,20 +77,20 @@ public struct QuantisationDigest: Encodable, Sendable {
             WHERE model_id = (SELECT model_id FROM run WHERE id = \(run.id)) ORDER BY weight_id, e.type, reference
             """)
         return rows.compactMap { row in
-            guard let place = weights.place(ofID: row[0].int) else { return nil }
+            guard let index = weights.index(ofID: row[0].int) else { return nil }
             let record = QuantErrorRecord(
                 weight: row[12].text ?? "", type: row[1].text ?? "", reference: row[2].text ?? "",
                 count: row[3].int ?? 0,
                 mse: row[4].double ?? .nan, maximum: row[5].double ?? .nan, meanAbsolute: row[6].double ?? .nan,
                 p95: row[7].double, relativeRMSE: row[8].double ?? .nan, sqnr: row[9].double ?? .nan,
                 cosine: row[10].double ?? .nan, referenceMeanSquare: row[11].double ?? .nan)
-            return (place, record)
+            return (index, record)
         }
     }
 
     private mutating func add(_ record: QuantErrorRecord, _ weight: Int) {
         func index(_ name: String, _ list: inout [String]) -> Int {
-            if let place = list.firstIndex(of: name) { return place }
+            if let index = list.firstIndex(of: name) { return index }
             list.append(name)
             return list.count - 1
         }
@@ -156,11 +156,11 @@ public struct BlocksDigest: Encodable, Sendable {
     static func all(
         of file: GGUFFile, _ weights: WeightDigest, _ formats: [any EncodableFormat]
     ) throws -> [BlocksDigest] {
-        let places = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
+        let indices = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
         return try file.tensors.compactMap { info in
-            guard info.shape.rows > 1, let place = places[info.name] else { return nil }
+            guard info.shape.rows > 1, let index = indices[info.name] else { return nil }
             guard let blocks = Blocks(of: info, in: file, formats) else { return nil }
-            return try BlocksDigest(place, blocks)
+            return try BlocksDigest(index, blocks)
         }
     }
 

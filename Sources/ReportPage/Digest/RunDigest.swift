@@ -31,7 +31,7 @@ public struct RunDigest: Encodable, Sendable {
     /// `nil` if the model has no experts.
     public let experts: ExpertsDigest?
     public let quantisation: QuantisationDigest
-    /// Errors against the F32 chain; `nil` if the trace has none.
+    /// Errors against the F32 run; `nil` if the trace has none.
     public let propagation: PropagationDigest?
     /// The guesses of the logit lens at the last position of the first pass; `nil` if none are known.
     public let lens: LensDigest?
@@ -91,8 +91,8 @@ public enum ModelAtHand: Sendable {
     /// - Parameter path: `nil` for where the run found it.
     /// - Throws: what `GGUFFile` throws, also if there is no file at `path`.
     public init(of run: RecordedRun, in store: TraceStore, at path: String? = nil) throws {
-        guard let found = path ?? run.modelPlace() else {
-            self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another place.")
+        guard let found = path ?? run.currentModelPath() else {
+            self = .missing("The model file \(run.modelPath) is not there; quipu report --model names another file.")
             return
         }
         let file = try GGUFFile(path: found)
@@ -143,7 +143,7 @@ public struct WeightDigest: Encodable, Sendable {
     let fileOffset: [Int]
     let nBytes: [Int]
     /// Index by the row's id in table `weight`.
-    let places: [Int: Int]
+    let indices: [Int: Int]
 
     private enum CodingKeys: CodingKey { case name, layer, role, type, shape, fileOffset, nBytes }
 
@@ -160,9 +160,9 @@ public struct WeightDigest: Encodable, Sendable {
         shape = rows.map { row in Shape(row[5...8].map { $0.int ?? 1 }).significant }
         fileOffset = rows.map { $0[9].int ?? 0 }
         nBytes = rows.map { $0[10].int ?? 0 }
-        places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1[0].int ?? 0, $0) })
+        indices = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1[0].int ?? 0, $0) })
     }
 
     /// Index by the row's id in table `weight`.
-    func place(ofID id: Int?) -> Int? { id.flatMap { places[$0] } }
+    func index(ofID id: Int?) -> Int? { id.flatMap { indices[$0] } }
 }

@@ -13,16 +13,16 @@ view({
   draw(root) {
     const a = DATA.attention;
     if (!a) { root.append(panel("Attention", note(`Nothing was recorded about attention (capture ${RUN.capture}).`))); return; }
-    place.layer = clamp(place.layer, 0, a.layers - 1);
-    place.head = clamp(place.head, 0, a.heads - 1);
-    place.position = clamp(place.position, 0, a.positions - 1);
+    selection.layer = clamp(selection.layer, 0, a.layers - 1);
+    selection.head = clamp(selection.head, 0, a.heads - 1);
+    selection.position = clamp(selection.position, 0, a.positions - 1);
     root.append(el("div", {class: "split even"}, headGrid(a), el("div", {}, linkPanel(a), patternPanel(a))), gqaPanel(a));
   },
   key(event) {
     const a = DATA.attention;
     const change = a && {
-      ArrowUp: {layer: place.layer - 1}, ArrowDown: {layer: place.layer + 1}, ArrowLeft: {head: place.head - 1},
-      ArrowRight: {head: place.head + 1}, ",": {position: place.position - 1}, ".": {position: place.position + 1},
+      ArrowUp: {layer: selection.layer - 1}, ArrowDown: {layer: selection.layer + 1}, ArrowLeft: {head: selection.head - 1},
+      ArrowRight: {head: selection.head + 1}, ",": {position: selection.position - 1}, ".": {position: selection.position + 1},
     }[event.key];
     if (!change) return false;
     go(change);
@@ -57,16 +57,16 @@ function headTip(a, layer, head, position) {
 
 function headGrid(a) {
   const [, title, column, makeScale] = HEAD_MEASURES[headMeasure];
-  const value = (layer, head) => headNumber(a, column, layer, head, place.position);
+  const value = (layer, head) => headNumber(a, column, layer, head, selection.position);
   const scale = makeScale(range(a.layers).flatMap(l => range(a.heads).map(h => value(l, h) ?? 0)));
   return panel("All heads",
     el("div", {class: "toolbar"}, chooser("Show", HEAD_MEASURES.map((m, i) => [i, m[1]]), headMeasure, i => { headMeasure = i; render(); })),
     heatMap({
       rows: a.layers, columns: a.heads, value, scale, fit: [460, 6, 42],
       cell: [0, clamp(Math.floor(520 / a.layers), 10, 26)], stripe: head => groupColor(a.kv_head[head]),
-      title: `${title}, layer by head`, rowLabel: layer => String(layer), chosen: [place.layer, place.head],
-      tip: (layer, head) => headTip(a, layer, head, place.position), choose: (layer, head) => go({layer, head}),
-      mark: (layer, head) => (headNumber(a, "sink_weight", layer, head, place.position) ?? 0) > SINK,
+      title: `${title}, layer by head`, rowLabel: layer => String(layer), chosen: [selection.layer, selection.head],
+      tip: (layer, head) => headTip(a, layer, head, selection.position), choose: (layer, head) => go({layer, head}),
+      mark: (layer, head) => (headNumber(a, "sink_weight", layer, head, selection.position) ?? 0) > SINK,
     }), legend(scale, title),
     note(`Rows are layers, columns query heads; the stripe is the KV head they read. • marks a sink: more than ${SINK * 100} % `
       + "of the attention on the first token, where heads park what they do not need."),
@@ -74,29 +74,29 @@ function headGrid(a) {
 }
 
 function linkPanel(a) {
-  const row = clamp(Math.floor(place.position * a.size / a.positions), 0, a.size - 1);
-  const heads = showAllHeads ? range(a.heads) : [place.head];
-  const rows = heads.map(head => patternRow(a, place.layer, head, row));
+  const row = clamp(Math.floor(selection.position * a.size / a.positions), 0, a.size - 1);
+  const heads = showAllHeads ? range(a.heads) : [selection.head];
+  const rows = heads.map(head => patternRow(a, selection.layer, head, row));
   const isExact = a.size === a.positions;
   const chips = range(a.positions).map(position => {
     const key = Math.floor(position * a.size / a.positions);
     const shares = rows.map(r => r && key <= row ? r[key] : null), strongest = Math.max(...shares.map(s => s ?? 0));
-    const by = heads[shares.indexOf(strongest)] ?? place.head, color = groupColor(a.kv_head[by]);
+    const by = heads[shares.indexOf(strongest)] ?? selection.head, color = groupColor(a.kv_head[by]);
     return hover(el("button", {
-      class: "token link" + (position === place.position ? " from" : "") + (position > place.position ? " later" : ""),
+      class: "token link" + (position === selection.position ? " from" : "") + (position > selection.position ? " later" : ""),
       "data-position": position, style: `--weight:${strongest};--group:${color}`,
       onclick: () => go({position}), onpointerenter: () => peek(a, position),
-    }, TOKENS.piece[position] ?? "?"), () => position > place.position
-      ? `${pieceAt(position)} comes later and is masked` : `${pieceAt(place.position)} → ${pieceAt(position)}: `
+    }, TOKENS.piece[position] ?? "?"), () => position > selection.position
+      ? `${pieceAt(position)} comes later and is masked` : `${pieceAt(selection.position)} → ${pieceAt(position)}: `
         + (shares[0] === null || shares[0] === undefined ? "not captured" : heads.map((head, i) =>
           `${heads.length > 1 ? `\nhead ${head}: ` : ""}${percent(shares[i])}`).join("")) + (isExact ? "" : " (largest of several positions)"));
   });
-  return panel(`Layer ${place.layer}, ${showAllHeads ? "all heads" : `head ${place.head}`}: where ${pieceAt(place.position)} looks`,
+  return panel(`Layer ${selection.layer}, ${showAllHeads ? "all heads" : `head ${selection.head}`}: where ${pieceAt(selection.position)} looks`,
     el("div", {class: "toolbar"}, el("label", {}, el("input", {
       type: "checkbox", checked: showAllHeads, onchange: event => { showAllHeads = event.target.checked; render(); },
-    }), " all heads of the layer"), el("span", {class: "muted"}, `head ${place.head} reads KV head ${a.kv_head[place.head]}`)),
-    el("p", {class: "tokens links", id: "links", onpointerleave: () => peek(a, place.position)}, chips),
-    el("p", {class: "readout", id: "headreadout"}, headTip(a, place.layer, place.head, place.position)),
+    }), " all heads of the layer"), el("span", {class: "muted"}, `head ${selection.head} reads KV head ${a.kv_head[selection.head]}`)),
+    el("p", {class: "tokens links", id: "links", onpointerleave: () => peek(a, selection.position)}, chips),
+    el("p", {class: "readout", id: "headreadout"}, headTip(a, selection.layer, selection.head, selection.position)),
     a.patterns.length ? null : note(`Patterns were not captured (capture ${RUN.capture}); only summaries are known.`));
 }
 let showAllHeads = false;
@@ -104,29 +104,29 @@ let showAllHeads = false;
 /** Shows where another token looks, without choosing it: while the pointer is on it. */
 function peek(a, position) {
   const row = clamp(Math.floor(position * a.size / a.positions), 0, a.size - 1);
-  const weights = patternRow(a, place.layer, place.head, row);
+  const weights = patternRow(a, selection.layer, selection.head, row);
   if (!weights || showAllHeads) return;
   document.querySelectorAll("#links .token").forEach((chip, p) => {
     const key = Math.floor(p * a.size / a.positions);
     chip.style.setProperty("--peek", p <= position && key <= row ? weights[key] ?? 0 : 0);
-    chip.classList.toggle("peeking", position !== place.position);
+    chip.classList.toggle("peeking", position !== selection.position);
   });
-  document.getElementById("headreadout").textContent = headTip(a, place.layer, place.head, position);
+  document.getElementById("headreadout").textContent = headTip(a, selection.layer, selection.head, position);
 }
 
 function patternPanel(a) {
   if (!a.patterns.length) return null;
   const isExact = a.size === a.positions, cell = clamp(Math.floor(Math.min(420, innerWidth - 130) / a.size), 3, 22), scale = sizes(0, 1);
-  const rows = range(a.size).map(r => patternRow(a, place.layer, place.head, r));
+  const rows = range(a.size).map(r => patternRow(a, selection.layer, selection.head, r));
   const positions = index => range(a.positions).filter(p => Math.floor(p * a.size / a.positions) === index);
   const name = index => isExact ? pieceAt(index) : `positions ${span([positions(index)[0], positions(index).pop()])}`;
-  const pass = DATA.passes.find(p => p.first_position <= place.position && place.position < p.first_position + p.n_tokens);
+  const pass = DATA.passes.find(p => p.first_position <= selection.position && selection.position < p.first_position + p.n_tokens);
   const graph = pass && pass.operations ? DATA.graphs[pass.operations.graph] : null;
-  const seq = graph ? indexOfRole(graph, "pattern", place.layer) : -1;
+  const seq = graph ? indexOfRole(graph, "pattern", selection.layer) : -1;
   return panel("The pattern",
     heatMap({
-      rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${place.layer}, head ${place.head}`,
-      value: (r, c) => c <= r ? rows[r][c] : null, chosen: [Math.floor(place.position * a.size / a.positions), 0],
+      rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${selection.layer}, head ${selection.head}`,
+      value: (r, c) => c <= r ? rows[r][c] : null, chosen: [Math.floor(selection.position * a.size / a.positions), 0],
       rowLabel: isExact ? r => shortened(TOKENS.piece[r] ?? "", 9) : null,
       tip: (r, c) => c > r ? null : `${name(r)} → ${name(c)}: ${percent(rows[r][c])}`,
       choose: r => go({position: positions(r).pop()}),
@@ -141,7 +141,7 @@ function gqaPanel(a) {
   const qx = head => 30 + (head + 0.5) * step, kx = kv => 30 + (kv + 0.5) * step * a.heads / kvHeads;
   const picture = svg("svg", {viewBox: `0 0 ${width} 132`, class: "gqa", style: `max-width:${width}px`, role: "img", "aria-label": "Which KV head each query head reads"},
     a.kv_head.map((kv, head) => svg("path", {
-      class: head === place.head ? "near" : null, d: `M${qx(head)} 34C${qx(head)} 70 ${kx(kv)} 60 ${kx(kv)} 96`, stroke: groupColor(kv), fill: "none",
+      class: head === selection.head ? "near" : null, d: `M${qx(head)} 34C${qx(head)} 70 ${kx(kv)} 60 ${kx(kv)} 96`, stroke: groupColor(kv), fill: "none",
     })),
     a.kv_head.map((kv, head) => svg("g", {class: "qhead", onclick: () => go({head})},
       svg("circle", {cx: qx(head), cy: 26, r: Math.min(11, step / 2 - 1), fill: groupColor(kv)}),

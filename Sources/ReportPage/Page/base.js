@@ -1,4 +1,4 @@
-// What all views use: the data, elements, numbers, the place (in the address), the tooltip.
+// What all views use: the data, elements, numbers, the selection (in the address), the tooltip.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const TOKENS = DATA.tokens, WEIGHTS = DATA.weights, MODEL = DATA.model, RUN = DATA.run;
@@ -69,37 +69,37 @@ function half(bits) {
   return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : mantissa * 2 ** -24);
 }
 
-// The place: which view, and what is chosen in it. It lives in the address, so that links and "back" work.
+// The selection: which view, and what is chosen in it. It lives in the address, so that links and "back" work.
 
 const VIEWS = [];
-const place = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0};
+const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0};
 
 /** Adds a view: {id, title, draw(root), key(event) → handled}. */
 function view(definition) { VIEWS.push(definition); }
 
-function readPlace() {
+function readSelection() {
   const [name, query] = location.hash.slice(1).split("?");
-  if (VIEWS.some(v => v.id === name)) place.view = name;
+  if (VIEWS.some(v => v.id === name)) selection.view = name;
   for (const [key, value] of new URLSearchParams(query || "")) {
-    if (key in place && key !== "view" && Number.isInteger(+value)) place[key] = +value;
+    if (key in selection && key !== "view" && Number.isInteger(+value)) selection[key] = +value;
   }
 }
 
 const address = changes => {
-  const next = {...place, ...changes};
+  const next = {...selection, ...changes};
   const keys = (VIEWS.find(v => v.id === next.view) || {}).keys || [];
   return "#" + next.view + (keys.length ? "?" + keys.map(key => key + "=" + next[key]).join("&") : "");
 };
 
-/** Goes to another place; `quiet` leaves no step in the browser's history. */
+/** Changes the selection; `quiet` leaves no step in the browser's history. */
 function go(changes, quiet) {
-  const from = place.view;
-  Object.assign(place, changes);
-  history[quiet || place.view === from ? "replaceState" : "pushState"](null, "", address({}));
-  render(place.view !== from);
+  const from = selection.view;
+  Object.assign(selection, changes);
+  history[quiet || selection.view === from ? "replaceState" : "pushState"](null, "", address({}));
+  render(selection.view !== from);
 }
 
-/** A link to a place. */
+/** A link to a selection. */
 const link = (changes, ...children) => el("a", {
   href: address(changes),
   onclick: event => { event.preventDefault(); go(changes); },

@@ -1,4 +1,4 @@
-// What happens over the depth: errors against the F32 chain, and what each layer would already predict.
+// What happens over the depth: errors against the F32 run, and what each layer would already predict.
 
 view({
   id: "depth", title: "Errors and lens", keys: [],

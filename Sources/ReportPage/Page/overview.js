@@ -9,7 +9,7 @@ view({
   key(event) {
     const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
     if (!step) return false;
-    go({position: clamp(place.position + step, 0, TOKENS.piece.length - 1)});
+    go({position: clamp(selection.position + step, 0, TOKENS.piece.length - 1)});
     return true;
   },
 });
@@ -22,7 +22,7 @@ function runText() {
     const probability = probabilityAt(position), isPrompt = TOKENS.source[position] === "prompt";
     const color = isPrompt || probability === null ? null : scale.color(probability);
     const chip = el("button", {
-      class: "token" + (isPrompt ? " prompt" : ""), "aria-pressed": String(position === place.position),
+      class: "token" + (isPrompt ? " prompt" : ""), "aria-pressed": String(position === selection.position),
       "data-position": position, style: color ? `background:${cssColor(color)};color:${inkOn(color)}` : null,
       onclick: () => go({position}),
     }, piece.replace(/\n/g, "⏎") || "∅");
@@ -40,8 +40,8 @@ function passBefore(position) {
 }
 
 function candidates() {
-  const pass = passBefore(place.position) || (place.position === 0 ? null : DATA.passes.find(p =>
-    p.first_position <= place.position && place.position < p.first_position + p.n_tokens));
+  const pass = passBefore(selection.position) || (selection.position === 0 ? null : DATA.passes.find(p =>
+    p.first_position <= selection.position && selection.position < p.first_position + p.n_tokens));
   const shown = pass || DATA.passes[0], next = shown.first_position + shown.n_tokens, l = shown.logits;
   return panel(`What the model expected after ${pieceAt(next - 1)}`,
     table(["", "token", "piece", "logit", "probability"], l.token_id.slice(0, 10).map((token, rank) => [
@@ -94,7 +94,7 @@ function sumsByKind(pass) {
 
 function timeByKind() {
   if (!detailed.length) return panel("Time and bytes", note(`No operations were recorded (capture ${RUN.capture}).`));
-  const pass = passOf(place.step).operations ? passOf(place.step) : detailed[0], sums = sumsByKind(pass);
+  const pass = passOf(selection.step).operations ? passOf(selection.step) : detailed[0], sums = sumsByKind(pass);
   const all = key => sums.reduce((sum, s) => sum + s[key], 0) || 1;
   return panel(`Where time and bytes went: pass ${passName(pass)}`,
     table(["operation", "number", "time", "", "bytes", "", "arithmetic"], sums.filter(s => !isViewKind(s.kind)).map(s => [
@@ -108,7 +108,7 @@ function timeByKind() {
 
 function layerStrip() {
   if (!detailed.length) return null;
-  const pass = passOf(place.step).operations ? passOf(place.step) : detailed[0], o = pass.operations;
+  const pass = passOf(selection.step).operations ? passOf(selection.step) : detailed[0], o = pass.operations;
   const graph = DATA.graphs[o.graph];
   const layers = range(MODEL.n_layer).map(layer => {
     const ops = range(graph.name.length).filter(i => graph.layer[i] === layer);

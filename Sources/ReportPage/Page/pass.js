@@ -9,15 +9,15 @@ const unfolded = new Set();
 view({
   id: "pass", title: "The pass", keys: ["step", "seq"],
   draw(root) {
-    const pass = passOf(place.step);
+    const pass = passOf(selection.step);
     if (!detailed.length) {
       root.append(panel("The pass", note(`No operations were recorded: the trace was written with --capture ${RUN.capture}.`)));
       return;
     }
     if (!pass.operations) { root.append(panel("The pass", passChooser(), note("Of this pass only its result is kept."))); return; }
     const graph = DATA.graphs[pass.operations.graph];
-    place.seq = clamp(place.seq, 0, graph.name.length - 1);
-    if (chosenFold !== place.seq && graph.layer[place.seq] !== null) unfolded.add(graph.layer[place.seq]);
+    selection.seq = clamp(selection.seq, 0, graph.name.length - 1);
+    if (chosenFold !== selection.seq && graph.layer[selection.seq] !== null) unfolded.add(graph.layer[selection.seq]);
     root.append(el("div", {class: "split"}, cordPanel(pass, graph), detailPanel(pass, graph)));
     queueMicrotask(() => {
       const row = root.querySelector(".oprow[aria-current]"), list = root.querySelector(".cord");
@@ -27,7 +27,7 @@ view({
     });
   },
   key(event) {
-    const pass = passOf(place.step);
+    const pass = passOf(selection.step);
     if (!pass.operations) return false;
     const graph = DATA.graphs[pass.operations.graph];
     const rows = visibleRows(graph), here = currentRow(rows);
@@ -65,7 +65,7 @@ function visibleRows(graph) {
 }
 
 function currentRow(rows) {
-  return Math.max(0, rows.findIndex(row => row.isFold ? row.first <= place.seq && place.seq <= row.index : row.index === place.seq));
+  return Math.max(0, rows.findIndex(row => row.isFold ? row.first <= selection.seq && selection.seq <= row.index : row.index === selection.seq));
 }
 
 function selectRow(row) {
@@ -82,7 +82,7 @@ function toggleLayer(graph, layer, open) {
 }
 
 function passChooser() {
-  return chooser("Pass", detailed.map(pass => [pass.step, passName(pass)]), place.step, step => go({step}));
+  return chooser("Pass", detailed.map(pass => [pass.step, passName(pass)]), selection.step, step => go({step}));
 }
 
 function cordPanel(pass, graph) {
@@ -120,7 +120,7 @@ function cordPanel(pass, graph) {
     el("button", {onclick: () => { all.forEach(l => unfolded.add(l)); chosenFold = null; render(); }}, "Unfold all"),
     el("button", {onclick: () => {
       unfolded.clear();
-      chosenFold = place.seq;
+      chosenFold = selection.seq;
       const row = visibleRows(graph)[currentRow(visibleRows(graph))];
       selectRow(row);
     }}, "Fold all")), cord,
@@ -179,7 +179,7 @@ function cordPicture(graph, rows, lanes, width) {
 // What is known of one operation
 
 function detailPanel(pass, graph) {
-  const index = place.seq, o = pass.operations, kind = graph.kind[index], layer = graph.layer[index];
+  const index = selection.seq, o = pass.operations, kind = graph.kind[index], layer = graph.layer[index];
   const from = valueSource(graph, index);
   const readers = range(graph.name.length).filter(i => graph.inputs[i].includes(index));
   const moved = o.bytes_read[index] + o.bytes_written[index];

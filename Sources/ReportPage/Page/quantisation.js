@@ -7,14 +7,14 @@ view({
   id: "quantisation", title: "Quantisation", keys: ["weight", "format", "block"],
   draw(root) {
     const q = DATA.quantisation;
-    place.format = clamp(place.format, 0, Math.max(0, q.formats.length - 1));
-    place.weight = clamp(place.weight, 0, WEIGHTS.name.length - 1);
+    selection.format = clamp(selection.format, 0, Math.max(0, q.formats.length - 1));
+    selection.weight = clamp(selection.weight, 0, WEIGHTS.name.length - 1);
     root.append(el("div", {class: "split drill"}, errorMap(q), tensorPanel(q)));
   },
   key(event) {
     const step = {"[": -1, "]": 1}[event.key], q = DATA.quantisation;
     if (!step || !q.formats.length) return false;
-    go({format: clamp(place.format + step, 0, q.formats.length - 1)});
+    go({format: clamp(selection.format + step, 0, q.formats.length - 1)});
     return true;
   },
 });
@@ -26,7 +26,7 @@ function weightError(q, weight, format) {
 }
 
 function errorTip(q, weight, error) {
-  return `${WEIGHTS.name[weight]} (${WEIGHTS.type[weight]}) as ${q.formats[place.format]}\n` + (error
+  return `${WEIGHTS.name[weight]} (${WEIGHTS.type[weight]}) as ${q.formats[selection.format]}\n` + (error
     ? `relative error ${percent(error.rel_rmse)}, SQNR ${number(error.sqnr_db)} dB\nrmse ${number(error.rmse)}, largest ${number(error.max_abs)}`
     : "not measured: the format's blocks do not divide its rows");
 }
@@ -42,14 +42,14 @@ function errorMap(q) {
   const layers = Math.max(0, ...layered.map(w => WEIGHTS.layer[w])) + 1;
   const at = new Map(layered.map(w => [WEIGHTS.layer[w] + " " + WEIGHTS.role[w], w]));
   const weight = (layer, role) => at.get(layer + " " + roles[role]);
-  const error = (layer, role) => weightError(q, weight(layer, role), place.format);
+  const error = (layer, role) => weightError(q, weight(layer, role), selection.format);
   const errors = range(layers).map(layer => roles.map((_, role) => error(layer, role)));
   const shares = errors.flat().filter(Boolean).map(e => e.rel_rmse * 100);
   const scale = sizes(Math.min(...shares, 0.9 * Math.max(...shares, 1e-9)), Math.max(...shares, 1e-9), "% relative error");
   const others = range(WEIGHTS.name.length).filter(w => WEIGHTS.layer[w] === null && q.errors.weight.includes(w));
   const reference = q.references[errorReference];
   return panel("Error by layer and role", el("div", {class: "toolbar"},
-    chooser("Format", q.formats.map((name, i) => [i, name]), place.format, format => go({format})),
+    chooser("Format", q.formats.map((name, i) => [i, name]), selection.format, format => go({format})),
     q.references.length > 1 ? chooser("Against", q.references.map((name, i) => [i, name === "self" ? "the file itself" : name]),
       errorReference, i => { errorReference = i; render(); }) : null),
   shares.length ? [heatMap({
@@ -57,13 +57,13 @@ function errorMap(q) {
     cell: [0, clamp(Math.floor(480 / layers), 12, 26)],
     title: "relative error, layer by role", rowLabel: layer => `layer ${layer}`, columnLabel: role => roles[role],
     value: (layer, role) => errors[layer][role] ? errors[layer][role].rel_rmse * 100 : null,
-    chosen: WEIGHTS.layer[place.weight] !== null && roles.includes(WEIGHTS.role[place.weight])
-      ? [WEIGHTS.layer[place.weight], roles.indexOf(WEIGHTS.role[place.weight])] : null,
+    chosen: WEIGHTS.layer[selection.weight] !== null && roles.includes(WEIGHTS.role[selection.weight])
+      ? [WEIGHTS.layer[selection.weight], roles.indexOf(WEIGHTS.role[selection.weight])] : null,
     tip: (layer, role) => weight(layer, role) === undefined ? null : errorTip(q, weight(layer, role), errors[layer][role]),
     choose: (layer, role) => { if (weight(layer, role) !== undefined) go({weight: weight(layer, role), block: 0}); },
-  }), legend(scale)] : note(`No layer's rows are divided by the blocks of ${q.formats[place.format]}.`),
+  }), legend(scale)] : note(`No layer's rows are divided by the blocks of ${q.formats[selection.format]}.`),
   others.length ? el("p", {}, "Outside the layers: ", others.map(w => [hover(link({weight: w, block: 0}, WEIGHTS.name[w]),
-    () => errorTip(q, w, weightError(q, w, place.format))), " "])) : null,
+    () => errorTip(q, w, weightError(q, w, selection.format))), " "])) : null,
   note((reference === "self"
     ? "What writing the file's own weights, as they decode, in this format would lose: rms of the error over rms of the weights. "
       + "Weights that were quantised before make like formats look better than they are. "
@@ -72,7 +72,7 @@ function errorMap(q) {
 }
 
 function tensorPanel(q) {
-  const w = place.weight, blocks = q.tensors.find(t => t.weight === w);
+  const w = selection.weight, blocks = q.tensors.find(t => t.weight === w);
   const measured = range(q.formats.length).map(f => [f, weightError(q, w, f)]).filter(pair => pair[1]);
   const most = Math.max(...measured.map(pair => pair[1].rel_rmse), 1e-12);
   const pass = detailed[0], graph = pass ? DATA.graphs[pass.operations.graph] : null;
@@ -94,7 +94,7 @@ function scaleMap(t) {
   const scales = t.decoded || (t.decoded = words(t.scales, 4)), scale = suited(scales);
   const at = (r, c) => scales[r * t.blocks.length + c];
   const shown = (r, c) => t.shown.findIndex(b => b.row === t.rows[r] && b.block === t.blocks[c]);
-  const current = t.shown[clamp(place.block, 0, t.shown.length - 1)];
+  const current = t.shown[clamp(selection.block, 0, t.shown.length - 1)];
   return el("div", {}, el("h3", {}, t.is_made ? `Scales of its blocks as ${t.type}` : "Scales of its blocks"),
     heatMap({
       rows: t.rows.length, columns: t.blocks.length, scale, fit: [540, 8, 40], cell: [0, 17],
@@ -108,7 +108,7 @@ function scaleMap(t) {
 }
 
 function blockPicture(t) {
-  const b = t.shown[clamp(place.block, 0, t.shown.length - 1)];
+  const b = t.shown[clamp(selection.block, 0, t.shown.length - 1)];
   if (!b) return null;
   const hex = b.hex.match(/../g);
   const fieldOf = i => b.fields.findIndex(f => i >= f.first && i < f.first + f.count);

@@ -4,12 +4,12 @@ view({
   id: "roofline", title: "Roofline", keys: ["step"],
   draw(root) {
     if (!detailed.length) { root.append(panel("Roofline", note(`No operations were recorded (capture ${RUN.capture}).`))); return; }
-    const pass = passOf(place.step).operations ? passOf(place.step) : detailed[0];
+    const pass = passOf(selection.step).operations ? passOf(selection.step) : detailed[0];
     root.append(panel("Roofline", el("div", {class: "toolbar"}, passChooser()), rooflineChart(pass), rooflineTable(pass)));
   },
   key(event) {
     const step = {"[": -1, "]": 1, ArrowLeft: -1, ArrowRight: 1}[event.key];
-    const next = step && detailed[detailed.indexOf(passOf(place.step)) + step];
+    const next = step && detailed[detailed.indexOf(passOf(selection.step)) + step];
     if (next) go({step: next.step});
     return Boolean(step);
   },

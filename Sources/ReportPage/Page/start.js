@@ -14,9 +14,9 @@ function render(isNew) {
   // Where a mouse clicked, keys go on moving what the page shows.
   const at = focused.matches(":focus-visible, select, .cord") ? stops().indexOf(focused) : -1;
   tabs.replaceChildren(...VIEWS.map((v, i) => el("button", {
-    role: "tab", id: `tab-${v.id}`, "aria-selected": String(v.id === place.view), title: `${v.title} (${i + 1})`, onclick: () => go({view: v.id}),
+    role: "tab", id: `tab-${v.id}`, "aria-selected": String(v.id === selection.view), title: `${v.title} (${i + 1})`, onclick: () => go({view: v.id}),
   }, v.title)));
-  const current = VIEWS.find(v => v.id === place.view), root = el("div", {class: "view", id: `view-${current.id}`, role: "tabpanel"});
+  const current = VIEWS.find(v => v.id === selection.view), root = el("div", {class: "view", id: `view-${current.id}`, role: "tabpanel"});
   current.draw(root);
   main.replaceChildren(root);
   const cord = root.querySelector(".cord");
@@ -29,7 +29,7 @@ function render(isNew) {
 
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input, dialog *")) return;
-  const current = VIEWS.find(v => v.id === place.view);
+  const current = VIEWS.find(v => v.id === selection.view);
   if (/^[1-9]$/.test(event.key) && VIEWS[event.key - 1]) go({view: VIEWS[event.key - 1].id});
   else if (event.key === "t" || event.key === "T") toggleTheme();
   else if (event.key === "?") document.getElementById("keys").showModal();
@@ -65,12 +65,12 @@ document.getElementById("keylist").append(...KEYS.flatMap(([key, what]) => [el("
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render());
 let resized = 0;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => { if (!isPrinting) render(); }, 150); });
-addEventListener("popstate", () => { readPlace(); render(true); });
+addEventListener("popstate", () => { readSelection(); render(true); });
 // Not by the scrolling that brought the element under the pointer.
 addEventListener("scroll", () => { if (Math.abs(scrollY - tipScroll) > 4) hideTip(); }, {passive: true});
-place.position = Math.max(0, TOKENS.source.indexOf("generated"));
-if (place.position === 0) place.position = Math.max(0, TOKENS.piece.length - 1);
-place.layer = Math.floor(MODEL.n_layer / 2);
-place.weight = Math.max(0, range(WEIGHTS.name.length).find(w => WEIGHTS.role[w] === "attn_q" && WEIGHTS.layer[w] === 0) ?? 0);
-readPlace();
+selection.position = Math.max(0, TOKENS.source.indexOf("generated"));
+if (selection.position === 0) selection.position = Math.max(0, TOKENS.piece.length - 1);
+selection.layer = Math.floor(MODEL.n_layer / 2);
+selection.weight = Math.max(0, range(WEIGHTS.name.length).find(w => WEIGHTS.role[w] === "attn_q" && WEIGHTS.layer[w] === 0) ?? 0);
+readSelection();
 render(true);

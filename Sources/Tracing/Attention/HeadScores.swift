@@ -120,6 +120,6 @@ public struct RepeatedTokens: Sendable {
             found.append(HeadScores.all(observer.patterns, tokens: tokens, sizes: c.sizes))
             try progress(number + 1)
         }
-        return found[0].indices.map { place in HeadScores(meanOf: found.map { $0[place] }) }
+        return found[0].indices.map { index in HeadScores(meanOf: found.map { $0[index] }) }
     }
 }

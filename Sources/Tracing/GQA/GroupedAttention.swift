@@ -1,5 +1,6 @@
 import ComputeGraph
 import LlamaModel
+import Measuring
 import RealModule
 import Recording
 import Tensors
@@ -43,13 +44,19 @@ public struct GroupedAttention: Sendable {
     /// Positions compared.
     public let positions: Int
 
+    /// What a map of heads needs of a network: keys and values by heads, and what the query heads make of them.
+    public static let analysis = Analysis("gqa map", needs: [.result(.key), .result(.value), .result(.pattern)])
+
     /// - Parameters:
     ///   - step: the pass; the prompt's has the most to compare.
     ///   - skipsFirst: leaves attention to position 0 out. Many heads park theirs there, which makes them alike.
-    /// - Throws: `TraceError` if the run has no such step, or did not capture attention, keys and values in full.
+    /// - Throws: `AnalysisProblem` if a layer has no heads; `TraceError` if the run has no such step, or did not capture
+    ///   attention, keys and values in full.
     public init(
-        _ run: RecordedRun, in store: TraceStore, step: Int, skipsFirst: Bool, configuration c: LlamaConfiguration
+        _ run: RecordedRun, in store: TraceStore, step: Int, skipsFirst: Bool, model: Llama
     ) throws {
+        try Self.analysis.check(model)
+        let c = model.configuration
         func values(_ part: NodeRole.Part, _ layer: Int) throws -> (shape: Shape, [Float]) {
             let operation = try store.operation(part, layer: layer, run: run, step: step)
             let recorded = try store.values(of: operation, in: run)

@@ -52,14 +52,14 @@ public struct ResidualStream {
         // The last layer of a recorded pass computes its last token only.
         let isLast = column == pass.tokens - 1
         let isShort = number == layers && !isLast
-        let place = number == layers ? 0 : column
-        if !isShort, let values = recorded[number]?.column(place) { return values }
+        let index = number == layers ? 0 : column
+        if !isShort, let values = recorded[number]?.column(index) { return values }
         if isShort {
             if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
             return replayedAll![number].column(column)
         }
         if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
-        return replayed![number].column(place)
+        return replayed![number].column(index)
     }
 
     /// What the trace holds of the embedding and of each layer's output.

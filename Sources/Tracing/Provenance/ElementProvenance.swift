@@ -87,8 +87,10 @@ public struct ElementProvenance: Sendable {
         (recomputed, sum) = (product.value, product.exact)
         let before = try base.flatMap { base in
             try provenance.weight(node.inputs[0]).map { info in
-                try base.row(
-                    provenance.weightRow(of: node, at: element), counterpartOf: info, in: provenance.model.file.path)
+                let row = provenance.weightRow(of: node, at: element)
+                return try base.decodedRow(
+                    row.0 + info.shape.ne1 * (row.1 + info.shape.ne2 * row.2), counterpartOf: info,
+                    in: provenance.model.file.path)
             }
         }
         residual = Residual(
@@ -98,22 +100,5 @@ public struct ElementProvenance: Sendable {
             blockSums: product.activationType == .q8_1 ? product.sumRounding : nil,
             order: Double(changes.isEmpty ? self.recorded : recomputed) - product.dequantised
                 - product.activationRounding - product.sumRounding)
-    }
-}
-
-extension GGUFFile {
-    /// A row of the tensor of the same name and shape as another file's, decoded.
-    fileprivate func row(
-        _ place: (Int, Int, Int), counterpartOf info: TensorInfo, in file: String
-    ) throws -> [Float] {
-        let other = try counterpart(of: info, in: file)
-        guard let format = BlockFormats.format(for: other.type) else {
-            throw BlockProblem.notDescribable(file: path, tensor: other.name, type: other.type)
-        }
-        var row = [Float](repeating: 0, count: info.shape.ne0)
-        var span = row.mutableSpan
-        let number = place.0 + info.shape.ne1 * (place.1 + info.shape.ne2 * place.2)
-        values(of: other).decodeRow(number, by: format, into: &span)
-        return row
     }
 }

@@ -286,8 +286,8 @@ extension Tensor {
     fileprivate func minima(row: Int) -> [Float] {
         let format = BlockFormats.describableFormat(for: type)!
         let start = offset + row * layout.rowBytes
-        return stride(from: start, to: start + layout.rowBytes, by: type.blockBytes).map { place in
-            source.withBytes(in: place..<place + type.blockBytes) { format.scales($0).minimum! }
+        return stride(from: start, to: start + layout.rowBytes, by: type.blockBytes).map { offset in
+            source.withBytes(in: offset..<offset + type.blockBytes) { format.scales($0).minimum! }
         }
     }
 }

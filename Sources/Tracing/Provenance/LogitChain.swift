@@ -17,7 +17,7 @@ extension LogitAttribution {
         public let written: String
         /// What one unit there adds to the logit.
         public let direction: Double
-        public let weight: WeightPlace
+        public let weight: StoredWeight
         /// `weight · activation · direction`: what this one weight adds to the logit.
         public let value: Double
     }
@@ -32,7 +32,7 @@ extension LogitAttribution {
 }
 
 extension LogitView {
-    /// - Parameter parts: to choose from; roundings and the output's bias, which no layer wrote, are no place to go on from.
+    /// - Parameter parts: to choose from; roundings and the output's bias, which no layer wrote, lead nowhere.
     func chain(from parts: [Part]) throws -> LogitAttribution.Chain {
         let part = parts.filter { ![.attentionRounding, .outputRounding, .outputBias].contains($0.kind) }
             .max { abs($0.value) < abs($1.value) }!
@@ -75,7 +75,7 @@ extension LogitView {
         let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
         return LogitAttribution.Chain(
             part: part, channel: nil, dimension: i, written: address(written, i), direction: direction[i],
-            weight: try WeightPlace(row: row, column: i, of: provenance.weight(weight)!, in: model.file),
+            weight: try StoredWeight(row: row, column: i, of: provenance.weight(weight)!, in: model.file),
             value: values[i])
     }
 
@@ -119,16 +119,16 @@ extension LogitView {
     ) throws -> LogitAttribution.Chain {
         let projection = Projection(column, through: matrix, onto: direction.enumerated().map { ($0, $1) })
         let k = channels.max { abs(projection.value(of: $0)) < abs(projection.value(of: $1)) }!
-        let places = try direction.indices.map { i in
-            try WeightPlace(row: firstRow + i, column: k, of: weight, in: model.file)
+        let stored = try direction.indices.map { i in
+            try StoredWeight(row: firstRow + i, column: k, of: weight, in: model.file)
         }
-        let values = zip(places, direction).map { Double($0.element.value) * $1 * Double(column[k]) }
+        let values = zip(stored, direction).map { Double($0.element.value) * $1 * Double(column[k]) }
         let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
         return LogitAttribution.Chain(
             part: part,
             channel: .init(
                 address: source(k), index: k, activation: column[k], value: projection.value(of: k)),
-            dimension: i, written: written(i), direction: direction[i], weight: places[i], value: values[i])
+            dimension: i, written: written(i), direction: direction[i], weight: stored[i], value: values[i])
     }
 
     private func address(_ node: Node, _ index: Int) -> String {

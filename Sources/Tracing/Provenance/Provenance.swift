@@ -145,7 +145,7 @@ public struct Provenance: Sendable {
 }
 
 /// A weight of the file: the end of a chain.
-public struct WeightPlace: Sendable {
+public struct StoredWeight: Sendable {
     public let block: WeightBlock
     public let column: Int
     public var element: BlockDescription.Element { block.description.elements[column - block.firstColumn] }
@@ -176,11 +176,11 @@ extension Provenance {
         guard let last = matches.last else {
             throw .noOperation(name: address.name, suggestions: nearest(to: address.name, in: graph.nodes.map(\.name)))
         }
-        guard let place = address.occurrence else { return last }
-        guard matches.indices.contains(place) else {
-            throw .noOccurrence(name: address.name, asked: place, count: matches.count)
+        guard let index = address.occurrence else { return last }
+        guard matches.indices.contains(index) else {
+            throw .noOccurrence(name: address.name, asked: index, count: matches.count)
         }
-        return matches[place]
+        return matches[index]
     }
 }
 

@@ -8,7 +8,7 @@ import Tensors
 public struct ProvenanceTree: Sendable {
     public enum Origin: Sendable {
         case operation(kind: String)
-        case weight(WeightPlace)
+        case weight(StoredWeight)
         /// A token id, a position, a mask: given to the run.
         case input
         /// The cache as an earlier pass left it, at a position of the run.
@@ -21,7 +21,7 @@ public struct ProvenanceTree: Sendable {
     /// What it adds to the element above; `nil` where the element above is no sum.
     public let contribution: Double?
     /// What it is multiplied by above, if that is a weight of the file.
-    public let factor: WeightPlace?
+    public let factor: StoredWeight?
     /// The same if it is an element of another tensor, followed in its turn.
     public let factorTree: [ProvenanceTree]
     public let children: [ProvenanceTree]
@@ -40,10 +40,10 @@ extension Provenance {
     }
 
     private func tree(
-        _ start: Source, _ place: ElementIndex, depth: Int, breadth: Int, contribution: Double? = nil,
-        factor: WeightPlace? = nil, factorTree: [ProvenanceTree] = []
+        _ start: Source, _ index: ElementIndex, depth: Int, breadth: Int, contribution: Double? = nil,
+        factor: StoredWeight? = nil, factorTree: [ProvenanceTree] = []
     ) throws -> ProvenanceTree {
-        var (source, element, via) = (start, place, [String]())
+        var (source, element, via) = (start, index, [String]())
         while let next = copied(source, element) {
             if source != start { via.append(address(of: source, at: element)) }
             (source, element) = next
@@ -69,8 +69,8 @@ extension Provenance {
             guard graph.leaves[index].role == .cache else { return nil }
             let number = graph.leaves[index].layout.shape.number(of: element)
             for node in graph.nodes where node.kind == SetRows.kind && leaf(under: node.inputs[2]) == index {
-                let place = node.layout.shape.element(at: number)
-                let term = explanation(of: node, at: place).terms[0]
+                let written = node.layout.shape.element(at: number)
+                let term = explanation(of: node, at: written).terms[0]
                 if term.slot == 0 { return (node.inputs[0], term.index) }
             }
             return nil
@@ -90,7 +90,7 @@ extension Provenance {
     private func value(of source: Source, at element: ElementIndex) throws -> Float {
         let tensor = tensor(of: source)
         guard !tensor.type.isPlain, let info = weight(source) else { return tensor[element] }
-        return try WeightPlace(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file).element
+        return try StoredWeight(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file).element
             .value
     }
 
@@ -110,7 +110,7 @@ extension Provenance {
             case .weight:
                 let info = weight(source)!
                 return .weight(
-                    try WeightPlace(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file))
+                    try StoredWeight(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file))
             }
         }
     }
@@ -123,17 +123,17 @@ extension Provenance {
         let isSum = explanation.rule == .sum
         let children = try order.prefix(breadth).map { term in
             let other = factor(of: node, at: element, for: term)
-            let place = try other.flatMap { source, index in
+            let stored = try other.flatMap { source, index in
                 try weight(source).map {
-                    try WeightPlace(row: $0.shape.row(of: index), column: index.i0, of: $0, in: model.file)
+                    try StoredWeight(row: $0.shape.row(of: index), column: index.i0, of: $0, in: model.file)
                 }
             }
             let otherTree =
-                try place == nil
+                try stored == nil
                 ? other.map { [try tree($0.0, $0.1, depth: depth - 1, breadth: breadth)] } : nil
             return try tree(
                 node.inputs[term.slot], term.index, depth: depth - 1, breadth: breadth,
-                contribution: isSum ? Double(term.contribution) : nil, factor: place, factorTree: otherTree ?? [])
+                contribution: isSum ? Double(term.contribution) : nil, factor: stored, factorTree: otherTree ?? [])
         }
         let left = order.dropFirst(breadth)
         return (children, (left.count, isSum ? left.reduce(0) { $0 + Double($1.contribution) } : 0))

@@ -190,21 +190,21 @@ private final class ValueComparison: ExecutionObserver {
             operation.has(Statistics(values))
         else { return false }
         output.withMutableElements(of: Float.self) { out in
-            for place in values.indices { out[place] = values[place] }
+            for index in values.indices { out[index] = values[index] }
         }
         return true
     }
 
     private func fail(_ node: Node, index: Int?, _ recorded: String, _ recomputed: String, count: Int) {
         let shape = node.layout.shape
-        let place = index.map { number -> [Int] in
+        let indices = index.map { number -> [Int] in
             let element = shape.element(at: number)
             return Array([element.i0, element.i1, element.i2, element.i3].prefix(shape.significant.count))
         }
         result.failures.append(
             .init(
-                table: "tensor", step: step, operation: names[step][node.index], index: place, row: nil, column: "data",
-                recorded: recorded, recomputed: recomputed, count: count))
+                table: "tensor", step: step, operation: names[step][node.index], index: indices, row: nil,
+                column: "data", recorded: recorded, recomputed: recomputed, count: count))
     }
 
     func finish(_ verification: inout TraceVerification) {

@@ -63,7 +63,7 @@ public struct ChangedRun: Sendable {
         switch leaf.role {
         case .weight: added.changedWeights.contains(leaf.name)
         case .cache: reached.contains(leaf.name)
-        // Positions, masks and places follow from the number of tokens, which is the same at a step.
+        // Positions, masks and cache indices follow from the number of tokens, which is the same at a step.
         case .input:
             leaf.holdsTokens && !(replay.tokens.indices.contains(step) && replay.tokens[step] == tokens)
         }

@@ -20,7 +20,7 @@ struct WeightEdit: Sendable {
     let tensor: String
     let row: Int
     /// Index in the row; for `element`, the column.
-    let place: Int
+    let index: Int
     let part: Part
     let isFactor: Bool
     let value: Float
@@ -73,10 +73,10 @@ struct WeightEdit: Sendable {
         switch Set(numbers.keys) {
         case ["row", "block", "code"]:
             guard !isFactor, Int(record.spec) != nil else { throw malformed }
-            (place, part) = (numbers["block"]!, .code(numbers["code"]!))
-        case ["row", "block", "scale"]: (place, part) = (numbers["block"]!, .scale)
-        case ["row", "block", "min"]: (place, part) = (numbers["block"]!, .minimum)
-        case ["row", "column", "value"]: (place, part) = (numbers["column"]!, .element)
+            (index, part) = (numbers["block"]!, .code(numbers["code"]!))
+        case ["row", "block", "scale"]: (index, part) = (numbers["block"]!, .scale)
+        case ["row", "block", "min"]: (index, part) = (numbers["block"]!, .minimum)
+        case ["row", "column", "value"]: (index, part) = (numbers["column"]!, .element)
         default: throw malformed
         }
     }
@@ -89,7 +89,7 @@ struct WeightEdit: Sendable {
         }
         let blocks = info.shape.ne0 / info.type.blockElements
         for (part, found, count) in [
-            ("row", row, info.shape.rows), (self.part == .element ? "column" : "block", place, blocks),
+            ("row", row, info.shape.rows), (self.part == .element ? "column" : "block", index, blocks),
         ] where !(0..<count).contains(found) {
             throw InterventionProblem.outside(
                 file: file.path, tensor: tensor, part: part, found: found, range: 0...count - 1)
@@ -100,7 +100,7 @@ struct WeightEdit: Sendable {
     /// Changes the bytes of the one block in a copy of the tensor.
     func apply(to copy: Tensor, _ info: TensorInfo, in file: GGUFFile) throws {
         let perRow = info.shape.ne0 / info.type.blockElements
-        let start = (row * perRow + place) * info.type.blockBytes
+        let start = (row * perRow + index) * info.type.blockBytes
         let range = start..<start + info.type.blockBytes
         guard let format = BlockFormats.describableFormat(for: info.type) else {
             throw BlockProblem.notDescribable(file: file.path, tensor: info.name, type: info.type)
@@ -108,7 +108,7 @@ struct WeightEdit: Sendable {
         let block = copy.source.withBytes(in: range, format.describe)
         let bytes = try changed(block, file)
         copy.buffer.withMutableBytes(in: range) { target in
-            for (place, byte) in bytes.enumerated() { target.storeBytes(of: byte, toByteOffset: place, as: UInt8.self) }
+            for (i, byte) in bytes.enumerated() { target.storeBytes(of: byte, toByteOffset: i, as: UInt8.self) }
         }
     }
 
@@ -135,7 +135,7 @@ struct WeightEdit: Sendable {
         guard stored.digit == nil else {
             throw refusal("single codes", block, file, "several are packed as digits into a byte")
         }
-        let width = stored.parts.map { $0.place + $0.width }.max()!
+        let width = stored.parts.map { $0.offset + $0.width }.max()!
         let codes = stored.isSigned ? -(1 << (width - 1))...(1 << (width - 1)) - 1 : 0...(1 << width) - 1
         guard let code = Int(exactly: value), codes.contains(code) else {
             throw outside("code", Int(value), codes, file)
@@ -143,7 +143,7 @@ struct WeightEdit: Sendable {
         var bytes = block.bytes
         for part in stored.parts {
             let mask = (1 << part.width - 1) << part.shift
-            let bits = (code >> part.place) << part.shift & mask
+            let bits = (code >> part.offset) << part.shift & mask
             bytes[part.byte] = UInt8(Int(bytes[part.byte]) & ~mask | bits)
         }
         return bytes

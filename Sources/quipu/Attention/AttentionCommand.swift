@@ -18,7 +18,7 @@ struct AttentionCommand: ParsableCommand {
             Without a head, a table of all; with one, its pattern as a picture and in numbers; with --layer and --group, \
             all heads that share a KV head. Read from the trace, or from the model again if it was not captured.
 
-            entropy: bits, mean over positions; 0 is one place, log2(n) all n alike.
+            entropy: bits, mean over positions; 0 is one position, log2(n) all n alike.
             first: attention to the first token; from \(HeadScores.sinkThreshold) a sink, where heads rest.
             previous: attention to the token before; from \(HeadScores.threshold) a previous-token head.
             induction: attention to what followed earlier occurrences of the same token, over tokens that occurred \
@@ -55,19 +55,19 @@ struct AttentionCommand: ParsableCommand {
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
-    private struct Place {
+    private struct Target {
         var trace: String?
         var layer: Int?
         var head: Int?
     }
 
     func validate() throws {
-        let place = try place()
-        if place.head != nil, group != nil { throw ValidationError("give a head or a --group, not both") }
-        if place.layer == nil, place.head != nil || group != nil {
+        let target = try target()
+        if target.head != nil, group != nil { throw ValidationError("give a head or a --group, not both") }
+        if target.layer == nil, target.head != nil || group != nil {
             throw ValidationError("--head and --group are of a layer: give --layer too")
         }
-        if scores != nil, !arguments.isEmpty || place.layer != nil || positions != nil {
+        if scores != nil, !arguments.isEmpty || target.layer != nil || positions != nil {
             throw ValidationError("--scores measures all heads of a model; it takes no trace, head or positions")
         }
         if !(1...10_000).contains(sequences) { throw ValidationError("--sequences takes 1 to 10000") }
@@ -75,12 +75,12 @@ struct AttentionCommand: ParsableCommand {
 
     func run() throws {
         if let scores { return try runScores(of: try ModelArgument.llama(scores)) }
-        let place = try place()
-        let store = try LastTrace.open(place.trace)
+        let target = try target()
+        let store = try LastTrace.open(target.trace)
         let run = try store.run(id: runID)
         let sizes = try store.sizes(of: run)
-        try check(place, sizes, store.path)
-        let layers = place.layer.map { $0..<$0 + 1 } ?? 0..<sizes.layers
+        try check(target, sizes, store.path)
+        let layers = target.layer.map { $0..<$0 + 1 } ?? 0..<sizes.layers
         let patterns = try AttentionPatterns.recorded(run, in: store, layers: layers)
         let source = patterns == nil ? "evaluated again from the model" : "as recorded"
         let found =
@@ -90,7 +90,7 @@ struct AttentionCommand: ParsableCommand {
         let scores = HeadScores.all(found, tokens: tokens.map(\.id), sizes: sizes)
         let length = found[layers.lowerBound, 0].count
         let heads = scores.filter { score in
-            place.head.map { score.head == $0 } ?? group.map { score.kvHead == $0 } ?? false
+            target.head.map { score.head == $0 } ?? group.map { score.kvHead == $0 } ?? false
         }
         let rows = try positions?.resolved(in: length, of: store.path)
         try printing.print(
@@ -111,8 +111,8 @@ struct AttentionCommand: ParsableCommand {
     }
 
     /// `2.5` is a head, anything else a trace.
-    private func place() throws -> Place {
-        var place = Place(trace: nil, layer: layer, head: head)
+    private func target() throws -> Target {
+        var target = Target(trace: nil, layer: layer, head: head)
         var files = arguments
         if let last = arguments.last, let parsed = Self.head(last),
             arguments.count == 2 || !FileManager.default.fileExists(atPath: last)
@@ -120,14 +120,14 @@ struct AttentionCommand: ParsableCommand {
             if layer != nil || head != nil {
                 throw ValidationError("give the head once: \(last), or --layer and --head")
             }
-            (place.layer, place.head) = parsed
+            (target.layer, target.head) = parsed
             files.removeLast()
         }
         guard files.count <= 1 else {
             throw ValidationError("'\(files[1])' is no head; give its layer and number, such as 2.5")
         }
-        place.trace = files.first
-        return place
+        target.trace = files.first
+        return target
     }
 
     private static func head(_ text: String) -> (Int, Int)? {
@@ -136,13 +136,13 @@ struct AttentionCommand: ParsableCommand {
         return (layer, head)
     }
 
-    private func check(_ place: Place, _ sizes: ModelSizes, _ trace: String) throws {
+    private func check(_ target: Target, _ sizes: ModelSizes, _ trace: String) throws {
         func check(_ what: String, _ number: Int?, _ count: Int) throws {
             guard let number, !(0..<count).contains(number) else { return }
             throw InputError("\(trace): there is no \(what) \(number); the model has \(what)s 0 to \(count - 1)")
         }
-        try check("layer", place.layer, sizes.layers)
-        try check("head", place.head, sizes.heads)
+        try check("layer", target.layer, sizes.layers)
+        try check("head", target.head, sizes.heads)
         try check("KV head", group, sizes.kvHeads)
     }
 }

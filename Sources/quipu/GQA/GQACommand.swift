@@ -37,7 +37,7 @@ struct GQAMapCommand: ParsableCommand {
     @Option(help: "Compare the query heads of this layer one by one; with --trace. (default: none)") var layer: Int?
     @Flag(help: "Leave attention to position 0 out of the comparison, where many heads park theirs.")
     var withoutFirst = false
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var at: PassOptions
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
@@ -49,10 +49,11 @@ struct GQAMapCommand: ParsableCommand {
     func run() throws {
         guard let trace else {
             let model = try ModelArgument.llama(model)
+            try GroupedAttention.analysis.check(model)
             return try printing.print(GQAReport(model, context: context ?? model.configuration.trainedContext))
         }
         let store = try TraceStore.open(path: trace)
-        let run = try store.run(id: place.run)
+        let run = try store.run(id: at.run)
         // The sizes are in the model's file, which must be the trace's own.
         var options = ReplayOptions()
         options.model = model
@@ -62,7 +63,7 @@ struct GQAMapCommand: ParsableCommand {
             throw InputError("\(llama.file.path): there is no layer \(layer); the model has layers 0 to \(layers - 1).")
         }
         let attention = try GroupedAttention(
-            run, in: store, step: place.step, skipsFirst: withoutFirst, configuration: llama.configuration)
+            run, in: store, step: at.step, skipsFirst: withoutFirst, model: llama)
         try printing.print(
             GQAReport(
                 llama, context: context ?? llama.configuration.trainedContext, trace: store.path, attention: attention,

@@ -154,7 +154,7 @@ extension LessonError {
         _ lesson: Lesson, _ question: Question, _ body: () throws(QueryProblem) -> Result
     ) throws(LessonError) -> Result {
         do { return try body() } catch {
-            throw .query(place: "\(lesson.file), question '\(question.id)'", problem: error)
+            throw .query(location: "\(lesson.file), question '\(question.id)'", problem: error)
         }
     }
 }

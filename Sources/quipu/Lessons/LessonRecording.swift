@@ -38,7 +38,7 @@ enum LessonRecording {
         return .init(path: path, sha256: digest, size: size, modified: modified, prompt: prompt, trace: trace)
     }
 
-    /// A path that still leads somewhere: a newer program has its embedded model in another place.
+    /// A path that still leads somewhere: a newer program has its embedded model at another path.
     private static func present(_ path: String?) throws -> String? {
         guard let path else { return nil }
         if FileManager.default.fileExists(atPath: path) { return path }

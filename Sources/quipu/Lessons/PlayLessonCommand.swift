@@ -25,10 +25,10 @@ struct PlayLesson: ParsableCommand {
         let memory = StepMemory(run, in: store)
         let operations = try store.operations(of: run, step: 0)
         let subject = try room.operation(among: operations)
-        var state = memory.recall() ?? StepperState(place: StepPlace(step: 0, seq: 0))
-        state.place = StepPlace(step: 0, seq: subject?.seq ?? 0)
-        let place = subject.map { "at \($0.name)" } ?? "names no operation; this is the first"
-        try walking.walk(run, in: store, memory, from: state, greeting: "Lesson \(lesson.number) \(place).") {
+        var state = memory.recall() ?? StepperState(location: StepLocation(step: 0, seq: 0))
+        state.location = StepLocation(step: 0, seq: subject?.seq ?? 0)
+        let standing = subject.map { "at \($0.name)" } ?? "names no operation; this is the first"
+        try walking.walk(run, in: store, memory, from: state, greeting: "Lesson \(lesson.number) \(standing).") {
             try Replay(run, in: store, model: ModelArgument.llama(model.path))
         }
     }
@@ -60,8 +60,8 @@ extension Classroom {
         for match in text.matches(of: /([A-Za-z_]+(?:-[0-9]+)?)(?:#([0-9]+))?/) {
             let named = operations.filter { $0.name == match.1 }
             guard let last = named.last else { continue }
-            let place = match.2.flatMap { Int($0) }
-            return place.flatMap { named.indices.contains($0) ? named[$0] : nil } ?? last
+            let index = match.2.flatMap { Int($0) }
+            return index.flatMap { named.indices.contains($0) ? named[$0] : nil } ?? last
         }
         return nil
     }

@@ -13,7 +13,7 @@ struct ReplayOptions: ParsableArguments {
 
     /// - Throws: `InputError` if the model is not where it was, `ReplayProblem` if it is not the same.
     func open(_ run: RecordedRun, in store: TraceStore, hashingAnew: Bool = false) throws -> Replay {
-        guard let path = model ?? run.modelPlace().map(Terminal.pathFromHere) else {
+        guard let path = model ?? run.currentModelPath().map(Terminal.pathFromHere) else {
             throw InputError(
                 "\(run.modelPath): the model that \(store.path) was recorded from is no longer there. "
                     + "Say where it is with --model.")

@@ -18,7 +18,7 @@ struct PropagateCommand: AsyncParsableCommand {
             The graph is run four times side by side, on the same tokens: with exact weights and activations (the \
             reference), with quantised weights only, with rounded activations only (a product with Q4_1 weights rounds \
             them to Q8_1, and so on), and with both, which is the real run to the bit. Every operation's output is held \
-            against the reference's: accumulated, as it comes in each chain; local, with the reference's activations as \
+            against the reference's: accumulated, as it comes in each run; local, with the reference's activations as \
             input, so that only its own error is seen. Rounding of the KV cache (F16) and of attention's own products is in \
             all four.
 
@@ -28,7 +28,7 @@ struct PropagateCommand: AsyncParsableCommand {
             neither, a file has nothing but itself to be held against: its weights have no error then, and only rounding \
             of activations is seen.
 
-            Divergence is KL(reference || chain) in nats, over all positions of the prompt. A layer's share is the \
+            Divergence is KL(reference || run) in nats, over all positions of the prompt. A layer's share is the \
             divergence with this layer quantised, weights and activations, and nothing else, out of the sum over all parts. \
             The causes need not add up: the real run multiplies in integers and adds block by block, and one rounding \
             that falls otherwise changes all that follow.

@@ -35,17 +35,17 @@ struct ExplainWeightCommand: ParsableCommand {
     var arguments: [String]
     @OptionGroup(title: "Output") var printing: OutputOptions
 
-    func validate() throws { _ = try place() }
+    func validate() throws { _ = try rowAndColumn() }
 
     func run() throws {
-        let (row, column) = try place()
+        let (row, column) = try rowAndColumn()
         let file = try ModelArgument.open(arguments.count == 4 ? arguments[0] : nil)
         let info = try ModelArgument.tensor(arguments[arguments.count - 3], in: file)
         let found = try WeightBlock(row: row, column: column, of: info, in: file)
         try printing.print(WeightReport(found, column: column))
     }
 
-    private func place() throws -> (row: Int, column: Int) {
+    private func rowAndColumn() throws -> (row: Int, column: Int) {
         guard (3...4).contains(arguments.count) else {
             throw ValidationError("give a tensor, a row and a column; before them, perhaps, a model")
         }

@@ -31,7 +31,7 @@ struct ExplainElementCommand: ParsableCommand {
         help: "A file of the same model in higher precision, to tell what rounding the weights did. (default: none)",
         completion: .model)
     var base: String?
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var at: PassOptions
     @OptionGroup var replaying: ReplayOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -55,15 +55,15 @@ struct ExplainElementCommand: ParsableCommand {
         let asked = try LeadingFile(arguments, file: "trace", rest: "an element")
         let address = try TensorAddress(asked.rest)
         let store = try LastTrace.open(asked.file)
-        let run = try store.run(id: place.run)
+        let run = try store.run(id: at.run)
         let other = try base.map { try GGUFFile(path: $0) }
         let replay = try replaying.open(run, in: store)
-        let provenance = try Provenance(replay, step: place.step, threads: threads.count)
+        let provenance = try Provenance(replay, step: at.step, threads: threads.count)
         let node = try provenance.node(address)
         let element = try address.element(in: node.layout.shape)
         let explained = try ElementProvenance(
-            node, at: element, in: provenance, step: place.step,
-            recorded: try store.captured(node, at: element, in: run, step: place.step), base: other)
+            node, at: element, in: provenance, step: at.step,
+            recorded: try store.captured(node, at: element, in: run, step: at.step), base: other)
         let tree = try depth > 0 ? provenance.tree(of: node, at: element, depth: depth, breadth: breadth) : nil
         try printing.print(
             ElementReport(

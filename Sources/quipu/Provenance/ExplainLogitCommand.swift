@@ -23,7 +23,7 @@ struct ExplainLogitCommand: ParsableCommand {
     @Option(help: "The token, spelled with its space: ' Paris'. (default: the most probable one)") var token: String?
     @Option(help: "The token by its id. (default: the most probable one)") var tokenId: Int?
     @Option(help: "Explain how far --token's logit is above this token's. (default: none)") var against: String?
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var at: PassOptions
     @OptionGroup var replaying: ReplayOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -34,7 +34,7 @@ struct ExplainLogitCommand: ParsableCommand {
 
     func run() throws {
         let store = try LastTrace.open(trace)
-        let run = try store.run(id: place.run)
+        let run = try store.run(id: at.run)
         let replay = try replaying.open(run, in: store)
         let (model, vocabulary) = (replay.model, replay.model.configuration.vocabulary)
         if let tokenId, !(0..<vocabulary).contains(tokenId) {
@@ -43,14 +43,14 @@ struct ExplainLogitCommand: ParsableCommand {
         }
         let asked = try token.map { try model.single($0) } ?? tokenId
         let other = try against.map { try model.single($0) }
-        let pass = try replay.pass(place.step, threads: threads.count)
+        let pass = try replay.pass(at.step, threads: threads.count)
         let provenance = Provenance(pass, of: replay.model)
         let attribution = try LogitAttribution(
             of: asked ?? Sampler.argmax(pass.logits!), against: other, in: provenance)
         try printing.print(
             LogitReport(
                 attribution, in: provenance, trace: Terminal.pathFromHere(store.path),
-                model: ModelArgument.typed(replay.model.file.path), step: place.step))
+                model: ModelArgument.typed(replay.model.file.path), step: at.step))
     }
 }
 

@@ -174,19 +174,19 @@ enum RawTerminal {
     static func wait(milliseconds: Int32? = nil) -> Input {
         while true {
             if let event = nextEvent() { return .event(event) }
-            var places = [
+            var descriptors = [
                 pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0),
             ]
-            let count = poll(&places, 2, milliseconds ?? -1)
+            let count = poll(&descriptors, 2, milliseconds ?? -1)
             if count < 0 && errno != EINTR { return .end }
             if count == 0 { return .nothing }
-            if places[1].revents != 0 {
+            if descriptors[1].revents != 0 {
                 var rest = [UInt8](repeating: 0, count: 64)
                 _ = read(wake.read, &rest, rest.count)
                 continue
             }
-            guard count > 0, places[0].revents != 0 else { continue }
+            guard count > 0, descriptors[0].revents != 0 else { continue }
             var bytes = [UInt8](repeating: 0, count: 256)
             let length = read(STDIN_FILENO, &bytes, bytes.count)
             if length > 0 { return .bytes(Array(bytes[..<length])) }

@@ -7,8 +7,10 @@ import Stepping
 struct StepMemory {
     private struct Entry: Codable {
         let key: String
-        let place: StepPlace
+        let location: StepLocation
         let stops: [String]
+
+        private enum CodingKeys: String, CodingKey { case key, location = "place", stops }
     }
 
     private static let limit = 100
@@ -26,7 +28,7 @@ struct StepMemory {
     /// The state to go on from; `nil` if the run was not walked through before.
     func recall() -> StepperState? {
         guard let entry = entries().last(where: { $0.key == key }) else { return nil }
-        var state = StepperState(place: entry.place)
+        var state = StepperState(location: entry.location)
         // A stop of another version's grammar is forgotten.
         state.stops = entry.stops.compactMap { line in
             guard case .stop(let stop)? = try? StepperCommand(line) else { return nil }
@@ -37,7 +39,7 @@ struct StepMemory {
 
     /// A convenience only: where it cannot be written, the next walk begins at the start.
     func remember(_ state: StepperState) throws(FileProblem) {
-        let entry = Entry(key: key, place: state.place, stops: state.stops.map(\.command))
+        let entry = Entry(key: key, location: state.location, stops: state.stops.map(\.command))
         let entries = (entries().filter { $0.key != key } + [entry]).suffix(Self.limit)
         guard let data = try? JSONEncoder().encode(Array(entries)) else { return }
         try Folders.write(data, to: file, advice: UserFolders.stateAdvice)

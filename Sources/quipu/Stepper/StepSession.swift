@@ -12,8 +12,8 @@ struct StepReply {
     var report: (any Report)?
     var title = ""
     var digitCommand: String?
-    /// Whether the place is worth showing where it does not stand on the screen anyway.
-    var isPlace = true
+    /// Whether the operation is worth showing where it does not stand on the screen anyway.
+    var showsOperation = true
     var isEnd = false
 }
 
@@ -21,7 +21,7 @@ struct StepReply {
 struct StepSession {
     var stepper: Stepper
     let memory: StepMemory
-    /// Why the place is not remembered, if it is not.
+    /// Why the location is not remembered, if it is not.
     private(set) var unkept: FileProblem?
 
     /// Rows that `sql` fetches at most: more than anyone reads, and never too much for memory.
@@ -36,7 +36,7 @@ struct StepSession {
         guard let command = try StepperCommand(line) else { return StepReply() }
         let before = stepper.state
         let reply = try reply(to: stepper.perform(command), height: height)
-        if stepper.state.place != before.place || stepper.state.stops != before.stops {
+        if stepper.state.location != before.location || stepper.state.stops != before.stops {
             do { try memory.remember(stepper.state) } catch { unkept = error }
         }
         return reply
@@ -44,8 +44,8 @@ struct StepSession {
 
     private func reply(to answer: StepperAnswer, height: Int) throws -> StepReply {
         switch answer {
-        case .place(let note): return StepReply(note: note?.description)
-        case .note(let note): return StepReply(note: note.description, isPlace: false)
+        case .location(let note): return StepReply(note: note?.description)
+        case .note(let note): return StepReply(note: note.description, showsOperation: false)
         case .inputs(let inputs):
             return StepReply(
                 report: StepInputsReport(inputs), title: "What \(try stepper.operation.name) reads",
@@ -179,8 +179,10 @@ struct StepLog: Encodable {
         let command: String
         @OrNull var note: String?
         @OrNull var error: String?
-        let place: StepPlaceReport
+        let operation: StepOperationReport
         let result: AnyReport
+
+        private enum CodingKeys: String, CodingKey { case command, note, error, operation = "place", result }
     }
 
     let trace: String
@@ -211,7 +213,7 @@ extension StepSession {
         var isClean = true
         if !printing.json {
             if let greeting { Terminal.complain("quipu: \(greeting)") }
-            Terminal.write(StepPlaceReport(try stepper.view()).page(style) + "\n")
+            Terminal.write(StepOperationReport(try stepper.view()).page(style) + "\n")
         }
         while true {
             if isWatched { Terminal.prompt("step> ") }
@@ -228,7 +230,8 @@ extension StepSession {
             if printing.json {
                 log.replies.append(
                     StepLog.Entry(
-                        command: line, note: reply.note, error: problem, place: StepPlaceReport(try stepper.view()),
+                        command: line, note: reply.note, error: problem,
+                        operation: StepOperationReport(try stepper.view()),
                         result: AnyReport(report: reply.report)))
             } else {
                 try show(reply, problem, style)
@@ -241,7 +244,7 @@ extension StepSession {
     private func show(_ reply: StepReply, _ problem: String?, _ style: Style) throws {
         if let problem { return Terminal.complain("quipu: \(problem)") }
         var page = reply.report?.page(style)
-        if page == nil, reply.isPlace { page = StepPlaceReport(try stepper.view()).page(style) }
+        if page == nil, reply.showsOperation { page = StepOperationReport(try stepper.view()).page(style) }
         Terminal.write("\n" + [reply.note, page].compactMap { $0 }.joined(separator: "\n") + "\n")
     }
 }

@@ -16,20 +16,20 @@ struct OpsCommand: ParsableCommand {
     @Option(help: "Only this layer.") var layer: Int?
     @Option(help: "Only this kind, such as MUL_MAT.") var kind: String?
     @Option(help: "Only these names; * and ? stand for anything.") var name: String?
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var at: PassOptions
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         let store = try LastTrace.open(trace)
-        let run = try store.run(id: place.run)
-        let all = try store.operations(of: run, step: place.step)
+        let run = try store.run(id: at.run)
+        let all = try store.operations(of: run, step: at.step)
         let pattern = name.map { Capture(.all, names: [$0]) }
         let operations = all.filter { op in
             (layer == nil || op.layer == layer) && (kind == nil || op.kind == kind?.uppercased())
                 && pattern?.keepsValues(of: op.name) ?? true
         }
         if operations.isEmpty { throw noneFits(all, store, run) }
-        try printing.print(OpsReport(trace: store.path, run: run, step: place.step, operations: operations))
+        try printing.print(OpsReport(trace: store.path, run: run, step: at.step, operations: operations))
     }
 
     private func noneFits(_ all: [RecordedOperation], _ store: TraceStore, _ run: RecordedRun) -> InputError {
@@ -37,7 +37,7 @@ struct OpsCommand: ParsableCommand {
             return InputError(
                 run.isComplete
                     ? "\(store.path): the run recorded no operations (--capture \(run.capture)). Trace again with more."
-                    : "\(store.path): the run was cut off before an operation of step \(place.step) was written.")
+                    : "\(store.path): the run was cut off before an operation of step \(at.step) was written.")
         }
         let kinds = Set(all.map(\.kind)).sorted().joined(separator: ", ")
         let near = name.map { nearest(to: $0, in: all.map(\.name)) } ?? []

@@ -20,7 +20,7 @@ struct ShowCommand: ParsableCommand {
         help: ArgumentHelp("The trace (default: the last one written) and the tensor.", valueName: "trace> <tensor"),
         completion: .trace)
     var arguments: [String]
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var at: PassOptions
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
@@ -28,11 +28,11 @@ struct ShowCommand: ParsableCommand {
     }
 
     func run() throws {
-        let place = try LeadingFile(arguments, file: "trace", rest: "a tensor")
-        let address = try TensorAddress(place.rest)
-        let store = try LastTrace.open(place.file)
-        let run = try store.run(id: self.place.run)
-        let operation = try store.operation(address, run: run, step: self.place.step)
+        let parsed = try LeadingFile(arguments, file: "trace", rest: "a tensor")
+        let address = try TensorAddress(parsed.rest)
+        let store = try LastTrace.open(parsed.file)
+        let run = try store.run(id: at.run)
+        let operation = try store.operation(address, run: run, step: at.step)
         let ranges = try address.ranges(in: operation.shape)
         let values = try store.values(of: operation, in: run)
         try printing.print(

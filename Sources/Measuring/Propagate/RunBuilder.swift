@@ -14,7 +14,7 @@ public enum ModelPart: Hashable, Sendable {
     static func all(layers: Int) -> [ModelPart] { [.embedding] + (0..<layers).map(ModelPart.layer) + [.output] }
 }
 
-/// What in a chain is quantised: nothing in the reference, everything in the real run.
+/// What in a run is quantised: nothing in the reference, everything in the real run.
 struct Recipe {
     /// Parts whose weights are the quantised ones.
     var weights: Set<ModelPart>
@@ -26,9 +26,9 @@ struct Recipe {
 
 /// The graph of two models at once: for each operation, weights of the one or the other, and activations rounded or not.
 ///
-/// What has neither is the same in all chains: norms, rotation, softmax, and the products with the KV cache, which is F16
+/// What has neither is the same in all runs: norms, rotation, softmax, and the products with the KV cache, which is F16
 /// as in every run.
-struct ChainBuilder {
+struct RunBuilder {
     let reference: Llama
     let quantized: Llama
     let tokens: [Int]

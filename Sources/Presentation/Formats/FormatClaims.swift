@@ -1,11 +1,17 @@
 import Quantization
+import Quantizing
 import Tensors
 
-extension FormatExplanation.Claim {
+extension FormatReport.Claim {
     private typealias Example = FormatExplanation.Example
 
+    /// Those about a format.
+    static func all(about explanation: FormatExplanation) -> [Self] {
+        [outliers, zeroPoint, distillation, fourBits, zeros].compactMap { $0(explanation.type, explanation.sample) }
+    }
+
     /// About the legacy formats.
-    static func outliers(_ type: TensorType, _ weights: SampleWeights) -> Self? {
+    private static func outliers(_ type: TensorType, _ weights: SampleWeights) -> Self? {
         let pairs: [TensorType: (TensorType, TensorType)] = [
             .q4_0: (.q4_0, .q4_1), .q4_1: (.q4_0, .q4_1), .q5_0: (.q5_0, .q5_1), .q5_1: (.q5_0, .q5_1),
         ]
@@ -14,9 +20,9 @@ extension FormatExplanation.Claim {
         let outlier = 30 * calm.reduce(0) { max($0, $1.magnitude) }
         var wild = calm
         // Not the smallest one, which the minimum is.
-        let place = calm.indices.max { calm[$0] < calm[$1] }!
-        wild[place] = outlier
-        let others = wild.indices.filter { $0 != place }
+        let index = calm.indices.max { calm[$0] < calm[$1] }!
+        wild[index] = outlier
+        let others = wild.indices.filter { $0 != index }
         let (before, after) = (Example(calm, as: withMinimum), Example(wild, as: withMinimum))
         let (calmWithout, without) = (Example(calm, as: symmetric), Example(wild, as: symmetric))
         let (m0, m1) = (before.block.scales.minimum!, after.block.scales.minimum!)
@@ -48,7 +54,7 @@ extension FormatExplanation.Claim {
     }
 
     /// About formats with a minimum.
-    static func zeroPoint(_ type: TensorType, _ weights: SampleWeights) -> Self? {
+    private static func zeroPoint(_ type: TensorType, _ weights: SampleWeights) -> Self? {
         let length = type.blockElements
         let examples = (0..<weights.count(of: length)).map { Example(weights.block(length, number: $0), as: type) }
         guard let name = examples[0].block.scales.minimum.map({ _ in type.blockElements == 32 ? "m" : "dmin * min" })
@@ -75,7 +81,7 @@ extension FormatExplanation.Claim {
     }
 
     /// About the name of the K-quants.
-    static func distillation(_ type: TensorType, _ weights: SampleWeights) -> Self? {
+    private static func distillation(_ type: TensorType, _ weights: SampleWeights) -> Self? {
         guard [.q2_K, .q3_K, .q4_K, .q5_K, .q6_K].contains(type) else { return nil }
         let example = Example(weights.block(type.blockElements), as: type)
         let (again, subs) = (Example(example.weights, as: type), example.block.subBlocks.count)
@@ -97,7 +103,7 @@ extension FormatExplanation.Claim {
     }
 
     /// About Q2_K.
-    static func fourBits(_ type: TensorType, _ weights: SampleWeights) -> Self? {
+    private static func fourBits(_ type: TensorType, _ weights: SampleWeights) -> Self? {
         guard type == .q2_K else { return nil }
         let example = Example(weights.block(type.blockElements), as: type)
         let largest = example.weights.indices.max { example.weights[$0].magnitude < example.weights[$1].magnitude }!
@@ -125,7 +131,7 @@ extension FormatExplanation.Claim {
     }
 
     /// About IQ3_S: what ggml's encoder makes of a group of zeros.
-    static func zeros(_ type: TensorType, _ weights: SampleWeights) -> Self? {
+    private static func zeros(_ type: TensorType, _ weights: SampleWeights) -> Self? {
         guard type == .iq3_s else { return nil }
         let plain = weights.block(type.blockElements)
         var holed = plain

@@ -1,8 +1,8 @@
 /// Where a walk stands: an operation of a pass.
-public struct StepPlace: Hashable, Sendable, Comparable, Codable {
+public struct StepLocation: Hashable, Sendable, Comparable, Codable {
     /// The pass: 0 is the prompt.
     public var step: Int
-    /// The operation's place in the pass's order, from 0.
+    /// The operation's index in the pass's order, from 0.
     public var seq: Int
 
     public init(step: Int, seq: Int) {
@@ -10,7 +10,7 @@ public struct StepPlace: Hashable, Sendable, Comparable, Codable {
         self.seq = seq
     }
 
-    public static func < (a: StepPlace, b: StepPlace) -> Bool { (a.step, a.seq) < (b.step, b.seq) }
+    public static func < (a: StepLocation, b: StepLocation) -> Bool { (a.step, a.seq) < (b.step, b.seq) }
 }
 
 public enum StepDirection: Sendable, Hashable {
