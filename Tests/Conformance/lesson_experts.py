@@ -20,23 +20,27 @@ def layers(f): return len({t.name.split(".")[1] for t in experts(f)})
 def params(f): return sum(int(t.n_elements) for t in f.reader.tensors)
 
 
-def scores(f):
-    """Of every token of the prompt, [token, expert]."""
-    return 1 / (1 + np.exp(-f.values(f"ffn_moe_logits-{layer(f)}")))
+def deep(f): return max(layer(f), key(f, "block_count") - 2)
 
 
-def chosen(f):
+def scores(f, at):
+    """Of every token of the prompt in a layer, [token, expert]."""
+    return 1 / (1 + np.exp(-f.values(f"ffn_moe_logits-{at}")))
+
+
+def chosen(f, at):
     """[token, choice], the best first."""
-    biased = scores(f) + f.row(f"blk.{layer(f)}.exp_probs_b.bias", 0)
+    biased = scores(f, at) + f.row(f"blk.{at}.exp_probs_b.bias", 0)
     return np.argsort(-biased, axis=1, kind="stable")[:, :k(f)]
 
 
-def picked(f): return scores(f)[-1][chosen(f)[-1]]
+def picked(f): return scores(f, layer(f))[-1][chosen(f, layer(f))[-1]]
 def even(f, tokens): return 100 * (1 - (1 - k(f) / n(f)) ** tokens)
 
 
 def alike(f):
-    pairs = zip(chosen(f), chosen(f)[1:], strict=False)
+    choices = chosen(f, deep(f))
+    pairs = zip(choices, choices[1:], strict=False)
     return np.mean([len(set(a) & set(b)) for a, b in pairs])
 
 
@@ -51,7 +55,7 @@ def mha(f): return 2 * heads(f) * (k_size(f) + v_size(f))
 def unread(f): return routed_bytes(f) / layers(f) * (n(f) - k(f)) / n(f)
 
 
-def first(f, number): return (f"expert {chosen(f)[-1][0]}", number)
+def first(f, number): return (f"expert {chosen(f, layer(f))[-1][0]}", number)
 def bills(f, number): return ("The question mixes up", number)
 
 
