@@ -67,15 +67,16 @@ let package = Package(
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
-                "batches.py", "before_gguf.py", "check_file.py", "curve.py", "evaluate.py", "export.py", "fake_quant.py", "gguf_file.py",
-                "heads.py", "micro_world.py", "model.py", "outliers.py", "requirements.txt", "train.sh",
-                "train_micro_world.py",
+                "batches.py", "before_gguf.py", "check_file.py", "curve.py", "deepseek2.py", "evaluate.py", "experts.py",
+                "export.py", "fake_quant.py", "gguf_file.py", "heads.py", "micro_world.py", "model.py", "outliers.py",
+                "requirements.txt", "train.sh", "train_micro_world.py",
                 // what was measured
-                "curve.csv", "curve.svg", "evaluation.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
+                "curve.csv", "curve.svg", "evaluation.json", "experts-curve.csv", "experts-curve.svg",
+                "experts-evaluation.json", "experts.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
                 "quantised-q4_0.json",
             ],
             resources: [
-                .copy("before-gguf.bin"), .copy("before-gguf.gguf"),
+                .copy("before-gguf.bin"), .copy("before-gguf.gguf"), .copy("micro-world-experts-q8_0.gguf"),
                 .copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt"), .copy("micro-world-qat-q2_k.gguf"),
             ]),
         .target(

@@ -9,7 +9,10 @@ import Tokenization
 /// Which model a command works on.
 enum ModelArgument {
     static let help = ArgumentHelp(
-        "A .gguf file; of a split model, its first part. (default: $QUIPU_MODEL, or the embedded model)")
+        """
+        A .gguf file; of a split model, its first part. The name micro-world-experts stands for a model with experts that \
+        comes with the program. (default: $QUIPU_MODEL, or the embedded model)
+        """)
 
     /// The model that the user prefers when none is named.
     static var preferred: String? {
@@ -20,10 +23,18 @@ enum ModelArgument {
     ///
     /// - Throws: `GGUFError` if it cannot be read, `EmbeddedModelMissing`.
     static func open(_ path: String?) throws -> GGUFFile {
-        if let path = path ?? preferred { return try GGUFFile(path: path) }
+        if let path = path ?? preferred { return try GGUFFile(path: try located(path)) }
         let file = try GGUFFile(path: try EmbeddedModel.path())
         Terminal.complain("quipu: note: no model was named; this is the embedded one, \(EmbeddedModel.model)")
         return file
+    }
+
+    /// Where a model is that was named: by a path, or by the name of one that comes with the program.
+    ///
+    /// - Throws: `EmbeddedModelMissing`.
+    static func located(_ name: String) throws -> String {
+        guard let file = EmbeddedModel.names[name], !FileManager.default.fileExists(atPath: name) else { return name }
+        return try EmbeddedModel.path(of: file)
     }
 
     /// How a model is named on the command line; `nil` if it is the one taken when none is named.
