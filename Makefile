@@ -142,6 +142,8 @@ conformance: build model-smollm2
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
+	$(if $(WHOLE_PASS),swift build -c release --product TemplateDriver)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/template_conformance.py)
 	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)
 

@@ -35,6 +35,7 @@ struct Quipu: AsyncParsableCommand {
             ExplainCommand.self,
             VerifyCommand.self,
             QuantizeCommand.self,
+            ConvertCommand.self,
             PropagateCommand.self,
             LensCommand.self,
             AttentionCommand.self,

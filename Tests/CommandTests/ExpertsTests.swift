@@ -67,11 +67,14 @@ import Testing
 
     @Test func thePagesFit() throws {
         let bench = try bench()
-        for options in [[], ["--layer", "0"], ["--token", "-1"], ["--token", "3"], ["--step", "0"]] {
+        for options in [[], ["--layer", "0"], ["--token", "-2"], ["--token", "3"], ["--step", "0"]] {
             let page = try bench.quipu(["experts", "trace.db"] + options)
             #expect(page.status == 0 && page.lines.count > 5, "\(page.errors)")
             for line in page.lines { #expect(line.count <= 80, "\(line)") }
         }
+        // The last token that was generated went nowhere yet.
+        let last = try bench.quipu("experts", "trace.db", "--token", "-1")
+        #expect(last.status == 0 && last.output.contains("was not evaluated"))
         let token = try bench.quipu("experts", "trace.db", "--token", "0", "--json").object()
         let choices = try #require(token["choices"] as? [[String: Any]])
         #expect(choices.count == 2 && choices.allSatisfy { $0["position"] as? Int == 0 })
@@ -130,7 +133,7 @@ import Testing
         expectComplaint(try bench.quipu(what + ["--force", "x"]), "--force", status: 64)
         let dense = try Workbench()
         expectComplaint(
-            try dense.quipu("experts", "what-if", "model.gguf", "--top", "1", "-p", "Once upon a time"), "no experts")
+            try dense.quipu("experts", "what-if", "model.gguf", "--top", "1", "-p", Self.prompt), "no experts")
     }
 
     /// Integers are no numbers to be set.

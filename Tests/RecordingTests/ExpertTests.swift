@@ -73,7 +73,8 @@ import Testing
             #expect(node.operation is MatMulID && inputs > 0 && inputs < bytes[0]! / 3 / 5)
         }
         #expect(try recorded.store.integers("SELECT count(*) FROM v_expert_load") != [0])
-        let shares = try recorded.store.integers("SELECT round(sum(share) * 1000) FROM v_expert_load WHERE layer = 0")
+        let shares = try recorded.store.integers(
+            "SELECT CAST(round(sum(share) * 1000) AS INTEGER) FROM v_expert_load WHERE layer = 0")
         #expect(shares == [2000])
         #expect(try recorded.store.integers("SELECT n_experts FROM v_router") == [5, 5])
         #expect(try recorded.store.integers("SELECT n_pairs FROM v_expert_neighbours WHERE layer = 0") != [])

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     gqa = gqa_map = gqa_what_if = graph = inspect = lens = lesson = lesson_back = lesson_cheatsheet = _any
     lesson_check = lesson_export = lesson_hint = lesson_import = lesson_lint = lesson_list = lesson_next = _any
     lesson_play = lesson_progress = lesson_redo = lesson_reset = lesson_skip = lesson_start = lesson_why = _any
+    convert = _any
     merge = ops = perplexity = propagate = quant_blocks = quant_compare = quant_errors = quant_sensitivity = _any
     quant_table = quantize = report = show = sql = step = tokenize = verify = _any
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import MIXTURE, MODEL, PROMPT
+from conftest import MIXTURE, MODEL, PROMPT, ROOT
 
 import quipu
 from quipu import _commands
@@ -114,6 +114,7 @@ def test_documents(trace, recorded, tmp_path):
         "report": (quipu.report(trace, output=tmp_path / "r.html"), "report"),
         "merge": (quipu.merge(tmp_path / "all.db", trace, recorded), "runs"),
         "lesson": (quipu.lesson(), "lessons"),
+        "convert": (quipu.convert(ROOT / "models/before-gguf.bin", tmp_path / "new.gguf", context=128), "n_ff"),
         "export": (quipu.export(trace, "kq-*", output=tmp_path / "x.npz"), "arrays"),
     }
     for name, (document, key) in documents.items():

@@ -184,7 +184,7 @@ public struct ExpertsReport: Report {
                 "\(pass.step)", "\(pass.nTokens)", "\(pass.nDistinct)/\(pass.nExperts)",
                 ByteSize(pass.bytesRead).description, ByteSize(pass.bytesAll).description,
                 Numbers.percent(pass.share), Numbers.percent(pass.shareIfEven),
-                Bar.horizontal(pass.share, width: 20))
+                Bar.horizontal(pass.share, width: 10))
         }
         var legend = """
             Bytes of the experts' matrices, each expert that a pass needs once. Even: the share if every token chose by \
@@ -197,7 +197,11 @@ public struct ExpertsReport: Report {
 
     /// One token, layer by layer.
     private func choiceLines(_ style: Style) -> [String] {
-        guard let first = choices.first else { return ["Nothing is known of this token's way."] }
+        guard let first = choices.first, let token else {
+            return [
+                "Token \(token ?? 0) '\((pieces[safe: token ?? 0] ?? "").onOneLine)' was not evaluated: it was generated last."
+            ]
+        }
         var table = Table([
             ("layer", .right), ("slot", .right), ("expert", .right), ("logit", .right), ("probability", .right),
             ("score", .right), ("weight", .right), ("margin", .right),
@@ -213,7 +217,7 @@ public struct ExpertsReport: Report {
             a bias, if the router has one); the weight by what its output is multiplied; the margin that to the best \
             expert not chosen.
             """
-        return [style.bold("Token \(first.position) '\(first.piece.onOneLine)'")] + table.lines(style)
+        return [style.bold("Token \(token) '\(first.piece.onOneLine)'")] + table.lines(style)
             + legend.wrapped(to: style.width, indent: "", paint: style.dim)
     }
 }

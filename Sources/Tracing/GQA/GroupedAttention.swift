@@ -45,7 +45,7 @@ public struct GroupedAttention: Sendable {
     public let positions: Int
 
     /// What a map of heads needs of a network: keys and values by heads, and what the query heads make of them.
-    public static let analysis = Analysis("gqa map", needs: [.result(.key), .result(.value), .result(.pattern)])
+    public static let analysis = Analysis("gqa map", needs: [.result(.key), .result(.pattern)])
 
     /// - Parameters:
     ///   - step: the pass; the prompt's has the most to compare.

@@ -25,7 +25,7 @@ struct ExpertsMapCommand: ParsableCommand {
             none): tables expert_choice and router, views v_expert_load, v_router and v_expert_neighbours.
 
             Example:
-              quipu trace mixtral.gguf -p "Once upon" -o moe.db && quipu experts map moe.db --token -1
+              quipu trace mixtral.gguf -p "Once upon" -o moe.db && quipu experts map moe.db --token 0
             """)
 
     @Argument(help: LastTrace.help, completion: .trace) var trace: String?

@@ -40,7 +40,8 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
     func validate() throws {
         guard changes.count == 1 else { throw ValidationError("give one kind of change: --top, --force or --drop") }
         if prompt.isGiven, text.file != nil || text.chunk != nil || text.chunks != nil {
-            throw ValidationError("--prompt and --ids are read in one piece; leave --file, --chunk and --chunks out")
+            throw ValidationError(
+                "--prompt, --chat and --ids are read in one piece; leave --file, --chunk and --chunks out")
         }
     }
 

@@ -49,7 +49,8 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
         }
         if let context, !(1...1 << 32).contains(context) { throw ValidationError("--context takes 1 to 4294967296") }
         if prompt.isGiven, text.file != nil || text.chunk != nil || text.chunks != nil {
-            throw ValidationError("--prompt and --ids are read in one piece; leave --file, --chunk and --chunks out")
+            throw ValidationError(
+                "--prompt, --chat and --ids are read in one piece; leave --file, --chunk and --chunks out")
         }
     }
 
