@@ -9,7 +9,7 @@ import Tensors
 /// Numerics: the C library's exponential, in Float. Source: ggml `ggml_compute_forward_swiglu_oai_f32`.
 public struct SwiGLUOAI: GatedActivation {
     public static let kind = "SWIGLU_OAI"
-    public static let formula = "y[i] = g / (1 + exp(-α·g)) · (u + 1), g = min(g[i], limit), u = clamp(u[i], ±limit)"
+    public static let formula = "y = g/(1 + exp(-α·g)) · (u + 1), g = min(g[i], limit), u = clamp(u[i], ±limit)"
     public static let summary = "Lets the gate g decide how much of u and 1 passes; neither goes beyond a limit."
     public static let symbols = ["alpha": "α", "limit": "limit"]
 
