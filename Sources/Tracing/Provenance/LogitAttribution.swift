@@ -236,14 +236,17 @@ struct LogitView {
         return parts
     }
 
-    /// The product with the matrices that write into the stream.
+    /// The product with the matrices that write into the stream, before the experts' biases if they have some.
     func expertProduct(of layer: Int) throws(AnalysisProblem) -> Node {
         let weighted = try provenance.node(.expertOutput, layer: layer)
-        let architecture = provenance.model.configuration.sizes.architecture
-        guard case .node(let index) = weighted.inputs[0], provenance.graph.nodes[index].operation is MatMulID else {
-            throw .noWayBack(weighted, architecture: architecture)
+        var node = weighted
+        while !(node.operation is MatMulID) {
+            guard node === weighted || node.operation is AddID, case .node(let index) = node.inputs[0] else {
+                throw .noWayBack(weighted, architecture: provenance.model.configuration.sizes.architecture)
+            }
+            node = provenance.graph.nodes[index]
         }
-        return provenance.graph.nodes[index]
+        return node
     }
 
     var outputRounding: Part { part(.outputRounding, Projection(normed, through: output, onto: rows).rounding) }
