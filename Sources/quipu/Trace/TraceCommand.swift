@@ -11,7 +11,7 @@ struct TraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Run a prompt and record every operation.",
-        usage: "quipu trace [MODEL] (--prompt TEXT | --chat QUESTION | --file PATH) [options]",
+        usage: "quipu trace [MODEL] (--prompt TEXT | --chat TEXT | --file PATH) [options]",
         discussion: """
             Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
             tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
