@@ -9,7 +9,9 @@ extension RecordedOperation {
     public var isView: Bool { operation?.isView ?? false }
 
     /// Whether it changes the memory of the cache instead of making a tensor of its own.
-    public var isWrite: Bool { operation?.isWrite ?? false }
+    ///
+    /// Only the cache, of F16, is written in place: `SET_ROWS` of a router's groups is a copy in F32.
+    public var isWrite: Bool { (operation?.isWrite ?? false) && type == .f16 }
 
     /// Whether its value is the result of a part, and not a step on the way there.
     public func isResult(of part: NodeRole.Part) -> Bool { role?.result == part }

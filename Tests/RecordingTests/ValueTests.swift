@@ -39,7 +39,9 @@ import Testing
                     }
                 }
                 let now = operation.kind == "SET_ROWS" ? filled + operation.tokens : filled
-                let all = isWholeCache ? now * recorded.model.configuration.perLayer[0].keyWidth : snapshot.values.count
+                let layer = recorded.model.configuration.perLayer[0]
+                let width = operation.name.hasPrefix("cache_v") ? layer.valueWidth : layer.keyWidth
+                let all = isWholeCache ? now * width : snapshot.values.count
                 #expect(written == all, "\(label)")
             }
         }

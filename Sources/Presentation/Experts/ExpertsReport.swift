@@ -184,7 +184,7 @@ public struct ExpertsReport: Report {
                 "\(pass.step)", "\(pass.nTokens)", "\(pass.nDistinct)/\(pass.nExperts)",
                 ByteSize(pass.bytesRead).description, ByteSize(pass.bytesAll).description,
                 Numbers.percent(pass.share), Numbers.percent(pass.shareIfEven),
-                Bar.horizontal(pass.share, width: 20))
+                Bar.horizontal(pass.share, width: 10))
         }
         var legend = """
             Bytes of the experts' matrices, each expert that a pass needs once. Even: the share if every token chose by \
