@@ -75,8 +75,8 @@ let package = Package(
                 "quantised-q4_0.json",
             ],
             resources: [
-                .copy("micro-world-experts-q8_0.gguf"), .copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt"),
-                .copy("micro-world-qat-q2_k.gguf"),
+                .copy("micro-world-experts-q8_0.gguf"), .copy("micro-world-f16.gguf"),
+                .copy("micro-world-held-out.txt"), .copy("micro-world-qat-q2_k.gguf"),
             ]),
         .target(
             name: "Recording",
