@@ -67,7 +67,8 @@ let package = Package(
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
-                "batches.py", "before_gguf.py", "check_file.py", "curve.py", "deepseek2.py", "evaluate.py", "experts.py",
+                "batches.py", "before_gguf.py", "check_file.py", "curve.py", "deepseek2.py", "evaluate.py",
+                "experts.py",
                 "export.py", "fake_quant.py", "gguf_file.py", "heads.py", "micro_world.py", "model.py", "outliers.py",
                 "requirements.txt", "train.sh", "train_micro_world.py",
                 // what was measured

@@ -129,8 +129,8 @@ class Layer(nn.Module):
         return x + shared + self._experts(normed)
 
     def _attention(self, normed, cos, sin, watch):
-        """As a llama's, with keys and values of every head unpacked from the latent. A file's reader does not unpack: it
-        multiplies the query by attn_k_b instead, which gives the same scores."""
+        """As a llama's, with keys and values of every head unpacked from the latent. A file's reader does not unpack:
+        it multiplies the query by attn_k_b instead, which gives the same scores."""
         shape = self.shape
         q = self.attn_q_b(self.attn_q_a_norm(self.attn_q_a(normed)))
         q = q.unflatten(-1, (shape.heads, -1)).transpose(1, 2)

@@ -13,7 +13,8 @@ import micro_world
 import model
 
 TYPES = gguf.GGMLQuantizationType
-FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0, "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
+FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+              "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
               "Q2_K": gguf.LlamaFileType.MOSTLY_Q2_K}
 DESCRIPTION = ("Short stories about who has what and who is where; retellings and questions. "
                "Made for teaching: trained on generated text by models/train_micro_world.py.")
@@ -37,7 +38,7 @@ def write(path, network, tokenizer, format="F16", encode=None, name="Micro World
         values = parameter.float().numpy()
         if values.ndim == 1 or tensor.endswith(NOT_ROUNDED):
             writer.add_tensor(tensor, values)
-        elif format == "F16" or format == "Q8_0" and values.shape[-1] % Q8_0_BLOCK:
+        elif format == "F16" or (format == "Q8_0" and values.shape[-1] % Q8_0_BLOCK):
             writer.add_tensor(tensor, values.astype(np.float16))
         else:
             writer.add_tensor(tensor, (encode or encode_q8_0)(values), raw_dtype=TYPES[format])

@@ -27,7 +27,7 @@ class Shape:
     epsilon: float = 1e-5
 
 
-# The GGUF's keys, after the architecture's name, and the fields of a shape that they hold: those that every network has.
+# The GGUF's keys, after the architecture's name, and the fields of a shape that they hold: those of every network.
 KEYS = {"vocab_size": "vocabulary", "context_length": "context", "embedding_length": "embedding",
         "block_count": "layers", "feed_forward_length": "feed_forward", "attention.head_count": "heads",
         "rope.freq_base": "rope_base", "attention.layer_norm_rms_epsilon": "epsilon"}

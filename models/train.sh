@@ -39,8 +39,8 @@ experts() {
     local sibling="$build/experts" name=micro-world-experts-q8_0.gguf
     "$python" models/train_micro_world.py --architecture deepseek2 --output "$sibling"
     "$python" models/export.py --architecture deepseek2 --format Q8_0 "$sibling/checkpoint.pt" "$sibling/$name"
-    "$python" models/evaluate.py "$sibling/$name" --require --output "$sibling/experts-evaluation.json"
-    "$python" models/experts.py "$sibling/$name" --output "$sibling/experts.json"
+    "$python" models/evaluate.py "$sibling/$name" --stories 100 --output "$sibling/experts-evaluation.json"
+    "$python" models/experts.py "$sibling/$name" --stories 100 --output "$sibling/experts.json"
     "$python" models/curve.py "$sibling/curve.csv" "$sibling/experts-curve.svg"
     cp "$sibling/curve.csv" "$sibling/experts-curve.csv"
     cp "$sibling"/*.gguf "$sibling"/experts*.json "$sibling"/experts-curve.* models/
