@@ -99,7 +99,7 @@ import Testing
         #expect(
             page.contains("{% for m in messages %}")
                 && page.contains("add_generation_prompt, bos_token, eos_token, messages"))
-        #expect(page.contains("⟦<|system|>⟧You are a helpful assistant.⟦</s>⟧"))
+        #expect(page.contains("⟦<|system|>⟧ You are a helpful assistant.⟦</s>⟧"))
         let object = try bench.quipu("inspect", "chat.gguf", "--template", "--json").object()
         #expect(object["filters"] as? [String] == ["trim"] && object["unknown"] as? [String] == [])
         let example = try #require(object["example"] as? [String: Any])

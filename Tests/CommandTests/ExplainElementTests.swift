@@ -109,7 +109,7 @@ import Testing
     @Test(arguments: TinyModel.withGoldenNodes)
     func pagesStayWithinThePage(model: TinyModel) throws {
         let bench = try bench(model)
-        let activation = model == .mixtral ? "ffn_moe_swiglu-0[5]" : "ffn_swiglu-0[5]"
+        let activation = model == .mixtral ? "ffn_moe_swiglu-0[5,1]" : "ffn_swiglu-0[5]"
         for (element, options) in [
             ("l_out-0[5]", []), ("l_out-0[5]", ["--depth", "7"]), ("kq-0[1,0,3]", []),
             ("kq_soft_max-0[1,0,3]", ["--depth", "3"]), ("kqv-0[1,0,3]", ["--largest", "2"]), ("Qcur-0[1,2]", []),

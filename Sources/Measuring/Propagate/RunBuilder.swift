@@ -38,7 +38,8 @@ struct RunBuilder {
 
     /// - Throws: `PropagationProblem` if the models are not of one shape.
     func interpreter(_ recipe: Recipe) throws -> Interpreter {
-        let cache = KVCache(quantized.configuration, capacity: tokens.count)
+        // As in a run: rotation may depend on the room that the cache has.
+        let cache = KVCache(quantized.configuration, capacity: max(tokens.count, Session.defaultContext))
         let exact = try graph(reference, cache)
         let rounded = try graph(quantized, cache)
         try check(exact.graph, rounded.graph)

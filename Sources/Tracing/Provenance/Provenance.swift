@@ -85,7 +85,8 @@ public struct Provenance: Sendable {
 
     /// The factors of an element of a product; `nil` for other operations.
     public func product(of node: Node, at element: ElementIndex) -> ProductTerms? {
-        let (w, x) = (node.inputs[0], node.inputs.count > 1 ? node.inputs[1] : node.inputs[0])
+        guard node.operation is MatMul || node.operation is MatMulID else { return nil }
+        let (w, x) = (node.inputs[0], node.inputs[1])
         let row = weightRow(of: node, at: element)
         let (order, activations): (SummationOrder, [Float])
         switch node.operation {

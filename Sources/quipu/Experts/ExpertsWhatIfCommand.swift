@@ -13,7 +13,7 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
             itself, and the figures are those of `compare`. The file is left as it is.
 
             Example:
-              quipu experts what-if mixtral.gguf --top 1 --prompt "Once upon a time there was"
+              quipu experts what-if mixtral.gguf --top 1 --prompt "Once upon a time"
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?

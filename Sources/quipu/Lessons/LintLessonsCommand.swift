@@ -81,7 +81,8 @@ struct LintLessons: ParsableCommand {
         let outcome = try OwnProgram.run(filled)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
         // Paths, and the text as the model goes on with it, are not folded.
-        let unfolded = [recording.path, recording.trace, LessonProgram.path("TEXT"), out ?? "OUT", recording.prompt]
+        let files = ["TEXT", "OLD", "NEW"].map(LessonProgram.path)
+        let unfolded = files + [recording.path, recording.trace, out ?? "OUT", recording.prompt]
         let wide = outcome.output.split(separator: "\n").first { line in
             line.count > 80 && !unfolded.contains { line.contains($0) }
         }

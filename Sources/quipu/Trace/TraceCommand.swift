@@ -22,7 +22,7 @@ struct TraceCommand: AsyncParsableCommand {
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
 
             Example:
-              quipu trace chat.gguf --chat "What is the capital of France?" --system "Answer in one word."
+              quipu trace chat.gguf --chat "Who are you?" --system "Be brief."
 
             Example:
               quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
