@@ -14,6 +14,7 @@ Then what is lost, in nats a token and right answers, if an expert is never chos
 import argparse
 import collections
 import contextlib
+import itertools
 import json
 import math
 
@@ -68,7 +69,7 @@ def table(network, text, stories):
     for place in range(network.shape.layers - first):
         pairs = [row[2][place] for row in rows]
         counts = collections.Counter(pairs)
-        neighbours = [(a[2][place], b[2][place]) for a, b in zip(rows, rows[1:], strict=False) if a[0] == b[0]]
+        neighbours = [(a[2][place], b[2][place]) for a, b in itertools.pairwise(rows) if a[0] == b[0]]
         experts = range(network.shape.experts)
         share = lambda kind, e: round(sum(e in p for p, k in zip(pairs, kinds, strict=True) if k == kind)
                                       / kinds.count(kind), 3)
