@@ -6,7 +6,9 @@ Held-out prompts; after each, greedy generation. Prompt ids and generated ids mu
 within a normalised mean square error of 1e-5. (PyTorch multiplies in float32; llama.cpp rounds activations to F16
 before it multiplies F16 weights, and keeps K and V in F16.) A generation is followed up to the first step at which
 PyTorch's two best logits are nearer than 0.01: which name a retelling takes next is often a tie, and rounding decides
-it. Activations that meet Q8_0 weights are rounded to eight bits, so there both limits are wider. llama.cpp comes from PyPI: llama-cpp-python==0.3.36.
+it. Activations that meet Q8_0 weights are rounded to eight bits, so there both limits are wider.
+
+llama.cpp comes from PyPI: llama-cpp-python==0.3.36.
 """
 
 import argparse

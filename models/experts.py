@@ -14,6 +14,8 @@ Then what is lost, in nats a token and right answers, if an expert is never chos
 import argparse
 import collections
 import contextlib
+import functools
+import itertools
 import json
 import math
 
@@ -60,6 +62,12 @@ def information(pairs):
     return entropy(left) + entropy(right) - entropy(collections.Counter(pairs))
 
 
+def kind_share(pairs, kinds, kind, expert):
+    """Of the tokens of a kind, the share that the expert takes."""
+    taken = sum(expert in pair for pair, other in zip(pairs, kinds, strict=True) if other == kind)
+    return round(taken / kinds.count(kind), 3)
+
+
 def table(network, text, stories):
     rows = choices(network, text, stories)
     kinds = [kind_of(text.tokenizer.decode([id])) for _, id, _ in rows]
@@ -68,10 +76,9 @@ def table(network, text, stories):
     for place in range(network.shape.layers - first):
         pairs = [row[2][place] for row in rows]
         counts = collections.Counter(pairs)
-        neighbours = [(a[2][place], b[2][place]) for a, b in zip(rows, rows[1:], strict=False) if a[0] == b[0]]
+        neighbours = [(a[2][place], b[2][place]) for a, b in itertools.pairwise(rows) if a[0] == b[0]]
         experts = range(network.shape.experts)
-        share = lambda kind, e: round(sum(e in p for p, k in zip(pairs, kinds, strict=True) if k == kind)
-                                      / kinds.count(kind), 3)
+        share = functools.partial(kind_share, pairs, kinds)
         result.append({
             "layer": first + place,
             "load": [round(sum(e in pair for pair in pairs) / len(pairs), 3) for e in experts],

@@ -2,6 +2,8 @@
 lesson_answers.py has them for the others. Which experts were chosen is worked out here, not read from the trace.
 """
 
+import itertools
+
 import numpy as np
 
 
@@ -39,9 +41,7 @@ def even(f, tokens): return 100 * (1 - (1 - k(f) / n(f)) ** tokens)
 
 
 def alike(f):
-    choices = chosen(f, deep(f))
-    pairs = zip(choices, choices[1:], strict=False)
-    return np.mean([len(set(a) & set(b)) for a, b in pairs])
+    return np.mean([len(set(a) & set(b)) for a, b in itertools.pairwise(chosen(f, deep(f)))])
 
 
 def pair(f): return 100 * (2 * k(f) - alike(f)) / n(f)
