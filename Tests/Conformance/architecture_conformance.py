@@ -46,7 +46,8 @@ MAY_HAVE = {
                     rope_factors=[False, True]),
     "gemma2": dict(biases=["", "qkv"], fused_qkv=[False, True], layers=[1, 2, 3, 4]),
     "gemma3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[2, 6, 7]),
-    "phi3": dict(fused_qkv=[False, True], separate_output=[False, True], rope_scaling=[""], original_context=[128, 1024]),
+    "phi3": dict(
+        fused_qkv=[False, True], separate_output=[False, True], rope_scaling=[""], original_context=[128, 1024]),
     "gpt-oss": dict(fused_qkv=[False, True], layers=[1, 2, 3, 4], experts=[4, 8, 9], experts_used=[1, 2, 4],
                     rope_scaling=["", "yarn"]),
     "command-r": dict(biases=["", "qkv"], fused_qkv=[False, True]),

@@ -272,8 +272,8 @@ ARCHITECTURES = {
     "llama": dict(head_size=12),  # as Mistral's: heads wider than embedding / heads
     "mixtral": dict(architecture="llama", experts=5, feed_forward=24, vocabulary="sentencepiece"),
     "deepseek2": dict(
-        layers=3, rope_scaling="yarn", latent=(16, 8, 12, 10), query_rank=24, dense_layers=1, separate_output=True, experts=8,
-        expert_width=16, shared_width=16, groups=(4, 2), router_bias=True, keys=(
+        layers=3, rope_scaling="yarn", latent=(16, 8, 12, 10), query_rank=24, dense_layers=1, separate_output=True,
+        experts=8, expert_width=16, shared_width=16, groups=(4, 2), router_bias=True, keys=(
             ("expert_weights_scale", 2.5), ("expert_weights_norm", True), ("expert_gating_func", 2),
             ("rope.scaling.yarn_log_multiplier", 0.1))),
     "deepseek2-lite": dict(
