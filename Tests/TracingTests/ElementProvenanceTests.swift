@@ -24,7 +24,7 @@ import Tracing
 
     @Test(arguments: ArchitectureFixture.all)
     func everyArchitectureIsReproduced(fixture: ArchitectureFixture) async throws {
-        try check(try await Recorded(fixture, generate: 2, Capture(.all)), steps: [0, 1])
+        try check(try await Recorded(fixture, generate: 2, Capture(.all)), steps: [0, 1], isLlama: false)
     }
 
     @Test(arguments: Sibling.mixes)
@@ -40,7 +40,7 @@ import Tracing
         try check(recorded, steps: [0], each: 1)
     }
 
-    private func check(_ recorded: Recorded, steps: [Int], each: Int = 3) throws {
+    private func check(_ recorded: Recorded, steps: [Int], each: Int = 3, isLlama: Bool = true) throws {
         var random = SeededGenerator(seed: 23)
         let run = try recorded.store.run()
         for step in steps {
@@ -62,7 +62,7 @@ import Tracing
                     try check(element)
                 }
             }
-            #expect(kinds.isSuperset(of: Self.kindsOfLlama), "lacks \(Self.kindsOfLlama.subtracting(kinds))")
+            #expect(kinds.isSuperset(of: isLlama ? Self.kindsOfLlama : ["MUL_MAT", "SOFT_MAX", "ROPE", "SET_ROWS"]))
         }
     }
 
