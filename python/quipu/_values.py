@@ -5,8 +5,8 @@
 at the slow end that are of length 1 are left out, but two are always kept, and three of ROPE and SOFT_MAX, which are by
 head.
 
-**Views** (VIEW, RESHAPE, PERMUTE, TRANSPOSE) have no values of their own; theirs are found in their source. What SET_ROWS
-writes to is the KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
+**Views** (VIEW, RESHAPE, PERMUTE, TRANSPOSE) have no values of their own; theirs are found in their source. SET_ROWS
+gives the KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
 """
 
 from __future__ import annotations
