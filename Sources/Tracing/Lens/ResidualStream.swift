@@ -49,17 +49,16 @@ public struct ResidualStream {
     }
 
     private mutating func values(number: Int, column: Int, of pass: RecordedPass) throws -> [Float] {
-        // The last layer of a recorded pass computes its last token only.
-        let isLast = column == pass.tokens - 1
-        let isShort = number == layers && !isLast
-        let index = number == layers ? 0 : column
-        if !isShort, let values = recorded[number]?.column(index) { return values }
+        // The last layer of a recorded pass computes its last token only, in most architectures.
+        let isShort = number == layers && column != pass.tokens - 1
+        func index(in shape: Shape) -> Int { number == layers && shape.ne1 == 1 ? 0 : column }
+        if !isShort, let found = recorded[number], let values = found.column(index(in: found.shape)) { return values }
         if isShort {
             if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
             return replayedAll![number].column(column)
         }
         if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
-        return replayed![number].column(index)
+        return replayed![number].column(index(in: replayed![number].shape))
     }
 
     /// What the trace holds of the embedding and of each layer's output.
