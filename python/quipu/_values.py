@@ -92,9 +92,10 @@ class Values:
         if operation.kind in VIEWS:
             source = self._source(operation, depth)
             return None if source is None else self._view(operation, source)
-        if operation.kind == "SET_ROWS" and operation.type == "F16":
-            return self._cache(self._leaf(operation, 2), operation.ne, operation)
         chunks = self._rows(f"SELECT {_CHUNK} FROM tensor WHERE op_id = ? ORDER BY chunk", operation.id)
+        # Into a cache; in F32 it writes into a copy, which has values of its own.
+        if operation.kind == "SET_ROWS" and (operation.type == "F16" or not chunks):
+            return self._cache(self._leaf(operation, 2), operation.ne, operation)
         return self._assembled(chunks, operation.ne, operation.name) if chunks else None
 
     def _source(self, operation: Operation, depth: int) -> _Memory | None:

@@ -27,7 +27,9 @@ struct StepCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: "A trace file (default: the last one written); with --prompt, --chat, --file or --ids, a model.",
+        help: ArgumentHelp(
+            "A trace file (default: the last one written); with --prompt, --chat, --file or --ids, a model.",
+            valueName: "trace"),
         completion: .file())
     var file: String?
     @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptFileOptions
