@@ -4,7 +4,7 @@ import Tensors
 
 /// A function of each element by itself. x, y F32 of one shape.
 protocol ElementwiseOperation: Operation {
-    /// The function at place `i` of a row of `count`: groups of vector code may round otherwise than what is left over.
+    /// The function at index `i` of a row of `count`: groups of vector code may round otherwise than what is left over.
     func value(of x: Float, at i: Int, of count: Int) -> Float
     /// The formula with an element's numbers filled in, up to the equals sign.
     func filledIn(_ x: Float) -> String

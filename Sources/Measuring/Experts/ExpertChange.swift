@@ -7,12 +7,12 @@ public enum ExpertChange: Sendable, Equatable {
     /// So many experts a token, in place of as many as the model has.
     case top(Int)
     /// Every token goes through these, whatever the router says; their weights are the router's.
-    case force([Place])
+    case force([Target])
     /// No token goes through these; the next best take their place.
-    case drop([Place])
+    case drop([Target])
 
     /// An expert of a layer, or of all.
-    public struct Place: Sendable, Equatable {
+    public struct Target: Sendable, Equatable {
         /// `nil`: every layer that has experts.
         public let layer: Int?
         public let expert: Int
@@ -23,14 +23,14 @@ public enum ExpertChange: Sendable, Equatable {
 
 extension ExpertChange: CustomStringConvertible {
     public var description: String {
-        func list(_ places: [Place]) -> String {
-            places.map { "expert \($0.expert) of \($0.layer.map { "layer \($0)" } ?? "every layer")" }
+        func list(_ targets: [Target]) -> String {
+            targets.map { "expert \($0.expert) of \($0.layer.map { "layer \($0)" } ?? "every layer")" }
                 .joined(separator: ", ")
         }
         return switch self {
         case .top(let count): "top-\(count)"
-        case .force(let places): "force " + list(places)
-        case .drop(let places): "drop " + list(places)
+        case .force(let targets): "force " + list(targets)
+        case .drop(let targets): "drop " + list(targets)
         }
     }
 }
@@ -84,16 +84,16 @@ extension ExpertChange {
         let file = model.file.path
         guard let (count, used) = model.experts else { throw .noExperts(file: file) }
         let layers = model.layersWithExperts
-        func sets(_ places: [Place]) throws(ExpertChangeProblem) -> [Int: Set<Int>] {
+        func sets(_ targets: [Target]) throws(ExpertChangeProblem) -> [Int: Set<Int>] {
             var sets: [Int: Set<Int>] = [:]
-            for place in places {
-                guard (0..<count).contains(place.expert) else {
-                    throw .noExpert(file: file, found: place.expert, count: count)
+            for target in targets {
+                guard (0..<count).contains(target.expert) else {
+                    throw .noExpert(file: file, found: target.expert, count: count)
                 }
-                if let layer = place.layer, !layers.contains(layer) {
+                if let layer = target.layer, !layers.contains(layer) {
                     throw .noLayer(file: file, found: layer, layers: layers)
                 }
-                for layer in place.layer.map({ [$0] }) ?? layers { sets[layer, default: []].insert(place.expert) }
+                for layer in target.layer.map({ [$0] }) ?? layers { sets[layer, default: []].insert(target.expert) }
             }
             return sets
         }
@@ -101,12 +101,12 @@ extension ExpertChange {
         case .top(let top):
             guard (1...count).contains(top) else { throw .top(file: file, found: top, count: count) }
             return model.choosing(experts: top, forced: [:], dropped: [:])
-        case .force(let places):
-            let forced = try sets(places)
+        case .force(let targets):
+            let forced = try sets(targets)
             guard forced.values.allSatisfy({ $0.count <= used }) else { throw .tooMany(file: file, used: used) }
             return model.choosing(experts: used, forced: forced, dropped: [:])
-        case .drop(let places):
-            let dropped = try sets(places)
+        case .drop(let targets):
+            let dropped = try sets(targets)
             guard dropped.values.allSatisfy({ $0.count <= count - used }) else {
                 throw .tooFew(file: file, count: count, used: used)
             }

@@ -31,7 +31,7 @@ public struct ExpertsWhatIfReport: Report {
     let kldMax: Double
     let sameTop: Double
     let sameTopUncertainty: Double
-    /// Places at which another token is the most probable.
+    /// Positions at which another token is the most probable.
     let topFlips: Int
     let perplexity: Perplexities
     /// Of experts' matrices, that a token reads when it comes alone.

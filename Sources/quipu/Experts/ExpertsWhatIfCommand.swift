@@ -25,12 +25,12 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
             Let every token go through this expert: 1:3 is expert 3 of layer 1, all:3 that of every layer. Its weight is \
             the router's. (default: none)
             """, valueName: "layer:expert"))
-    var force: [ExpertChange.Place] = []
+    var force: [ExpertChange.Target] = []
     @Option(
         help: ArgumentHelp(
             "Let no token go through this expert; the next best takes its place. (default: none)",
             valueName: "layer:expert"))
-    var drop: [ExpertChange.Place] = []
+    var drop: [ExpertChange.Target] = []
     @OptionGroup(title: "Prompt, in place of --file") var prompt: PromptOptions
     @OptionGroup(title: "Text") var text: TextOptions
     @OptionGroup var threads: ThreadOption
@@ -39,10 +39,7 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard changes.count == 1 else { throw ValidationError("give one kind of change: --top, --force or --drop") }
-        if prompt.isGiven, text.file != nil || text.chunk != nil || text.chunks != nil {
-            throw ValidationError(
-                "--prompt, --chat and --ids are read in one piece; leave --file, --chunk and --chunks out")
-        }
+        try text.validate(beside: prompt)
     }
 
     private var changes: [ExpertChange] {
@@ -52,7 +49,7 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
 
     func run() async throws {
         let model = try ModelArgument.llama(model)
-        let text = try scoredText(for: model)
+        let text = try text.text(for: model, or: prompt)
         let progress = WeightProgress(verb: "comparing", unit: "tokens")
         defer { progress.clear() }
         let effect = try ExpertEffect(
@@ -61,16 +58,9 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
         progress.clear()
         try printing.print(ExpertsWhatIfReport(effect, of: model, on: text))
     }
-
-    private func scoredText(for model: Llama) throws -> ScoredText {
-        guard prompt.isGiven else {
-            return try text.text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
-        }
-        return try ScoredText(tokens: try prompt.read(for: model).ids, name: "the prompt", for: model)
-    }
 }
 
-extension ExpertChange.Place: ExpressibleByArgument {
+extension ExpertChange.Target: ExpressibleByArgument {
     public init?(argument: String) {
         let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, let expert = Int(parts[1]), expert >= 0 else { return nil }
