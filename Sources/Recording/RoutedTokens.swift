@@ -77,10 +77,6 @@ struct RoutedTokens: Sendable {
     }
 }
 
-extension Tensor {
-    fileprivate func row(_ token: Int) -> [Float] { (0..<shape.ne0).map { self[ElementIndex($0, token)] } }
-}
-
 /// How decided a layer's router was about a token.
 private struct RouterRow: TraceRow {
     static let insertion = Insertion(

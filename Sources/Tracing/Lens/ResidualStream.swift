@@ -55,10 +55,10 @@ public struct ResidualStream {
         if !isShort, let found = recorded[number], let values = found.column(index(in: found.shape)) { return values }
         if isShort {
             if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
-            return replayedAll![number].column(column)
+            return replayedAll![number].row(column)
         }
         if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
-        return replayed![number].column(index(in: replayed![number].shape))
+        return replayed![number].row(index(in: replayed![number].shape))
     }
 
     /// What the trace holds of the embedding and of each layer's output.
@@ -95,11 +95,5 @@ extension RecordedValues {
     fileprivate func column(_ column: Int) -> [Float]? {
         let values = (0..<shape.ne0).compactMap { self[ElementIndex($0, column)] }
         return values.count == shape.ne0 ? values : nil
-    }
-}
-
-extension Tensor {
-    fileprivate func column(_ column: Int) -> [Float] {
-        withRow(of: Float.self, column) { row in (0..<row.count).map { row[$0] } }
     }
 }

@@ -160,14 +160,6 @@ public struct StoredWeight: Sendable {
     }
 }
 
-extension Tensor {
-    /// One row of a plain type as Floats.
-    package func row(_ i1: Int, _ i2: Int, _ i3: Int) -> [Float] {
-        let row = Layout(type: type, shape: Shape(shape.ne0), strides: layout.strides)
-        return view(row, at: layout.rowOffset(i1, i2, i3)).floats()
-    }
-}
-
 extension Provenance {
     /// The node that an address names.
     ///
