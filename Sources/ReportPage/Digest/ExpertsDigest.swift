@@ -34,8 +34,8 @@ public struct ExpertsDigest: Encodable, Sendable {
 
     /// `nil` if the run's model has no experts.
     init?(of run: RecordedRun, in store: TraceStore, _ notes: inout [String]) throws {
-        guard try !store.routerDecisions(of: run).isEmpty else { return nil }
-        let traffic = try ExpertTraffic(run, in: store)
+        let traffic: ExpertTraffic
+        do { traffic = try ExpertTraffic(run, in: store) } catch ExpertProblem.none { return nil }
         layers = Layers(
             layer: traffic.layers.map(\.layer), nExperts: traffic.layers.map(\.experts),
             nUsed: traffic.layers.map(\.used), entropyBits: traffic.layers.map { $0.entropyBits?.digits(4) },
