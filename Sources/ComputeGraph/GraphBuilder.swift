@@ -100,7 +100,7 @@ public struct GraphBuilder {
     }
 
     /// Where an expanded value is in the graph; `nil` if it is not.
-    public func place(of value: Value) -> Source? { drafts[value.id].placed }
+    public func source(of value: Value) -> Source? { drafts[value.id].placed }
 
     /// The graph of everything expanded so far.
     public func build() -> Graph { Graph(leaves: leaves, nodes: nodes) }

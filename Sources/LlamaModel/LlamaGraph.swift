@@ -64,7 +64,7 @@ struct Growth {
     init(_ pass: PassBuilder) {
         self.init(c: pass.c, capacity: pass.cache.capacity, tokenCount: pass.tokenCount)
         func node(_ value: GraphBuilder.Value) -> Int? {
-            if case .node(let index)? = pass.graph.place(of: value) { index } else { nil }
+            if case .node(let index)? = pass.graph.source(of: value) { index } else { nil }
         }
         for (value, layer) in pass.keyViews { if let node = node(value) { keyViews[node] = layer } }
         for (value, layer) in pass.valueViews { if let node = node(value) { valueViews[node] = layer } }

@@ -11,15 +11,14 @@ extension PassBuilder {
     ///
     /// - Parameter size: D, of a head.
     mutating func latentQuery(_ x: Value, size: Int) throws(GraphError) -> Value {
-        var q: Value
+        let q: Value
         if weights["blk.\(layer!).attn_q_a.weight"] != nil {
             let narrow = try linear("attn_q_a", x, name: "q", .query)
             q = try linear("attn_q_b", norm(narrow, "attn_q_a_norm", name: "q", .query), name: "q", .query)
         } else {
             q = try linear("attn_q", x, name: "q", .query)
         }
-        q = try heads(q, size, sizes.heads, name: "q", .query)
-        return q
+        return try heads(q, size, sizes.heads, name: "q", .query)
     }
 
     /// The latent vector `[R,T]`, normalised, and the rotated part of the keys of all heads `[rope,1,T]`.

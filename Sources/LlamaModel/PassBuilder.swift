@@ -257,7 +257,7 @@ struct PassBuilder {
     /// - Precondition: all of the pass is in order.
     var leafNames: [String] {
         let places = leaves.compactMap { name, value -> (Int, String)? in
-            if case .leaf(let index)? = graph.place(of: value) { (index, name) } else { nil }
+            if case .leaf(let index)? = graph.source(of: value) { (index, name) } else { nil }
         }
         return places.sorted { $0.0 < $1.0 }.map(\.1)
     }

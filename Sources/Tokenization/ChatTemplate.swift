@@ -31,9 +31,12 @@ public struct ChatTemplate: Sendable {
         self.source = source
         otherNames = metadata.entries.map(\.key).filter { $0.hasPrefix(Self.key + ".") }
             .map { String($0.dropFirst(Self.key.count + 1)) }
-        do {
-            template = try JinjaTemplate(source.storedBytes)
-        } catch let error as JinjaError {
+        template = try Self.naming { try JinjaTemplate(source.storedBytes) }
+    }
+
+    /// Jinja's errors as those of a chat template; others it does not throw.
+    private static func naming<Result>(_ body: () throws -> Result) throws(TokenizationError) -> Result {
+        do { return try body() } catch let error as JinjaError {
             throw .chatTemplate(error)
         } catch {
             preconditionFailure("templates throw JinjaError, not \(error)")
@@ -54,17 +57,13 @@ public struct ChatTemplate: Sendable {
     ) throws(TokenizationError) -> [UInt8] {
         func token(_ id: Int?) -> JinjaData { .bytes(id.map { vocabulary.piece($0) } ?? []) }
         let list = messages.map { JinjaData.object(["role": .text($0.role), "content": .bytes($0.content)]) }
-        do {
-            return try template.render(
+        return try Self.naming {
+            try template.render(
                 [
                     "messages": .list(list), "tools": .none, "documents": .none,
                     "add_generation_prompt": .bool(beginsAnswer), "bos_token": token(vocabulary.bos),
                     "eos_token": token(vocabulary.eos), "unk_token": token(vocabulary.unknown),
                 ], now: now)
-        } catch let error as JinjaError {
-            throw .chatTemplate(error)
-        } catch {
-            preconditionFailure("templates throw JinjaError, not \(error)")
         }
     }
 }
