@@ -60,8 +60,8 @@ struct LintLessons: ParsableCommand {
             for model in models {
                 let path = try LessonProgram.model(broughtBy: lesson, insteadOf: model) ?? model
                 guard tried.insert(path).inserted else { continue }
-                if let place = plan.firstIndex(where: { $0.model == path }) {
-                    plan[place].lessons.append(lesson)
+                if let index = plan.firstIndex(where: { $0.model == path }) {
+                    plan[index].lessons.append(lesson)
                 } else {
                     plan.append((path, [lesson]))
                 }
