@@ -121,8 +121,9 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
     }
 #undef KERNEL
 }
-const quipu_row_kernels quipu_avx512_row_kernels = {
+static const quipu_row_kernels row_kernels = {
     encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, rotate, statistics, entropy,
 };
+const quipu_row_kernels *quipu_avx512_row_kernels(void) { return &row_kernels; }
 #pragma clang attribute pop
 #endif

@@ -32,7 +32,7 @@ static const format formats[] = {
     {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},
 };
 
-static const char *const set_names[] = {"portable", "avx2", "avx512", "neon"};
+static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni"};
 
 // xorshift64*, the same everywhere.
 static uint64_t state = 88172645463325252u;
@@ -148,7 +148,7 @@ static size_t compare(const format *f, size_t rows, size_t tokens, size_t count,
 
     size_t different = 0;
     product.output = found;
-    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_NEON; set++) {
+    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_AVXVNNI; set++) {
         const quipu_product_kernel *kernel = quipu_can_run(set) ? quipu_product_kernel_for(set, f->type) : 0;
         if (!kernel) continue;
         memset(found, 0xff, values * 4);
@@ -170,7 +170,7 @@ int main(void) {
     static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {11, 7}, {3, 133}};
     size_t different = 0;
     fprintf(stderr, "sets:");
-    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEON; set++) {
+    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_AVXVNNI; set++) {
         if (quipu_can_run(set)) fprintf(stderr, " %s", set_names[set]);
     }
     fprintf(stderr, "\n");
