@@ -4,7 +4,7 @@
     scripts/build_llama.py options              # what is chosen, as options for CMake
     scripts/build_llama.py package PYTHON       # llama-cpp-python, into that Python's environment
     scripts/build_llama.py programs FOLDER      # llama-bench and llama-eval-callback, in FOLDER/build/bin
-    scripts/build_llama.py programs FOLDER --kernels avx2    # the same with no newer instructions, in FOLDER/build-avx2/bin
+    scripts/build_llama.py programs FOLDER --kernels avx2    # the same without newer instructions: build-avx2/bin
 
 `-march=native` is not trusted: some virtual machines name AMX and kill whoever uses it. The instruction sets that ggml
 has options for are chosen from /proc/cpuinfo, AMX never, and a small model is evaluated before a build counts as made.
