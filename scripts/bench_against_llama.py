@@ -24,7 +24,7 @@ PROMPT = "The capital of France is"  # five tokens of SmolLM2
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2, and 1.24 B at random in eight formats)")
+    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2, and 1.24 B, random, in eight formats)")
     parser.add_argument("--quipu", required=True)
     parser.add_argument("--llama", required=True, help="folder with llama-bench and llama-eval-callback")
     parser.add_argument("--models", required=True, help="folder for the models made here (10 GB)")
