@@ -10,7 +10,7 @@
 #include "SIMDKernels.h"
 #include "memory.h"
 
-enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30 };
+enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30, MXFP4 = 39 };
 
 typedef struct {
     const char *name;
@@ -29,7 +29,7 @@ static const format formats[] = {
     {"Q2_K", 10, 256, 84, {80, 82}, Q8_K},     {"Q3_K", 11, 256, 110, {108, -1}, Q8_K},
     {"Q4_K", 12, 256, 144, {0, 2}, Q8_K},      {"Q5_K", 13, 256, 176, {0, 2}, Q8_K},
     {"Q6_K", 14, 256, 210, {208, -1}, Q8_K},   {"IQ4_NL", 20, 32, 18, {0, -1}, Q8_0},
-    {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},   {"MXFP4", 39, 32, 17, {-1, -1}, Q8_0},
+    {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},   {"MXFP4", MXFP4, 32, 17, {-1, -1}, Q8_0},
 };
 
 static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni"};
@@ -63,6 +63,8 @@ static void fill_weights(uint8_t *p, const format *f, size_t count) {
     for (size_t block = 0; block < count / f->elements; block++, p += f->bytes) {
         for (int i = 0; i < f->bytes; i++) p[i] = (uint8_t)next();
         for (int i = 0; i < 2; i++) if (f->halves[i] >= 0) put_half(p + f->halves[i]);
+        // The power of two: sums stay finite.
+        if (f->type == MXFP4) p[0] = (uint8_t)(116 + next() % 12);
     }
 }
 
