@@ -11,6 +11,24 @@ static bool has_avxvnni(void) {
 }
 #endif
 
+#if QUIPU_ARM64
+#if defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static bool has_dot_products(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+#else
+// Every Mac of this architecture has them; of other systems nothing is known.
+static bool has_dot_products(void) {
+#if defined(__APPLE__)
+    return true;
+#else
+    return false;
+#endif
+}
+#endif
+#endif
+
 bool quipu_can_run(quipu_instructions set) {
     switch (set) {
         case QUIPU_PORTABLE: return true;
@@ -26,6 +44,7 @@ bool quipu_can_run(quipu_instructions set) {
 #endif
 #if QUIPU_ARM64
         case QUIPU_NEON: return true;
+        case QUIPU_NEONDOT: return has_dot_products();
 #endif
         default: return false;
     }
@@ -41,6 +60,7 @@ const quipu_product_kernel *quipu_product_kernel_for(quipu_instructions set, int
 #endif
 #if QUIPU_ARM64
         case QUIPU_NEON: return quipu_neon_product_kernel(type);
+        case QUIPU_NEONDOT: return quipu_neondot_product_kernel(type);
 #endif
         default: return 0;
     }

@@ -22,6 +22,7 @@ const quipu_row_kernels *quipu_avx512_row_kernels(void);
 #endif
 #if QUIPU_ARM64
 const quipu_product_kernel *quipu_neon_product_kernel(int type);
+const quipu_product_kernel *quipu_neondot_product_kernel(int type);
 #endif
 
 #endif

@@ -14,4 +14,6 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     case avx512
     /// 64-bit ARM.
     case neon
+    /// 64-bit ARM with dot products of bytes.
+    case neondot
 }

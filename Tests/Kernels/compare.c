@@ -32,7 +32,7 @@ static const format formats[] = {
     {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},   {"MXFP4", MXFP4, 32, 17, {-1, -1}, Q8_0},
 };
 
-static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni"};
+static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni", "neondot"};
 
 // xorshift64*, the same everywhere.
 static uint64_t state = 88172645463325252u;
@@ -150,7 +150,7 @@ static size_t compare(const format *f, size_t rows, size_t tokens, size_t count,
 
     size_t different = 0;
     product.output = found;
-    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_AVXVNNI; set++) {
+    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_NEONDOT; set++) {
         const quipu_product_kernel *kernel = quipu_can_run(set) ? quipu_product_kernel_for(set, f->type) : 0;
         if (!kernel) continue;
         memset(found, 0xff, values * 4);
@@ -172,7 +172,7 @@ int main(void) {
     static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {11, 7}, {3, 133}};
     size_t different = 0;
     fprintf(stderr, "sets:");
-    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_AVXVNNI; set++) {
+    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEONDOT; set++) {
         if (quipu_can_run(set)) fprintf(stderr, " %s", set_names[set]);
     }
     fprintf(stderr, "\n");

@@ -13,6 +13,8 @@ typedef enum {
     QUIPU_NEON = 3,
     /// AVX2 with AVX-VNNI.
     QUIPU_AVXVNNI = 4,
+    /// NEON with dot products of bytes.
+    QUIPU_NEONDOT = 5,
 } quipu_instructions;
 
 /// Whether this build has kernels for the set and this processor (and its system) can run them.
