@@ -17,29 +17,34 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMOLLM2 = ROOT / "downloads" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-FORMATS = ["Q4_1", "Q4_0", "Q4_K_M", "Q6_K", "Q8_0", "F16"]
+FORMATS = ["Q4_1", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "IQ4_XS", "F16"]
 MEASUREMENTS = ["rates", "recording", "trace", "ready", "memory"]
 PROMPT = "The capital of France is"  # five tokens of SmolLM2
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2, and 1.24 B at random in six formats)")
+    parser.add_argument("model", nargs="*", help="a GGUF file (default: SmolLM2, and 1.24 B, random, in eight formats)")
     parser.add_argument("--quipu", required=True)
     parser.add_argument("--llama", required=True, help="folder with llama-bench and llama-eval-callback")
     parser.add_argument("--models", required=True, help="folder for the models made here (10 GB)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each, of which the median counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--with-8b", action="store_true", help="also the memory that an 8 B model takes (5 GB of disk)")
+    parser.add_argument("--kernels", choices=["portable", "avx2", "avxvnni", "avx512"],
+                        help="Quipu's kernels; llama.cpp is built for the same instructions; rates only")
+    parser.add_argument("--formats", type=lambda text: text.split(","), default=FORMATS,
+                        help=f"formats of the random model (default: {','.join(FORMATS)})")
     parser.add_argument("--only", choices=MEASUREMENTS, help="leave out the rest")
     parser.add_argument("--output", help="write the results as JSON")
     bench = Bench(parser.parse_args())
 
     models = [pathlib.Path(m) for m in bench.options.model]
-    wanted = [bench.options.only] if bench.options.only else ["rates"] if models else MEASUREMENTS
+    rates_only = models or bench.options.kernels
+    wanted = [bench.options.only] if bench.options.only else ["rates"] if rates_only else MEASUREMENTS
     if not models and not SMOLLM2.exists():
         subprocess.run([sys.executable, ROOT / "scripts" / "fetch_model.py", "smollm2"], check=True)
-    results = {"threads": bench.options.threads, "rounds": bench.options.rounds}
+    results = {"threads": bench.options.threads, "rounds": bench.options.rounds, "kernels": bench.options.kernels}
     if "rates" in wanted:
         results["rates"] = bench.all_rates(models or bench.made_models())
     model = models[0] if models else SMOLLM2
@@ -67,7 +72,7 @@ class Bench:
     def made_models(self):
         """SmolLM2 and the random model in each format, made when it is its turn."""
         yield SMOLLM2
-        for format in FORMATS:
+        for format in self.options.formats:
             yield self.random_model(format)
 
     def made(self, shape, name):
@@ -195,7 +200,8 @@ class Bench:
         return {"model": model.name, "resident_bytes": peak, "file_bytes": size}
 
     def json(self, *arguments):
-        return json.loads(run([self.quipu, *arguments, "--threads", self.options.threads, "--json"]))
+        kernels = ["--kernels", self.options.kernels] if self.options.kernels else []
+        return json.loads(run([self.quipu, *arguments, *kernels, "--threads", self.options.threads, "--json"]))
 
 
 def run(command):

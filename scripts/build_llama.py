@@ -4,6 +4,7 @@
     scripts/build_llama.py options              # what is chosen, as options for CMake
     scripts/build_llama.py package PYTHON       # llama-cpp-python, into that Python's environment
     scripts/build_llama.py programs FOLDER      # llama-bench and llama-eval-callback, in FOLDER/build/bin
+    scripts/build_llama.py programs FOLDER --kernels avx2    # the same without newer instructions: build-avx2/bin
 
 `-march=native` is not trusted: some virtual machines name AMX and kill whoever uses it. The instruction sets that ggml
 has options for are chosen from /proc/cpuinfo, AMX never, and a small model is evaluated before a build counts as made.
@@ -33,6 +34,10 @@ X86 = {
     "AVX512_VBMI": "avx512vbmi", "AVX512_VNNI": "avx512_vnni", "AVX512_BF16": "avx512_bf16",
     "AMX_TILE": None, "AMX_INT8": None, "AMX_BF16": None,
 }  # fmt: skip
+# What a set of Quipu's kernels may use of these.
+SETS = {"portable": set(), "avx2": {"SSE42", "AVX", "F16C", "FMA", "BMI2", "AVX2"}}
+SETS["avxvnni"] = SETS["avx2"] | {"AVX_VNNI"}
+SETS["avx512"] = set(X86)
 # Extensions of -march on ARM, likewise.
 ARM = {"dotprod": "asimddp", "fp16": "asimdhp fphp", "i8mm": "i8mm"}
 
@@ -43,13 +48,16 @@ def cpu_flags(cpuinfo: str) -> set[str]:
     return set.intersection(*map(set, lines)) if lines else set()
 
 
-def options(machine: str, cpuinfo: str) -> list[str]:
-    """CMake options that name every instruction set."""
+def options(machine: str, cpuinfo: str, kernels: str = "avx512") -> list[str]:
+    """CMake options that name every instruction set: on x86 those of the set of kernels that the processor has."""
     flags = cpu_flags(cpuinfo)
     if machine in ("x86_64", "AMD64"):
         if not flags:
             sys.exit("build_llama.py: /proc/cpuinfo names no instruction sets, so that none can be chosen")
-        chosen = {name: needs is not None and set(needs.split()) <= flags for name, needs in X86.items()}
+        chosen = {
+            name: needs is not None and name in SETS[kernels] and set(needs.split()) <= flags
+            for name, needs in X86.items()
+        }
         if not chosen["AVX512"]:
             chosen |= {name: False for name in chosen if name.startswith("AVX512")}
         return ["-DGGML_NATIVE=OFF", *(f"-DGGML_{name}={'ON' if on else 'OFF'}" for name, on in chosen.items())]
@@ -59,9 +67,9 @@ def options(machine: str, cpuinfo: str) -> list[str]:
     return []  # a Mac's compiler knows its processor
 
 
-def options_here() -> list[str]:
+def options_here(kernels: str = "avx512") -> list[str]:
     cpuinfo = pathlib.Path("/proc/cpuinfo")
-    return options(platform.machine(), cpuinfo.read_text() if cpuinfo.exists() else "")
+    return options(platform.machine(), cpuinfo.read_text() if cpuinfo.exists() else "", kernels)
 
 
 def version() -> str:
@@ -85,20 +93,21 @@ def ended(status: int) -> str:
     return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
 
 
-def check(command: list, what: str):
+def check(command: list, what: str, chosen: list[str]):
     """Evaluates a model of quantised blocks: an instruction that the machine forbids shows here, not in a test."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode:
         note(done.stderr[-2000:])
         sys.exit(
-            f"build_llama.py: {what} was built with {' '.join(options_here())}, and {ended(done.returncode)} "
+            f"build_llama.py: {what} was built with {' '.join(chosen)}, and {ended(done.returncode)} "
             f"evaluating {MODEL.name}")
     note(f"{what}: evaluated {MODEL.name}")
 
 
-def announce():
-    chosen = [option.removeprefix("-DGGML_").removesuffix("=ON") for option in options_here() if "=OFF" not in option]
-    note(f"building {version()} with {', '.join(chosen) or 'what the compiler takes the processor to have'} …")
+def announce(chosen: list[str]):
+    names = [option.removeprefix("-DGGML_").removesuffix("=ON") for option in chosen if "=OFF" not in option]
+    default = "no extensions" if chosen else "what the compiler takes the processor to have"
+    note(f"building {version()} with {', '.join(names) or default} …")
 
 
 EVALUATE = """
@@ -114,29 +123,32 @@ def build_package(python: str):
     prefix = subprocess.run(
         [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True).stdout.strip()
     stamp = pathlib.Path(prefix) / "llama-cpp-python.built"
-    built = "\n".join([version(), *options_here()])
+    chosen = options_here()
+    built = "\n".join([version(), *chosen])
     if stamp.exists() and stamp.read_text() == built:
         return
-    announce()
+    announce(chosen)
     stamp.unlink(missing_ok=True)
     # A wheel from pip's cache may have been built with other options.
     run([
         python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--force-reinstall",
         "--no-deps", version(),
-    ], env=os.environ | {"CMAKE_ARGS": " ".join(options_here())})  # fmt: skip
+    ], env=os.environ | {"CMAKE_ARGS": " ".join(chosen)})  # fmt: skip
     run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS])
-    check([python, "-c", EVALUATE, MODEL], "llama-cpp-python")
+    check([python, "-c", EVALUATE, MODEL], "llama-cpp-python", chosen)
     stamp.write_text(built)
 
 
-def build_programs(folder: pathlib.Path):
+def build_programs(folder: pathlib.Path, kernels: str | None):
     """The programs, from the same source, unless they are there already, built with these options."""
     folder.mkdir(parents=True, exist_ok=True)
-    stamp, built = folder / "build" / "options", "\n".join([version(), *options_here()])
+    build = folder / (f"build-{kernels}" if kernels else "build")
+    chosen = options_here(kernels) if kernels else options_here()
+    stamp, built = build / "options", "\n".join([version(), *chosen])
     if stamp.exists() and stamp.read_text() == built:
         return
-    announce()
-    shutil.rmtree(folder / "build", ignore_errors=True)
+    announce(chosen)
+    shutil.rmtree(build, ignore_errors=True)
     environment, source = folder / "venv", folder / "source"
     run([sys.executable, "-m", "venv", environment])
     pip = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
@@ -149,12 +161,12 @@ def build_programs(folder: pathlib.Path):
     cmake = environment / "bin/cmake"
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     run([
-        cmake, "-S", tree, "-B", folder / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+        cmake, "-S", tree, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
         f"-DCMAKE_MAKE_PROGRAM={environment / 'bin/ninja'}", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
-        "-DLLAMA_OPENSSL=OFF", *options_here(),
+        "-DLLAMA_OPENSSL=OFF", *chosen,
     ], **quiet)  # fmt: skip
-    run([cmake, "--build", folder / "build", "--target", *PROGRAMS], **quiet)
-    check([folder / "build/bin/llama-bench", "-m", MODEL, "-p", "16", "-n", "1", "-r", "1"], "llama-bench")
+    run([cmake, "--build", build, "--target", *PROGRAMS], **quiet)
+    check([build / "bin/llama-bench", "-m", MODEL, "-p", "16", "-n", "1", "-r", "1"], "llama-bench", chosen)
     stamp.write_text(built)
 
 
@@ -163,14 +175,16 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("options", help="print the options for CMake, one a line")
     commands.add_parser("package", help="llama-cpp-python").add_argument("python", help="the environment's Python")
-    commands.add_parser("programs", help=", ".join(PROGRAMS)).add_argument("folder", type=pathlib.Path)
+    programs = commands.add_parser("programs", help=", ".join(PROGRAMS))
+    programs.add_argument("folder", type=pathlib.Path)
+    programs.add_argument("--kernels", choices=SETS, help="only instructions of this set of Quipu's kernels (x86)")
     arguments = parser.parse_args()
     if arguments.command == "options":
         print("\n".join(options_here()))
     elif arguments.command == "package":
         build_package(arguments.python)
     else:
-        build_programs(arguments.folder.absolute())
+        build_programs(arguments.folder.absolute(), arguments.kernels)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,17 @@ public final class Node: Sendable {
 public struct Graph: Sendable {
     public let leaves: [Leaf]
     public let nodes: [Node]
+    /// Who reads what: the same for all graphs of one shape.
+    let readers: Readers
 
     package init(leaves: [Leaf], nodes: [Node]) {
+        self.init(leaves: leaves, nodes: nodes, readers: Readers(leaves: leaves.count, nodes))
+    }
+
+    private init(leaves: [Leaf], nodes: [Node], readers: Readers) {
         self.leaves = leaves
         self.nodes = nodes
+        self.readers = readers
     }
 
     public func name(of source: Source) -> String {
@@ -120,33 +127,50 @@ public struct Graph: Sendable {
         operations: [Int: any Operation], layouts: [Int: Layout]
     ) throws(GraphError) -> Graph {
         var (leaves, nodes) = (leaves, nodes)
+        var isAffected = [Bool](repeating: false, count: nodes.count)
+        for index in operations.keys { isAffected[index] = true }
         for (index, layout) in layouts {
             leaves[index] = Leaf(name: leaves[index].name, layout: layout, role: leaves[index].role)
+            for reader in readers.ofLeaves[index] { isAffected[reader] = true }
         }
-        var hasChanged = [Bool](repeating: false, count: nodes.count)
-        for index in nodes.indices {
-            let operation = operations[index]
-            let isAffected = nodes[index].inputs.contains { source in
-                switch source {
-                case .node(let index): hasChanged[index]
-                case .leaf(let index): layouts[index] != nil
-                }
-            }
-            guard operation != nil || isAffected else { continue }
+        // Readers come after what they read.
+        for index in nodes.indices where isAffected[index] {
             let node = nodes[index]
+            let operation = operations[index] ?? node.operation
             let inputs = node.inputs.map { source in
                 switch source {
                 case .node(let index): nodes[index].layout
                 case .leaf(let index): leaves[index].layout
                 }
             }
-            let output = try (operation ?? node.operation).output(for: inputs)
-            hasChanged[index] = output.layout != node.layout
+            let output = try operation.output(for: inputs)
+            if output.layout != node.layout {
+                for reader in readers.ofNodes[index] { isAffected[reader] = true }
+            }
             nodes[index] = Node(
-                index: index, name: node.name, role: node.role, layer: node.layer,
-                operation: operation ?? node.operation, inputs: node.inputs, output: output,
-                tokenDimension: node.tokenDimension)
+                index: index, name: node.name, role: node.role, layer: node.layer, operation: operation,
+                inputs: node.inputs, output: output, tokenDimension: node.tokenDimension)
         }
-        return Graph(leaves: leaves, nodes: nodes)
+        return Graph(leaves: leaves, nodes: nodes, readers: readers)
+    }
+}
+
+/// The nodes that read each leaf and each node, in order.
+struct Readers: Sendable {
+    private(set) var ofLeaves: [[Int]]
+    private(set) var ofNodes: [[Int]]
+
+    init(leaves: Int, _ nodes: [Node]) {
+        ofLeaves = Array(repeating: [], count: leaves)
+        // Of a part of a graph, nodes keep their indices.
+        ofNodes = Array(repeating: [], count: (nodes.last?.index ?? -1) + 1)
+        for node in nodes {
+            for input in node.inputs {
+                switch input {
+                case .leaf(let index): ofLeaves[index].append(node.index)
+                case .node(let index): ofNodes[index].append(node.index)
+                }
+            }
+        }
     }
 }

@@ -18,8 +18,8 @@ public struct Interpreter {
     private let workers: Workers
     private let observers: [any ExecutionObserver]
     private var values: [Tensor?]
-    /// The last node that reads a node's output; `nil` where outputs are kept for inspection.
-    private let lastUse: [Int]?
+    /// Whether outputs stay to the end, for inspection, rather than to their last use.
+    private let keepsValues: Bool
 
     /// - Parameters:
     ///   - leaves: a tensor for each leaf of the graph, in its order.
@@ -37,7 +37,7 @@ public struct Interpreter {
         self.workers = workers
         self.observers = observers
         values = Array(repeating: nil, count: graph.nodes.count)
-        lastUse = keepsValues ? nil : Interpreter.lastUses(in: graph)
+        self.keepsValues = keepsValues
     }
 
     public var isDone: Bool { position == graph.nodes.count }
@@ -67,7 +67,7 @@ public struct Interpreter {
                 nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
             }
         }
-        for edit in edits[position] ?? [] { edit.apply(to: output) }
+        if !edits.isEmpty { edits[position]?.forEach { $0.apply(to: output) } }
         values[position] = output
         position += 1
         releaseDeadValues()
@@ -96,19 +96,13 @@ public struct Interpreter {
         return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
     }
 
+    /// The result of the graph is read by no node and so stays.
     private mutating func releaseDeadValues() {
-        guard let lastUse else { return }
+        guard !keepsValues else { return }
         let done = position - 1
-        for case .node(let input) in graph.nodes[done].inputs where lastUse[input] == done { values[input] = nil }
-    }
-
-    /// The result of the graph is used by no node and so stays.
-    private static func lastUses(in graph: Graph) -> [Int] {
-        var last = Array(repeating: -1, count: graph.nodes.count)
-        for node in graph.nodes {
-            for case .node(let input) in node.inputs { last[input] = node.index }
+        for case .node(let input) in graph.nodes[done].inputs where graph.readers.ofNodes[input].last == done {
+            values[input] = nil
         }
-        return last
     }
 }
 

@@ -7,7 +7,8 @@ extension InstructionSet {
 
     /// The fastest set that this processor runs. Where there is none of its own, that is the reference: what Swift's
     /// vectors make of it is faster than plain C.
-    public static let best: InstructionSet = [.avx512, .avx2, .neon].first(where: \.isAvailable) ?? .reference
+    public static let best: InstructionSet =
+        [.avx512, .avxvnni, .avx2, .neondot, .neon].first(where: \.isAvailable) ?? .reference
 
     /// The set's kernels for rows of floats, for `Operations`; `nil` if it has none.
     package var rowKernels: quipu_row_kernels? { kernels.flatMap { quipu_row_kernels_of($0)?.pointee } }
@@ -18,8 +19,10 @@ extension InstructionSet {
         case .reference: nil
         case .portable: QUIPU_PORTABLE
         case .avx2: QUIPU_AVX2
+        case .avxvnni: QUIPU_AVXVNNI
         case .avx512: QUIPU_AVX512
         case .neon: QUIPU_NEON
+        case .neondot: QUIPU_NEONDOT
         }
     }
 }

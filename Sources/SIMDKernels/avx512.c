@@ -82,6 +82,7 @@ BLOCK_KERNEL(q5_0)
 BLOCK_KERNEL(q5_1)
 BLOCK_KERNEL(q8_0)
 BLOCK_KERNEL(iq4_nl)
+BLOCK_KERNEL(mxfp4)
 
 #define SUPER_BLOCK_KERNEL(name) \
     static void multiply_##name(const quipu_product *p) { \
@@ -111,6 +112,7 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
         KERNEL(TYPE_Q5_1, q5_1, TOKENS, q5_1_prepared_bytes, prepare_q5_1)
         KERNEL(TYPE_Q8_0, q8_0, TOKENS, q8_0_prepared_bytes, prepare_q8_0)
         KERNEL(TYPE_IQ4_NL, iq4_nl, TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
+        KERNEL(TYPE_MXFP4, mxfp4, TOKENS, mxfp4_prepared_bytes, prepare_mxfp4)
         KERNEL(TYPE_Q2_K, q2_k, 1, 0, 0)
         KERNEL(TYPE_Q3_K, q3_k, 1, 0, 0)
         KERNEL(TYPE_Q4_K, q4_k, 1, 0, 0)
@@ -121,8 +123,9 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
     }
 #undef KERNEL
 }
-const quipu_row_kernels quipu_avx512_row_kernels = {
+static const quipu_row_kernels row_kernels = {
     encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, rotate, statistics, entropy,
 };
+const quipu_row_kernels *quipu_avx512_row_kernels(void) { return &row_kernels; }
 #pragma clang attribute pop
 #endif

@@ -21,6 +21,7 @@ enum {
     TYPE_IQ4_NL = 20,
     TYPE_IQ4_XS = 23,
     TYPE_BF16 = 30,
+    TYPE_MXFP4 = 39,
 };
 
 typedef struct { uint8_t b[2]; } packed16;
@@ -39,9 +40,10 @@ typedef struct { packed16 d, dmin; uint8_t scales[12]; uint8_t codes[128]; } blo
 typedef struct { packed16 d, dmin; uint8_t scales[12]; uint8_t high[32]; uint8_t codes[128]; } block_q5_k;
 typedef struct { uint8_t low[128]; uint8_t high[64]; int8_t scales[16]; packed16 d; } block_q6_k;
 typedef block_q4_0 block_iq4_nl;
+typedef struct { uint8_t e; uint8_t codes[16]; } block_mxfp4;
 typedef struct { packed16 d, scales_high; uint8_t scales_low[4]; uint8_t codes[128]; } block_iq4_xs;
 
-_Static_assert(sizeof(block_q4_0) == 18 && sizeof(block_q4_1) == 20, "Q4");
+_Static_assert(sizeof(block_q4_0) == 18 && sizeof(block_q4_1) == 20 && sizeof(block_mxfp4) == 17, "Q4, MXFP4");
 _Static_assert(sizeof(block_q5_0) == 22 && sizeof(block_q5_1) == 24, "Q5");
 _Static_assert(sizeof(block_q8_0) == 34 && sizeof(block_q8_1) == 36 && sizeof(block_q8_k) == 292, "Q8");
 _Static_assert(sizeof(block_q2_k) == 84 && sizeof(block_q3_k) == 110 && sizeof(block_q4_k) == 144, "Q2_K to Q4_K");

@@ -14,11 +14,15 @@
 const quipu_product_kernel *quipu_portable_product_kernel(int type);
 #if QUIPU_X86
 const quipu_product_kernel *quipu_avx2_product_kernel(int type);
+const quipu_product_kernel *quipu_avxvnni_product_kernel(int type);
 const quipu_product_kernel *quipu_avx512_product_kernel(int type);
-extern const quipu_row_kernels quipu_avx512_row_kernels;
+const quipu_row_kernels *quipu_avx2_row_kernels(void);
+const quipu_row_kernels *quipu_avxvnni_row_kernels(void);
+const quipu_row_kernels *quipu_avx512_row_kernels(void);
 #endif
 #if QUIPU_ARM64
 const quipu_product_kernel *quipu_neon_product_kernel(int type);
+const quipu_product_kernel *quipu_neondot_product_kernel(int type);
 #endif
 
 #endif

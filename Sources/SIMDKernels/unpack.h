@@ -30,7 +30,15 @@ ALWAYS_INLINE float float16(packed16 p) {
 #endif
 }
 
-// 32 weights: codes, and the block's F16 scale and minimum (as bits; they are converted where they are used).
+// 32 weights: codes only; the scale and the minimum before them are converted where they are used.
+
+/// What is before a block's codes.
+typedef enum {
+    /// An F16 scale; then an F16 minimum: the block meets Q8_1 rather than Q8_0; or a power of two in a byte.
+    SCALE,
+    SCALE_AND_MINIMUM,
+    POWER,
+} block_header;
 
 ALWAYS_INLINE void unpack_nibbles(const uint8_t *packed, int8_t *codes, int offset) {
     for (int j = 0; j < 16; j++) {
@@ -50,12 +58,18 @@ ALWAYS_INLINE void unpack_fives(const uint8_t *packed, uint32_t high, int8_t *co
 /// The sixteen values of IQ4_NL and IQ4_XS. Source: ggml `kvalues_iq4nl`.
 static const int8_t nonlinear_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-ALWAYS_INLINE void unpack_nonlinear(const uint8_t *packed, int8_t *codes) {
+/// The sixteen values of MXFP4, doubled. Source: ggml `kvalues_mxfp4`.
+static const int8_t four_bit_floats[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+ALWAYS_INLINE void unpack_values(const uint8_t *packed, const int8_t *values, int8_t *codes) {
     for (int j = 0; j < 16; j++) {
-        codes[j] = nonlinear_values[packed[j] & 15];
-        codes[j + 16] = nonlinear_values[packed[j] >> 4];
+        codes[j] = values[packed[j] & 15];
+        codes[j + 16] = values[packed[j] >> 4];
     }
 }
+
+/// 2^(e - 128), the scale of MXFP4's doubled values. Source: ggml `ggml_e8m0_to_fp32_half`.
+ALWAYS_INLINE float half_power(uint8_t e) { return float_of_bits(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
 
 ALWAYS_INLINE void unpack_q4_0(const void *block, int8_t *codes) {
     unpack_nibbles(((const block_q4_0 *)block)->codes, codes, 8);
@@ -75,7 +89,10 @@ ALWAYS_INLINE void unpack_q8_0(const void *block, int8_t *codes) {
     memcpy(codes, ((const block_q8_0 *)block)->codes, 32);
 }
 ALWAYS_INLINE void unpack_iq4_nl(const void *block, int8_t *codes) {
-    unpack_nonlinear(((const block_iq4_nl *)block)->codes, codes);
+    unpack_values(((const block_iq4_nl *)block)->codes, nonlinear_values, codes);
+}
+ALWAYS_INLINE void unpack_mxfp4(const void *block, int8_t *codes) {
+    unpack_values(((const block_mxfp4 *)block)->codes, four_bit_floats, codes);
 }
 
 /// How the minima of a super-block meet the sums of the activations: the order of summation differs.
@@ -189,7 +206,7 @@ ALWAYS_INLINE void unpack_iq4_xs(const void *block, super_block *out) {
     const block_iq4_xs *b = block;
     int high = bits16(b->scales_high);
     for (int k = 0; k < 8; k++) {
-        unpack_nonlinear(b->codes + 16 * k, out->codes + 32 * k);
+        unpack_values(b->codes + 16 * k, nonlinear_values, out->codes + 32 * k);
         int scale = (b->scales_low[k / 2] >> (k % 2 * 4) & 15) | (high >> (2 * k) & 3) << 4;
         out->scales[2 * k] = out->scales[2 * k + 1] = (int16_t)(scale - 32);
     }

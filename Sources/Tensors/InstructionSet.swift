@@ -8,8 +8,12 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     case portable
     /// x86-64 with AVX2, FMA and F16C.
     case avx2
+    /// AVX2 and products of bytes added up in 32 bits.
+    case avxvnni
     /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI.
     case avx512
     /// 64-bit ARM.
     case neon
+    /// 64-bit ARM with dot products of bytes.
+    case neondot
 }

@@ -10,7 +10,7 @@
 #include "SIMDKernels.h"
 #include "memory.h"
 
-enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30 };
+enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30, MXFP4 = 39 };
 
 typedef struct {
     const char *name;
@@ -29,10 +29,10 @@ static const format formats[] = {
     {"Q2_K", 10, 256, 84, {80, 82}, Q8_K},     {"Q3_K", 11, 256, 110, {108, -1}, Q8_K},
     {"Q4_K", 12, 256, 144, {0, 2}, Q8_K},      {"Q5_K", 13, 256, 176, {0, 2}, Q8_K},
     {"Q6_K", 14, 256, 210, {208, -1}, Q8_K},   {"IQ4_NL", 20, 32, 18, {0, -1}, Q8_0},
-    {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},
+    {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},   {"MXFP4", MXFP4, 32, 17, {-1, -1}, Q8_0},
 };
 
-static const char *const set_names[] = {"portable", "avx2", "avx512", "neon"};
+static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni", "neondot"};
 
 // xorshift64*, the same everywhere.
 static uint64_t state = 88172645463325252u;
@@ -63,6 +63,8 @@ static void fill_weights(uint8_t *p, const format *f, size_t count) {
     for (size_t block = 0; block < count / f->elements; block++, p += f->bytes) {
         for (int i = 0; i < f->bytes; i++) p[i] = (uint8_t)next();
         for (int i = 0; i < 2; i++) if (f->halves[i] >= 0) put_half(p + f->halves[i]);
+        // The power of two: sums stay finite.
+        if (f->type == MXFP4) p[0] = (uint8_t)(116 + next() % 12);
     }
 }
 
@@ -148,7 +150,7 @@ static size_t compare(const format *f, size_t rows, size_t tokens, size_t count,
 
     size_t different = 0;
     product.output = found;
-    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_NEON; set++) {
+    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_NEONDOT; set++) {
         const quipu_product_kernel *kernel = quipu_can_run(set) ? quipu_product_kernel_for(set, f->type) : 0;
         if (!kernel) continue;
         memset(found, 0xff, values * 4);
@@ -170,7 +172,7 @@ int main(void) {
     static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {11, 7}, {3, 133}};
     size_t different = 0;
     fprintf(stderr, "sets:");
-    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEON; set++) {
+    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEONDOT; set++) {
         if (quipu_can_run(set)) fprintf(stderr, " %s", set_names[set]);
     }
     fprintf(stderr, "\n");

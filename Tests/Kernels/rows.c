@@ -113,7 +113,7 @@ static void sums(const quipu_row_kernels *kernels) {
 
 int main(void) {
     size_t sets = 0;
-    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEON; set++) {
+    for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEONDOT; set++) {
         const quipu_row_kernels *kernels = quipu_can_run(set) ? quipu_row_kernels_of(set) : 0;
         if (!kernels) continue;
         sets++;

@@ -20,6 +20,7 @@ import Testing
     @Test func everySetMultipliesTheSameFormats() {
         let types: [TensorType] = [
             .f32, .f16, .bf16, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_nl, .iq4_xs,
+            .mxfp4,
         ]
         for set in Self.sets {
             #expect(Set(Self.cases.filter { $0.set == set }.map(\.format.type)) == Set(types))

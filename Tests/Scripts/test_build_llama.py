@@ -33,6 +33,14 @@ def test_only_what_every_core_has() -> None:
     assert "AVX512_VNNI" not in on(build_llama.options("x86_64", HASWELL.replace("bmi2", "bmi2 avx512f avx512_vnni")))
 
 
+def test_a_set_of_kernels_limits_the_choice() -> None:
+    assert build_llama.options("x86_64", SAPPHIRE_RAPIDS, "avx2") == build_llama.options("x86_64", HASWELL)
+    assert on(build_llama.options("x86_64", SAPPHIRE_RAPIDS, "avxvnni")) - {"AVX_VNNI"} == on(
+        build_llama.options("x86_64", HASWELL))
+    assert on(build_llama.options("x86_64", HASWELL, "avxvnni")) == on(build_llama.options("x86_64", HASWELL))
+    assert on(build_llama.options("x86_64", SAPPHIRE_RAPIDS, "portable")) == set()
+
+
 def test_arm() -> None:
     cpuinfo = "Features\t: fp asimd fphp asimdhp asimddp\nFeatures\t: fp asimd fphp asimdhp asimddp i8mm\n"
     assert build_llama.options("aarch64", cpuinfo) == [
@@ -48,8 +56,8 @@ def test_nothing_is_chosen_from_nothing() -> None:
 def test_a_signal_is_named() -> None:
     killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 4)"]
     with pytest.raises(SystemExit, match=r"was built with .* and was killed by SIGILL evaluating tiny"):
-        build_llama.check(killed, "llama.cpp")
-    build_llama.check([sys.executable, "-c", ""], "llama.cpp")
+        build_llama.check(killed, "llama.cpp", ["-DGGML_AVX=ON"])
+    build_llama.check([sys.executable, "-c", ""], "llama.cpp", [])
 
 
 def test_options_are_printed() -> None:

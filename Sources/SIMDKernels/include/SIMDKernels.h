@@ -11,6 +11,10 @@ typedef enum {
     QUIPU_AVX2 = 1,
     QUIPU_AVX512 = 2,
     QUIPU_NEON = 3,
+    /// AVX2 with AVX-VNNI.
+    QUIPU_AVXVNNI = 4,
+    /// NEON with dot products of bytes.
+    QUIPU_NEONDOT = 5,
 } quipu_instructions;
 
 /// Whether this build has kernels for the set and this processor (and its system) can run them.

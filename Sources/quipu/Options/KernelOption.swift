@@ -5,7 +5,7 @@ import Tensors
 /// Which instructions the inner loops of a pass use.
 struct KernelOption: ParsableArguments {
     enum Choice: String, ExpressibleByArgument, CaseIterable {
-        case auto, reference, portable, avx2, avx512, neon
+        case auto, reference, portable, avx2, avxvnni, avx512, neon, neondot
     }
 
     @Option(

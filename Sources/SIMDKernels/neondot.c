@@ -1,0 +1,12 @@
+// Kernels for 64-bit ARM with dot products of bytes: most processors since 2018.
+#include "sets.h"
+#if QUIPU_ARM64
+#include <arm_neon.h>
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#pragma STDC FP_CONTRACT OFF
+#define HAS_DOT_PRODUCTS 1
+#include "neon_kernels.inc"
+
+const quipu_product_kernel *quipu_neondot_product_kernel(int type) { return row_kernel_for(type); }
+#pragma clang attribute pop
+#endif
