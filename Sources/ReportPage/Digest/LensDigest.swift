@@ -39,8 +39,8 @@ public struct LensDigest: Encodable, Sendable {
         }
         if layer.isEmpty, case .file(let file) = model, run.steps > 0 {
             let replay = try Replay(run, in: store, model: try Llama(file: file))
-            var stream = try ResidualStream(replay, in: store, threads: threads)
             let position = try store.passes(of: run)[0].tokens - 1
+            var stream = try ResidualStream(replay, in: store, positions: [position], threads: threads)
             let lens = try LogitLens(replay.model, threads: threads)
             for (number, values) in try stream.columns(at: position).enumerated() {
                 let top = try lens.prediction(from: values).top(Self.kept, replay.model.vocabulary)

@@ -45,11 +45,38 @@ public struct Replay: Sendable {
 
     /// Pass `step`, evaluated after those before it, with the values of all its nodes kept.
     ///
-    /// - Parameter outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
     /// - Throws: `TraceError.noPass` if the run has no such pass.
     public func pass(
-        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver] = []
+        _ step: Int, threads: Int, observers: [any ExecutionObserver] = []
     ) throws -> Pass {
+        var pass = try session(before: step, threads: threads)
+            .pass(over: tokens[step], observers: observers, keepsValues: true)
+        try change(&pass, step)
+        try pass.interpreter.run()
+        return pass
+    }
+
+    /// Evaluates pass `step` after those before it, keeping nothing but what observers take.
+    ///
+    /// - Parameters:
+    ///   - outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
+    ///   - end: the node to stop before; `nil`: none.
+    /// - Returns: the pass as far as it was evaluated.
+    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    @discardableResult
+    public func evaluate(
+        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver],
+        until end: (Graph) -> Int? = { _ in nil }
+    ) throws -> Pass {
+        var pass = try session(before: step, threads: threads)
+            .pass(over: tokens[step], outputs: outputs, observers: observers)
+        try change(&pass, step)
+        try pass.interpreter.run(until: end(pass.interpreter.graph))
+        return pass
+    }
+
+    /// With the passes before `step` evaluated.
+    private func session(before step: Int, threads: Int) throws -> Session {
         guard tokens.indices.contains(step) else {
             throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)
         }
@@ -60,10 +87,7 @@ public struct Replay: Sendable {
             try pass.interpreter.run()
             session.advance(past: pass)
         }
-        var pass = try session.pass(over: tokens[step], outputs: outputs, observers: observers, keepsValues: true)
-        try change(&pass, step)
-        try pass.interpreter.run()
-        return pass
+        return session
     }
 
     /// Evaluates all passes in order, keeping nothing but what observers take.

@@ -49,8 +49,9 @@ struct LensCommand: ParsableCommand {
         let run = try store.run(id: runID)
         let replay = try replaying.open(run, in: store)
         let vocabulary = replay.model.vocabulary
-        var stream = try ResidualStream(replay, in: store, threads: threads.count)
-        let chosen = try (all ? .all : positions).resolved(in: stream.positions.count, of: store.path)
+        let evaluated = replay.tokens.reduce(0) { $0 + $1.count }
+        let chosen = try (all ? .all : positions).resolved(in: evaluated, of: store.path)
+        var stream = try ResidualStream(replay, in: store, positions: chosen, threads: threads.count)
         let token = try token.map { try TokenName.id($0, of: replay.model) }
         let lens = try LogitLens(replay.model, threads: threads.count)
         let progress = WeightProgress(verb: "reading", unit: "positions")

@@ -43,10 +43,9 @@ struct ExplainLogitCommand: ParsableCommand {
         }
         let asked = try token.map { try model.single($0) } ?? tokenId
         let other = try against.map { try model.single($0) }
-        let pass = try replay.pass(at.step, threads: threads.count)
-        let provenance = Provenance(pass, of: replay.model)
+        let provenance = try Provenance(lastTokenOf: replay, step: at.step, threads: threads.count)
         let attribution = try LogitAttribution(
-            of: asked ?? Sampler.argmax(pass.logits!), against: other, in: provenance)
+            of: asked ?? Sampler.argmax(provenance.logits), against: other, in: provenance)
         try printing.print(
             LogitReport(
                 attribution, in: provenance, trace: Terminal.pathFromHere(store.path),
