@@ -153,6 +153,8 @@ public final class TraceRecorder: ExecutionObserver {
         return false
     }
 
+    public var takesParts: Bool { recording.takesParts }
+
     public func didEvaluate(_ evaluation: Evaluation) throws {
         if recording.add(evaluation) { try flush() }
     }

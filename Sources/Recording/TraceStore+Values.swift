@@ -246,6 +246,17 @@ extension TraceStore {
         return Dictionary(uniqueKeysWithValues: rows)
     }
 
+    /// The operations of a step of which some value was captured, by their ids.
+    public func capturedOperations(of run: RecordedRun, step: Int) throws -> Set<Int> {
+        Set(
+            try fetch(
+                """
+                SELECT DISTINCT op_id FROM tensor JOIN op ON op.id = op_id JOIN pass ON pass.id = op.pass_id
+                WHERE run_id = ? AND step = ?
+                """, [run.id, step]
+            ) { row -> Int in row["op_id"] })
+    }
+
     /// The values of an operation that was captured whole.
     public func tensor(of operation: WholeTensor) throws -> Tensor {
         let result = Tensor.zeros(.f32, operation.shape)
