@@ -16,7 +16,8 @@ public struct Interpreter {
 
     /// Scores of attention that take more than this are made, shared out and read part by part, each part no larger: they
     /// are the only values that grow with the square of the tokens.
-    public var partBytes = 4 << 20
+    public var partBytes = Interpreter.usualPartBytes
+    public static let usualPartBytes = 4 << 20
 
     private let leaves: [Tensor]
     let workers: Workers

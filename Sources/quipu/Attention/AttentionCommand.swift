@@ -52,6 +52,7 @@ struct AttentionCommand: ParsableCommand {
     @Option(help: "How many random sequences.") var sequences = 16
     @Option(name: .customLong("run"), help: "The run, by its id. (default: the newest)") var runID: Int?
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -90,7 +91,7 @@ struct AttentionCommand: ParsableCommand {
         let found =
             try patterns
             ?? AttentionPatterns.replayed(
-                try replaying.open(run, in: store), layers: layers, keeping: isShown, threads: threads.count)
+                try replaying.open(run, in: store, memory: memory), layers: layers, keeping: isShown, threads: threads.count)
         let tokens = try store.tokens(of: run)
         let scores = found.scores(sizes)
         let length = try store.passes(of: run).reduce(0) { $0 + $1.tokens }

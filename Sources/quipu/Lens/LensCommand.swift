@@ -35,6 +35,7 @@ struct LensCommand: ParsableCommand {
     @Flag(help: "Add what was found to the trace: table logit.") var record = false
     @Option(name: .customLong("run"), help: "The run, by its id. (default: the newest)") var runID: Int?
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -47,7 +48,7 @@ struct LensCommand: ParsableCommand {
     func run() throws {
         let store = try LastTrace.open(trace)
         let run = try store.run(id: runID)
-        let replay = try replaying.open(run, in: store)
+        let replay = try replaying.open(run, in: store, memory: memory)
         let vocabulary = replay.model.vocabulary
         let evaluated = replay.tokens.reduce(0) { $0 + $1.count }
         let chosen = try (all ? .all : positions).resolved(in: evaluated, of: store.path)
