@@ -5,9 +5,10 @@ extension Graph {
     /// included, weights not.
     ///
     /// - Parameters:
+    ///   - end: the node that evaluation stops before; `nil`: none.
     ///   - keepsValues: whether no value is let go.
     ///   - partBytes: of scores that are evaluated in parts; `nil` if none are.
-    public func peakBytes(keepsValues: Bool, partBytes: Int?) -> Int {
+    public func peakBytes(upTo end: Int? = nil, keepsValues: Bool = false, partBytes: Int?) -> Int {
         let leaves = leaves.filter { $0.role != .weight }.reduce(0) { $0 + $1.layout.byteCount }
         var lastUse = Array(nodes.indices)
         for node in nodes {
@@ -19,32 +20,25 @@ extension Graph {
                 lastUse[source] = max(lastUse[source], lastUse[index])
             }
         }
-        var inParts = Set<Int>()
-        var (alive, peak, index) = (leaves, leaves, 0)
+        var (alive, peak) = (leaves, leaves)
         var ending: [Int: Int] = [:]
-        while index < nodes.count {
-            let node = nodes[index]
-            if let partBytes, !keepsValues, node.role.part == .scores, node.layout.byteCount > partBytes,
-                let chain = scoresChain(at: index)
-            {
-                inParts.formUnion(chain.dropLast())
+        var inParts: Range<Int>?
+        for node in nodes[..<(end ?? nodes.count)] {
+            if let partBytes, !keepsValues, node.role.part == .scores, node.layout.byteCount > partBytes {
+                inParts = inParts ?? scoresChain(at: node.index)
             }
-            var working = 0
-            if node.output.memory == .fresh {
-                if inParts.contains(index) {
-                    working = 2 * partBytes!
-                } else {
-                    alive += node.layout.byteCount
-                    ending[lastUse[index], default: 0] += node.layout.byteCount
-                    // Products first convert what they multiply.
-                    working = node.inputs.map { layout(of: $0) }.filter { $0.type == .f32 }.map(\.byteCount).max() ?? 0
-                    if case .node(let input)? = node.inputs.last, inParts.contains(input) { working = 2 * partBytes! }
-                    working /= 2
-                }
+            // Products first convert what they multiply, to half its size at most.
+            var working = node.inputs.map(layout(of:)).filter { $0.type == .f32 }.map(\.byteCount).max() ?? 0
+            working /= 2
+            let isPart = inParts?.contains(node.index) ?? false
+            if isPart { working = inParts!.count * partBytes! }
+            if node.output.memory == .fresh, !isPart || node.index + 1 == inParts!.upperBound {
+                alive += node.layout.byteCount
+                ending[lastUse[node.index], default: 0] += node.layout.byteCount
             }
             peak = max(peak, alive + working)
-            if !keepsValues, let ended = ending[index] { alive -= ended }
-            index += 1
+            if !keepsValues, let ended = ending[node.index] { alive -= ended }
+            if let chain = inParts, node.index + 1 == chain.upperBound { inParts = nil }
         }
         return peak
     }

@@ -88,9 +88,9 @@ public struct Interpreter {
     /// parts; the bits are the same.
     public mutating func run(until end: Int? = nil) throws {
         let end = min(end ?? graph.nodes.count, graph.nodes.count)
-        let takesParts = lastUse != nil && recall == nil && observers.allSatisfy(\.takesParts)
+        let takesParts = lastUse != nil && observers.allSatisfy(\.takesParts)
         while position < end {
-            if takesParts, let chain = scoresChain(at: position), chain.upperBound <= end {
+            if takesParts, let chain = scoresInParts, chain.nodes.upperBound <= end {
                 try evaluateInParts(chain)
             } else {
                 try step()
@@ -114,11 +114,6 @@ public struct Interpreter {
         }
     }
 
-    func timed(_ body: () -> Void) -> Int {
-        let elapsed = ContinuousClock().measure(body).components
-        return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
-    }
-
     private mutating func releaseDeadValues() {
         guard let lastUse else { return }
         let done = position - 1
@@ -135,6 +130,12 @@ public struct Interpreter {
     }
 }
 
+/// How long it took, in nanoseconds.
+func timed(_ body: () -> Void) -> Int {
+    let elapsed = ContinuousClock().measure(body).components
+    return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
+}
+
 /// One evaluated node with its tensors.
 public struct Evaluation: Sendable {
     public let node: Node
@@ -142,6 +143,7 @@ public struct Evaluation: Sendable {
     public let output: Tensor
     /// Wall time of the evaluation; 0 for views, which compute nothing.
     public let nanoseconds: Int
+    // Of a mix that was made part by part, `inputs` are those of the last part.
     /// What part of the node's output `output` is; `nil` for all of it.
     public let part: OutputPart?
 

@@ -1,4 +1,5 @@
 import ComputeGraph
+import GGUF
 import LlamaModel
 import Measuring
 import Operations

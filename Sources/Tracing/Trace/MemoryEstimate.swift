@@ -15,16 +15,15 @@ public struct MemoryEstimate: Sendable, Equatable {
     ///   - capacity: positions that the cache has room for.
     ///   - outputs: which tokens logits are wanted of; `nil`: the last.
     ///   - keepsValues: whether no value is let go.
-    ///   - isInParts: whether scores may be evaluated in parts.
+    ///   - partBytes: of scores that are evaluated in parts; `nil` if none are.
     ///   - end: the node that evaluation stops before; `nil`: none.
     init(
         _ model: Llama, tokens: Int, after first: Int, capacity: Int, outputs: Range<Int>? = nil,
-        keepsValues: Bool = false, isInParts: Bool = true, end: (Graph) -> Int? = { _ in nil }
+        keepsValues: Bool = false, partBytes: Int?, end: (Graph) -> Int? = { _ in nil }
     ) throws {
         var cache = KVCache(model.configuration, capacity: capacity)
         cache.count = first
         let graph = try LlamaGraph.outline(model, tokens: tokens, cache: cache, outputs: outputs)
-        let evaluated = end(graph).map { Graph(leaves: graph.leaves, nodes: Array(graph.nodes[..<$0])) } ?? graph
-        bytes = evaluated.peakBytes(keepsValues: keepsValues, partBytes: isInParts ? Interpreter.usualPartBytes : nil)
+        bytes = graph.peakBytes(upTo: end(graph), keepsValues: keepsValues, partBytes: partBytes)
     }
 }

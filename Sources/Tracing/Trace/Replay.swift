@@ -20,6 +20,8 @@ public struct Replay: Sendable {
     private let capacity: Int
     /// Bytes of memory, beside the model, above which nothing is evaluated.
     public var memoryLimit = MemoryEstimate.usualLimit
+    /// Of scores that are evaluated in parts.
+    public var partBytes = Interpreter.usualPartBytes
 
     /// - Parameters:
     ///   - model: the model of the run, or what is believed to be it.
@@ -121,12 +123,12 @@ public struct Replay: Sendable {
         end: (Graph) -> Int? = { _ in nil }
     ) throws {
         guard tokens.indices.contains(steps.upperBound) else { return }
-        let isInParts = interventions.isEmpty
         for step in steps where tokens[step].count > 1 || step == steps.upperBound {
             let estimate = try MemoryEstimate(
                 model, tokens: tokens[step].count, after: tokens[..<step].reduce(0) { $0 + $1.count },
                 capacity: capacity, outputs: step == steps.upperBound ? outputs : nil,
-                keepsValues: keepsValues && step == steps.upperBound, isInParts: isInParts, end: end)
+                keepsValues: keepsValues && step == steps.upperBound, partBytes: interventions.isEmpty ? partBytes : nil,
+                end: end)
             guard estimate.bytes <= memoryLimit else {
                 throw ReplayProblem.memory(
                     trace: run.trace, tokens: tokens[step].count, estimate: estimate.bytes, limit: memoryLimit)
@@ -135,6 +137,7 @@ public struct Replay: Sendable {
     }
 
     private func change(_ pass: inout Pass, _ step: Int) throws {
+        pass.interpreter.partBytes = partBytes
         pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: step)
     }
 }
