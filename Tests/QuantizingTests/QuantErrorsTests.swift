@@ -88,7 +88,7 @@ import Testing
             #expect(alone.maximum == error.experts[expert].maximum)
         }
         let dense = try quant().errors(of: self.file, as: [format])
-        #expect(dense.allSatisfy(\.experts.isEmpty), "matrices that are no experts")
+        #expect(dense.allSatisfy { $0.experts.isEmpty }, "matrices that are no experts")
     }
 
     @Test func weightsThatAreNoNumbersAreRefused() throws {
