@@ -51,15 +51,21 @@ struct RunBuilder {
         }
         let (one, other) = (try graph(reference), try graph(quantized))
         try Self.check(one.graph, other.graph, reference, quantized)
+        let caches = one.graph.leaves.map { $0.role == .cache }
+        exact = (one.graph, zip(caches, one.leaves).map { $0 ? nil : $1 })
+        // Inputs of the second graph are read by no node: any of their layout will do.
         let inputs = Dictionary(
-            zip(one.graph.leaves, one.leaves).filter { $0.0.role == .input }.map { ([$0.0.name: $0.0.layout], $0.1) },
-            uniquingKeysWith: { first, _ in first })
-        func leaves(_ graph: LlamaGraph) -> [Tensor?] {
-            zip(graph.graph.leaves, graph.leaves).map { leaf, tensor in
-                leaf.role == .cache ? nil : inputs[[leaf.name: leaf.layout]] ?? tensor
+            zip(one.graph.leaves, one.leaves).map { ($0.layout, $1) }, uniquingKeysWith: { first, _ in first })
+        rounded = (
+            other.graph,
+            zip(other.graph.leaves, other.leaves).map { leaf, tensor in
+                switch leaf.role {
+                case .weight: tensor
+                case .input: inputs[leaf.layout] ?? tensor
+                case .cache: nil
+                }
             }
-        }
-        (exact, rounded) = ((one.graph, leaves(one)), (other.graph, leaves(other)))
+        )
     }
 
     func interpreter(_ recipe: Recipe) -> Interpreter {

@@ -43,7 +43,10 @@ public struct Provenance: Sendable {
     ///
     /// - Throws: `TraceError.noPass` if the run has no such pass.
     public init(lastTokenOf replay: Replay, step: Int, threads: Int) throws {
-        let observer = LastTokenObserver()
+        guard replay.tokens.indices.contains(step) else {
+            throw TraceError.noPass(path: replay.run.trace, step: step, steps: replay.tokens.count)
+        }
+        let observer = LastTokenObserver(tokens: replay.tokens[step].count)
         let pass = try replay.evaluate(step, threads: threads, observers: [observer])
         model = replay.model
         graph = pass.interpreter.graph
@@ -168,19 +171,30 @@ public struct Provenance: Sendable {
 /// Keeps what was computed of the last token.
 private final class LastTokenObserver: ExecutionObserver {
     private(set) var values: [Int: Tensor] = [:]
+    private let tokens: Int
     var takesParts: Bool { true }
+
+    /// - Parameter tokens: of the pass.
+    init(tokens: Int) { self.tokens = tokens }
 
     func didEvaluate(_ evaluation: Evaluation) {
         let (node, output) = (evaluation.node, evaluation.output)
         guard ![.scores, .pattern, .keyCache, .valueCache].contains(node.role.part), output.type.isPlain else { return }
+        // A view has the tokens in its last dimension, but for those that only the scores read.
+        let dimension = node.output.isPureView ? (1...3).last { output.shape[$0] == tokens } : node.tokenDimension
+        guard let dimension else {
+            // Of the outputs alone.
+            if output.shape.rows == 1 { values[node.index] = output }
+            return
+        }
         var last = output.layout
-        let tokens = last.shape[node.tokenDimension]
-        switch node.tokenDimension {
+        let count = last.shape[dimension]
+        switch dimension {
         case 1: last.shape.ne1 = 1
         case 2: last.shape.ne2 = 1
-        default: return
+        default: last.shape.ne3 = 1
         }
-        let start = (tokens - 1) * last.strides[node.tokenDimension]
+        let start = (count - 1) * last.strides[dimension]
         values[node.index] = .floats(output.view(last, at: start).floats(), last.shape)
     }
 }
