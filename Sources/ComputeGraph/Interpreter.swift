@@ -14,12 +14,17 @@ public struct Interpreter {
     /// Asked about nodes with values of their own, neither for views nor for writes to the cache, which cost nothing.
     public var recall: ((Node) throws -> Tensor?)?
 
+    /// Scores of attention that take more than this are made, shared out and read part by part, each part no larger: they
+    /// are the only values that grow with the square of the tokens.
+    public var partBytes = Interpreter.usualPartBytes
+    public static let usualPartBytes = 4 << 20
+
     private let leaves: [Tensor]
-    private let workers: Workers
-    private let observers: [any ExecutionObserver]
-    private var values: [Tensor?]
+    let workers: Workers
+    let observers: [any ExecutionObserver]
+    var values: [Tensor?]
     /// Whether outputs stay to the end, for inspection, rather than to their last use.
-    private let keepsValues: Bool
+    let keepsValues: Bool
 
     /// - Parameters:
     ///   - leaves: a tensor for each leaf of the graph, in its order.
@@ -78,9 +83,27 @@ public struct Interpreter {
     }
 
     /// Evaluates up to, and not including, the node at `end`, or all.
+    ///
+    /// Large scores are evaluated part by part if no value of theirs is edited, recalled or kept, and every observer takes
+    /// parts; the bits are the same.
     public mutating func run(until end: Int? = nil) throws {
         let end = min(end ?? graph.nodes.count, graph.nodes.count)
-        while position < end { try step() }
+        let takesParts = !keepsValues && observers.allSatisfy(\.takesParts)
+        while position < end {
+            if takesParts, let chain = scoresInParts, chain.nodes.upperBound <= end {
+                try evaluateInParts(chain)
+            } else {
+                try step()
+            }
+        }
+    }
+
+    /// Goes on after nodes that were evaluated by other means than `step`.
+    mutating func pass(_ nodes: Range<Int>) {
+        for _ in nodes {
+            position += 1
+            releaseDeadValues()
+        }
     }
 
     /// The tensor of a leaf or of an evaluated node; `nil` if not evaluated yet or no longer kept.
@@ -89,11 +112,6 @@ public struct Interpreter {
         case .leaf(let index): leaves[index]
         case .node(let index): values[index]
         }
-    }
-
-    private func timed(_ body: () -> Void) -> Int {
-        let elapsed = ContinuousClock().measure(body).components
-        return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
     }
 
     /// The result of the graph is read by no node and so stays.
@@ -106,6 +124,12 @@ public struct Interpreter {
     }
 }
 
+/// How long it took, in nanoseconds.
+func timed(_ body: () -> Void) -> Int {
+    let elapsed = ContinuousClock().measure(body).components
+    return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
+}
+
 /// One evaluated node with its tensors.
 public struct Evaluation: Sendable {
     public let node: Node
@@ -113,6 +137,17 @@ public struct Evaluation: Sendable {
     public let output: Tensor
     /// Wall time of the evaluation; 0 for views, which compute nothing.
     public let nanoseconds: Int
+    // Of a mix that was made part by part, `inputs` are those of the last part.
+    /// What part of the node's output `output` is; `nil` for all of it.
+    public let part: OutputPart?
+
+    init(node: Node, inputs: [Tensor], output: Tensor, nanoseconds: Int, part: OutputPart? = nil) {
+        (self.node, self.inputs, self.output) = (node, inputs, output)
+        (self.nanoseconds, self.part) = (nanoseconds, part)
+    }
+
+    /// Whether the node is done with it: the last part, or all at once.
+    public var isLast: Bool { part?.isLast ?? true }
 }
 
 /// Someone who wants to see every evaluated node, such as the recorder.
@@ -120,6 +155,16 @@ public struct Evaluation: Sendable {
 /// Called on the thread that evaluates, in order. Outputs stay as they are afterwards, except the cache's memory
 /// (`Output.Memory.inPlace` and views of it), which later nodes change: copy what must be kept.
 public protocol ExecutionObserver: AnyObject {
+    /// Whether it can do with large scores, and the pattern made of them, part by part: heads in order, of each head its
+    /// rows in order, which is the order of the values in memory. Parts of the nodes of one chain come in turns.
+    ///
+    /// Asked before each run. The default is no.
+    var takesParts: Bool { get }
+
     /// - Throws: to stop the run; the error reaches whoever called `run`.
     func didEvaluate(_ evaluation: Evaluation) throws
+}
+
+extension ExecutionObserver {
+    public var takesParts: Bool { false }
 }

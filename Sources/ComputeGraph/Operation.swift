@@ -40,6 +40,10 @@ public protocol Operation: Sendable {
     /// Computes all of `output`. Not called for pure views.
     func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers)
 
+    /// Which part of an input a part of the output is computed from, so that the same operation on such parts makes
+    /// the part, to the bit; `nil` if it cannot be evaluated in parts.
+    func source(of part: OutputPart, slot: Int, _ input: Layout, output: Layout) -> (layout: Layout, byteOffset: Int)?
+
     /// Where one output element comes from. Inputs and output are as recorded; the value is computed anew.
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation
 
@@ -55,6 +59,9 @@ extension Operation {
     public static var isView: Bool { false }
     public static var isWrite: Bool { false }
     public static var costDependsOnValues: Bool { false }
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? { nil }
     public var kind: String { Self.kind }
     public var isView: Bool { Self.isView }
     public var isWrite: Bool { Self.isWrite }

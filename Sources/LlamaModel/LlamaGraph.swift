@@ -15,15 +15,31 @@ public struct LlamaGraph: Sendable {
     public init(
         _ model: Llama, tokens: [Int32], cache: KVCache, outputs: Range<Int>? = nil
     ) throws(GraphError) {
-        let inputs = PassInputs(
-            tokens: tokens, outputs: outputs ?? tokens.count - 1..<tokens.count, first: cache.count,
-            capacity: cache.capacity, c: model.configuration)
-        var pass = PassBuilder(model.configuration, model.weights, inputs, cache)
-        let logits = try model.architecture.logits(&pass)
-        pass.graph.expand(logits)
+        let pass = try Self.pass(model, tokens: tokens, cache: cache, outputs: outputs, isFilled: true)
         graph = pass.graph.build()
         growth = Growth(pass)
         leaves = pass.leafNames.map { pass.bindings[$0]! }
+    }
+
+    /// The graph alone of a pass over so many tokens, without the inputs, which take memory that grows with their square.
+    public static func outline(
+        _ model: Llama, tokens: Int, cache: KVCache, outputs: Range<Int>? = nil
+    ) throws(GraphError) -> Graph {
+        try pass(
+            model, tokens: Array(repeating: 0, count: tokens), cache: cache, outputs: outputs, isFilled: false
+        ).graph.build()
+    }
+
+    private static func pass(
+        _ model: Llama, tokens: [Int32], cache: KVCache, outputs: Range<Int>?, isFilled: Bool
+    ) throws(GraphError) -> PassBuilder {
+        let inputs = PassInputs(
+            tokens: tokens, outputs: outputs ?? tokens.count - 1..<tokens.count, first: cache.count,
+            capacity: cache.capacity, c: model.configuration, isFilled: isFilled)
+        var pass = PassBuilder(model.configuration, model.weights, inputs, cache)
+        let logits = try model.architecture.logits(&pass)
+        pass.graph.expand(logits)
+        return pass
     }
 
     /// The graph of a later pass of the same session over as many tokens as `earlier` was made for. Only the positions

@@ -240,15 +240,21 @@ struct PassBuilder {
     mutating func weight(_ name: String) -> Value { leaf(name, weights[name]!.tensor, .weight) }
 
     mutating func input(_ name: PassInputs.Name) -> Value {
-        leaves[name.rawValue] ?? leaf(name.rawValue, inputs.tensor(name), .input, called: name.leaf)
+        if let value = leaves[name.rawValue] { return value }
+        if inputs.isFilled { bindings[name.rawValue] = inputs.tensor(name) }
+        return leaf(name.rawValue, inputs.layout(name), .input, called: name.leaf)
+    }
+
+    mutating func leaf(_ name: String, _ tensor: Tensor, _ role: Leaf.Role) -> Value {
+        bindings[name] = tensor
+        return leaf(name, tensor.layout, role)
     }
 
     /// - Parameter called: what llama.cpp calls it, where two are called alike.
-    mutating func leaf(_ name: String, _ tensor: Tensor, _ role: Leaf.Role, called: String? = nil) -> Value {
+    private mutating func leaf(_ name: String, _ layout: Layout, _ role: Leaf.Role, called: String? = nil) -> Value {
         if let value = leaves[name] { return value }
-        let value = graph.leaf(called ?? name, tensor.layout, role)
+        let value = graph.leaf(called ?? name, layout, role)
         leaves[name] = value
-        bindings[name] = tensor
         return value
     }
 

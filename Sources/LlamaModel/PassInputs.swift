@@ -26,20 +26,33 @@ struct PassInputs {
     /// C: cells of the cache.
     let capacity: Int
     let c: LlamaConfiguration
+    /// Whether there are tensors to be made; only their layouts are known if not.
+    var isFilled = true
 
     /// N: positions attended to.
     var attended: Int { first + tokens.count }
 
+    func layout(_ name: Name) -> Layout {
+        switch name {
+        case .tokens, .positions: Layout(.i32, Shape(tokens.count))
+        case .mask, .windowMask: Layout(.f32, Shape(attended, tokens.count))
+        case .keyIndices: Layout(.i64, Shape(tokens.count))
+        case .valueIndices: Layout(.i64, Shape(tokens.count * valueWidth))
+        case .outputs: Layout(.i32, Shape(outputs.count))
+        case .attentionScale: Layout(.f32, Shape(1, 1, tokens.count))
+        }
+    }
+
     func tensor(_ name: Name) -> Tensor {
         switch name {
-        case .tokens: filled(.i32, Shape(tokens.count), tokens)
-        case .positions: filled(.i32, Shape(tokens.count), tokens.indices.map { Int32(first + $0) })
-        case .mask: filled(.f32, Shape(attended, tokens.count), mask())
-        case .windowMask: filled(.f32, Shape(attended, tokens.count), mask(window: c.windows!.positions))
-        case .keyIndices: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
-        case .valueIndices: filled(.i64, Shape(tokens.count * valueWidth), valueIndices)
-        case .outputs: filled(.i32, Shape(outputs.count), outputs.map(Int32.init))
-        case .attentionScale: filled(.f32, Shape(1, 1, tokens.count), attentionScale)
+        case .tokens: filled(name, tokens)
+        case .positions: filled(name, tokens.indices.map { Int32(first + $0) })
+        case .mask: mask(name)
+        case .windowMask: mask(name, window: c.windows!.positions)
+        case .keyIndices: filled(name, tokens.indices.map { Int64(first + $0) })
+        case .valueIndices: filled(name, valueIndices)
+        case .outputs: filled(name, outputs.map(Int32.init))
+        case .attentionScale: filled(name, attentionScale)
         }
     }
 
@@ -47,12 +60,14 @@ struct PassInputs {
     private var valueWidth: Int { c.perLayer[0].valueWidth }
 
     /// 0 where a token may look, -∞ at later positions and those that its window has left behind. [N,T]
-    private func mask(window: Int? = nil) -> [Float] {
-        var mask = [Float](repeating: -.infinity, count: attended * tokens.count)
+    private func mask(_ name: Name, window: Int? = nil) -> Tensor {
+        let mask = Tensor.unwritten(.f32, layout(name).shape)
         for token in tokens.indices {
             let position = first + token
-            let oldest = max(0, position + 1 - (window ?? .max))
-            for visible in oldest...position { mask[token * attended + visible] = 0 }
+            let visible = max(0, position + 1 - (window ?? .max))...position
+            mask.withMutableRow(of: Float.self, token) { row in
+                for index in 0..<attended { row[index] = visible.contains(index) ? 0 : -.infinity }
+            }
         }
         return mask
     }
@@ -67,10 +82,9 @@ struct PassInputs {
         tokens.indices.flatMap { token in (0..<valueWidth).map { Int64($0 * capacity + first + token) } }
     }
 
-    private func filled<Element: BitwiseCopyable>(
-        _ type: TensorType, _ shape: Shape, _ values: [Element]
-    ) -> Tensor {
-        let tensor = Tensor.zeros(type, shape)
+    private func filled<Element: BitwiseCopyable>(_ name: Name, _ values: [Element]) -> Tensor {
+        let layout = layout(name)
+        let tensor = Tensor.zeros(layout.type, layout.shape)
         tensor.withMutableElements(of: Element.self) { span in
             for index in values.indices { span[index] = values[index] }
         }

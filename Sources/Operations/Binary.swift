@@ -32,6 +32,13 @@ extension BinaryOperation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? {
+        if input.shape == output.shape { return part.of(input) }
+        return input.shape.rows == 1 ? (input, 0) : nil
+    }
+
     /// One operation an element.
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 1) }
 

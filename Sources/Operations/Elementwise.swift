@@ -37,6 +37,10 @@ extension ElementwiseOperation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? { part.of(input) }
+
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let x = inputs[0][element]
         let value = value(of: x, at: element.i0, of: inputs[0].shape.ne0)

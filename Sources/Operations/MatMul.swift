@@ -58,6 +58,15 @@ public struct MatMul: Operation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? {
+        guard slot == 0 else { return part.of(input) }
+        var weights = input
+        weights.shape = Shape(input.shape.ne0, input.shape.ne1)
+        return (weights, input.rowOffset(0, part.plane / (output.shape.ne2 / input.shape.ne2)))
+    }
+
     /// Rows that a thread takes at a time, in eights: few enough to stay in the first-level cache while all tokens pass over
     /// them, and for threads to end at about the same time.
     private func chunkOfRows(_ rows: Int, bytes: Int, planes: Int, threads: Int) -> Int {

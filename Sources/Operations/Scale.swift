@@ -36,6 +36,10 @@ public struct Scale: Operation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? { part.of(input) }
+
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let x = inputs[0][element]
         return Explanation(

@@ -64,6 +64,19 @@ public struct SoftMax: Operation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? {
+        switch slot {
+        case 0: return part.of(input)
+        case 1: return part.of(input, plane: part.plane % input.shape.ne2)
+        default:
+            var sink = input
+            sink.shape = Shape(1)
+            return (sink, part.plane * input.strides.nb0)
+        }
+    }
+
     private func sink(of head: Int, _ inputs: [Tensor]) -> Float? {
         inputs.count > 2 ? inputs[2][ElementIndex(head)] : nil
     }

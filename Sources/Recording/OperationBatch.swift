@@ -10,6 +10,10 @@ struct PassRecording {
     private var statistics = PassStatistics()
     /// Whether the writing thread reads a node's values, by its index in the graph; of none if nodes are not recorded.
     private var keepsValues: [Bool] = []
+    /// Whether no values of scores and patterns are kept, so that they may come in parts.
+    private(set) var takesParts = false
+    /// Wall time of a node whose last part has not come yet, by index.
+    private var unfinished: [Int: Int] = [:]
     /// The router of the layer that is being evaluated.
     private var router = RoutedTokens()
     /// What has not been handed over yet.
@@ -21,9 +25,16 @@ struct PassRecording {
     mutating func begin(_ row: PassRow, _ graph: Graph, isAlike: Bool) {
         pass = row
         batch = OperationBatch(first: 0)
-        guard capture.policy != .none else { return }
+        guard capture.policy != .none else {
+            takesParts = true
+            return
+        }
         statistics.begin(graph, isAlike: isAlike)
-        if !isAlike { keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isPattern($0) } }
+        guard !isAlike else { return }
+        keepsValues = graph.nodes.map { Selection.keeps($0, capture) || isPattern($0) }
+        takesParts = !graph.nodes.contains {
+            ($0.role.part == .scores || isPattern($0)) && Selection.keeps($0, capture)
+        }
     }
 
     /// - Returns: whether there is something to write: a batch that is full, or the pass's last.
@@ -31,7 +42,13 @@ struct PassRecording {
         guard !keepsValues.isEmpty else { return false }
         statistics.add(evaluation)
         let index = evaluation.node.index
-        batch.add(evaluation, keepsValues: keepsValues[index])
+        guard evaluation.isLast else {
+            unfinished[index, default: 0] += evaluation.nanoseconds
+            if keepsValues[index] { batch.keep(evaluation) }
+            return batch.bytes >= OperationBatch.fullSize
+        }
+        let before = evaluation.part == nil ? 0 : unfinished.removeValue(forKey: index) ?? 0
+        batch.add(evaluation, nanoseconds: before + evaluation.nanoseconds, keepsValues: keepsValues[index])
         if router.add(evaluation) {
             batch.add(router)
             router = RoutedTokens()
@@ -74,14 +91,18 @@ struct OperationBatch: Sendable {
 
     fileprivate init(first: Int) { self.first = first }
 
-    fileprivate mutating func add(_ evaluation: Evaluation, keepsValues: Bool) {
-        nanoseconds.append(evaluation.nanoseconds)
+    fileprivate mutating func add(_ evaluation: Evaluation, nanoseconds: Int, keepsValues: Bool) {
+        self.nanoseconds.append(nanoseconds)
         let operation = evaluation.node.operation
         bytesRead.append(
             type(of: operation).costDependsOnValues
                 ? operation.cost(inputs: evaluation.inputs, output: evaluation.output).bytesRead : nil)
         bytes += 200
-        guard keepsValues else { return }
+        if keepsValues { keep(evaluation) }
+    }
+
+    /// For the writing thread to read.
+    fileprivate mutating func keep(_ evaluation: Evaluation) {
         evaluations.append(evaluation)
         // The cache is there anyway.
         let isInPlace = if case .inPlace = evaluation.node.output.memory { true } else { false }
@@ -146,15 +167,17 @@ struct OperationWriting: Sendable {
         }
     }
 
-    /// A row for each head and query position of a softmax `[N, T, H]`.
+    /// A row for each head and query position of a softmax `[N, T, H]`, or of a part of it.
     private func heads(of evaluation: Evaluation, _ id: Int, _ pass: PassRow) -> [AttentionHeadRow] {
         guard let layer = evaluation.node.layer else { return [] }
         let shape = evaluation.output.shape
-        return (0..<shape.ne2).flatMap { head in
-            (0..<shape.ne1).map { token in
-                let position = pass.firstPosition + token
+        let firstPosition = pass.firstPosition + (evaluation.part?.rows.lowerBound ?? 0)
+        return (0..<shape.ne2).flatMap { plane in
+            let head = evaluation.part?.plane ?? plane
+            return (0..<shape.ne1).map { token in
+                let position = firstPosition + token
                 // Later positions are masked; their weights are exactly zero.
-                let summary = evaluation.output.withRow(of: Float.self, token, head) {
+                let summary = evaluation.output.withRow(of: Float.self, token, plane) {
                     AttentionSummary($0.extracting(0..<position + 1))
                 }
                 return AttentionHeadRow(

@@ -9,6 +9,8 @@ import Tensors
 struct PassStatistics {
     private var sources: [Source] = []
     private(set) var byNode: [Statistics] = []
+    /// Of nodes whose values come in parts, until the last has.
+    private var unfinished: [Int: StatisticsSums] = [:]
     /// What all passes of the run have written into each cache so far.
     private var written: [Statistics?] = []
     /// The index of each cache in `written`, by the leaf's name.
@@ -56,15 +58,26 @@ struct PassStatistics {
         return Source(values: values, cache: index, capacity: leaf.layout.shape.count)
     }
 
-    /// - Precondition: nodes come in order, each once.
+    /// - Precondition: nodes come in order, each once, or in parts of which the last does.
     mutating func add(_ evaluation: Evaluation) {
+        if evaluation.part != nil, !addPart(evaluation) { return }
         precondition(evaluation.node.index == byNode.count, "node \(evaluation.node.index) after \(byNode.count) nodes")
         byNode.append(statistics(of: evaluation, sources[byNode.count]))
     }
 
+    /// - Returns: whether it was the last.
+    private mutating func addPart(_ evaluation: Evaluation) -> Bool {
+        evaluation.output.withElements(of: Float.self) {
+            unfinished[evaluation.node.index, default: StatisticsSums()].add($0)
+        }
+        return evaluation.isLast
+    }
+
     private mutating func statistics(of evaluation: Evaluation, _ source: Source) -> Statistics {
         switch source.values {
-        case .computed: return Self.statistics(of: evaluation.output)
+        case .computed:
+            if let sums = unfinished.removeValue(forKey: evaluation.node.index) { return Statistics(sums) }
+            return Self.statistics(of: evaluation.output)
         case .written:
             // Of what was written; the rest of the cache is no news.
             let news = Statistics(Self.encoder.encode(evaluation.inputs[0]).floats())

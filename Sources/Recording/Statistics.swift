@@ -20,16 +20,14 @@ public struct Statistics: Sendable, Hashable {
 
     /// - Parameter instructions: what computes it; the result is the same with any.
     public init(_ values: Span<Float>, instructions: InstructionSet = .best) {
-        let whole = values.count / 8 * 8
-        var lanes = quipu_statistics()
-        (lanes.low, lanes.high) = (.infinity, -.infinity)
-        if let kernel = instructions.rowKernels?.statistics {
-            values.withUnsafeBufferPointer { kernel($0.baseAddress, whole, &lanes) }
-        } else {
-            for i in 0..<whole { lanes.add(values[i], lane: i % 8) }
-        }
-        for i in whole..<values.count { lanes.add(values[i], lane: i - whole) }
-        count = values.count
+        var sums = StatisticsSums()
+        sums.add(values, instructions: instructions)
+        self.init(sums)
+    }
+
+    init(_ sums: StatisticsSums) {
+        let lanes = sums.lanes
+        count = sums.count
         (zeros, nans, infinities) = (lanes.zeros, lanes.nans, lanes.infinities)
         (sum, sumOfSquares) = (Self.total(lanes.sums), Self.total(lanes.squares))
         if lanes.low <= lanes.high { (minimum, maximum) = (lanes.low, lanes.high) }
@@ -60,6 +58,28 @@ public struct Statistics: Sendable, Hashable {
     /// Population standard deviation.
     public var std: Double? {
         mean.map { max(0, sumOfSquares / finite - $0 * $0).squareRoot() }
+    }
+}
+
+/// The sums of statistics while values come in parts: the same as if all came at once.
+struct StatisticsSums {
+    fileprivate var lanes = quipu_statistics()
+    private(set) var count = 0
+
+    init() { (lanes.low, lanes.high) = (.infinity, -.infinity) }
+
+    mutating func add(_ values: Span<Float>, instructions: InstructionSet = .best) {
+        // Value i belongs to sum i % 8, wherever a part begins.
+        let first = min((8 - count % 8) % 8, values.count)
+        for i in 0..<first { lanes.add(values[i], lane: (count + i) % 8) }
+        let end = first + (values.count - first) / 8 * 8
+        if let kernel = instructions.rowKernels?.statistics {
+            values.extracting(first..<end).withUnsafeBufferPointer { kernel($0.baseAddress, end - first, &lanes) }
+        } else {
+            for i in first..<end { lanes.add(values[i], lane: (i - first) % 8) }
+        }
+        for i in end..<values.count { lanes.add(values[i], lane: i - end) }
+        count += values.count
     }
 }
 

@@ -71,7 +71,7 @@ public final class TraceRecorder: ExecutionObserver {
         self.model = model
         capture = run.capture
         recording = PassRecording(run.capture)
-        writer = BoundedWriter(store.database, limit: 256 << 20)
+        writer = BoundedWriter(store.database, limit: run.capture.policy == .all ? 256 << 20 : 64 << 20)
         parent = run.parent
         let (file, digests) = (model.file, DigestMemory.shared)
         let hash = Task {
@@ -152,6 +152,8 @@ public final class TraceRecorder: ExecutionObserver {
         }
         return false
     }
+
+    public var takesParts: Bool { recording.takesParts }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
         if recording.add(evaluation) { try flush() }

@@ -246,24 +246,51 @@ extension TraceStore {
         return Dictionary(uniqueKeysWithValues: rows)
     }
 
+    /// The operations of a step of which some value was captured, by their ids.
+    public func capturedOperations(of run: RecordedRun, step: Int) throws -> Set<Int> {
+        Set(
+            try fetch(
+                """
+                SELECT DISTINCT op_id FROM tensor JOIN op ON op.id = op_id JOIN pass ON pass.id = op.pass_id
+                WHERE run_id = ? AND step = ?
+                """, [run.id, step]
+            ) { row -> Int in row["op_id"] })
+    }
+
     /// The values of an operation that was captured whole.
+    ///
+    /// - Throws: `TraceError.damaged` if the blobs are not what the rows say.
     public func tensor(of operation: WholeTensor) throws -> Tensor {
-        let result = Tensor.zeros(.f32, operation.shape)
         try TraceStore.wrapping(path) {
             try database.read { db in
+                // Known without reading them; what the file does not hold must not take the memory.
+                let held = try Int.fetchOne(
+                    db, sql: "SELECT sum(length(data)) FROM tensor WHERE op_id = ?", arguments: [operation.id])
+                let expected = operation.shape.dimensions.reduce(4.0) { $0 * Double($1) }
+                guard let held, Double(held) == expected else {
+                    throw damaged(operation, bytes: held ?? 0, elements: Int(min(expected / 4, 9e18)))
+                }
+                let result = Tensor.zeros(.f32, operation.shape)
                 let chunks = try Row.fetchCursor(
                     db, sql: "SELECT first_element, data FROM tensor WHERE op_id = ?", arguments: [operation.id])
                 while let chunk = try chunks.next() {
                     let first: Int = chunk["first_element"]
                     try chunk.withUnsafeData(named: "data") { data in
                         guard let data else { return }
+                        guard first >= 0, first <= held / 4, 4 * first + data.count <= held else {
+                            throw damaged(operation, bytes: data.count, elements: operation.shape.count)
+                        }
                         result.buffer.withMutableBytes(in: 4 * first..<4 * first + data.count) { bytes in
                             bytes.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
                         }
                     }
                 }
+                return result
             }
         }
-        return result
+    }
+
+    private func damaged(_ operation: WholeTensor, bytes: Int, elements: Int) -> TraceError {
+        .damaged(path: path, name: operation.name, bytes: bytes, elements: elements)
     }
 }

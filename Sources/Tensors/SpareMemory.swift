@@ -20,6 +20,7 @@ enum SpareMemory {
     }
 
     static func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        if byteCount >= LargeMemory.smallest { return LargeMemory.take(byteCount) }
         guard byteCount <= largest else { return .allocate(byteCount: byteCount, alignment: Buffer.alignment) }
         let sizeClass = sizeClass(of: byteCount)
         return kept.withLock { $0[sizeClass].popLast() }?.start
@@ -27,6 +28,7 @@ enum SpareMemory {
     }
 
     static func giveBack(_ start: UnsafeMutableRawPointer, _ byteCount: Int) {
+        if byteCount >= LargeMemory.smallest { return LargeMemory.giveBack(start, byteCount) }
         guard byteCount <= largest else { return start.deallocate() }
         let sizeClass = sizeClass(of: byteCount)
         let isKept = kept.withLock { kept in

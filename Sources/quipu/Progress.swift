@@ -15,6 +15,8 @@ final class Progress: ExecutionObserver {
     /// Set to leave the terminal to someone else.
     private(set) var isSilent = false
 
+    var takesParts: Bool { true }
+
     init(total: Int) { self.total = total }
 
     func begin(_ pass: Pass) {

@@ -30,10 +30,10 @@ struct ImportRules {
         "Yams": ["Lessons"],
         "ArgumentParser": ["quipu"],
         "Synchronization": ["Tensors", "ComputeGraph", "Quantizing", "Measuring", "Stepping", "quipu"],
-        // Mapping files, threads, a thread's priority, and asking whether the output is a terminal.
-        "Glibc": ["GGUF", "ComputeGraph", "Recording", "quipu"],
-        "Musl": ["GGUF", "ComputeGraph", "Recording", "quipu"],
-        "Darwin": ["GGUF", "ComputeGraph", "Recording", "quipu"],
+        // Large memory, mapping files, threads, a thread's priority, and asking whether the output is a terminal.
+        "Glibc": ["Tensors", "GGUF", "ComputeGraph", "Recording", "quipu"],
+        "Musl": ["Tensors", "GGUF", "ComputeGraph", "Recording", "quipu"],
+        "Darwin": ["Tensors", "GGUF", "ComputeGraph", "Recording", "quipu"],
     ]
 
     /// Modules from elsewhere that are welcome from this row down.

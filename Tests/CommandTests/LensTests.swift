@@ -13,6 +13,26 @@ import Testing
         try #require(try outcome.object()["positions"] as? [[String: Any]], "\(outcome.errors)")
     }
 
+    /// What evaluates whole passes again refuses before, by the option's name; a report leaves its lens out.
+    @Test func tooMuchMemoryIsRefused() throws {
+        let bench = try bench()
+        try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--capture", "stats", "-o", "stats.db")
+        for command in [
+            ["lens", "stats.db"], ["explain", "logit", "stats.db"], ["explain", "element", "stats.db", "ffn_out-0[1,2]"],
+            ["attention", "stats.db"], ["verify", "stats.db"],
+            ["propagate", "model.gguf", "-p", "Once upon a time"],
+        ] {
+            let outcome = try bench.quipu(command + ["--max-memory", "20K"])
+            #expect(outcome.status == 1 && outcome.output == "", "\(command)")
+            #expect(outcome.errors.contains("--max-memory") && outcome.errors.contains("memory"), "\(outcome.errors)")
+            let malformed = try bench.quipu(command + ["--max-memory", "much"])
+            #expect(malformed.status == 64 && malformed.errors.contains("--max-memory takes a number"), "\(command)")
+        }
+        let report = try bench.quipu("report", "stats.db", "--max-memory", "20K")
+        #expect(report.status == 0 && report.output.contains("logit lens is left out"), "\(report.output)")
+        #expect(try bench.quipu("lens", "stats.db", "--max-memory", "1G").status == 0)
+    }
+
     @Test func onePositionInFull() throws {
         let page = try bench().quipu("lens", "trace.db")
         #expect(page.status == 0 && page.errors == "")

@@ -60,6 +60,46 @@ import Testing
         return e.map { $0 / sum }
     }
 
+    /// Scores two rows at a time, logits eight: the same numbers.
+    @Test func partsGiveTheSameErrors() throws {
+        let other = try quantized(micro, "Q4_0")
+        let whole = try ErrorPropagation(reference: micro, quantized: other, tokens: tokens, threads: 2)
+        let inParts = try ErrorPropagation(
+            reference: micro, quantized: other, tokens: tokens, threads: 2, partBytes: 64)
+        #expect(whole.operations.count == inParts.operations.count)
+        for (mine, theirs) in zip(inParts.operations, whole.operations) {
+            #expect(mine.seq == theirs.seq && mine.worstInput == theirs.worstInput, "\(mine.name)")
+            #expect(mine.lastPosition == theirs.lastPosition, "\(mine.name)")
+            for cause in ErrorCause.allCases {
+                #expect(mine.accumulated[cause]?.mse == theirs.accumulated[cause]?.mse, "\(mine.name)")
+                #expect(mine.local?[cause]?.mse == theirs.local?[cause]?.mse, "\(mine.name)")
+            }
+        }
+        for cause in ErrorCause.allCases { #expect(inParts.divergence[cause]?.kld == whole.divergence[cause]?.kld) }
+        let (mine, theirs) = (try inParts.shares(), try whole.shares())
+        #expect(mine.map(\.kld) == theirs.map(\.kld))
+    }
+
+    /// The logits of every architecture can be made in parts.
+    @Test(arguments: ArchitectureFixture.all)
+    func runsSideBySideInEveryArchitecture(fixture: ArchitectureFixture) throws {
+        let model = try fixture.load()
+        let found = try ErrorPropagation(
+            reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2, partBytes: 64)
+        #expect(found.divergence[.both]!.kld.count == 5)
+        #expect(found.operations.last?.role.result == .logits)
+    }
+
+    @Test func tooMuchMemoryIsRefusedBefore() throws {
+        #expect {
+            _ = try ErrorPropagation(
+                reference: micro, quantized: micro, tokens: tokens, threads: 1, memoryLimit: 1 << 20)
+        } throws: { error in
+            guard case .memory(tokens.count, let estimate, 1 << 20)? = error as? PropagationProblem else { return false }
+            return estimate > 1 << 20 && "\(error)".contains("--max-memory")
+        }
+    }
+
     @Test(arguments: [TinyModel.stories])
     func anF32FileHasNoError(model: TinyModel) throws {
         let model = try model.load()

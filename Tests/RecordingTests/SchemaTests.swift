@@ -91,8 +91,16 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        #expect(try store.integers("PRAGMA user_version") == [8])
+        #expect(try store.integers("PRAGMA user_version") == [9])
         #expect(try store.integers("PRAGMA page_size") == [16384])
+    }
+
+    /// Bytes of captured values are known without reading them.
+    @Test func bytesAreThoseOfTheValues() async throws {
+        let store = try await Recorded(.gqa, generate: 2, Capture(.all)).store
+        let sums = try store.rows("SELECT sum(n_bytes), sum(length(data)), count(DISTINCT dtype) FROM tensor")
+        #expect(sums[0][0] == sums[0][1] && sums[0][2].integer == 2)
+        #expect(try store.integers("SELECT count(*) FROM tensor WHERE n_bytes != length(data)") == [0])
     }
 
     @Test(arguments: [TinyModel.gqa, .biases])

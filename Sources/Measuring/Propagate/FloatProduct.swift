@@ -41,6 +41,10 @@ public struct FloatProduct<Product: Operation>: Operation {
         }
     }
 
+    public func source(
+        of part: OutputPart, slot: Int, _ input: Layout, output: Layout
+    ) -> (layout: Layout, byteOffset: Int)? { product.source(of: part, slot: slot, input, output: output) }
+
     /// The planes of the weights that are needed, and which of them each slot needs: of experts, those that were chosen.
     private func usedPlanes(_ inputs: [Tensor]) -> (planes: [Int], ids: [Tensor]) {
         guard inputs.count > 2 else { return (Array(0..<inputs[0].shape.ne2 * inputs[0].shape.ne3), []) }

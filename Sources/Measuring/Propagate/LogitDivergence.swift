@@ -1,3 +1,5 @@
+import Tensors
+
 import LlamaModel
 
 /// How far predictions are from reference predictions, position by position.
@@ -7,11 +9,21 @@ public struct LogitDivergence: Sendable {
     /// Positions at which both find the same token most probable.
     public private(set) var sameTop = 0
 
-    public init(reference: [Prediction], other: [Prediction]) {
-        for (p, q) in zip(reference, other) {
-            let pair = DistributionPair(base: p.logits.span, other: q.logits.span)
-            kld.append(pair.divergence)
-            if pair.isSameTop { sameTop += 1 }
+    public init() {}
+
+    /// Adds the next position's logits.
+    mutating func add(reference: Span<Float>, other: Span<Float>) {
+        let pair = DistributionPair(base: reference, other: other)
+        kld.append(pair.divergence)
+        if pair.isSameTop { sameTop += 1 }
+    }
+
+    /// Adds those of the next positions. [V,T]
+    mutating func add(reference: Tensor, other: Tensor) {
+        for row in 0..<reference.shape.ne1 {
+            reference.withRow(of: Float.self, row) { reference in
+                other.withRow(of: Float.self, row) { add(reference: reference, other: $0) }
+            }
         }
     }
 

@@ -29,20 +29,46 @@ struct Recipe {
 /// What has neither is the same in all runs: norms, rotation, softmax, and the products with the KV cache, which is F16
 /// as in every run.
 struct RunBuilder {
-    let reference: Llama
-    let quantized: Llama
     let tokens: [Int]
     let workers: Workers
-
-    var parts: [ModelPart] { ModelPart.all(layers: quantized.configuration.layers) }
+    let partBytes: Int
+    let parts: [ModelPart]
+    /// The graph of either model, and the tensors of its leaves; inputs are shared by both, and caches are none: each run has
+    /// its own.
+    private let exact: (graph: Graph, leaves: [Tensor?])
+    private let rounded: (graph: Graph, leaves: [Tensor?])
 
     /// - Throws: `PropagationProblem` if the models are not of one shape.
-    func interpreter(_ recipe: Recipe) throws -> Interpreter {
+    init(reference: Llama, quantized: Llama, tokens: [Int], workers: Workers, partBytes: Int) throws {
+        (self.tokens, self.workers, self.partBytes) = (tokens, workers, partBytes)
+        parts = ModelPart.all(layers: quantized.configuration.layers)
+        try Self.checkSizes(reference, quantized)
         // As in a run: rotation may depend on the room that the cache has.
         let cache = KVCache(quantized.configuration, capacity: max(tokens.count, Session.defaultContext))
-        let exact = try graph(reference, cache)
-        let rounded = try graph(quantized, cache)
-        try check(exact.graph, rounded.graph)
+        // Logits are wanted of every token.
+        func graph(_ model: Llama) throws -> LlamaGraph {
+            try LlamaGraph(model, tokens: tokens.map(Int32.init), cache: cache, outputs: tokens.indices)
+        }
+        let (one, other) = (try graph(reference), try graph(quantized))
+        try Self.check(one.graph, other.graph, reference, quantized)
+        let caches = one.graph.leaves.map { $0.role == .cache }
+        exact = (one.graph, zip(caches, one.leaves).map { $0 ? nil : $1 })
+        // Inputs of the second graph are read by no node: any of their layout will do.
+        let inputs = Dictionary(
+            zip(one.graph.leaves, one.leaves).map { ($0.layout, $1) }, uniquingKeysWith: { first, _ in first })
+        rounded = (
+            other.graph,
+            zip(other.graph.leaves, other.leaves).map { leaf, tensor in
+                switch leaf.role {
+                case .weight: tensor
+                case .input: inputs[leaf.layout] ?? tensor
+                case .cache: nil
+                }
+            }
+        )
+    }
+
+    func interpreter(_ recipe: Recipe) -> Interpreter {
         let shift = exact.graph.leaves.count
         let graph = exact.graph.rebuilt(leaves: exact.graph.leaves + rounded.graph.leaves) { node in
             let other = rounded.graph.nodes[node.index]
@@ -65,14 +91,17 @@ struct RunBuilder {
                 ? (FloatProduct(MatMulID(), rounding: rounding), inputs)
                 : (FloatProduct(MatMul(), rounding: rounding), inputs)
         }
-        return Interpreter(graph: graph, leaves: exact.leaves + rounded.leaves, workers: workers)
-    }
-
-    /// Logits are wanted of every token.
-    private func graph(_ model: Llama, _ cache: KVCache) throws -> LlamaGraph {
-        try LlamaGraph(
-            model, tokens: tokens.map(Int32.init), cache: cache,
-            outputs: tokens.indices)
+        // Both graphs' caches are the run's one; nodes use the first graph's.
+        var caches: [[String: Layout]: Tensor] = [:]
+        let leaves = zip(graph.leaves, exact.leaves + rounded.leaves).map { leaf, tensor in
+            if let tensor { return tensor }
+            let cache = caches[[leaf.name: leaf.layout]] ?? .zeros(leaf.layout.type, leaf.layout.shape)
+            caches[[leaf.name: leaf.layout]] = cache
+            return cache
+        }
+        var interpreter = Interpreter(graph: graph, leaves: leaves, workers: workers)
+        interpreter.partBytes = partBytes
+        return interpreter
     }
 
     static func part(of node: Node) -> ModelPart {
@@ -80,30 +109,35 @@ struct RunBuilder {
     }
 
     /// Throws unless both are of the same sizes, so that a cache fits both.
-    func checkSizes() throws(PropagationProblem) {
+    private static func checkSizes(_ reference: Llama, _ quantized: Llama) throws(PropagationProblem) {
         let (mine, theirs) = (reference.configuration, quantized.configuration)
         let sizes: [(String, KeyPath<LlamaConfiguration, Int>)] = [
             ("n_layer", \.layers), ("n_embd", \.embedding), ("n_head", \.heads), ("n_head_kv", \.kvHeads),
             ("head_dim", \.headSize), ("n_ff", \.feedForward), ("n_vocab", \.vocabulary),
         ]
         for (name, size) in sizes where mine[keyPath: size] != theirs[keyPath: size] {
-            throw problem(name, "\(theirs[keyPath: size])", "\(mine[keyPath: size])")
+            throw problem(reference, quantized, name, "\(theirs[keyPath: size])", "\(mine[keyPath: size])")
         }
     }
 
     /// One may have biases, or one matrix for queries, keys and values.
-    private func check(_ one: Graph, _ other: Graph) throws(PropagationProblem) {
+    private static func check(
+        _ one: Graph, _ other: Graph, _ reference: Llama, _ quantized: Llama
+    ) throws(PropagationProblem) {
         for (mine, theirs) in zip(one.nodes, other.nodes)
         where mine.name != theirs.name || mine.layout.shape != theirs.layout.shape {
             throw problem(
-                "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)", "\(mine.name) \(mine.layout.shape)")
+                reference, quantized, "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)", "\(mine.name) \(mine.layout.shape)")
         }
         guard one.nodes.count == other.nodes.count else {
-            throw problem("the number of operations", "\(other.nodes.count)", "\(one.nodes.count)")
+            throw problem(
+                reference, quantized, "the number of operations", "\(other.nodes.count)", "\(one.nodes.count)")
         }
     }
 
-    private func problem(_ what: String, _ found: String, _ expected: String) -> PropagationProblem {
+    private static func problem(
+        _ reference: Llama, _ quantized: Llama, _ what: String, _ found: String, _ expected: String
+    ) -> PropagationProblem {
         .otherModel(
             reference: reference.file.path, quantized: quantized.file.path, what: what, found: found,
             expected: expected)
@@ -112,12 +146,16 @@ struct RunBuilder {
 
 /// Models that cannot be held against each other.
 public enum PropagationProblem: InputProblem, Sendable, Equatable {
+    case memory(tokens: Int, estimate: Int, limit: Int)
     case otherModel(reference: String, quantized: String, what: String, found: String, expected: String)
 }
 
 extension PropagationProblem: CustomStringConvertible {
     public var description: String {
         switch self {
+        case .memory(let tokens, let estimate, let limit):
+            "four runs of \(tokens) tokens side by side would take about \(estimate >> 20) MiB of memory, more than "
+                + "--max-memory, \(limit >> 20) MiB. Raise the limit, or give a shorter prompt."
         case .otherModel(let reference, let quantized, let what, let found, let expected):
             "\(quantized) and \(reference) are not the same model: \(what) is \(found) in the one, \(expected) in the "
                 + "other. --base takes a file of the same model in higher precision."

@@ -82,7 +82,7 @@ public struct LogitReport: Report {
         (tokenId, piece) = (attribution.token, vocabulary.displayPiece(attribution.token))
         (againstId, againstPiece) = (attribution.against, attribution.against.map(vocabulary.displayPiece))
         let prediction = Prediction(
-            logits: provenance.tensor(of: .node(provenance.graph.nodes.count - 1)).floats())
+            logits: provenance.logits)
         rank = prediction.rank(of: attribution.token)
         probability = prediction.probability(of: attribution.token)
         (logit, sum, residual) = (attribution.logit, attribution.sum, attribution.residual)

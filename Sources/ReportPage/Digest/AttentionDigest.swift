@@ -93,29 +93,41 @@ public struct AttentionDigest: Encodable, Sendable {
         var words = Array(repeating: [UInt16](repeating: 65535, count: triangle), count: layers * heads)
         var isEmpty = true
         for step in 0..<run.steps {
+            let whole = try store.wholeTensors(of: run, step: step)
             for operation in try store.operations(of: run, step: step) where operation.isResult(of: .pattern) {
                 guard let layer = operation.layer, layer < layers else { continue }
                 windows[layer] = operation.window
-                let values: RecordedValues
-                do { values = try store.values(of: operation, in: run) } catch TraceError.notCaptured { continue }
+                let values: Tensor
+                if let tensor = whole[operation.seq] {
+                    values = try store.tensor(of: tensor)
+                } else {
+                    do {
+                        values = .floats(try store.values(of: operation, in: run).floats, operation.shape)
+                    } catch TraceError.notCaptured { continue }
+                }
                 isEmpty = false
-                let shape = operation.shape
-                for head in 0..<min(heads, shape.ne2) {
-                    for query in 0..<shape.ne1 {
-                        let position = operation.firstPosition + query
-                        for key in 0..<min(shape.ne0, position + 1) {
-                            guard let weight = values[ElementIndex(key, query, head)], weight.isFinite else { continue }
-                            let (row, column) = (position * size / positions, key * size / positions)
-                            let word = UInt16((min(1, max(0, weight)) * 65534).rounded())
-                            let index = row * (row + 1) / 2 + column
-                            let old = words[layer * heads + head][index]
-                            words[layer * heads + head][index] = old == 65535 ? word : max(old, word)
-                        }
-                    }
+                for head in 0..<min(heads, operation.shape.ne2) {
+                    add(values, head, of: operation, to: &words[layer * heads + head])
                 }
             }
         }
         guard !isEmpty else { return }
         patterns = (0..<layers).map { layer in (0..<heads).map { Packed.base64(words[layer * heads + $0]) } }
+    }
+
+    /// The largest weight of each cell's positions. NaN is what was not captured.
+    private func add(_ values: Tensor, _ head: Int, of operation: RecordedOperation, to words: inout [UInt16]) {
+        for query in 0..<values.shape.ne1 {
+            let position = operation.firstPosition + query
+            guard position < positions else { continue }
+            let row = position * size / positions
+            values.withRow(of: Float.self, query, head) { weights in
+                for key in 0..<min(weights.count, position + 1) where weights[key].isFinite {
+                    let word = UInt16((min(1, max(0, weights[key])) * 65534).rounded())
+                    let index = row * (row + 1) / 2 + key * size / positions
+                    words[index] = words[index] == 65535 ? word : max(words[index], word)
+                }
+            }
+        }
     }
 }

@@ -19,7 +19,12 @@ public struct LensDigest: Encodable, Sendable {
     private static let kept = 5
 
     /// From the trace if `lens --record` put it there, else by the model; `nil` without both.
-    init?(of run: RecordedRun, in store: TraceStore, _ table: DigestQuery, model: ModelAtHand, threads: Int) throws {
+    ///
+    /// - Throws: `ReplayProblem.memory` if evaluating the pass would take more than `memoryLimit` bytes.
+    init?(
+        of run: RecordedRun, in store: TraceStore, _ table: DigestQuery, model: ModelAtHand, threads: Int,
+        memoryLimit: Int
+    ) throws {
         let rows = try table.rows(
             """
             SELECT lens_layer, position, rank, token_id, piece, logit, probability
@@ -38,9 +43,10 @@ public struct LensDigest: Encodable, Sendable {
             probability.append(row[6].double?.digits(6))
         }
         if layer.isEmpty, case .file(let file) = model, run.steps > 0 {
-            let replay = try Replay(run, in: store, model: try Llama(file: file))
-            var stream = try ResidualStream(replay, in: store, threads: threads)
+            var replay = try Replay(run, in: store, model: try Llama(file: file))
+            replay.memoryLimit = memoryLimit
             let position = try store.passes(of: run)[0].tokens - 1
+            var stream = try ResidualStream(replay, in: store, positions: [position], threads: threads)
             let lens = try LogitLens(replay.model, threads: threads)
             for (number, values) in try stream.columns(at: position).enumerated() {
                 let top = try lens.prediction(from: values).top(Self.kept, replay.model.vocabulary)

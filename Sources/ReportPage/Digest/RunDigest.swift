@@ -5,6 +5,7 @@ import Operations
 import Quantization
 import Recording
 import Tensors
+import Tracing
 
 /// What a trace says about one run, small enough for a page: statistics in full, values down-sampled.
 ///
@@ -41,10 +42,12 @@ public struct RunDigest: Encodable, Sendable {
     /// - Parameters:
     ///   - model: the file that the run was of, or why it is not at hand.
     ///   - formats: whose errors are measured if the trace holds none.
+    ///   - memoryLimit: bytes beside the model that evaluating the prompt again may take; what needs more is left out.
     ///   - progress: called with the share done, 0 to 1; what it throws ends the work.
     /// - Throws: `TraceError` if the trace cannot be read, `QuantErrorProblem` if weights cannot be decoded.
     public init(
         of run: RecordedRun, in store: TraceStore, model: ModelAtHand, formats: [any EncodableFormat], workers: Workers,
+        memoryLimit: Int = MemoryEstimate.usualLimit,
         progress: @escaping @Sendable (Double) throws -> Void = { _ in }
     ) throws {
         let table = DigestQuery(store)
@@ -65,7 +68,14 @@ public struct RunDigest: Encodable, Sendable {
             of: run, table, weights, model: model, formats: formats, workers: workers, &notes
         ) { try progress(0.6 + $0 * 0.4) }
         propagation = try PropagationDigest(of: run, table)
-        lens = try LensDigest(of: run, in: store, table, model: model, threads: workers.count)
+        do {
+            lens = try LensDigest(
+                of: run, in: store, table, model: model, threads: workers.count, memoryLimit: memoryLimit)
+        } catch let problem as ReplayProblem {
+            guard case .memory = problem else { throw problem }
+            lens = nil
+            notes.append("The logit lens is left out. \(problem)")
+        }
         self.notes = notes
     }
 

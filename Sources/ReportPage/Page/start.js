@@ -10,7 +10,7 @@ const stops = () => [...document.querySelectorAll("a, button, select, input, [ta
 
 function render(isNew) {
   hideTip();
-  const scroll = document.querySelector(".cord")?.scrollTop, focused = document.activeElement;
+  const scroll = document.querySelector(".cord")?.scrollTop, read = document.querySelector(".tokens")?.scrollTop, focused = document.activeElement;
   // Where a mouse clicked, keys go on moving what the page shows.
   const at = focused.matches(":focus-visible, select, .cord") ? stops().indexOf(focused) : -1;
   tabs.replaceChildren(...VIEWS.map((v, i) => el("button", {
@@ -21,10 +21,22 @@ function render(isNew) {
   main.replaceChildren(root);
   const cord = root.querySelector(".cord");
   if (cord && scroll) cord.scrollTop = scroll;
+  showChosen(root.querySelector(".tokens"), read || 0);
   // The view is drawn anew: the focus goes to what stands where it was.
   const again = stops()[at];
   if (again?.tagName === focused.tagName) again.focus({preventScroll: true});
   if (isNew) { scrollTo(0, 0); tabs.querySelector("[aria-selected=true]").scrollIntoView({block: "nearest", inline: "center"}); }
+}
+
+/** Scrolls a text to where it was, or to its chosen token if that is out of sight there. */
+function showChosen(text, scroll) {
+  const chosen = text?.querySelector("[aria-pressed=true], .from");
+  if (!chosen) return;
+  text.scrollTop = scroll;
+  const from = chosen.offsetTop - text.offsetTop;
+  if (from < text.scrollTop || from + chosen.offsetHeight > text.scrollTop + text.clientHeight) {
+    text.scrollTop = from - text.clientHeight / 2;
+  }
 }
 
 addEventListener("keydown", event => {

@@ -88,7 +88,7 @@ typedef struct {
     /// Turns pairs: `y[2j] = x[2j] * c - x[2j+1] * s` and `y[2j+1] = x[2j] * s + x[2j+1] * c`, the first product not
     /// rounded, with c and s of each pair side by side in `rotations`.
     void (*rotate)(const float *x, const float *rotations, size_t count, float *y);
-    /// Summarises whole groups of eight.
+    /// Adds whole groups of eight to the summary of what came before.
     void (*statistics)(const float *x, size_t count, quipu_statistics *result);
     /// Subtracts `w log2(w)` of every eighth weight each from the eight sums, from weight 0 on; whole groups of eight.
     void (*entropy)(const float *weights, size_t count, double *sums);

@@ -1,61 +1,94 @@
 import ComputeGraph
+import GGUF
 import LlamaModel
 import Measuring
 import Operations
 import Recording
 import Tensors
 
-/// What every head of a run pays attention to: the softmaxed scores.
+/// What the heads of a run pay attention to, the softmaxed scores: of all heads a few numbers, of some their patterns.
+///
+/// Patterns grow with the square of the positions. They are read row by row, and only those that are wanted are kept.
 public struct AttentionPatterns: Sendable {
     /// Weights of one head: row q holds what position q gives to positions 0 to q; they sum to 1.
     public typealias Pattern = [[Float]]
+    /// Whether the pattern of a layer's head is kept.
+    public typealias Choice = @Sendable (_ layer: Int, _ head: Int) -> Bool
 
-    /// By layer, of those that were asked for, and head.
+    /// By layer, of those that were asked for, and head; of those that are not kept empty.
     private var patterns: [Int: [Pattern]] = [:]
+    private var sums: [Int: [HeadScores.Sums]] = [:]
     /// How many positions, its own included, a position sees in layers with a window, by layer.
     public private(set) var windows: [Int: Int] = [:]
+    private let occurrences: TokenOccurrences
+    private let keeps: Choice
 
-    init() {}
+    /// - Parameter tokens: the ids at the positions of the patterns.
+    init(tokens: [Int], keeping keeps: @escaping Choice) {
+        (occurrences, self.keeps) = (TokenOccurrences(tokens), keeps)
+    }
 
-    /// - Precondition: the layer was asked for.
+    /// - Precondition: the layer was asked for, and the head is kept.
     public subscript(layer: Int, head: Int) -> Pattern { patterns[layer]![head] }
 
     public var layers: [Int] { patterns.keys.sorted() }
 
-    /// Adds the rows of a pass: softmax values `[N, T, H]`, of which the query at `first + t` may see `first + t + 1`.
-    mutating func add(_ values: [Float], _ shape: Shape, layer: Int, first: Int, window: Int?) {
-        windows[layer] = window
-        var heads = patterns[layer] ?? Array(repeating: [], count: shape.ne2)
-        for head in 0..<shape.ne2 {
-            for token in 0..<shape.ne1 {
-                let start = (head * shape.ne1 + token) * shape.ne0
-                heads[head].append(Array(values[start..<start + first + token + 1]))
+    /// Scores of all heads of the layers.
+    public func scores(_ sizes: ModelSizes) -> [HeadScores] {
+        layers.flatMap { layer in
+            sums[layer]!.enumerated().map { head, sums in
+                HeadScores(layer: layer, head: head, kvHead: sizes.kvHead(ofQueryHead: head), sums)
             }
         }
-        patterns[layer] = heads
+    }
+
+    /// Adds rows of a pass: softmax values `[N, T, H]`, or some rows of one head of them, `[N, rows]`.
+    ///
+    /// - Parameters:
+    ///   - heads: H.
+    ///   - first: the position of the first query; position q may see q + 1.
+    mutating func add(
+        _ values: Tensor, _ part: OutputPart? = nil, heads: Int, layer: Int, first: Int, window: Int?
+    ) {
+        windows[layer] = window
+        if patterns[layer] == nil {
+            patterns[layer] = Array(repeating: [], count: heads)
+            sums[layer] = Array(repeating: HeadScores.Sums(), count: heads)
+        }
+        for plane in 0..<values.shape.ne2 {
+            let head = part?.plane ?? plane
+            for row in 0..<values.shape.ne1 {
+                let position = first + row + (part?.rows.lowerBound ?? 0)
+                values.withRow(of: Float.self, row, plane) { weights in
+                    let weights = weights.extracting(0..<position + 1)
+                    sums[layer]![head].add(weights, window: window, occurrences)
+                    if keeps(layer, head) {
+                        patterns[layer]![head].append(weights.indices.map { weights[$0] })
+                    }
+                }
+            }
+        }
     }
 
     /// As recorded.
     ///
+    /// - Parameter keeps: the heads whose patterns are kept.
     /// - Returns: `nil` if not all of it was captured.
     public static func recorded(
-        _ run: RecordedRun, in store: TraceStore, layers: Range<Int>
+        _ run: RecordedRun, in store: TraceStore, layers: Range<Int>,
+        keeping keeps: @escaping Choice = { _, _ in true }
     ) throws -> AttentionPatterns? {
-        var result = AttentionPatterns()
+        var result = AttentionPatterns(tokens: try store.tokens(of: run).map(\.id), keeping: keeps)
         for pass in try store.passes(of: run) {
             let operations = try store.operations(of: run, step: pass.step)
+            let whole = try store.wholeTensors(of: run, step: pass.step)
             for layer in layers {
-                guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }) else {
-                    return nil
-                }
-                do {
-                    let values = try store.values(of: operation, in: run).all.compactMap { $0 }
-                    guard values.count == operation.shape.count else { return nil }
-                    result.add(
-                        values, operation.shape, layer: layer, first: pass.firstPosition, window: operation.window)
-                } catch TraceError.notCaptured {
-                    return nil
-                }
+                guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }),
+                    let values = whole[operation.seq]
+                else { return nil }
+                result.add(
+                    try store.tensor(of: values), heads: values.shape.ne2, layer: layer, first: pass.firstPosition,
+                    window: operation.window)
             }
         }
         return result
@@ -66,10 +99,13 @@ public struct AttentionPatterns: Sendable {
 
     /// Evaluated again.
     ///
+    /// - Parameter keeps: the heads whose patterns are kept.
     /// - Throws: `AnalysisProblem` if a layer has no pattern.
-    public static func replayed(_ replay: Replay, layers: Range<Int>, threads: Int) throws -> AttentionPatterns {
+    public static func replayed(
+        _ replay: Replay, layers: Range<Int>, keeping keeps: @escaping Choice = { _, _ in true }, threads: Int
+    ) throws -> AttentionPatterns {
         try analysis.check(replay.model)
-        let observer = AttentionObserver(layers: layers)
+        let observer = AttentionObserver(layers: layers, tokens: replay.tokens.flatMap { $0 }, keeping: keeps)
         try replay.evaluateAll(threads: threads, observers: [observer])
         return observer.patterns
     }
@@ -77,18 +113,20 @@ public struct AttentionPatterns: Sendable {
 
 /// Collects the patterns of passes as they are evaluated.
 final class AttentionObserver: ExecutionObserver {
-    private(set) var patterns = AttentionPatterns()
+    private(set) var patterns: AttentionPatterns
     private let layers: Range<Int>
+    var takesParts: Bool { true }
 
-    init(layers: Range<Int>) { self.layers = layers }
+    init(layers: Range<Int>, tokens: [Int], keeping keeps: @escaping AttentionPatterns.Choice) {
+        (self.layers, patterns) = (layers, AttentionPatterns(tokens: tokens, keeping: keeps))
+    }
 
     func didEvaluate(_ evaluation: Evaluation) {
-        guard evaluation.node.role.result == .pattern, let layer = evaluation.node.layer, layers.contains(layer) else {
-            return
-        }
-        let shape = evaluation.output.shape
+        let node = evaluation.node
+        guard node.role.result == .pattern, let layer = node.layer, layers.contains(layer) else { return }
+        let shape = node.layout.shape
         patterns.add(
-            evaluation.output.floats(), shape, layer: layer, first: shape.ne0 - shape.ne1,
-            window: (evaluation.node.operation as? SoftMax)?.window)
+            evaluation.output, evaluation.part, heads: shape.ne2, layer: layer, first: shape.ne0 - shape.ne1,
+            window: (node.operation as? SoftMax)?.window)
     }
 }

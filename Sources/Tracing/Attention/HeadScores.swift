@@ -42,15 +42,49 @@ public struct HeadScores: Sendable {
     public init(
         layer: Int, head: Int, kvHead: Int, _ pattern: AttentionPatterns.Pattern, tokens: [Int], window: Int? = nil
     ) {
+        let occurrences = TokenOccurrences(tokens)
+        var sums = Sums()
+        for row in pattern { sums.add(row.span, window: window, occurrences) }
+        self.init(layer: layer, head: head, kvHead: kvHead, sums)
+    }
+
+    init(layer: Int, head: Int, kvHead: Int, _ sums: Sums) {
         (self.layer, self.head, self.kvHead) = (layer, head, kvHead)
-        entropyBits = Self.mean(pattern.dropFirst().map { AttentionSummary($0).entropyBits })
-        sink = Self.mean(pattern.prefix(window ?? .max).dropFirst(2).map { Double($0[0]) })
-        previousToken = Self.mean(pattern.dropFirst(2).map { Double($0[$0.count - 2]) })
-        induction = Self.mean(
-            pattern.indices.compactMap { position in
-                let followers = Self.followers(of: position, in: tokens).filter { position - $0 < window ?? .max }
-                return followers.isEmpty ? nil : followers.reduce(0) { $0 + Double(pattern[position][$1]) }
-            })
+        (entropyBits, sink) = (sums.entropyBits.mean, sums.sink.mean)
+        (previousToken, induction) = (sums.previousToken.mean, sums.induction.mean)
+    }
+
+    /// What the scores are means of, over the rows of a pattern.
+    struct Sums {
+        struct Sum {
+            private var (total, count) = (0.0, 0)
+            var mean: Double? { count == 0 ? nil : total / Double(count) }
+
+            mutating func add(_ value: Double) {
+                total += value
+                count += 1
+            }
+        }
+
+        private(set) var entropyBits = Sum()
+        private(set) var sink = Sum()
+        private(set) var previousToken = Sum()
+        private(set) var induction = Sum()
+
+        /// - Parameter weights: of the next position: as many as it sees.
+        mutating func add(_ weights: Span<Float>, window: Int?, _ occurrences: TokenOccurrences) {
+            let position = weights.count - 1
+            if position >= 1 { entropyBits.add(AttentionSummary(weights).entropyBits) }
+            if position >= 2 {
+                if position < window ?? .max { sink.add(Double(weights[0])) }
+                previousToken.add(Double(weights[position - 1]))
+            }
+            var (total, count) = (0.0, 0)
+            for earlier in occurrences.before(position) where position - earlier - 1 < window ?? .max {
+                (total, count) = (total + Double(weights[earlier + 1]), count + 1)
+            }
+            if count > 0 { induction.add(total) }
+        }
     }
 
     /// Of one head on several sequences.
@@ -64,24 +98,24 @@ public struct HeadScores: Sendable {
         induction = Self.mean(scores.compactMap(\.induction))
     }
 
-    /// The positions after earlier occurrences of the token at `position`, but not the position itself.
-    private static func followers(of position: Int, in tokens: [Int]) -> [Int] {
-        (0..<max(0, position - 1)).filter { tokens[$0] == tokens[position] }.map { $0 + 1 }
-    }
-
     private static func mean(_ values: [Double]) -> Double? {
         values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
+}
 
-    /// Scores of all heads of the pattern's layers.
-    public static func all(_ patterns: AttentionPatterns, tokens: [Int], sizes: ModelSizes) -> [HeadScores] {
-        patterns.layers.flatMap { layer in
-            (0..<sizes.heads).map { head in
-                HeadScores(
-                    layer: layer, head: head, kvHead: sizes.kvHead(ofQueryHead: head), patterns[layer, head],
-                    tokens: tokens, window: patterns.windows[layer])
-            }
-        }
+/// Where each token of a text stands.
+struct TokenOccurrences: Sendable {
+    private let tokens: [Int]
+    private let positions: [Int: [Int]]
+
+    init(_ tokens: [Int]) {
+        self.tokens = tokens
+        positions = Dictionary(grouping: tokens.indices) { tokens[$0] }
+    }
+
+    /// The positions of the same token before `position`, whose follower is not the position itself.
+    func before(_ position: Int) -> some Sequence<Int> {
+        positions[tokens[position]]!.prefix { $0 < position - 1 }
     }
 }
 
@@ -117,11 +151,11 @@ public struct RepeatedTokens: Sendable {
         for number in 0..<sequences {
             let pattern = (0..<period).map { _ in choice.randomElement(using: &generator)! }
             let tokens = first + pattern + pattern
-            let observer = AttentionObserver(layers: 0..<c.layers)
+            let observer = AttentionObserver(layers: 0..<c.layers, tokens: tokens) { _, _ in false }
             var pass = try Session(model, capacity: tokens.count, threads: threads).pass(
                 over: tokens, observers: [observer])
             try pass.interpreter.run()
-            found.append(HeadScores.all(observer.patterns, tokens: tokens, sizes: c.sizes))
+            found.append(observer.patterns.scores(c.sizes))
             try progress(number + 1)
         }
         return found[0].indices.map { index in HeadScores(meanOf: found.map { $0[index] }) }

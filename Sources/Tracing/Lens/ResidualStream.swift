@@ -3,26 +3,27 @@ import LlamaModel
 import Recording
 import Tensors
 
-/// The residual stream of a recorded run, position by position: from the trace where it was captured, else evaluated
-/// again.
+/// The residual stream of a recorded run at some positions: from the trace where it was captured, else evaluated again.
 public struct ResidualStream {
     private let replay: Replay
     private let store: TraceStore
     private let threads: Int
     private let passes: [RecordedPass]
     private let layers: Int
-    /// Of the step in hand.
+    /// Those that may be asked for.
+    private let wanted: [Int]
+    /// Of the step in hand: the columns by position.
     private var step: Int?
-    private var recorded: [RecordedValues?] = []
-    private var replayed: [Tensor]?
-    private var replayedAll: [Tensor]?
+    private var columns: [Int: [[Float]]] = [:]
 
-    public init(_ replay: Replay, in store: TraceStore, threads: Int) throws {
+    /// - Parameter wanted: positions that will be asked for; `nil`: any. The fewer, the less memory it takes.
+    public init(_ replay: Replay, in store: TraceStore, positions wanted: [Int]? = nil, threads: Int) throws {
         self.replay = replay
         self.store = store
         self.threads = threads
         passes = try store.passes(of: replay.run)
         layers = replay.model.configuration.layers
+        self.wanted = wanted ?? Array(0..<replay.tokens.reduce(0) { $0 + $1.count })
     }
 
     /// Positions that were evaluated.
@@ -37,56 +38,102 @@ public struct ResidualStream {
 
     /// The stream at one position: the embedding, then what each layer left; `n_embd` values each. Quick if positions
     /// are asked for in order.
+    ///
+    /// - Precondition: it is one of the positions wanted.
     public mutating func columns(at position: Int) throws -> [[Float]] {
         let pass = pass(of: position)
         if step != pass.step {
+            columns = try read(pass)
             step = pass.step
-            recorded = try capturedValues(step: pass.step)
-            (replayed, replayedAll) = (nil, nil)
         }
-        let column = position - pass.firstPosition
-        return try (0...layers).map { try values(number: $0, column: column, of: pass) }
+        return columns[position]!
     }
 
-    private mutating func values(number: Int, column: Int, of pass: RecordedPass) throws -> [Float] {
-        // The last layer of a recorded pass computes its last token only, in most architectures.
-        let isShort = number == layers && column != pass.tokens - 1
-        func index(in shape: Shape) -> Int { number == layers && shape.ne1 == 1 ? 0 : column }
-        if !isShort, let found = recorded[number], let values = found.column(index(in: found.shape)) { return values }
-        if isShort {
-            if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
-            return replayedAll![number].row(column)
+    /// The columns of all wanted positions of a pass.
+    private func read(_ pass: RecordedPass) throws -> [Int: [[Float]]] {
+        let range = pass.firstPosition..<pass.firstPosition + pass.tokens
+        let asked = Set(wanted.filter(range.contains).map { $0 - pass.firstPosition }).sorted()
+        var found = StreamColumns(stream, tokens: asked)
+        try readCaptured(pass, into: &found)
+        // The last layer of a recorded pass computes its last token only, in most architectures: for the others it is
+        // evaluated otherwise, and sums of several rows have another order.
+        let last = asked.filter { $0 == pass.tokens - 1 }
+        let others = asked.filter { $0 != pass.tokens - 1 }
+        for (tokens, outputs) in [(others, 0..<pass.tokens), (last, nil)] where found.lacks(any: tokens) {
+            let observer = StreamObserver(found, tokens: tokens)
+            try replay.evaluate(pass.step, threads: threads, outputs: outputs, observers: [observer]) { graph in
+                graph.nodes.last { $0.role.result == .layerOutput && $0.layer == layers - 1 }.map { $0.index + 1 }
+            }
+            found = observer.columns
         }
-        if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
-        return replayed![number].row(index(in: replayed![number].shape))
+        return Dictionary(uniqueKeysWithValues: asked.map { ($0 + pass.firstPosition, found.all(of: $0)) })
     }
 
     /// What the trace holds of the embedding and of each layer's output.
-    private func capturedValues(step: Int) throws -> [RecordedValues?] {
-        let operations = try store.operations(of: replay.run, step: step)
-        return try stream.map { part, layer in
-            guard let operation = operations.last(where: { $0.isResult(of: part) && $0.layer == layer }) else {
-                return nil
-            }
+    private func readCaptured(_ pass: RecordedPass, into columns: inout StreamColumns) throws {
+        let operations = try store.operations(of: replay.run, step: pass.step)
+        for (number, (part, layer)) in stream.enumerated() {
+            let operation = operations.last { $0.isResult(of: part) && $0.layer == layer }
+            guard let operation else { continue }
             do {
-                return try store.values(of: operation, in: replay.run)
-            } catch TraceError.notCaptured {
-                return nil
-            }
-        }
-    }
-
-    private func evaluated(_ step: Int, outputs: Range<Int>?) throws -> [Tensor] {
-        let interpreter = try replay.pass(step, threads: threads, outputs: outputs).interpreter
-        return stream.map { part, layer in
-            let node = interpreter.graph.nodes.last { $0.role.result == part && $0.layer == layer }
-            return interpreter.value(of: .node(node!.index))!
+                let values = try store.values(of: operation, in: replay.run)
+                for token in columns.tokens {
+                    // Where there is one column, it is the last token's.
+                    let isShort = values.shape.ne1 == 1 && pass.tokens > 1
+                    if isShort, token != pass.tokens - 1 { continue }
+                    columns[number, token] = values.column(isShort ? 0 : token)
+                }
+            } catch TraceError.notCaptured { continue }
         }
     }
 
     /// What shows the stream before each layer and after the last.
-    private var stream: [(part: NodeRole.Part, layer: Int?)] {
+    private var stream: [StreamColumns.Row] {
         [(.embedding, nil)] + (0..<layers).map { (.layerOutput, $0) }
+    }
+}
+
+/// Columns of the stream, as far as they are known.
+private struct StreamColumns {
+    typealias Row = (part: NodeRole.Part, layer: Int?)
+
+    let stream: [Row]
+    /// Counted from the pass's first.
+    let tokens: [Int]
+    private var values: [Int: [[Float]?]] = [:]
+
+    init(_ stream: [Row], tokens: [Int]) {
+        (self.stream, self.tokens) = (stream, tokens)
+        for token in tokens { values[token] = Array(repeating: nil, count: stream.count) }
+    }
+
+    subscript(number: Int, token: Int) -> [Float]? {
+        get { values[token]![number] }
+        set { values[token]![number] = newValue }
+    }
+
+    func lacks(any tokens: [Int]) -> Bool { tokens.contains { values[$0]!.contains { $0 == nil } } }
+
+    /// - Precondition: nothing of it is missing.
+    func all(of token: Int) -> [[Float]] { values[token]!.map { $0! } }
+}
+
+/// Takes the columns that are missing as they are evaluated.
+private final class StreamObserver: ExecutionObserver {
+    private(set) var columns: StreamColumns
+    private let tokens: [Int]
+    var takesParts: Bool { true }
+
+    init(_ columns: StreamColumns, tokens: [Int]) { (self.columns, self.tokens) = (columns, tokens) }
+
+    func didEvaluate(_ evaluation: Evaluation) {
+        let (node, output) = (evaluation.node, evaluation.output)
+        guard let result = node.role.result, result == .embedding || result == .layerOutput,
+            let number = columns.stream.firstIndex(where: { $0.part == result && $0.layer == node.layer })
+        else { return }
+        for token in tokens where columns[number, token] == nil {
+            columns[number, token] = output.row(output.shape.ne1 == 1 ? 0 : token)
+        }
     }
 }
 

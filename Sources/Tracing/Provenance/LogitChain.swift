@@ -96,11 +96,13 @@ extension LogitView {
         let product = try expertProduct(of: part.layer!)
         let (expert, slot) = (part.expert!, part.slot!)
         let token = weighted.layout.shape.ne2 - 1
-        let weight = Double(provenance.tensor(of: weighted.inputs[1])[ElementIndex(0, slot, token)])
+        let weights = provenance.tensor(of: weighted.inputs[1])
+        let weight = Double(weights[ElementIndex(0, slot, weights.shape.ne2 - 1)])
         let (matrices, source) = (provenance.tensor(of: product.inputs[0]), product.inputs[1])
         var plane = matrices.layout
         plane.shape.ne2 = 1
-        let column = provenance.tensor(of: source).row(slot, token, 0)
+        let activations = provenance.tensor(of: source)
+        let column = activations.row(slot, activations.shape.ne2 - 1, 0)
         return try chain(
             part, through: matrices.view(plane, at: matrices.layout.rowOffset(0, expert)),
             provenance.weight(product.inputs[0])!, firstRow: expert * matrices.shape.ne1, column: column,

@@ -16,7 +16,8 @@ public struct Provenance: Sendable {
     public let firstPosition: Int
     /// Changes that the run was made with, by node.
     private var changes: [Int: [(record: InterventionRecord, edit: Edit)]] = [:]
-    private let values: [Tensor]
+    /// `nil` where only the last token's values were kept, and a node has none.
+    private let values: [Tensor?]
     private let leaves: [Tensor]
 
     /// - Precondition: the pass is done and kept its values.
@@ -37,6 +38,25 @@ public struct Provenance: Sendable {
         changes = try replay.interventions.changes(in: graph, step: step)
     }
 
+    /// Only the last token's values of a pass of a recorded run, evaluated again: all that a logit is made of. Tensors have one
+    /// token then; scores and patterns are not kept.
+    ///
+    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    public init(lastTokenOf replay: Replay, step: Int, threads: Int) throws {
+        guard replay.tokens.indices.contains(step) else {
+            throw TraceError.noPass(path: replay.run.trace, step: step, steps: replay.tokens.count)
+        }
+        let observer = LastTokenObserver(tokens: replay.tokens[step].count)
+        let pass = try replay.evaluate(step, threads: threads, observers: [observer])
+        model = replay.model
+        graph = pass.interpreter.graph
+        tokens = pass.tokens
+        firstPosition = pass.firstPosition
+        values = graph.nodes.map { observer.values[$0.index] }
+        leaves = graph.leaves.indices.map { pass.interpreter.value(of: .leaf($0))! }
+        changes = try replay.interventions.changes(in: graph, step: step)
+    }
+
     /// What was done to an element when the run was made, in order; a view's is done where it is computed.
     public func changes(of node: Node, at element: ElementIndex) -> [InterventionRecord] {
         guard let origin = graph.origin(of: node.index), let changes = changes[origin.node] else { return [] }
@@ -47,10 +67,13 @@ public struct Provenance: Sendable {
 
     public func tensor(of source: Source) -> Tensor {
         switch source {
-        case .node(let index): values[index]
+        case .node(let index): values[index]!
         case .leaf(let index): leaves[index]
         }
     }
+
+    /// Of the last token. [V]
+    public var logits: [Float] { lastColumn(of: .node(graph.nodes.count - 1)) }
 
     /// The node that is the result of a part.
     ///
@@ -80,7 +103,7 @@ public struct Provenance: Sendable {
 
     /// One element in terms of its sources.
     public func explanation(of node: Node, at element: ElementIndex) -> Explanation {
-        node.operation.explain(element, inputs: node.inputs.map(tensor(of:)), output: values[node.index])
+        node.operation.explain(element, inputs: node.inputs.map(tensor(of:)), output: tensor(of: .node(node.index)))
     }
 
     /// The factors of an element of a product; `nil` for other operations.
@@ -142,6 +165,37 @@ public struct Provenance: Sendable {
     public func weight(_ source: Source) -> TensorInfo? {
         guard case .leaf(let index) = source, graph.leaves[index].role == .weight else { return nil }
         return model.file.tensor(named: graph.leaves[index].name)
+    }
+}
+
+/// Keeps what was computed of the last token.
+private final class LastTokenObserver: ExecutionObserver {
+    private(set) var values: [Int: Tensor] = [:]
+    private let tokens: Int
+    var takesParts: Bool { true }
+
+    /// - Parameter tokens: of the pass.
+    init(tokens: Int) { self.tokens = tokens }
+
+    func didEvaluate(_ evaluation: Evaluation) {
+        let (node, output) = (evaluation.node, evaluation.output)
+        guard ![.scores, .pattern, .keyCache, .valueCache].contains(node.role.part), output.type.isPlain else { return }
+        // A view has the tokens in its last dimension, but for those that only the scores read.
+        let dimension = node.output.isPureView ? (1...3).last { output.shape[$0] == tokens } : node.tokenDimension
+        guard let dimension else {
+            // Of the outputs alone.
+            if output.shape.rows == 1 { values[node.index] = output }
+            return
+        }
+        var last = output.layout
+        let count = last.shape[dimension]
+        switch dimension {
+        case 1: last.shape.ne1 = 1
+        case 2: last.shape.ne2 = 1
+        default: last.shape.ne3 = 1
+        }
+        let start = (count - 1) * last.strides[dimension]
+        values[node.index] = .floats(output.view(last, at: start).floats(), last.shape)
     }
 }
 

@@ -23,24 +23,27 @@ public final class PassSummary: ExecutionObserver {
     public private(set) var nanoseconds = 0
     public private(set) var operations = 0
 
+    public var takesParts: Bool { true }
+
     public init(layers: Int) {
         self.layers = (0..<layers).map { Layer(index: $0) }
     }
 
     public func didEvaluate(_ evaluation: Evaluation) {
         let node = evaluation.node
-        operations += 1
+        if evaluation.isLast { operations += 1 }
         nanoseconds += evaluation.nanoseconds
         if node.role.result == .embedding { embeddingRMS = lastColumnRMS(evaluation.output) }
         guard let layer = node.layer else { return }
         layers[layer].nanoseconds += evaluation.nanoseconds
         if node.role.result == .pattern {
-            let shape = evaluation.output.shape
             layers[layer].pattern = node.name
-            layers[layer].heads = (0..<shape.ne2).map { head in
-                evaluation.output.withRow(of: Float.self, shape.ne1 - 1, head) { row in
-                    AttentionSummary((0..<row.count).map { row[$0] })
-                }
+            guard evaluation.part.map({ $0.rows.upperBound == node.layout.shape.ne1 }) ?? true else { return }
+            // Of a part, the head that it is of.
+            if evaluation.part?.plane ?? 0 == 0 { layers[layer].heads = [] }
+            let shape = evaluation.output.shape
+            layers[layer].heads += (0..<shape.ne2).map { head in
+                evaluation.output.withRow(of: Float.self, shape.ne1 - 1, head) { AttentionSummary($0) }
             }
         } else if node.role.result == .layerOutput {
             layers[layer].residualRMS = lastColumnRMS(evaluation.output)

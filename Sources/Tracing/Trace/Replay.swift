@@ -18,6 +18,10 @@ public struct Replay: Sendable {
     public let tokens: [[Int]]
     /// Positions the run's cache had room for; views of the cache depend on it.
     private let capacity: Int
+    /// Bytes of memory, beside the model, above which nothing is evaluated.
+    public var memoryLimit = MemoryEstimate.usualLimit
+    /// Of scores that are evaluated in parts.
+    public var partBytes = Interpreter.usualPartBytes
 
     /// - Parameters:
     ///   - model: the model of the run, or what is believed to be it.
@@ -45,11 +49,40 @@ public struct Replay: Sendable {
 
     /// Pass `step`, evaluated after those before it, with the values of all its nodes kept.
     ///
-    /// - Parameter outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
-    /// - Throws: `TraceError.noPass` if the run has no such pass.
+    /// - Throws: `TraceError.noPass` if the run has no such pass, `ReplayProblem.memory` if it takes too much.
     public func pass(
-        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver] = []
+        _ step: Int, threads: Int, observers: [any ExecutionObserver] = []
     ) throws -> Pass {
+        try checkMemory(steps: 0...step, keepsValues: true)
+        var pass = try session(before: step, threads: threads)
+            .pass(over: tokens[step], observers: observers, keepsValues: true)
+        try change(&pass, step)
+        try pass.interpreter.run()
+        return pass
+    }
+
+    /// Evaluates pass `step` after those before it, keeping nothing but what observers take.
+    ///
+    /// - Parameters:
+    ///   - outputs: which tokens of the pass logits are wanted of; `nil`: of the last, as recorded.
+    ///   - end: the node to stop before; `nil`: none.
+    /// - Returns: the pass as far as it was evaluated.
+    /// - Throws: `TraceError.noPass` if the run has no such pass, `ReplayProblem.memory` if it takes too much.
+    @discardableResult
+    public func evaluate(
+        _ step: Int, threads: Int, outputs: Range<Int>? = nil, observers: [any ExecutionObserver],
+        until end: (Graph) -> Int? = { _ in nil }
+    ) throws -> Pass {
+        try checkMemory(steps: 0...step, outputs: outputs, end: end)
+        var pass = try session(before: step, threads: threads)
+            .pass(over: tokens[step], outputs: outputs, observers: observers)
+        try change(&pass, step)
+        try pass.interpreter.run(until: end(pass.interpreter.graph))
+        return pass
+    }
+
+    /// With the passes before `step` evaluated.
+    private func session(before step: Int, threads: Int) throws -> Session {
         guard tokens.indices.contains(step) else {
             throw TraceError.noPass(path: run.trace, step: step, steps: tokens.count)
         }
@@ -60,10 +93,7 @@ public struct Replay: Sendable {
             try pass.interpreter.run()
             session.advance(past: pass)
         }
-        var pass = try session.pass(over: tokens[step], outputs: outputs, observers: observers, keepsValues: true)
-        try change(&pass, step)
-        try pass.interpreter.run()
-        return pass
+        return session
     }
 
     /// Evaluates all passes in order, keeping nothing but what observers take.
@@ -75,6 +105,7 @@ public struct Replay: Sendable {
         threads: Int, observers: [any ExecutionObserver], begin: (Pass) throws -> Void = { _ in },
         end: (Pass) throws -> Void = { _ in }
     ) throws {
+        try checkMemory(steps: 0...max(0, tokens.count - 1))
         var session = Session(model, capacity: capacity, threads: threads)
         for (step, tokens) in tokens.enumerated() {
             var pass = try session.pass(over: tokens, observers: observers)
@@ -86,7 +117,27 @@ public struct Replay: Sendable {
         }
     }
 
+    /// Of the passes, all but the last let their values go.
+    private func checkMemory(
+        steps: ClosedRange<Int>, keepsValues: Bool = false, outputs: Range<Int>? = nil,
+        end: (Graph) -> Int? = { _ in nil }
+    ) throws {
+        guard tokens.indices.contains(steps.upperBound) else { return }
+        for step in steps where tokens[step].count > 1 || step == steps.upperBound {
+            let estimate = try MemoryEstimate(
+                model, tokens: tokens[step].count, after: tokens[..<step].reduce(0) { $0 + $1.count },
+                capacity: capacity, outputs: step == steps.upperBound ? outputs : nil,
+                keepsValues: keepsValues && step == steps.upperBound, partBytes: interventions.isEmpty ? partBytes : nil,
+                end: end)
+            guard estimate.bytes <= memoryLimit else {
+                throw ReplayProblem.memory(
+                    trace: run.trace, tokens: tokens[step].count, estimate: estimate.bytes, limit: memoryLimit)
+            }
+        }
+    }
+
     private func change(_ pass: inout Pass, _ step: Int) throws {
+        pass.interpreter.partBytes = partBytes
         pass.interpreter.edits = try interventions.edits(in: pass.interpreter.graph, step: step)
     }
 }
@@ -95,6 +146,7 @@ public struct Replay: Sendable {
 public enum ReplayProblem: InputProblem, Sendable, Equatable {
     case otherModel(trace: String, model: String, recorded: String, found: String)
     case noTokens(trace: String, run: Int)
+    case memory(trace: String, tokens: Int, estimate: Int, limit: Int)
 }
 
 extension ReplayProblem: CustomStringConvertible {
@@ -106,6 +158,9 @@ extension ReplayProblem: CustomStringConvertible {
         case .noTokens(let trace, let run):
             "\(trace): run \(run) lacks tokens that its passes evaluated; it cannot be evaluated again. "
                 + "Trace again."
+        case .memory(let trace, let tokens, let estimate, let limit):
+            "\(trace): to evaluate its pass of \(tokens) tokens again would take about \(ByteSize(estimate)) of memory, "
+                + "more than --max-memory \(ByteSize(limit)). Raise the limit, or trace a shorter prompt."
         }
     }
 }

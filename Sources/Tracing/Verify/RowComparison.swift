@@ -8,8 +8,22 @@ struct RowComparison {
         let keys: [String]
         let sql: @Sendable (RecordedRun) -> String
         let ignored: Set<String>
-        /// Whether it is written only if operations are.
+        /// Whether it is written only if operations are. Of such there may be millions of rows: they are compared slice by
+        /// slice.
         var isOfOperations = false
+    }
+
+    /// Rows of some steps and, of each, some operations.
+    private struct Slice {
+        let steps: ClosedRange<Int>
+        let operations: ClosedRange<Int>
+
+        var condition: String {
+            """
+            AND step BETWEEN \(steps.lowerBound) AND \(steps.upperBound)
+            AND op.seq BETWEEN \(operations.lowerBound) AND \(operations.upperBound)
+            """
+        }
     }
 
     let recorded: TraceStore
@@ -66,8 +80,8 @@ struct RowComparison {
             name: "attention_head", keys: ["step", "seq", "head", "position"],
             sql: {
                 """
-                SELECT step, seq, head, position, a.* FROM attention_head AS a JOIN op ON op.id = op_id
-                    JOIN pass ON pass.id = pass_id WHERE run_id = \($0.id)
+                SELECT step, seq, head, position, a.* FROM pass JOIN op ON op.pass_id = pass.id
+                    CROSS JOIN attention_head AS a ON a.op_id = op.id WHERE run_id = \($0.id)
                 """
             }, ignored: ["op_id"], isOfOperations: true),
         Table(
@@ -88,38 +102,75 @@ struct RowComparison {
 
     func run(_ verification: inout TraceVerification) throws {
         let hasOperations = !recordedRun.capture.hasPrefix(Capture.Policy.none.rawValue)
+        let slices = try slices()
         for table in Self.tables where hasOperations || !table.isOfOperations {
-            let (expected, found) = (
-                try rows(of: table, in: recomputed, recomputedRun), try rows(of: table, in: recorded, recordedRun)
-            )
-            for (key, row) in expected.sorted(by: { $0.key.isBefore($1.key) }) {
-                guard let other = found[key] else {
-                    // The last rows of a run that was cut off were never written.
-                    if recordedRun.isComplete {
-                        verification.failures.append(failure(table, key, nil, "no such row", "a row"))
-                    }
-                    continue
+            for slice in table.isOfOperations ? slices : [nil] { try compare(table, slice, &verification) }
+        }
+    }
+
+    /// Together all rows, each of some ten thousand at most: of a prompt a layer or two, of generated tokens several passes.
+    private func slices() throws -> [Slice?] {
+        let tokens = try recordedRun.steps == 0 ? [] : recorded.passes(of: recordedRun).map(\.tokens)
+        var (slices, first) = ([Slice?](), 0)
+        func close(before step: Int) {
+            if first < step { slices.append(Slice(steps: first...step - 1, operations: 0...Int(Int32.max))) }
+            first = step
+        }
+        for (step, count) in tokens.enumerated() {
+            if count > Self.fewTokens {
+                close(before: step)
+                let starts = Array(stride(from: 0, to: max(1, names[step].count), by: Self.operations))
+                for start in starts {
+                    // The last slice has what the run did not make, if there is more.
+                    let end = start == starts.last ? Int(Int32.max) : start + Self.operations - 1
+                    slices.append(Slice(steps: step...step, operations: start...end))
                 }
-                for (column, value) in row.sorted(by: { $0.key < $1.key }) {
-                    // Columns may have been added since.
-                    guard let recorded = other[column] else { continue }
-                    verification.cells += 1
-                    if recorded != value {
-                        verification.failures.append(failure(table, key, column, recorded.words, value.words))
-                    }
+                first = step + 1
+            } else if step - first >= Self.passes {
+                close(before: step)
+            }
+        }
+        close(before: tokens.count)
+        return slices
+    }
+
+    /// Of a slice of a long prompt, and of generated tokens.
+    private static let operations = 32
+    private static let passes = 32
+    private static let fewTokens = 64
+
+    private func compare(_ table: Table, _ slice: Slice?, _ verification: inout TraceVerification) throws {
+        let (expected, found) = (
+            try rows(of: table, slice, in: recomputed, recomputedRun), try rows(of: table, slice, in: recorded, recordedRun)
+        )
+        for (key, row) in expected.sorted(by: { $0.key.isBefore($1.key) }) {
+            guard let other = found[key] else {
+                // The last rows of a run that was cut off were never written.
+                if recordedRun.isComplete {
+                    verification.failures.append(failure(table, key, nil, "no such row", "a row"))
+                }
+                continue
+            }
+            for (column, value) in row.sorted(by: { $0.key < $1.key }) {
+                // Columns may have been added since.
+                guard let recorded = other[column] else { continue }
+                verification.cells += 1
+                if recorded != value {
+                    verification.failures.append(failure(table, key, column, recorded.words, value.words))
                 }
             }
-            for key in found.keys.filter({ expected[$0] == nil }).sorted(by: { $0.isBefore($1) }) {
-                verification.failures.append(failure(table, key, nil, "a row", "no such row"))
-            }
+        }
+        for key in found.keys.filter({ expected[$0] == nil }).sorted(by: { $0.isBefore($1) }) {
+            verification.failures.append(failure(table, key, nil, "a row", "no such row"))
         }
     }
 
     private func rows(
-        of table: Table, in store: TraceStore, _ run: RecordedRun
+        of table: Table, _ slice: Slice?, in store: TraceStore, _ run: RecordedRun
     ) throws -> [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]] {
         var (columns, rows): ([String], [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]]) = ([], [:])
-        try store.query(table.sql(run), columns: { columns = $0 }) { row in
+        try store.query(
+            table.sql(run) + (slice.map { " " + $0.condition } ?? ""), columns: { columns = $0 }) { row in
             let cells = zip(columns, row).dropFirst(table.keys.count).filter { !table.ignored.contains($0.0) }
             rows[Array(row.prefix(table.keys.count))] = Dictionary(cells, uniquingKeysWith: { $1 })
         }

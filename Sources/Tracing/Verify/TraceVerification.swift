@@ -112,6 +112,8 @@ private final class ValueComparison: ExecutionObserver {
     private var held: [Bool] = []
     /// Caches in which something is not.
     private var patchyCaches: Set<String> = []
+    /// Whether the trace holds no scores and patterns of this pass, so that they may come in parts.
+    private(set) var takesParts = false
     /// The operations of each step, `#k` where a later one has the same name.
     private(set) var names: [[String]] = []
 
@@ -120,6 +122,10 @@ private final class ValueComparison: ExecutionObserver {
     func begin(_ pass: Pass, step: Int) throws {
         self.step = step
         operations = try store.operations(of: run, step: step)
+        let captured = try store.capturedOperations(of: run, step: step)
+        takesParts = !operations.contains {
+            captured.contains($0.id) && ($0.role?.part == .scores || $0.isResult(of: .pattern))
+        }
         let graph = pass.interpreter.graph
         names.append(graph.addressNames)
         self.graph = graph
@@ -134,6 +140,7 @@ private final class ValueComparison: ExecutionObserver {
 
     func didEvaluate(_ evaluation: Evaluation) throws {
         try Task.checkCancellation()
+        guard evaluation.isLast else { return }
         let node = evaluation.node
         if case .view(let slot, _) = node.output.memory { held[node.index] = isHeld(node.inputs[slot]) }
         guard !node.output.isPureView else { return }
@@ -145,7 +152,7 @@ private final class ValueComparison: ExecutionObserver {
             }
         }
         // Rows that are missing, or of another operation, are told by the comparison of rows.
-        guard let operation = operations.first(where: { $0.seq == node.index }),
+        guard evaluation.part == nil, let operation = operations.first(where: { $0.seq == node.index }),
             operation.shape == node.layout.shape
         else {
             counts.notCaptured += 1

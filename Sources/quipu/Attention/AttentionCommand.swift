@@ -52,6 +52,7 @@ struct AttentionCommand: ParsableCommand {
     @Option(help: "How many random sequences.") var sequences = 16
     @Option(name: .customLong("run"), help: "The run, by its id. (default: the newest)") var runID: Int?
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -81,17 +82,20 @@ struct AttentionCommand: ParsableCommand {
         let sizes = try store.sizes(of: run)
         try check(target, sizes, store.path)
         let layers = target.layer.map { $0..<$0 + 1 } ?? 0..<sizes.layers
-        let patterns = try AttentionPatterns.recorded(run, in: store, layers: layers)
+        let group = group
+        let isShown: AttentionPatterns.Choice = { _, head in
+            target.head.map { head == $0 } ?? group.map { sizes.kvHead(ofQueryHead: head) == $0 } ?? false
+        }
+        let patterns = try AttentionPatterns.recorded(run, in: store, layers: layers, keeping: isShown)
         let source = patterns == nil ? "evaluated again from the model" : "as recorded"
         let found =
             try patterns
-            ?? AttentionPatterns.replayed(try replaying.open(run, in: store), layers: layers, threads: threads.count)
+            ?? AttentionPatterns.replayed(
+                try replaying.open(run, in: store, memory: memory), layers: layers, keeping: isShown, threads: threads.count)
         let tokens = try store.tokens(of: run)
-        let scores = HeadScores.all(found, tokens: tokens.map(\.id), sizes: sizes)
-        let length = found[layers.lowerBound, 0].count
-        let heads = scores.filter { score in
-            target.head.map { score.head == $0 } ?? group.map { score.kvHead == $0 } ?? false
-        }
+        let scores = found.scores(sizes)
+        let length = try store.passes(of: run).reduce(0) { $0 + $1.tokens }
+        let heads = scores.filter { isShown($0.layer, $0.head) }
         let rows = try positions?.resolved(in: length, of: store.path)
         try printing.print(
             AttentionReport(

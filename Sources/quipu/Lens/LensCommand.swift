@@ -35,6 +35,7 @@ struct LensCommand: ParsableCommand {
     @Flag(help: "Add what was found to the trace: table logit.") var record = false
     @Option(name: .customLong("run"), help: "The run, by its id. (default: the newest)") var runID: Int?
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -47,10 +48,11 @@ struct LensCommand: ParsableCommand {
     func run() throws {
         let store = try LastTrace.open(trace)
         let run = try store.run(id: runID)
-        let replay = try replaying.open(run, in: store)
+        let replay = try replaying.open(run, in: store, memory: memory)
         let vocabulary = replay.model.vocabulary
-        var stream = try ResidualStream(replay, in: store, threads: threads.count)
-        let chosen = try (all ? .all : positions).resolved(in: stream.positions.count, of: store.path)
+        let evaluated = replay.tokens.reduce(0) { $0 + $1.count }
+        let chosen = try (all ? .all : positions).resolved(in: evaluated, of: store.path)
+        var stream = try ResidualStream(replay, in: store, positions: chosen, threads: threads.count)
         let token = try token.map { try TokenName.id($0, of: replay.model) }
         let lens = try LogitLens(replay.model, threads: threads.count)
         let progress = WeightProgress(verb: "reading", unit: "positions")

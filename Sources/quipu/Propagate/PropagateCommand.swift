@@ -58,6 +58,7 @@ struct PropagateCommand: AsyncParsableCommand {
     var output: String?
     @Flag(help: "Replace the output if it is an earlier trace.") var force = false
     @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -84,7 +85,7 @@ struct PropagateCommand: AsyncParsableCommand {
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
         let progress = WeightProgress(verb: "running", unit: "operations")
         let found = try ErrorPropagation(
-            reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count,
+            reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count, memoryLimit: memory.bytes,
             progress: progress.update(done:total:))
         progress.clear()
         let shares = noShares ? nil : try shares(of: found)

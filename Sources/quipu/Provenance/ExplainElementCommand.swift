@@ -33,6 +33,7 @@ struct ExplainElementCommand: ParsableCommand {
     var base: String?
     @OptionGroup var at: PassOptions
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -57,7 +58,7 @@ struct ExplainElementCommand: ParsableCommand {
         let store = try LastTrace.open(asked.file)
         let run = try store.run(id: at.run)
         let other = try base.map { try GGUFFile(path: $0) }
-        let replay = try replaying.open(run, in: store)
+        let replay = try replaying.open(run, in: store, memory: memory)
         let provenance = try Provenance(replay, step: at.step, threads: threads.count)
         let node = try provenance.node(address)
         let element = try address.element(in: node.layout.shape)

@@ -25,6 +25,7 @@ struct ExplainLogitCommand: ParsableCommand {
     @Option(help: "Explain how far --token's logit is above this token's. (default: none)") var against: String?
     @OptionGroup var at: PassOptions
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -35,7 +36,7 @@ struct ExplainLogitCommand: ParsableCommand {
     func run() throws {
         let store = try LastTrace.open(trace)
         let run = try store.run(id: at.run)
-        let replay = try replaying.open(run, in: store)
+        let replay = try replaying.open(run, in: store, memory: memory)
         let (model, vocabulary) = (replay.model, replay.model.configuration.vocabulary)
         if let tokenId, !(0..<vocabulary).contains(tokenId) {
             throw InputError(
@@ -43,10 +44,9 @@ struct ExplainLogitCommand: ParsableCommand {
         }
         let asked = try token.map { try model.single($0) } ?? tokenId
         let other = try against.map { try model.single($0) }
-        let pass = try replay.pass(at.step, threads: threads.count)
-        let provenance = Provenance(pass, of: replay.model)
+        let provenance = try Provenance(lastTokenOf: replay, step: at.step, threads: threads.count)
         let attribution = try LogitAttribution(
-            of: asked ?? Sampler.argmax(pass.logits!), against: other, in: provenance)
+            of: asked ?? Sampler.argmax(provenance.logits), against: other, in: provenance)
         try printing.print(
             LogitReport(
                 attribution, in: provenance, trace: Terminal.pathFromHere(store.path),

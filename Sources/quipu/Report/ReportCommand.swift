@@ -29,6 +29,7 @@ struct ReportCommand: AsyncParsableCommand {
         name: .customLong("as"),
         help: "Formats whose errors are measured if the trace has none, separated by commas.")
     var formats = "Q4_0,Q8_0,Q6_K,Q4_K,Q2_K"
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -40,7 +41,8 @@ struct ReportCommand: AsyncParsableCommand {
         let atHand = try ModelAtHand(of: recorded, in: store, at: model)
         if model != nil, case .missing(let reason) = atHand { throw InputError(reason) }
         let digest = try RunDigest(
-            of: recorded, in: store, model: atHand, formats: chosen, workers: Workers(threads: threads.count)
+            of: recorded, in: store, model: atHand, formats: chosen, workers: Workers(threads: threads.count),
+            memoryLimit: memory.bytes
         ) { share in
             try Task.checkCancellation()
             Terminal.status("reading the trace: \(Int(share * 100)) %")

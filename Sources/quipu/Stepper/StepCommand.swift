@@ -42,6 +42,7 @@ struct StepCommand: AsyncParsableCommand {
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @Flag(help: "Begin at the first operation, not where the trace was left.") var restart = false
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var walking: StepOptions
 
     func validate() throws {
@@ -57,10 +58,10 @@ struct StepCommand: AsyncParsableCommand {
         let walked = try store.run(id: run)
         let memory = StepMemory(walked, in: store)
         let state = restart ? nil : memory.recall()
-        let replaying = replaying
+        let (replaying, limit) = (replaying, self.memory)
         try walking.walk(
             walked, in: store, memory, from: state, greeting: state == nil ? nil : StepperNote.resumed.description
-        ) { try replaying.open(walked, in: store) }
+        ) { try replaying.open(walked, in: store, memory: limit) }
     }
 
     /// Records the prompt.

@@ -24,6 +24,7 @@ struct VerifyCommand: AsyncParsableCommand {
         String?
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
     @OptionGroup var replaying: ReplayOptions
+    @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
@@ -41,7 +42,7 @@ struct VerifyCommand: AsyncParsableCommand {
     private func report(on run: RecordedRun, in store: TraceStore) async throws -> VerifyReport {
         let replay: Replay
         do {
-            replay = try replaying.open(run, in: store, hashingAnew: true)
+            replay = try replaying.open(run, in: store, hashingAnew: true, memory: memory)
         } catch ReplayProblem.otherModel(_, let model, let recorded, let found) {
             return VerifyReport(otherModel: model, recorded: recorded, found: found, run: run)
         }
