@@ -21,8 +21,7 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case wholeOnly(address: String)
     case unsafeName(path: String, step: Int, seq: Int)
     case emptyCache(name: String)
-    case damaged(path: String, name: String, bytes: Int, elements: Int)
-    case damagedView(path: String, name: String)
+    case damaged(TraceDamage)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
     case severalElements(address: String, shape: Shape)
@@ -79,11 +78,7 @@ extension TraceError: CustomStringConvertible {
             "--only '\(pattern)' names no operation, so nothing would be kept for it."
                 + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `quipu graph` lists the names; * stands for anything, as in 'ffn_out-*'."
-        case .damaged(let path, let name, let bytes, let elements):
-            "\(path): the values of '\(name)' are damaged: a blob of \(bytes) bytes for \(elements) elements that are to lie "
-                + "within the tensor. Trace again."
-        case .damagedView(let path, let name):
-            "\(path): the values of '\(name)' are damaged: it is a view that does not fit what it is a view of. Trace again."
+        case .damaged(let damage): damage.description
         case .noValues(let pattern, let matching, let capture):
             matching.isEmpty
                 ? "'\(pattern)' fits no operation of this trace. `quipu ops` lists them."

@@ -40,7 +40,9 @@ extension TraceStore {
         }
     }
 
-    private func version() throws -> Int { try fetch("PRAGMA user_version") { $0[0] as Int }.first ?? 0 }
+    private func version() throws -> Int {
+        try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+    }
 
     private func merging(_ file: String, named path: String) throws -> MergedTrace {
         try TraceStore.wrapping(self.path) {

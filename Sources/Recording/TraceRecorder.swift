@@ -98,7 +98,9 @@ public final class TraceRecorder: ExecutionObserver {
                 )
             }
         }
-        weightIDs = try await store.database.read { [modelID] in try ModelRows.weightIDs(modelID, $0) }
+        weightIDs = try await store.database.read { [modelID] in
+            try ModelRows.weightIDs(modelID, of: store.path, $0)
+        }
     }
 
     // MARK: a run, in order

@@ -34,7 +34,7 @@ public final class TraceStore: Sendable {
             for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
                 try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
             }
-        case .appending where exists: try checkIsOurs(path)
+        case .appending where exists: try checkIsOurs(path, isKept: true)
         default: try checkFolder(of: path)
         }
         do {
@@ -60,6 +60,7 @@ public final class TraceStore: Sendable {
                         PRAGMA synchronous = \(isNew ? "OFF" : "NORMAL")
                         """)
                 TraceFunctions.register(in: db)
+                try distrust(db)
             }
             let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
             try store.migrate()
@@ -69,15 +70,21 @@ public final class TraceStore: Sendable {
 
     /// Throws unless the file is a trace, or a database without tables as a trace is when it begins: nothing else is
     /// replaced, nor gets our tables.
-    private static func checkIsOurs(_ path: String) throws {
+    ///
+    /// - Parameter isKept: whether its rows stay, and so must be a trace's in full.
+    private static func checkIsOurs(_ path: String, isKept: Bool = false) throws {
         try checkHeader(of: path)
         try wrapping(path) {
             var configuration = Configuration()
             configuration.readonly = true
+            configuration.prepareDatabase(distrust)
             let database = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? database.close() }
             let isOurs = try database.read { db in
-                try isTrace(db) || Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+                if try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0 { return true }
+                guard try isTrace(db) else { return false }
+                if isKept { try checkSchema(of: path, db, allowsTriggers: false) }
+                return true
             }
             guard isOurs else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
         }
@@ -96,7 +103,7 @@ public final class TraceStore: Sendable {
             guard version <= Schema.migrations.count else {
                 throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
             }
-            for (number, sql) in zip(1..., Schema.migrations).dropFirst(version) {
+            for (number, sql) in zip(1..., Schema.migrations).dropFirst(max(0, version)) {
                 try db.execute(sql: sql)
                 try db.execute(sql: "PRAGMA user_version = \(number)")
             }
@@ -126,13 +133,14 @@ public final class TraceStore: Sendable {
                 configuration.prepareDatabase { db in
                     // Who reads a trace reads no other file.
                     sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
+                    try distrust(db)
                     TraceFunctions.register(in: db)
-                    try Self.addRoles(db)
+                    guard try isTrace(db) else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
+                    try checkSchema(of: path, db, allowsTriggers: true)
+                    try addRoles(db)
                 }
-                let store = TraceStore(
+                return TraceStore(
                     path: path, database: try DatabaseQueue(path: path, configuration: configuration))
-                try store.checkSchema()
-                return store
             }
         } catch TraceError.database where hasUnreadableLog(path) {
             throw TraceError.unrecoveredLog(path: path)
@@ -142,7 +150,7 @@ public final class TraceStore: Sendable {
     /// Of a trace of an earlier version, which is read as it is.
     private static func addRoles(_ db: Database) throws {
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard version < Schema.firstWithRoles, try isTrace(db) else { return }
+        guard version < Schema.firstWithRoles else { return }
         try db.execute(sql: Schema.rolesBeside(version: version))
     }
 
@@ -163,16 +171,6 @@ public final class TraceStore: Sendable {
         guard isDirectory.boolValue else { throw TraceError.unwritable(path: path, reason: "\(folder) is no folder") }
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw TraceError.unwritable(path: path, reason: "the folder \(folder) may not be written to")
-        }
-    }
-
-    private func checkSchema() throws {
-        let (version, isTrace) = try database.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try Self.isTrace(db))
-        }
-        guard isTrace else { throw TraceError.notATrace(path: path, found: Self.foreignDatabase) }
-        guard version <= Schema.migrations.count else {
-            throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
         }
     }
 
