@@ -143,6 +143,13 @@ public struct TraceDamage: Sendable, Equatable {
         (self.path, self.table, self.row, self.column) = (path, table, row, column)
         (self.found, self.expected) = (found, expected)
     }
+
+    /// An operation that contradicts others, or the model.
+    public init(_ operation: RecordedOperation, in path: String, _ column: String, found: String, expected: String) {
+        self.init(
+            path: path, table: "op", row: "step \(operation.step), seq \(operation.seq), name \(operation.name)",
+            column: column, found: found, expected: expected)
+    }
 }
 
 extension TraceDamage: CustomStringConvertible {

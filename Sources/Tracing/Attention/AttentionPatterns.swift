@@ -20,6 +20,8 @@ public struct AttentionPatterns: Sendable {
     public var layers: [Int] { patterns.keys.sorted() }
 
     /// Adds the rows of a pass: softmax values `[N, T, H]`, of which the query at `first + t` may see `first + t + 1`.
+    ///
+    /// - Precondition: N is `first + T` or more.
     mutating func add(_ values: [Float], _ shape: Shape, layer: Int, first: Int) {
         var heads = patterns[layer] ?? Array(repeating: [], count: shape.ne2)
         for head in 0..<shape.ne2 {
@@ -38,11 +40,19 @@ public struct AttentionPatterns: Sendable {
         _ run: RecordedRun, in store: TraceStore, layers: Range<Int>
     ) throws -> AttentionPatterns? {
         var result = AttentionPatterns()
-        for pass in try store.passes(of: run) {
+        let (heads, passes) = (try store.sizes(of: run).heads, try store.passes(of: run))
+        if passes.isEmpty { throw TraceError.noPass(path: store.path, step: 0, steps: 0) }
+        for pass in passes {
             let operations = try store.operations(of: run, step: pass.step)
             for layer in layers {
                 guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }) else {
                     return nil
+                }
+                let shape = operation.shape
+                guard shape.ne0 >= pass.firstPosition + pass.tokens, shape.ne1 == pass.tokens, shape.ne2 == heads else {
+                    let expected = "\(pass.firstPosition + pass.tokens) or more x \(pass.tokens) x \(heads)"
+                    throw TraceError.damaged(
+                        TraceDamage(operation, in: store.path, "ne0 to ne2", found: "\(shape)", expected: expected))
                 }
                 do {
                     let values = try store.values(of: operation, in: run).all.compactMap { $0 }

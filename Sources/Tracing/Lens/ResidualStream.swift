@@ -53,7 +53,9 @@ public struct ResidualStream {
         let isLast = column == pass.tokens - 1
         let isShort = number == layers && !isLast
         let index = number == layers ? 0 : column
-        if !isShort, let values = recorded[number]?.column(index) { return values }
+        if !isShort, let values = recorded[number]?.column(index, replay.model.configuration.embedding) {
+            return values
+        }
         if isShort {
             if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
             return replayedAll![number].column(column)
@@ -92,10 +94,11 @@ public struct ResidualStream {
 }
 
 extension RecordedValues {
-    /// `nil` unless all of the column was captured.
-    fileprivate func column(_ column: Int) -> [Float]? {
-        let values = (0..<shape.ne0).compactMap { self[ElementIndex($0, column)] }
-        return values.count == shape.ne0 ? values : nil
+    /// `nil` unless all of the column was captured, and it is as long as the stream is wide.
+    fileprivate func column(_ column: Int, _ width: Int) -> [Float]? {
+        guard shape.ne0 == width else { return nil }
+        let values = (0..<width).compactMap { self[ElementIndex($0, column)] }
+        return values.count == width ? values : nil
     }
 }
 
