@@ -84,7 +84,9 @@ public final class TraceRecorder: ExecutionObserver {
         let card = ModelCard(model)
         let createdAt = Date().formatted(.iso8601)
         // A new trace need not wait for the hash; one with models in it must know whether this is one of them.
-        let hasModels = try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        let hasModels = try await TraceStore.wrapping(store.path) {
+            try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        }
         let digest = hasModels ? await hash.value : nil
         (modelID, runID, nextPassID, nextGraphID, nextOperationID) = try await TraceStore.wrapping(store.path) {
             try await store.database.write { db in
@@ -98,8 +100,8 @@ public final class TraceRecorder: ExecutionObserver {
                 )
             }
         }
-        weightIDs = try await store.database.read { [modelID] in
-            try ModelRows.weightIDs(modelID, of: store.path, $0)
+        weightIDs = try await TraceStore.wrapping(store.path) { [modelID] in
+            try await store.database.read { try ModelRows.weightIDs(modelID, of: store.path, $0) }
         }
     }
 

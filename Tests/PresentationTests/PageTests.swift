@@ -45,7 +45,7 @@ import Testing
 /// Pages of query results: what fits, what is cut and what is left out.
 @Suite struct TablePageTests {
     private func page(_ columns: [String], _ rows: [[String]], width: Int = 80) -> [String] {
-        var report = SQLReport(keepsBlobs: false)
+        var report = SQLReport()
         report.columns = columns
         for row in rows { report.add(row.map { Int64($0).map { .integer($0) } ?? .text($0) }) }
         return report.page(Style(isColored: false, width: width)).split(separator: "\n").map(String.init)
