@@ -36,10 +36,10 @@ enum Terminal {
     }
 
     /// Writes a result, without a line end of its own.
-    ///
+    static func write(_ text: String) { _ = writeIfRead(text) }
+
     /// - Returns: whether someone still reads.
-    @discardableResult
-    static func write(_ text: String) -> Bool {
+    static func writeIfRead(_ text: String) -> Bool {
         guard let failure = put(text, on: STDOUT_FILENO) else { return true }
         if failure == EPIPE { return false }
         complain("quipu: the result cannot be written: \(String(cString: strerror(failure)))")

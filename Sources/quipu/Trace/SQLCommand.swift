@@ -37,7 +37,7 @@ struct SQLCommand: ParsableCommand {
         let isDocument = printing.json
         var stream = SQLStream(isDocument ? nil : printing.style) { text in
             // Whoever read has enough, as in `| head`.
-            guard Terminal.write(isDocument ? text : text.pageWithoutControls) else { throw ExitCode.success }
+            guard Terminal.writeIfRead(isDocument ? text : text.pageWithoutControls) else { throw ExitCode.success }
         }
         try store.query(query.rest, columns: { try stream.begin($0) }, row: { try stream.add($0) })
         try stream.end()
