@@ -113,9 +113,7 @@ struct CheckedRow {
     }
 
     private static func words(_ range: ClosedRange<Int>) -> String {
-        range.upperBound >= largestTensor
-            ? "a whole number from \(range.lowerBound), and not out of all proportion"
-            : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        range.count == 1 ? "\(range.lowerBound)" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
     }
 
     private static func words(_ value: DatabaseValue) -> String {

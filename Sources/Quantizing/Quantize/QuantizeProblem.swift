@@ -89,7 +89,8 @@ extension QuantizeProblem: CustomStringConvertible {
         case .importanceSize(let file, let tensor, let found, let expected):
             "\(file): \(found) importances for tensor '\(tensor)', expected \(expected); is it of another model?"
         case .importanceOfOthers(let file, let model, let count):
-            "\(file): none of its \(count) tensors is in \(model), so it would do nothing; is it of another model?"
+            "\(file): " + (count == 1 ? "its one tensor is not" : "none of its \(count) tensors is")
+                + " in \(model), so it would do nothing; is it of another model?"
         case .importanceFile(let file, let found, let expected):
             "\(file): found \(found), expected \(expected); llama.cpp's llama-imatrix writes such files"
         case .importanceName(let file, let part, let example):
