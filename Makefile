@@ -12,7 +12,7 @@ STAGE := dist/stage
 PREFIX ?= /usr/local
 
 .PHONY: demo test swift-test report-test docs-test docs examples course notebooks notebooks-open python-test python-commands pictures \
-	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-train conformance format lint \
+	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-gemma3 model-train conformance format lint \
 	quick sanitize scripts-test clean
 
 # The embedded model looks an answer up in a story.
@@ -24,7 +24,7 @@ test: swift-test report-test
 
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
 swift-test: setup
-	python3 scripts/fetch_smollm2.py || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
+	python3 scripts/fetch_model.py smollm2 || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
 	swift test -c release --disable-testable-imports
 
 # The report in a headless browser, with mouse and keyboard.
@@ -124,9 +124,12 @@ install-test: stage
 wheel-test: wheel
 	$(PACKAGING)/check_wheel.sh dist/quipu-*.whl
 
-# A real model, 98 MB.
+# Real models, 98 and 253 MB.
 model-smollm2:
-	python3 scripts/fetch_smollm2.py
+	python3 scripts/fetch_model.py smollm2
+
+model-gemma3:
+	python3 scripts/fetch_model.py gemma3
 
 # Trains the embedded model again: about an hour.
 model-train:
@@ -139,6 +142,8 @@ conformance: build model-smollm2
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
+	$(if $(WHOLE_PASS),swift build -c release --product TemplateDriver)
+	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/template_conformance.py)
 	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)
 

@@ -34,10 +34,11 @@ let package = Package(
         // row 1
         .target(name: "GGUF", dependencies: ["Tensors"]),
         .target(name: "SIMDKernels"),
+        .target(name: "Jinja", dependencies: ["Tensors"]),
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
-        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF"]),
+        .target(name: "Tokenization", dependencies: ["Tensors", "GGUF", "Jinja"]),
         // row 3
         .target(
             name: "Operations",
@@ -66,14 +67,17 @@ let package = Package(
             exclude: [
                 "README.md", "micro-world-qat-q4_0.gguf",
                 // the recipe
-                "batches.py", "check_file.py", "curve.py", "evaluate.py", "export.py", "fake_quant.py", "gguf_file.py",
-                "heads.py", "micro_world.py", "model.py", "outliers.py", "requirements.txt", "train.sh",
-                "train_micro_world.py",
+                "batches.py", "before_gguf.py", "check_file.py", "curve.py", "deepseek2.py", "evaluate.py",
+                "experts.py",
+                "export.py", "fake_quant.py", "gguf_file.py", "heads.py", "micro_world.py", "model.py", "outliers.py",
+                "requirements.txt", "train.sh", "train_micro_world.py",
                 // what was measured
-                "curve.csv", "curve.svg", "evaluation.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
+                "curve.csv", "curve.svg", "evaluation.json", "experts-curve.csv", "experts-curve.svg",
+                "experts-evaluation.json", "experts.json", "heads.json", "quantised-f16.json", "quantised-q2_k.json",
                 "quantised-q4_0.json",
             ],
             resources: [
+                .copy("before-gguf.bin"), .copy("before-gguf.gguf"), .copy("micro-world-experts-q8_0.gguf"),
                 .copy("micro-world-f16.gguf"), .copy("micro-world-held-out.txt"), .copy("micro-world-qat-q2_k.gguf"),
             ]),
         .target(
@@ -119,7 +123,7 @@ let package = Package(
         .target(
             name: "Presentation",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Tensors", "GGUF", "Jinja", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "Recording", "Quantizing", "Measuring", "Tracing", "Stepping", "Lessons",
                 "Rainbow",
             ], swiftSettings: unoptimised),
@@ -135,7 +139,7 @@ let package = Package(
         .executableTarget(
             name: "quipu",
             dependencies: [
-                "Tensors", "GGUF", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
+                "Tensors", "GGUF", "Jinja", "ComputeGraph", "Quantization", "Tokenization", "Operations", "LlamaModel",
                 "ProgramFiles", "EmbeddedModel", "Recording", "Quantizing", "Measuring", "Tracing", "Stepping",
                 "Lessons",
                 "Presentation", "ReportPage",
@@ -145,6 +149,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "GGUF"]),
         .testTarget(name: "ProgramFilesTests", dependencies: ["ProgramFiles", "TestSupport"]),
+        .testTarget(name: "JinjaTests", dependencies: ["Jinja"]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "Tensors"]),
         .testTarget(
             name: "QuantizationTests", dependencies: ["Quantization", "Tensors", "TestSupport"],
@@ -153,6 +158,9 @@ let package = Package(
         // what Tests/Conformance/format_conformance.py asks
         .executableTarget(
             name: "FormatDriver", dependencies: ["Quantization", "Tensors"], path: "Tests/Conformance/FormatDriver"),
+        // what Tests/Conformance/template_conformance.py asks
+        .executableTarget(
+            name: "TemplateDriver", dependencies: ["Jinja"], path: "Tests/Conformance/TemplateDriver"),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -192,7 +200,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "QuantizingTests",
-            dependencies: ["ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport"]),
+            dependencies: [
+                "ComputeGraph", "GGUF", "Quantization", "Quantizing", "Tensors", "TestSupport", "Tokenization",
+            ]),
         .testTarget(
             name: "MeasuringTests",
             dependencies: [

@@ -8,48 +8,55 @@ import torch
 from gguf import quants
 
 import batches
+import deepseek2
 import micro_world
 import model
 
 TYPES = gguf.GGMLQuantizationType
-FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
+FILE_TYPES = {"F16": gguf.LlamaFileType.MOSTLY_F16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+              "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
               "Q2_K": gguf.LlamaFileType.MOSTLY_Q2_K}
 DESCRIPTION = ("Short stories about who has what and who is where; retellings and questions. "
                "Made for teaching: trained on generated text by models/train_micro_world.py.")
+NETWORKS = {network.architecture: network for network in (model.Llama, deepseek2.DeepSeek2)}
+NOT_ROUNDED = ("ffn_gate_inp.weight",)  # besides vectors: few, and each decides
+Q8_0_BLOCK = 32  # weights
 
 
 def write(path, network, tokenizer, format="F16", encode=None, name="Micro World"):
-    """Matrices in `format`, norms in F32. `encode` turns an array into the format's bytes, [rows, bytes of a row]."""
-    writer = gguf.GGUFWriter(path, "llama")
-    shape = network.shape
+    """Matrices in `format`, norms in F32. `encode` turns an array into the format's bytes, [rows, bytes of a row]; for
+    Q8_0 it may be left out. Rows that do not fit Q8_0 stay F16."""
+    writer = gguf.GGUFWriter(path, network.architecture)
     writer.add_name(name)
     writer.add_description(DESCRIPTION)
     writer.add_license("mit")
     writer.add_file_type(FILE_TYPES[format])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.embedding)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.feed_forward)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_rope_dimension_count(shape.head_size)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_rms_eps(shape.epsilon)
-    writer.add_vocab_size(shape.vocabulary)
+    _write_keys(writer, network)
     _write_tokenizer(writer, tokenizer)
     for tensor, parameter in network.state_dict().items():
         values = parameter.float().numpy()
-        if values.ndim == 1:
+        if values.ndim == 1 or tensor.endswith(NOT_ROUNDED):
             writer.add_tensor(tensor, values)
-        elif format == "F16":
+        elif format == "F16" or (format == "Q8_0" and values.shape[-1] % Q8_0_BLOCK):
             writer.add_tensor(tensor, values.astype(np.float16))
         else:
-            writer.add_tensor(tensor, encode(values), raw_dtype=TYPES[format])
+            writer.add_tensor(tensor, (encode or encode_q8_0)(values), raw_dtype=TYPES[format])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def encode_q8_0(values):
+    return quants.quantize(values, TYPES.Q8_0)
+
+
+def _write_keys(writer, network):
+    add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32}
+    keys = {key: getattr(network.shape, field) for key, field in network.keys.items()} | network.other_keys()
+    for key, value in keys.items():
+        add[type(value)](f"{network.architecture}.{key}", value)
 
 
 def _write_tokenizer(writer, tokenizer):
@@ -72,13 +79,8 @@ def read(path):
     """The network, its weights decoded to float32, and the text encoder of its tokenizer."""
     reader = gguf.GGUFReader(path)
     field = lambda key: reader.get_field(key).contents()
-    shape = model.Shape(
-        vocabulary=field("llama.vocab_size"), embedding=field("llama.embedding_length"),
-        layers=field("llama.block_count"), feed_forward=field("llama.feed_forward_length"),
-        heads=field("llama.attention.head_count"), kv_heads=field("llama.attention.head_count_kv"),
-        head_size=field("llama.rope.dimension_count"), context=field("llama.context_length"),
-        rope_base=field("llama.rope.freq_base"), epsilon=field("llama.attention.layer_norm_rms_epsilon"))
-    network = model.Llama(shape)
+    kind = NETWORKS[field("general.architecture")]
+    network = kind(kind.shape_type(**{name: field(f"{kind.architecture}.{key}") for key, name in kind.keys.items()}))
     weights = {t.name: torch.from_numpy(quants.dequantize(t.data, t.tensor_type).astype(np.float32).copy())
                for t in reader.tensors}
     network.load_state_dict(weights)

@@ -27,10 +27,16 @@ class Shape:
     epsilon: float = 1e-5
 
 
+# The GGUF's keys, after the architecture's name, and the fields of a shape that they hold: those of every network.
+KEYS = {"vocab_size": "vocabulary", "context_length": "context", "embedding_length": "embedding",
+        "block_count": "layers", "feed_forward_length": "feed_forward", "attention.head_count": "heads",
+        "rope.freq_base": "rope_base", "attention.layer_norm_rms_epsilon": "epsilon"}
+
+
 class RMSNorm(nn.Module):
-    def __init__(self, shape):
+    def __init__(self, shape, width=None):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(shape.embedding))
+        self.weight = nn.Parameter(torch.ones(width or shape.embedding))
         self.epsilon = shape.epsilon
 
     def forward(self, x):
@@ -91,21 +97,35 @@ def attention_weights(q, k):
 class Llama(nn.Module):
     """Parameter names are those of the GGUF, with dots for the layer number: `blk.0.attn_q.weight`."""
 
-    def __init__(self, shape=Shape()):
+    architecture = "llama"
+    shape_type = Shape
+    keys = KEYS | {"attention.head_count_kv": "kv_heads", "rope.dimension_count": "head_size"}
+
+    def __init__(self, shape=None):
         super().__init__()
-        self.shape = shape
+        self.shape = shape = shape or self.shape_type()
         self.token_embd = nn.Embedding(shape.vocabulary, shape.embedding)
-        self.blk = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.blk = nn.ModuleList(self.layer(number) for number in range(shape.layers))
         self.output_norm = RMSNorm(shape)
         self.output = nn.Linear(shape.embedding, shape.vocabulary, bias=False)
         self.rope = rope_table(shape, 2 * shape.context)
+
+    def layer(self, number):
+        return Layer(self.shape)
+
+    def other_keys(self):
+        """Keys that no field of the shape holds."""
+        return {}
+
+    def after_step(self, real):
+        """What training does after a step besides descending; `real` is true where a token is not padding."""
 
     def initialise(self, generator):
         """Normal with variance 1 / inputs (in a prototype the usual 0.02 formed no induction heads). Of a token's
         embedding one input is not zero, so its variance is 1; with 1/256 induction had not formed after 500 steps."""
         for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
-                std = 1.0 if name == "token_embd.weight" else parameter.shape[1] ** -0.5
+            if parameter.dim() > 1:
+                std = 1.0 if name == "token_embd.weight" else parameter.shape[-1] ** -0.5
                 nn.init.normal_(parameter, std=std, generator=generator)
 
     def forward(self, ids, watch=None):

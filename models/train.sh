@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the embedded model and its numbers from nothing: models/train.sh [all|train|export|quantised|measure|check]
+# Makes the models and their numbers from nothing: models/train.sh [all|train|export|quantised|measure|experts|check]
 # About an hour on one core with bfloat16 instructions, two without; training, interrupted, it goes on where it was.
-# Everything goes to models/.build/ first; `all` then replaces the committed files.
+# Everything goes to models/.build/ first; `all` then replaces the committed files. `experts` does so for the sibling.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
@@ -35,10 +35,23 @@ measure() {
     "$python" models/curve.py "$build/curve.csv" "$build/curve.svg"
 }
 
+experts() {
+    local sibling="$build/experts" name=micro-world-experts-q8_0.gguf
+    "$python" models/train_micro_world.py --architecture deepseek2 --output "$sibling"
+    "$python" models/export.py --architecture deepseek2 --format Q8_0 "$sibling/checkpoint.pt" "$sibling/$name"
+    "$python" models/evaluate.py "$sibling/$name" --stories 100 --output "$sibling/experts-evaluation.json"
+    "$python" models/experts.py "$sibling/$name" --stories 100 --output "$sibling/experts.json"
+    "$python" models/curve.py "$sibling/curve.csv" "$sibling/experts-curve.svg"
+    cp "$sibling/curve.csv" "$sibling/experts-curve.csv"
+    cp "$sibling"/*.gguf "$sibling"/experts*.json "$sibling"/experts-curve.* models/
+}
+
 # llama.cpp is built from source for this, some minutes.
 check() {
     scripts/build_llama.py package "$python"
-    "$python" models/check_file.py models/micro-world-f16.gguf --quipu .build/release/quipu
+    for model in micro-world-f16 micro-world-experts-q8_0; do
+        "$python" models/check_file.py "models/$model.gguf" --quipu .build/release/quipu
+    done
 }
 
 case "${1:-all}" in
@@ -46,6 +59,7 @@ train) train ;;
 export) export_model ;;
 quantised) quantised ;;
 measure) measure ;;
+experts) experts ;;
 check) check ;;
 all)
     train

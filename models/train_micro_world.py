@@ -27,7 +27,6 @@ import evaluate
 import fake_quant
 import gguf_file
 import micro_world
-import model
 
 # First copying, because looking up is built on it. Then plain stories until what comes *after* a name is looked up;
 # then random sequences said backwards and stories said the other way round ("This is the ball Mia has."), until what
@@ -35,7 +34,7 @@ import model
 # suddenly, at a step that the last bit of a sum can move by hundreds: a stage with `until` waits for it. Without the
 # sequences said backwards, looking up backwards stayed a guess in three trials of four; with them before the plain
 # stories it took 2,000 steps, after them 300.
-STAGES = [
+LLAMA_STAGES = [
     batches.Stage("random repeats", 800, 32),
     batches.Stage("short stories", 800, 64, micro_world.PLAIN, until=("what has", "where is name")),
     batches.Stage("plain stories", 500, 112, micro_world.PLAIN),
@@ -44,6 +43,13 @@ STAGES = [
     batches.Stage("colours", 600, 112, micro_world.COLOURED, mirrored=0.5),
     batches.Stage("rich stories", 800, 120, micro_world.RICH, mirrored=0.5, packed=0.2),
 ]
+# Of the sibling, whose router is what one wants to see, not its answers: half the rows, and no waiting.
+EXPERT_STAGES = [
+    batches.Stage("random repeats", 1600, 32, rows=32),
+    batches.Stage("short stories", 1600, 64, micro_world.PLAIN, rows=32),
+    batches.Stage("rich stories", 200, 120, micro_world.RICH, rows=32, packed=0.2),
+]
+STAGES = {"llama": LLAMA_STAGES, "deepseek2": EXPERT_STAGES}
 FINE_TUNING = batches.Stage("fine-tuning", 300, 120, micro_world.RICH, packed=0.2)
 FINE_TUNING_RATE = 4e-4
 PEAK_RATE, LAST_RATE, WARM_UP = 1e-3, 5e-5, 50
@@ -61,17 +67,16 @@ class Place:
     tokens: int = 0
     seconds: float = 0.0
 
-    @property
-    def rate(self):
+    def rate(self, stages):
         """The learning rate: a short linear rise, then constant; half a cosine over the last stage."""
         if self.total < WARM_UP:
             return PEAK_RATE * (self.total + 1) / WARM_UP
-        fallen = self.step / STAGES[-1].steps if self.stage == len(STAGES) - 1 else 0
+        fallen = self.step / stages[-1].steps if self.stage == len(stages) - 1 else 0
         return LAST_RATE + (PEAK_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * fallen))
 
-    def move_on(self, scores):
+    def move_on(self, stages, scores):
         """To the next stage, if this one is over."""
-        stage = STAGES[self.stage]
+        stage = stages[self.stage]
         low = [f"{kind} {scores[kind]:.0%}" for kind in stage.until if scores[kind] < batches.ENOUGH]
         if self.step >= stage.steps + PATIENCE and low:
             missing = ", ".join(low)
@@ -82,8 +87,8 @@ class Place:
 
 def optimiser(network):
     """AdamW; matrices decay, norms do not."""
-    matrices = [p for p in network.parameters() if p.dim() == 2]
-    norms = [p for p in network.parameters() if p.dim() != 2]
+    matrices = [p for p in network.parameters() if p.dim() > 1]
+    norms = [p for p in network.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.05}, {"params": norms, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95), fused=True)
 
@@ -98,8 +103,7 @@ class Log:
             with open(path, "w", newline="") as file:
                 csv.writer(file).writerow(["step", "stage", "tokens", "seconds", "loss"] + self.kinds)
 
-    def add(self, place, loss, scores):
-        stage = STAGES[place.stage].name
+    def add(self, place, stage, loss, scores):
         row = [place.total, stage, place.tokens, round(place.seconds), f"{loss:.4f}"]
         row += [f"{scores[kind]:.4f}" if kind in scores else "" for kind in self.kinds]
         with open(self.path, "a", newline="") as file:
@@ -119,7 +123,7 @@ def train(arguments):
     os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, "checkpoint.pt")
     text = batches.Text(micro_world.train_tokenizer())
-    network = model.Llama()
+    network = gguf_file.NETWORKS[arguments.architecture]()
     network.initialise(torch.Generator().manual_seed(arguments.seed))
     adam = optimiser(network)
     place = Place()
@@ -129,18 +133,27 @@ def train(arguments):
         adam.load_state_dict(state["optimiser"])
         place = Place(**state["place"])
     log = Log(os.path.join(arguments.output, "curve.csv"), resumed=place.total > 0)
-    source = batches.Batches(text, arguments.seed)
-    while place.stage < len(STAGES) and (not arguments.stop or place.total < arguments.stop):
-        stage, losses, started = STAGES[place.stage], [], time.time()
+    stages, source = STAGES[arguments.architecture], batches.Batches(text, arguments.seed)
+    while place.stage < len(stages) and (not arguments.stop or place.total < arguments.stop):
+        stage, losses, started = stages[place.stage], [], time.time()
         for _ in range(EVERY):
+            started += wait(arguments.pause)
             inputs, targets = source.batch(stage, place.step)
-            losses.append(step(network, adam, inputs, targets, place.rate, arguments.float32))
+            losses.append(step(network, adam, inputs, targets, place.rate(stages), arguments.float32))
             place.step, place.total, place.tokens = place.step + 1, place.total + 1, place.tokens + inputs.numel()
         scores = evaluate.accuracy(network, text, stage.style or micro_world.PLAIN, stories=64)
         place.seconds += time.time() - started
-        log.add(place, sum(losses) / len(losses), scores)
-        place.move_on(scores)
+        log.add(place, stage.name, sum(losses) / len(losses), scores)
+        place.move_on(stages, scores)
         save(path, model=network.state_dict(), optimiser=adam.state_dict(), place=dataclasses.asdict(place))
+
+
+def wait(path):
+    """Sleeps while the file is there; returns for how many seconds."""
+    started = time.time()
+    while path and os.path.exists(path):
+        time.sleep(1)
+    return time.time() - started
 
 
 def multiplies_bfloat16():
@@ -163,6 +176,7 @@ def step(network, adam, inputs, targets, learning_rate, float32):
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     adam.step()
     adam.zero_grad()
+    network.after_step(targets != batches.IGNORE)
     return loss.item()
 
 
@@ -232,6 +246,8 @@ def measure(network, text, format, method, stories=200):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default="models/build", help="folder of checkpoint.pt and curve.csv")
+    parser.add_argument("--architecture", choices=gguf_file.NETWORKS, default="llama")
+    parser.add_argument("--pause", metavar="FILE", help="sleep while this file is there")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stop", type=int, help="stop after this many steps")

@@ -38,7 +38,7 @@ def main():
     models = [pathlib.Path(m) for m in bench.options.model]
     wanted = [bench.options.only] if bench.options.only else ["rates"] if models else MEASUREMENTS
     if not models and not SMOLLM2.exists():
-        subprocess.run([sys.executable, ROOT / "scripts" / "fetch_smollm2.py"], check=True)
+        subprocess.run([sys.executable, ROOT / "scripts" / "fetch_model.py", "smollm2"], check=True)
     results = {"threads": bench.options.threads, "rounds": bench.options.rounds}
     if "rates" in wanted:
         results["rates"] = bench.all_rates(models or bench.made_models())

@@ -36,17 +36,23 @@ public final class Node: Sendable {
     public let operation: any Operation
     public let inputs: [Source]
     public let output: Output
+    /// The output's dimension that counts the tokens of the pass.
+    public let tokenDimension: Int
     public var layout: Layout { output.layout }
+    /// Whether it changes the memory of an input: the cache.
+    public var isWrite: Bool { if case .inPlace = output.memory { true } else { false } }
     public var kind: String { operation.kind }
 
     /// The same node at another index, with other inputs of the same layouts.
     package func moved(to index: Int, inputs: [Source]) -> Node {
-        Node(index: index, name: name, role: role, layer: layer, operation: operation, inputs: inputs, output: output)
+        Node(
+            index: index, name: name, role: role, layer: layer, operation: operation, inputs: inputs, output: output,
+            tokenDimension: tokenDimension)
     }
 
     init(
         index: Int, name: String, role: NodeRole, layer: Int?, operation: any Operation, inputs: [Source],
-        output: Output
+        output: Output, tokenDimension: Int
     ) {
         self.index = index
         self.name = name
@@ -55,6 +61,7 @@ public final class Node: Sendable {
         self.operation = operation
         self.inputs = inputs
         self.output = output
+        self.tokenDimension = tokenDimension
     }
 }
 
@@ -100,7 +107,7 @@ public struct Graph: Sendable {
                 let (operation, inputs) = change(node)
                 return Node(
                     index: node.index, name: node.name, role: node.role, layer: node.layer, operation: operation,
-                    inputs: inputs, output: node.output)
+                    inputs: inputs, output: node.output, tokenDimension: node.tokenDimension)
             })
     }
 
@@ -137,7 +144,8 @@ public struct Graph: Sendable {
             hasChanged[index] = output.layout != node.layout
             nodes[index] = Node(
                 index: index, name: node.name, role: node.role, layer: node.layer,
-                operation: operation ?? node.operation, inputs: node.inputs, output: output)
+                operation: operation ?? node.operation, inputs: node.inputs, output: output,
+                tokenDimension: node.tokenDimension)
         }
         return Graph(leaves: leaves, nodes: nodes)
     }

@@ -15,6 +15,7 @@ public struct GraphBuilder {
         var layer: Int?
         var content: Content
         var placed: Source?
+        var tokenDimension = 1
 
         enum Content {
             case leaf(Leaf)
@@ -44,16 +45,19 @@ public struct GraphBuilder {
     ///     named after their source, as in `Qcur-3 (view)`, and others after their index, as in `node_1077`.
     ///   - numbered: whether the layer is appended to the name.
     ///   - role: what the value is. There is no default: nobody downstream guesses it from the name.
+    ///   - tokens: the dimension that counts the tokens of the pass, where it is another than is usual for the operation.
     /// - Throws: `GraphError` if the inputs do not fit.
     public mutating func apply(
-        _ operation: some Operation, _ inputs: Value..., name: String? = nil, numbered: Bool = true, role: NodeRole
+        _ operation: some Operation, _ inputs: Value..., name: String? = nil, numbered: Bool = true, role: NodeRole,
+        tokens: Int? = nil
     ) throws(GraphError) -> Value {
         let output = try operation.output(for: inputs.map(layout(of:)))
         drafts.append(
             Draft(
                 name: name.map { numbered ? qualified($0) : $0 } ?? derivedName(of: operation, inputs) ?? "",
                 role: role, layer: layer,
-                content: .operation(operation, inputs: inputs, output), placed: nil))
+                content: .operation(operation, inputs: inputs, output), placed: nil,
+                tokenDimension: tokens ?? operation.tokenDimension))
         return Value(id: drafts.count - 1)
     }
 
@@ -83,18 +87,20 @@ public struct GraphBuilder {
         case .operation(let operation, let inputs, let output):
             for input in inputs { expand(input) }
             let index = nodes.count
+            // Views declared from now on are named after it.
+            if drafts[value.id].name.isEmpty { drafts[value.id].name = "node_\(index)" }
             let name = drafts[value.id].name
             nodes.append(
                 Node(
-                    index: index, name: name.isEmpty ? "node_\(index)" : name, role: drafts[value.id].role!,
+                    index: index, name: name, role: drafts[value.id].role!,
                     layer: drafts[value.id].layer, operation: operation, inputs: inputs.map { drafts[$0.id].placed! },
-                    output: output))
+                    output: output, tokenDimension: drafts[value.id].tokenDimension))
             drafts[value.id].placed = .node(index)
         }
     }
 
     /// Where an expanded value is in the graph; `nil` if it is not.
-    public func place(of value: Value) -> Source? { drafts[value.id].placed }
+    public func source(of value: Value) -> Source? { drafts[value.id].placed }
 
     /// The graph of everything expanded so far.
     public func build() -> Graph { Graph(leaves: leaves, nodes: nodes) }

@@ -13,6 +13,10 @@ public struct NodeRole: Hashable, Sendable {
         case attentionNorm = "attention_norm"
         /// Queries, keys and values in one product. [(H+2K)*D,T]
         case queryKeyValue = "query_key_value"
+        /// What keys and values of all heads are made of, and what is kept in their place. [R,T]
+        case latent
+        /// Keys and values in one product. [K*(D+E),T]
+        case keyValue = "key_value"
         /// As the scores use them: normalised and rotated, where the model does that. [D,H,T]
         case query
         /// As the cache keeps them. [D,K,T]
@@ -41,6 +45,30 @@ public struct NodeRole: Hashable, Sendable {
         case up
         /// The hidden units: the content as far as the gate lets it through. [F,T]
         case activation
+
+        /// How well each expert fits the token. [X,T], X experts
+        case routerScores = "router_scores"
+        /// The same as numbers between 0 and 1. [X,T]
+        case routerProbabilities = "router_probabilities"
+        /// The experts in order of preference; a token goes through the first U. [X,T]
+        case routerChoice = "router_choice"
+        /// How much of what each chosen expert makes counts. [1,U,T] or [U,T]
+        case expertWeights = "expert_weights"
+        /// How far each hidden unit of each chosen expert opens. [F,U,T]
+        case expertGate = "expert_gate"
+        /// What each hidden unit of each chosen expert holds. [F,U,T]
+        case expertUp = "expert_up"
+        /// The hidden units of each chosen expert. [F,U,T]
+        case expertActivation = "expert_activation"
+        /// What each chosen expert makes, weighted. [E,U,T]
+        case expertOutput = "expert_output"
+        /// What the chosen experts make together, where more is added to it. [E,T]
+        case expertSum = "expert_sum"
+        /// How much of what the expert of all tokens makes counts. [1,T]
+        case sharedGate = "shared_gate"
+        /// What the expert of all tokens makes; its hidden units are those of a feed-forward network. [E,T]
+        case sharedOutput = "shared_output"
+
         /// What the feed-forward network adds to the stream. [E,T]
         case feedForwardWrite = "feed_forward_write"
         /// The stream after the layer. [E,T]
@@ -53,6 +81,9 @@ public struct NodeRole: Hashable, Sendable {
 
         /// Whether each layer has one; else there is one before or after the layers.
         public var isOfLayer: Bool { ![.embedding, .finalNorm, .logits].contains(self) }
+
+        /// Whether each chosen expert has values of its own.
+        public var isByExpert: Bool { [.expertGate, .expertUp, .expertActivation, .expertOutput].contains(self) }
 
         /// Whether the result is the residual stream, which each layer reads and adds to.
         public var isResidual: Bool { [.embedding, .attentionResidual, .layerOutput].contains(self) }
@@ -68,10 +99,24 @@ public struct NodeRole: Hashable, Sendable {
         case biased
         /// Counted by heads, when more follows.
         case heads
+        /// Multiplied with what would make keys of latent vectors, so that latent vectors can be asked instead.
+        case absorbed
+        /// The part that is turned by the position, when the rest is put before it.
+        case rotated
         /// Normalised, before the norm's weights.
         case unweighted
         /// Normalised and weighted, when more follows.
         case normed
+        /// Multiplied by a number or bent below a cap, when more follows.
+        case scaled
+        /// Of groups of experts, when experts within them are chosen next.
+        case groups
+        /// Without the experts of the groups that were not chosen.
+        case masked
+        /// A sum that others are divided by.
+        case sum
+        /// Some of the terms, when more are added.
+        case partial
         /// The same numbers in another arrangement, for whoever reads them next.
         case view
     }

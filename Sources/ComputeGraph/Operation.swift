@@ -23,6 +23,9 @@ public protocol Operation: Sendable {
     /// Whether it changes the memory of its last input instead of making a tensor of its own.
     static var isWrite: Bool { get }
 
+    /// Whether layouts alone do not tell what an evaluation costs.
+    static var costDependsOnValues: Bool { get }
+
     /// What distinguishes this node from another of its kind, by name and with ggml's names where it has them.
     var parameters: [(name: String, value: ParameterValue)] { get }
 
@@ -40,19 +43,27 @@ public protocol Operation: Sendable {
     /// Where one output element comes from. Inputs and output are as recorded; the value is computed anew.
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation
 
-    /// What one evaluation costs.
+    /// What one evaluation costs, as far as layouts tell.
     func cost(inputs: [Layout], output: Layout) -> Cost
+
+    /// What one evaluation cost: that of a product with chosen experts depends on which they were.
+    func cost(inputs: [Tensor], output: Tensor) -> Cost
 }
 
 extension Operation {
     public static var symbols: [String: String] { [:] }
     public static var isView: Bool { false }
     public static var isWrite: Bool { false }
+    public static var costDependsOnValues: Bool { false }
     public var kind: String { Self.kind }
     public var isView: Bool { Self.isView }
     public var isWrite: Bool { Self.isWrite }
     public var parameters: [(name: String, value: ParameterValue)] { [] }
     public var tokenDimension: Int { 1 }
+
+    public func cost(inputs: [Tensor], output: Tensor) -> Cost {
+        cost(inputs: inputs.map(\.layout), output: output.layout)
+    }
 }
 
 /// A parameter as it is recorded and printed.

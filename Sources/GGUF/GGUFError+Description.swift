@@ -39,6 +39,7 @@ extension GGUFError: CustomStringConvertible {
         case .metadata(let problem): problem.wording
         case .tensor(let problem): problem.wording
         case .split(let problem): problem.wording
+        case .legacy(let problem): problem.wording
         }
     }
 
@@ -248,6 +249,8 @@ extension GGUFError.Field: CustomStringConvertible {
         case .tensorType(let name): "the type of tensor \(GGUFError.quoted(name))"
         case .tensorOffset(let name): "the data offset of tensor \(GGUFError.quoted(name))"
         case .padding(let alignment): "the padding to \(alignment) before the tensor data"
+        case .named(let name): name
+        case .token(let index): "token \(index)"
         }
     }
 }

@@ -28,6 +28,7 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case metadata(MetadataProblem)
         case tensor(TensorProblem)
         case split(SplitProblem)
+        case legacy(LegacyProblem)
     }
 
     /// The file cannot be opened or written at all.
@@ -118,5 +119,8 @@ extension GGUFError {
         case tensorType(tensor: String)
         case tensorOffset(tensor: String)
         case padding(alignment: Int)
+        /// A field of a file from before GGUF, by its name in ggml.
+        case named(String)
+        case token(Int)
     }
 }

@@ -1,10 +1,13 @@
 /// What a file is that does not start with "GGUF", as far as its first bytes tell.
 enum Lookalike {
     private static let kinds: [(start: [UInt8], what: String, advice: String)] = [
-        (Array("lmgg".utf8), "an unversioned GGML file", oldGGML),
-        (Array("fmgg".utf8), "a GGMF file", oldGGML),
-        (Array("tjgg".utf8), "a GGJT file", oldGGML),
-        (Array("algg".utf8), "an old GGML LoRA adapter", oldGGML),
+        (Array("lmgg".utf8), "an unversioned GGML file, of a llama or of whisper.cpp", legacy),
+        (Array("fmgg".utf8), "a GGMF file", legacy),
+        (Array("tjgg".utf8), "a GGJT file", legacy),
+        (
+            Array("algg".utf8), "an old GGML LoRA adapter",
+            "The format was replaced by GGUF in 2023: convert the original adapter with a current llama.cpp."
+        ),
         (Array("FUGG".utf8), "a byte-swapped GGUF magic", "Convert it with gguf-py's gguf-convert-endian."),
         (Array("version https://git-lfs".utf8), "a Git LFS pointer", "Fetch the file it points to: git lfs pull."),
         (Array("<".utf8), "an HTML or XML page", "The download was answered by a web page: download the file itself."),
@@ -16,8 +19,11 @@ enum Lookalike {
         ),
     ]
 
-    private static let oldGGML =
-        "The format was replaced by GGUF in 2023: convert the original model again with a current llama.cpp."
+    private static let legacy =
+        "The format was replaced by GGUF in 2023: `quipu inspect` lists it, `quipu convert OLD NEW.gguf` makes GGUF of it."
+
+    /// Of files from before GGUF, as little-endian numbers.
+    static let legacyMagics: Set<UInt32> = [0x6767_6D6C, 0x6767_6D66, 0x6767_6A74]
     private static let convert = "Convert the model to GGUF with llama.cpp's convert_hf_to_gguf.py."
 
     /// The most bytes that `describe` looks at.
@@ -36,6 +42,12 @@ enum Lookalike {
     }
 
     private static func kind(_ bytes: [UInt8]) -> (start: [UInt8], what: String, advice: String)? {
+        if LegacyImportance.isLegacy(bytes) {
+            return (
+                [], "an importance matrix from before GGUF (imatrix.dat)",
+                "Give it to `quipu quantize --imatrix`; `quipu inspect` lists it. It is no model."
+            )
+        }
         if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), bytes[4..<8].allSatisfy({ $0 == 0 }) {
             return ([], "a safetensors file", convert)
         }

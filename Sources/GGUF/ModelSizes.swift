@@ -14,14 +14,37 @@ public struct ModelSizes: Sendable, Equatable {
         public var valueSize: Int
         /// n_ff: width of the feed-forward network.
         public var feedForward: Int
+        /// Where one vector is kept for the keys and values of all heads (MLA), what it is unpacked into; `nil` elsewhere.
+        /// `keySize` is its width then, `valueSize` that of the part which values are made of.
+        public var latent: Latent?
+
+        /// Sizes of heads that are made of a latent vector, in values.
+        public struct Latent: Sendable, Hashable {
+            /// kv_lora_rank: values of the vector that keys and values are made of.
+            public var rank: Int
+            /// Values behind it, shared by the keys of all heads, which are rotated.
+            public var rotated: Int
+            /// Of a head's key, with what is rotated.
+            public var keySize: Int
+            /// Of a head's value.
+            public var valueSize: Int
+
+            /// Parameters are the properties of the same names.
+            public init(rank: Int, rotated: Int, keySize: Int, valueSize: Int) {
+                (self.rank, self.rotated, self.keySize, self.valueSize) = (rank, rotated, keySize, valueSize)
+            }
+        }
 
         /// Sizes in values, counts of heads.
-        public init(heads: Int, kvHeads: Int, keySize: Int, valueSize: Int, feedForward: Int) {
+        public init(
+            heads: Int, kvHeads: Int, keySize: Int, valueSize: Int, feedForward: Int, latent: Latent? = nil
+        ) {
             self.heads = heads
             self.kvHeads = kvHeads
             self.keySize = keySize
             self.valueSize = valueSize
             self.feedForward = feedForward
+            self.latent = latent
         }
 
         /// Query heads that share a KV head; 0 if there are none.
@@ -31,9 +54,36 @@ public struct ModelSizes: Sendable, Equatable {
         /// Values of all heads of one position.
         public var valueWidth: Int { kvHeads * valueSize }
 
-        /// Bytes that the keys and values of some positions take in the cache with this many heads.
+        /// How keys and values are shared among the query heads.
+        public enum AttentionKind: String, Sendable, CaseIterable {
+            /// Each query head has its own.
+            case mha
+            /// Groups of query heads share them.
+            case gqa
+            /// All query heads share them.
+            case mqa
+            /// All are made of one latent vector.
+            case mla
+        }
+
+        /// How this layer does it.
+        public var attentionKind: AttentionKind {
+            latent != nil ? .mla : kvHeads == heads ? .mha : kvHeads == 1 ? .mqa : .gqa
+        }
+
+        /// Values of each head that the output matrix of attention reads.
+        public var mixSize: Int { latent?.valueSize ?? valueSize }
+
+        /// Bytes that some positions take in the cache: keys and values, or the latent vectors that both are made of.
+        public func cacheBytes(positions: Int) -> Int {
+            latent == nil
+                ? cacheBytes(heads: kvHeads, positions: positions) : keyWidth * positions * TensorType.f16.blockBytes
+        }
+
+        /// Bytes that the keys and values of some positions would take with this many heads, each unpacked.
         public func cacheBytes(heads: Int, positions: Int) -> Int {
-            heads * (keySize + valueSize) * positions * TensorType.f16.blockBytes
+            let sizes = latent.map { $0.keySize + $0.valueSize } ?? keySize + valueSize
+            return heads * sizes * positions * TensorType.f16.blockBytes
         }
     }
 

@@ -30,6 +30,9 @@ public struct Lesson: Sendable {
     public let title: String
     public let idea: String
     public let minutes: Int
+    /// The word, as in commands, for a model that comes with the program: the lesson is about it, unless the learner's is
+    /// of the same architecture. `nil`: about whichever the learner has.
+    public let model: String?
     /// What names in its queries stand for, those of the course included.
     public let definitions: [String: Query]
     public let steps: [Step]

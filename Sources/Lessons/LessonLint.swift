@@ -71,12 +71,16 @@ public struct LessonLint {
 
     // MARK: on a model
 
-    /// Checks all lessons on a model and its trace.
+    /// Checks lessons on a model and its trace.
     ///
-    /// - Parameter out: makes a path for what a solution writes.
-    public mutating func check(_ subject: Subject, run: Runner, out: () -> String) {
+    /// - Parameters:
+    ///   - lessons: which; all if left out.
+    ///   - out: makes a path for what a solution writes.
+    public mutating func check(
+        _ subject: Subject, lessons: [Lesson]? = nil, run: Runner, out: () -> String
+    ) {
         models += 1
-        for lesson in course.lessons {
+        for lesson in lessons ?? course.lessons {
             checkTexts(lesson, subject, run)
             for question in lesson.questions {
                 var check = QuestionLint(lesson: lesson, question: question, subject: subject)

@@ -12,10 +12,11 @@ struct LessonParser {
         let id, title, idea: String
         let minutes: Int
         let aliases: [String]?
+        let model: String?
         let names: [String: String]?
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case id, title, idea, minutes, aliases
+            case id, title, idea, minutes, aliases, model
             case names = "let"
         }
         static let keys = CodingKeys.allCases.map(\.rawValue)
@@ -37,8 +38,8 @@ struct LessonParser {
         }
         return Lesson(
             id: head.id, aliases: head.aliases ?? [], number: number, title: head.title, idea: head.idea,
-            minutes: head.minutes, definitions: shared.merging(own) { $1 }, steps: try steps(String(pieces[2])),
-            file: file)
+            minutes: head.minutes, model: head.model, definitions: shared.merging(own) { $1 },
+            steps: try steps(String(pieces[2])), file: file)
     }
 
     private func steps(_ body: String) throws -> [Lesson.Step] {

@@ -8,6 +8,8 @@ import Tokenization
 /// What questions are about: a model, and a trace of it if there is one.
 public struct Subject: Sendable {
     public let file: GGUFFile
+    /// Of the model, in lower-case hexadecimal, where it is known.
+    public var sha256: String?
     let trace: TraceStore?
     let run: RecordedRun?
     /// Runs a command of this program, given its words, in which `MODEL` and `TRACE` stand for the learner's, and gives

@@ -3,7 +3,8 @@ import Foundation
 /// Where a learner stands in a course, and what can be done there.
 public struct Tutor: Sendable {
     public let course: Course
-    public let subject: Subject
+    /// What the questions of the current lesson are about.
+    public var subject: Subject
     public var progress: LessonProgress
 
     public init(course: Course, subject: Subject, progress: LessonProgress) {
@@ -78,7 +79,7 @@ public struct Tutor: Sendable {
     }
 
     public func grader(_ lesson: Lesson, made: Subject? = nil) -> Grader {
-        Grader(evaluator(lesson, made: made), seed: progress.model?.sha256 ?? subject.file.path)
+        Grader(evaluator(lesson, made: made), seed: subject.sha256 ?? subject.file.path)
     }
 
     /// Grades an answer and remembers what became of it.
@@ -94,7 +95,7 @@ public struct Tutor: Sendable {
         note.attempts += 1
         if verdict.outcome == .right {
             (note.solved, note.due) = (true, false)
-            (note.model, note.at) = (progress.model?.sha256, Date().formatted(.iso8601))
+            (note.model, note.at) = (subject.sha256, Date().formatted(.iso8601))
         }
         progress.questions[key] = note
         return verdict

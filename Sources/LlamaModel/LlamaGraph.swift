@@ -23,7 +23,7 @@ public struct LlamaGraph: Sendable {
         pass.graph.expand(logits)
         graph = pass.graph.build()
         growth = Growth(pass)
-        leaves = graph.leaves.map { pass.bindings[$0.name]! }
+        leaves = pass.leafNames.map { pass.bindings[$0]! }
     }
 
     /// The graph of a later pass of the same session over as many tokens as `earlier` was made for. Only the positions
@@ -37,9 +37,8 @@ public struct LlamaGraph: Sendable {
             c: growth.c)
         precondition(tokens.count == growth.tokenCount, "\(tokens.count) tokens, not \(growth.tokenCount)")
         graph = try growth.graph(from: earlier.graph, attended: inputs.attended)
-        leaves = zip(graph.leaves, earlier.leaves).map { leaf, tensor in
-            PassInputs.Name(rawValue: leaf.name).map(inputs.tensor) ?? tensor
-        }
+        let names = growth.inputs
+        leaves = earlier.leaves.enumerated().map { index, tensor in names[index].map(inputs.tensor) ?? tensor }
     }
 
     /// The same graph if it attended to `attended` positions.
@@ -54,8 +53,8 @@ struct Growth {
     /// The layers of the views of the caches' filled parts, by the nodes' indices.
     private var keyViews: [Int: Int] = [:]
     private var valueViews: [Int: Int] = [:]
-    /// The mask's index among the leaves.
-    private var mask: Int?
+    /// The inputs among the leaves, by their indices.
+    fileprivate private(set) var inputs: [Int: PassInputs.Name] = [:]
 
     init(c: LlamaConfiguration, capacity: Int, tokenCount: Int) {
         (self.c, self.capacity, self.tokenCount) = (c, capacity, tokenCount)
@@ -65,19 +64,20 @@ struct Growth {
     init(_ pass: PassBuilder) {
         self.init(c: pass.c, capacity: pass.cache.capacity, tokenCount: pass.tokenCount)
         func node(_ value: GraphBuilder.Value) -> Int? {
-            if case .node(let index)? = pass.graph.place(of: value) { index } else { nil }
+            if case .node(let index)? = pass.graph.source(of: value) { index } else { nil }
         }
         for (value, layer) in pass.keyViews { if let node = node(value) { keyViews[node] = layer } }
         for (value, layer) in pass.valueViews { if let node = node(value) { valueViews[node] = layer } }
-        mask = pass.graph.build().leaves.firstIndex { $0.name == PassInputs.Name.mask.rawValue }
+        for (index, name) in pass.leafNames.enumerated() { inputs[index] = PassInputs.Name(rawValue: name) }
     }
 
     func graph(from graph: Graph, attended: Int) throws(GraphError) -> Graph {
         var operations: [Int: any Operation] = [:]
         for (node, layer) in keyViews { operations[node] = keyView(layer, attended) }
         for (node, layer) in valueViews { operations[node] = valueView(layer, attended) }
-        let mask = mask.map { [$0: Layout(.f32, Shape(attended, tokenCount))] }
-        return try graph.replacing(operations: operations, layouts: mask ?? [:])
+        let masks = inputs.filter { [.mask, .windowMask].contains($0.value) }
+        return try graph.replacing(
+            operations: operations, layouts: masks.mapValues { _ in Layout(.f32, Shape(attended, tokenCount)) })
     }
 
     /// A row a position. [D,K,N]
@@ -87,8 +87,11 @@ struct Growth {
             Shape(size, heads, attended), strides: .init(2, size * 2, width * 2, width * capacity * 2))
     }
 
-    /// A row a dimension of a head. [N,K,D]
+    /// A row a dimension of a head. [N,K,D] Of latent vectors, the part that values are made of, a row a position. [R,1,N]
     func valueView(_ layer: Int, _ attended: Int) -> View {
+        if let latent = c.perLayer[layer].latent {
+            return View(Shape(latent.rank, 1, attended), strides: keyView(layer, attended).strides)
+        }
         let (size, heads, width) = (
             c.perLayer[layer].valueSize, c.perLayer[layer].kvHeads, c.perLayer[layer].valueWidth
         )

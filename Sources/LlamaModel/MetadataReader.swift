@@ -67,6 +67,16 @@ struct MetadataReader {
         try checked(key, try uniformCount(key, layers: layers), in: range)
     }
 
+    /// A flag a layer, which libllama also accepts as a number; `nil` if there is no array.
+    func flags(_ key: String, layers: Int) throws(LlamaError) -> [Bool]? {
+        guard let array = self[key]?.array else { return nil }
+        let flags = array.values.map { $0.bool ?? $0.integer.map { $0 != 0 } }
+        guard flags.count >= layers, !flags.contains(nil) else {
+            throw invalid(key, "\(flags.count) values", "\(layers) booleans or whole numbers, one a layer")
+        }
+        return flags.prefix(layers).map { $0! }
+    }
+
     private func checked(_ key: String, _ count: Int?, in range: ClosedRange<Int>) throws(LlamaError) -> Int {
         guard let count else { throw missing(key) }
         guard range.contains(count) else {

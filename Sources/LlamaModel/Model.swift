@@ -69,6 +69,29 @@ public struct Llama: Sendable {
         return copy
     }
 
+    /// X and U: experts of a layer, and how many of them a token goes through; `nil` for dense models.
+    public var experts: (count: Int, used: Int)? { architecture.routing.map { ($0.count, $0.used) } }
+
+    /// Layers that have experts.
+    public var layersWithExperts: [Int] {
+        (0..<configuration.layers).filter { weights["blk.\($0).ffn_gate_inp.weight"] != nil }
+    }
+
+    /// The model with another choice of experts. Its file stays what it was.
+    ///
+    /// - Parameters:
+    ///   - used: experts of a token.
+    ///   - forced: by layer, experts that each token goes through whatever the router says; their weights are the router's.
+    ///   - dropped: by layer, experts that no token goes through.
+    /// - Precondition: a model with experts, and as many as are needed.
+    public func choosing(experts used: Int, forced: [Int: Set<Int>], dropped: [Int: Set<Int>]) -> Llama {
+        var copy = self
+        copy.architecture.routing!.used = used
+        copy.architecture.routing!.forced = forced
+        copy.architecture.routing!.dropped = dropped
+        return copy
+    }
+
     /// The model with another number of KV heads. Its file stays what it was.
     ///
     /// - Parameter tensors: by name, in all layers, what projects keys and values: `kvHeads * headSize` rows each.

@@ -58,8 +58,9 @@ public struct ModelOverview: Sendable {
         let keys = OverviewKeys(file.metadata, prefix: sizes.architecture + ".")
         let configuration = try? LlamaConfiguration(metadata: file.metadata, file: file.path)
         let family = OtherFamily.named(sizes.architecture)
-        // Those that Quipu runs see everything, whatever a key says, as in llama.cpp.
-        window = configuration == nil ? Window(keys, family, layers: sizes.layers) : nil
+        window =
+            configuration.map { Window($0.windows) }
+            ?? Window(keys, Architectures.named(sizes.architecture), family, layers: sizes.layers)
         rotation = Rotation(keys, configuration, tensors: file.tensors)
         experts = Experts(keys, count: sizes.experts, tensors: file.tensors)
         cache = CacheSizes(sizes, keys, family, window)
@@ -90,13 +91,21 @@ struct OverviewKeys {
 }
 
 extension ModelOverview.Window {
-    init?(_ keys: OverviewKeys, _ family: OtherFamily?, layers: Int) {
+    init?(_ windows: LlamaConfiguration.Windows?) {
+        guard let windows else { return nil }
+        positions = windows.positions
+        layers = windows.layers.indices.filter { windows.layers[$0] }
+    }
+
+    /// - Parameter architecture: that Quipu runs: it has the windows of its graph, whatever a key says, as in llama.cpp.
+    init?(_ keys: OverviewKeys, _ architecture: (any Architecture.Type)?, _ family: OtherFamily?, layers: Int) {
+        if let architecture, architecture.windowEvery == nil { return nil }
         guard let positions = keys.count("attention.sliding_window"), positions > 0 else { return nil }
         self.positions = positions
         let key = "attention.sliding_window_pattern"
         if let flags = keys.flags(key) {
             self.layers = flags.count >= layers ? (0..<layers).filter { flags[$0] } : nil
-        } else if let every = keys.count(key) ?? family?.window?.every {
+        } else if let every = keys.count(key) ?? architecture?.windowEvery ?? family?.window?.every {
             let wholeFirst = family?.window?.wholeFirst ?? false
             self.layers = (0..<layers).filter { layer in
                 every == 0 || (wholeFirst ? layer % every != 0 : layer % every < every - 1)

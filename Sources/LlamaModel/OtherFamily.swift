@@ -31,7 +31,7 @@ struct OtherFamily {
         (self.attentionEvery, self.caches) = (attentionEvery, caches)
     }
 
-    private static let experts = "experts chosen by a router (MUL_MAT_ID, ARGSORT)"
+    private static let ownGraph = "a graph of its own"
     private static let layerNorm = "LayerNorm with a mean and biases"
     private static let encoder = "attention to what comes after, and embeddings as a result: it writes no text"
 
@@ -39,45 +39,33 @@ struct OtherFamily {
         // Qwen
         .init(
             "qwen", "the first Qwen: a llama with one matrix for queries, keys and values", needs: "its fused biases"),
-        .init(
-            "qwen2moe", "Qwen2 with experts and one that all tokens share, behind a gate",
-            needs: "\(experts) and a shared expert with a gate"),
         .init("qwen2vl", "Qwen2 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
-        .init("qwen3moe", "Qwen3 with experts in place of the feed-forward network", needs: experts),
         .init("qwen3vl", "Qwen3 that reads images", needs: "rotation by three coordinates (M-RoPE)"),
         .init(
             "qwen3vlmoe", "Qwen3 with experts that reads images",
-            needs: "\(experts) and rotation by three coordinates (M-RoPE)"),
+            needs: "rotation by three coordinates (M-RoPE)"),
         .init(
             "qwen3next", "Qwen3 in which three of four layers keep a state of fixed size (delta net)",
-            needs: "delta-net layers, convolution over positions, gates and \(experts)", attentionEvery: 4),
+            needs: "delta-net layers, convolution over positions and gates", attentionEvery: 4),
         .init(
             "qwen35", "Qwen3.5: three of four layers keep a state of fixed size (delta net)",
             needs: "delta-net layers, convolution over positions, gates and interleaved rotation (IMROPE)",
             attentionEvery: 4),
         .init(
             "qwen35moe", "Qwen3.5 with experts",
-            needs: "delta-net layers, convolution over positions, gates, interleaved rotation and \(experts)",
+            needs: "delta-net layers, convolution over positions, gates and interleaved rotation (IMROPE)",
             attentionEvery: 4),
         // Gemma
         .init(
             "gemma", "a llama with embeddings times √E and a GELU gate",
             needs: "the embedding scale √E and the gate GEGLU"),
         .init(
-            "gemma2", "Gemma with norms after each part too, capped scores and a window in every second layer",
-            needs: "sliding windows, post norms, soft caps (TANH), the embedding scale √E and the gate GEGLU", window: 2
-        ),
-        .init(
-            "gemma3", "Gemma with normalised queries and keys and a window in five of six layers",
-            needs: "sliding windows, post norms, a rotation base of their own for windows, the embedding scale √E and "
-                + "the gate GEGLU", window: 6),
-        .init(
             "gemma3n", "Gemma 3 for small devices, with inputs for each layer and shared KV caches",
             needs: "per-layer inputs, shared KV caches, sliding windows and alternating updates (AltUp, Laurel)",
             window: 5),
         .init(
             "gemma4", "Gemma 3 with inputs for each layer, shared KV caches and, in some sizes, experts",
-            needs: "per-layer inputs, shared KV caches, sliding windows and \(experts)"),
+            needs: "per-layer inputs, shared KV caches and sliding windows"),
         .init(
             "gemma-embedding", "Gemma 3 that makes embeddings of texts", needs: encoder, window: 6, caches: false),
         // Phi
@@ -85,85 +73,68 @@ struct OtherFamily {
             "phi2", "attention and feed-forward network side by side, a part of each head rotated",
             needs: "\(layerNorm), parallel attention, partial rotation and GELU without gate"),
         .init(
-            "phi3", "a llama with fused matrices and two sets of rotation factors",
-            needs: "fused gate and up (SWIGLU of one input), long and short rotation factors and a scale of Q"),
-        .init(
-            "phimoe", "Phi-3.5 with experts", needs: "\(experts), \(layerNorm) and long and short rotation factors"),
+            "phimoe", "Phi-3.5 with experts", needs: "\(layerNorm) and long and short rotation factors"),
         // DeepSeek
         .init(
             "deepseek", "a llama with many small experts and some that all tokens share",
-            needs: "\(experts), shared experts and dense layers first"),
-        .init(
-            "deepseek2", "DeepSeek V2, V3 and R1: keys and values kept as one short latent vector (MLA), and experts",
-            needs: "latent attention (MLA), \(experts), shared experts and dense layers first"),
+            needs: ownGraph),
         .init(
             "deepseek32", "DeepSeek V3.2: latent attention to the positions that an indexer chooses",
-            needs: "latent attention (MLA), sparse attention and \(experts)"),
+            needs: "sparse attention, with an indexer that chooses positions"),
         .init(
             "kimi-linear", "latent attention in some layers, a state of fixed size in the others, and experts",
-            needs: "latent attention (MLA), linear attention and \(experts)"),
+            needs: "linear attention in most layers"),
         .init(
             "minicpm3", "a llama whose queries, keys and values come from short latent vectors",
-            needs: "latent attention and scales"),
+            needs: "scales, and latent attention in a graph of its own"),
         // Mistral, Llama
         .init(
-            "mistral3", "Ministral and Mistral 3: a llama whose queries grow with the position",
-            needs: "a temperature for Q, YaRN with its own betas and, in some files, \(experts)"),
-        .init(
-            "mistral4", "Mistral 4: latent attention and experts", needs: "latent attention (MLA) and \(experts)"),
+            "mistral4", "Mistral 4: latent attention and experts", needs: ownGraph),
         .init(
             "llama4", "experts, and attention in chunks in three of four layers",
-            needs: "\(experts), chunked attention, layers without rotation, an L2 norm of Q and K and a temperature",
+            needs: "chunked attention, an L2 norm of Q and K, a temperature and weights before the experts",
             window: 4),
         .init(
             "deci", "Nemotron from Llama: layers of unequal size, some without attention", needs: "layers that differ"),
-        .init("grok", "experts, post norms and capped scores", needs: "\(experts), post norms and soft caps (TANH)"),
+        .init("grok", "experts, post norms and capped scores", needs: "post norms and soft caps (TANH)"),
         .init(
-            "dbrx", "experts with LayerNorm and clamped queries, keys and values", needs: "\(experts) and \(layerNorm)"),
+            "dbrx", "experts with LayerNorm and clamped queries, keys and values",
+            needs: "\(layerNorm) and clamped queries, keys and values"),
         // OpenAI
-        .init(
-            "gpt-oss", "experts with biases, a sink in each head and a window in every second layer",
-            needs: "attention sinks, sliding windows, \(experts) with biases, the gate SWIGLU_OAI and weights in MXFP4",
-            window: 2),
         .init(
             "gpt2", "GPT-2: learned positions in place of rotation", needs: "\(layerNorm), learned positions and GELU"),
         .init("gptneox", "GPT-NeoX and Pythia", needs: "\(layerNorm), parallel attention, partial rotation and GELU"),
         .init("gptj", "GPT-J", needs: "\(layerNorm), parallel attention, partial rotation and GELU"),
         // Cohere
         .init(
-            "command-r", "attention and feed-forward network side by side, logits scaled",
-            needs: "LayerNorm, parallel attention and a scale of the logits"),
-        .init(
             "cohere2", "Command R7B: as command-r, with a window in three of four layers",
             needs: "LayerNorm, parallel attention, sliding windows, layers without rotation and a scale of the logits",
             window: 4),
         // IBM, Ai2, others
-        .init("granitemoe", "Granite with experts", needs: experts),
+        .init("granitemoe", "Granite with experts", needs: ownGraph),
         .init(
             "granitehybrid", "Granite with a state of fixed size (Mamba 2) in most layers",
-            needs: "state-space layers (Mamba 2) and, in some files, \(experts)"),
+            needs: "state-space layers (Mamba 2)"),
         .init("olmo", "the first OLMo: norms without weights", needs: "LayerNorm without weights and clamps"),
-        .init("olmoe", "OLMo with experts", needs: "\(experts) and a norm of Q and K over all heads"),
+        .init("olmoe", "OLMo with experts", needs: ownGraph),
         .init(
             "starcoder", "code model with one KV head and learned positions",
             needs: "\(layerNorm), learned positions and GELU without gate"),
-        .init(
-            "starcoder2", "code model with biases everywhere",
-            needs: "\(layerNorm), biases everywhere and GELU without gate"),
         .init(
             "glm4", "a llama with norms after each part too, and half of each head rotated",
             needs: "post norms, partial rotation and SWIGLU of one input"),
         .init(
             "glm4moe", "GLM 4.5 and 4.6: experts with a bias in the choice, and a shared one",
-            needs: "\(experts) chosen with a bias, a shared expert and partial rotation"),
+            needs: "partial rotation, in a graph of its own"),
         .init("chatglm", "ChatGLM: half of each head rotated", needs: "partial rotation and fused matrices"),
         .init(
             "minimax-m2", "experts chosen with a bias, queries and keys normalised",
-            needs: "\(experts) chosen with a bias and partial rotation"),
-        .init("hunyuan-moe", "experts and a shared one", needs: "\(experts) and a norm of Q and K after rotation"),
-        .init("ernie4_5-moe", "experts and shared ones", needs: "\(experts), shared experts and dense layers first"),
+            needs: "partial rotation, in a graph of its own"),
+        .init("hunyuan-moe", "experts and a shared one", needs: "a norm of Q and K after rotation"),
+        .init("ernie4_5-moe", "experts and shared ones", needs: ownGraph),
         .init(
-            "smallthinker", "experts chosen before attention", needs: "\(experts) and sliding windows", window: 4,
+            "smallthinker", "experts chosen before attention", needs: "a router before attention, and sliding windows",
+            window: 4,
             wholeFirst: true),
         .init(
             "falcon", "attention and feed-forward network side by side",
@@ -173,7 +144,7 @@ struct OtherFamily {
         .init(
             "stablelm", "a llama with LayerNorm and a part of each head rotated",
             needs: "\(layerNorm) and partial rotation"),
-        .init("internlm2", "a llama with other names", needs: "a graph of its own"),
+        .init("internlm2", "a llama with other names", needs: ownGraph),
         .init("minicpm", "a llama with scales", needs: "scales of embedding, residual stream and logits"),
         .init(
             "exaone4", "post norms, and a window in three of four layers in the large one",
@@ -181,14 +152,14 @@ struct OtherFamily {
         .init("nemotron", "LayerNorm and squared ReLU", needs: "\(layerNorm), partial rotation and squared ReLU"),
         .init(
             "lfm2", "short convolutions in most layers, attention in the others", needs: "convolution over positions"),
-        .init("lfm2moe", "LFM2 with experts", needs: "convolution over positions and \(experts)"),
+        .init("lfm2moe", "LFM2 with experts", needs: "convolution over positions"),
         // no attention, or not in all layers
         .init("mamba", "a state of fixed size in place of attention", needs: "state-space layers (SSM_SCAN, SSM_CONV)"),
         .init(
             "mamba2", "a state of fixed size in place of attention", needs: "state-space layers (SSM_SCAN, SSM_CONV)"),
         .init(
             "jamba", "Mamba layers, some of attention, and experts",
-            needs: "state-space layers (SSM_SCAN, SSM_CONV) and \(experts)"),
+            needs: "state-space layers (SSM_SCAN, SSM_CONV)"),
         .init("falcon-h1", "attention and Mamba 2 side by side in each layer", needs: "state-space layers (Mamba 2)"),
         .init(
             "nemotron_h", "layers of Mamba 2, attention or feed-forward network",

@@ -50,40 +50,81 @@ extension PassBuilder {
     /// Queries or keys turned by their positions, where the layer does that.
     mutating func rope(_ x: Value, _ part: NodeRole.Part) throws(GraphError) -> Value {
         guard let rope = c.rotations[layer!].map(RoPE.init) else { return x }
-        let (positions, name, role) = (input(.positions), part == .query ? "Qcur" : "Kcur", NodeRole(part))
-        guard weights["rope_freqs.weight"] != nil else {
+        let (positions, name) = (input(.positions), part == .query ? "Qcur" : "Kcur")
+        let role = NodeRole(part, .rotated)
+        guard let factors = rotationFactors(rope.rope) else {
             return try graph.apply(rope, x, positions, name: name, role: role)
         }
-        return try graph.apply(rope, x, positions, weight("rope_freqs.weight"), name: name, role: role)
+        return try graph.apply(rope, x, positions, weight(factors), name: name, role: role)
+    }
+
+    /// What divides the angles: llama 3's factors, or those for long contexts and short ones, chosen by the room that the cache
+    /// has, not by how much of it is used.
+    private func rotationFactors(_ rope: RoPE.Parameters) -> String? {
+        let length = cache.capacity > rope.originalContext ? "long" : "short"
+        return ["rope_freqs.weight", "rope_factors_\(length).weight"].first { weights[$0] != nil }
+    }
+
+    /// Queries as the temperature of their position makes them, where the model has one.
+    mutating func tempered(_ query: Value) throws(GraphError) -> Value {
+        guard c.temperature != nil else { return query }
+        return try graph.apply(
+            Mul(), query, input(.attentionScale), name: "Qcur_attn_temp_scaled", role: .init(.query))
     }
 
     /// The values of all positions, mixed as each query's softmax over the keys says; keys and values go into the cache.
     /// `[D*H,T]`
     ///
-    /// - Parameter scale: what scores are multiplied by; `nil`: one over the root of the head size.
+    /// - Parameters:
+    ///   - scale: what scores are multiplied by; `nil`: one over the root of the head size.
+    ///   - cap: what scores stay below.
     mutating func attention(
-        _ query: Value, _ key: Value, _ value: Value, scale: Float? = nil
+        _ query: Value, _ key: Value, _ value: Value, scale: Float? = nil, cap: Float? = nil
     ) throws(GraphError) -> Value {
         let s = sizes
-        for (projection, part) in [(query, NodeRole.Part.query), (value, .value), (key, .key)] {
+        let (q, k, v) = ((query, NodeRole.Part.query), (key, NodeRole.Part.key), (value, NodeRole.Part.value))
+        // llama.cpp's two ways to put them in order: with windows, and without.
+        for (projection, part) in c.windows == nil ? [q, v, k] : [q, k, v] {
             graph.mark(projection, as: .init(part))
             graph.expand(projection)
         }
         let (keys, values) = try cached(key: key, value: value)  // [D,N,K], [N,D,K]: shared by the heads of a group
+        return try attend(query, keys, values, scale: scale ?? 1 / Float(s.keySize).squareRoot(), cap: cap)
+    }
+
+    /// The same of keys and values that are in the cache.
+    ///
+    /// - Parameters:
+    ///   - cap: what scores stay below.
+    ///   - unpack: what is made of the mixed values, where they are latent vectors.
+    mutating func attend(
+        _ query: Value, _ keys: Value, _ values: Value, scale: Float, cap: Float? = nil,
+        unpack: ((inout PassBuilder, Value) throws(GraphError) -> Value)? = nil
+    ) throws(GraphError) -> Value {
+        let s = sizes
         let layout = graph.layout(of: query)
         let view = try graph.apply(View(layout.shape, strides: layout.strides), query, role: .init(.query, .view))
         let queries = try graph.apply(Permute([0, 2, 1, 3]), view, role: .init(.query, .view))  // [D,T,H]
 
-        let scores = try graph.apply(
+        var scores = try graph.apply(
             MatMul(cachedDimension: 1), keys, queries, name: "kq", role: .init(.scores))  // [N,T,H]
-        let pattern = try graph.apply(
-            SoftMax(scale: scale ?? 1 / Float(s.keySize).squareRoot()), scores, input(.mask), name: "kq_soft_max",
-            role: .init(.pattern))  // [N,T,H]
+        if let cap {
+            graph.mark(scores, as: .init(.scores, .product))
+            scores = try softCap(scores, cap, names: ("kq_scaled_1", "kq_tanh", "kq_scaled_2"), .scores)
+        }
+        let window = c.windows.flatMap { $0.layers[layer!] ? $0.positions : nil }
+        let (softmax, mask) = (SoftMax(scale: scale, window: window), input(window == nil ? .mask : .windowMask))
+        let (sinks, role) = ("blk.\(layer!).attn_sinks.weight", NodeRole(.pattern))
+        let pattern =
+            weights[sinks] == nil
+            ? try graph.apply(softmax, scores, mask, name: "kq_soft_max", role: role)
+            : try graph.apply(softmax, scores, mask, weight(sinks), name: "kq_soft_max", role: role)  // [N,T,H]
         let mixed = try graph.apply(
             MatMul(cachedDimension: 0), values, pattern, name: "kqv", role: .init(.mix, .heads))  // [D,T,H]
-        let byToken = try graph.apply(Permute([0, 2, 1, 3]), mixed, role: .init(.mix, .view))  // [D,H,T]
+        let unpacked = try unpack?(&self, mixed) ?? mixed
+        let byToken = try graph.apply(Permute([0, 2, 1, 3]), unpacked, role: .init(.mix, .view))  // [D,H,T]
         let joined = try graph.apply(
-            Cont(Shape(s.valueSize * s.heads, tokenCount)), byToken, name: "kqv_out", role: .init(.mix))
+            Cont(Shape(s.mixSize * s.heads, tokenCount)), byToken, name: "kqv_out", role: .init(.mix))
         graph.expand(joined)
         return joined
     }
@@ -92,7 +133,7 @@ extension PassBuilder {
     private mutating func cached(key: Value, value: Value) throws(GraphError) -> (keys: Value, values: Value) {
         let (index, growth) = (layer!, Growth(c: c, capacity: cache.capacity, tokenCount: tokenCount))
         let keyCache = leaf("cache_k_l\(index)", cache.keys[index], .cache)
-        let valueCache = leaf("cache_v_l\(index)", cache.values[index], .cache)
+        let valueCache = leaf("cache_v_l\(index)", cache.values[index]!, .cache)
         try storeKeys(key, keyCache)
         try storeValues(value, valueCache)
 
@@ -108,7 +149,7 @@ extension PassBuilder {
         )
     }
 
-    private mutating func storeKeys(_ key: Value, _ cache: Value) throws(GraphError) {
+    mutating func storeKeys(_ key: Value, _ cache: Value) throws(GraphError) {
         let row = graph.layout(of: key).strides.nb2
         let rows = try graph.apply(
             View(

@@ -3,14 +3,19 @@ import Tensors
 
 /// What differs from pass to pass: tokens, positions, places in the cache, the mask.
 struct PassInputs {
-    /// llama.cpp's names.
+    /// llama.cpp's names, and for what it calls alike a name that is Quipu's alone.
     enum Name: String {
         case tokens = "inp_tokens"
         case positions = "inp_pos"
         case mask = "attn_inp_kq_mask"
+        case windowMask = "attn_inp_kq_mask (window)"
         case keyPlaces = "attn_inp_k_idxs"
         case valuePlaces = "attn_inp_v_idxs"
         case outputs = "out_ids"
+        case attentionScale = "inp_attn_scale"
+
+        /// What llama.cpp calls the leaf.
+        var leaf: String { self == .windowMask ? Name.mask.rawValue : rawValue }
     }
 
     let tokens: [Int32]
@@ -29,23 +34,32 @@ struct PassInputs {
         switch name {
         case .tokens: filled(.i32, Shape(tokens.count), tokens)
         case .positions: filled(.i32, Shape(tokens.count), tokens.indices.map { Int32(first + $0) })
-        case .mask: filled(.f32, Shape(attended, tokens.count), mask)
+        case .mask: filled(.f32, Shape(attended, tokens.count), mask())
+        case .windowMask: filled(.f32, Shape(attended, tokens.count), mask(window: c.windows!.positions))
         case .keyPlaces: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
         case .valuePlaces: filled(.i64, Shape(tokens.count * valueWidth), valuePlaces)
         case .outputs: filled(.i32, Shape(outputs.count), outputs.map(Int32.init))
+        case .attentionScale: filled(.f32, Shape(1, 1, tokens.count), attentionScale)
         }
     }
 
     /// The same in every layer, for all write at these cells.
     private var valueWidth: Int { c.perLayer[0].valueWidth }
 
-    /// 0 where a token may look, -∞ at later positions. [N,T]
-    private var mask: [Float] {
-        var mask = [Float](repeating: 0, count: attended * tokens.count)
+    /// 0 where a token may look, -∞ at later positions and those that its window has left behind. [N,T]
+    private func mask(window: Int? = nil) -> [Float] {
+        var mask = [Float](repeating: -.infinity, count: attended * tokens.count)
         for token in tokens.indices {
-            for position in first + token + 1..<attended { mask[token * attended + position] = -.infinity }
+            let position = first + token
+            let oldest = max(0, position + 1 - (window ?? .max))
+            for visible in oldest...position { mask[token * attended + visible] = 0 }
         }
         return mask
+    }
+
+    /// What each token's query is multiplied by. [1,1,T]
+    private var attentionScale: [Float] {
+        tokens.indices.map { c.temperature!.factor(at: first + $0) }
     }
 
     /// The cache element of each token's each value, token by token. [T*K*D]

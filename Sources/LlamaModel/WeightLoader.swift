@@ -39,7 +39,7 @@ struct WeightLoader {
     }
 
     mutating func attentionOutput(_ layer: ModelSizes.Layer, bias: Bool = false) throws(LlamaError) {
-        try linear("attn_output", layer.heads * layer.valueSize, c.embedding, bias: bias)
+        try linear("attn_output", layer.heads * layer.mixSize, c.embedding, bias: bias)
     }
 
     /// The three matrices of a gated network.
@@ -49,10 +49,51 @@ struct WeightLoader {
         try linear("ffn_down", layer.feedForward, c.embedding, bias: bias)
     }
 
+    /// What divides the angles of rotations, if the file has it.
+    ///
+    /// - Parameter longAndShort: whether it may have factors for long contexts and others for short ones; `nil`: as its keys
+    ///   say.
+    mutating func rotationFactors(longAndShort: Bool? = nil) throws(LlamaError) {
+        let names =
+            longAndShort ?? c.hasLongAndShortFactors
+            ? ["rope_factors_long.weight", "rope_factors_short.weight"] : ["rope_freqs.weight"]
+        let pairs = c.rotations.lazy.compactMap { $0 }.first.map { $0.dimensions / 2 }
+        for name in names { try optionalVector(name, pairs ?? c.headSize / 2) }
+    }
+
+    /// The router and, in one tensor each, the three matrices of all experts.
+    ///
+    /// - Parameters:
+    ///   - width: of one expert's hidden units.
+    ///   - bias: whether router and matrices must have biases.
+    mutating func experts(_ routing: ExpertRouting, width: Int, bias: Bool = false) throws(LlamaError) {
+        try matrix("ffn_gate_inp.weight", Shape(c.embedding, routing.count))
+        try matrix("ffn_gate_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_up_exps.weight", Shape(c.embedding, width, routing.count))
+        try matrix("ffn_down_exps.weight", Shape(width, c.embedding, routing.count))
+        guard bias else { return }
+        try vector("ffn_gate_inp.bias", routing.count)
+        for (name, rows) in [("gate", width), ("up", width), ("down", c.embedding)] {
+            try vectors("ffn_\(name)_exps.bias", Shape(rows, routing.count))
+        }
+    }
+
+    /// The expert that all tokens go through.
+    mutating func sharedExpert(width: Int) throws(LlamaError) {
+        try matrix("ffn_gate_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_up_shexp.weight", Shape(c.embedding, width))
+        try matrix("ffn_down_shexp.weight", Shape(width, c.embedding))
+    }
+
     // MARK: single weights
 
     /// The weight of a norm over `count` values.
-    mutating func norm(_ name: String, _ count: Int) throws(LlamaError) { try vector(name + ".weight", count) }
+    ///
+    /// - Parameter bias: whether there must be one.
+    mutating func norm(_ name: String, _ count: Int, bias: Bool = false) throws(LlamaError) {
+        try vector(name + ".weight", count)
+        if bias { try vector(name + ".bias", count) }
+    }
 
     /// - Parameter bias: whether there may be one.
     mutating func linear(_ name: String, _ columns: Int, _ rows: Int, bias: Bool) throws(LlamaError) {
@@ -72,7 +113,17 @@ struct WeightLoader {
     }
 
     mutating func optionalVector(_ name: String, _ count: Int) throws(LlamaError) {
-        try optionalMatrix(name, Shape(count))
+        try optionalVectors(name, Shape(count))
+    }
+
+    /// A vector for each expert, in one tensor.
+    mutating func vectors(_ name: String, _ shape: Shape) throws(LlamaError) {
+        guard has(name) else { throw .missingTensor(file: file.path, name: fullName(name), expected: shape) }
+        try optionalVectors(name, shape)
+    }
+
+    private mutating func optionalVectors(_ name: String, _ shape: Shape) throws(LlamaError) {
+        try optionalMatrix(name, shape)
         guard let info = file.tensor(named: fullName(name)), info.type != .f32 else { return }
         throw .unsupported(
             file: file.path, what: "type of '\(info.name)'", found: info.type.name, supported: "F32 vectors")

@@ -128,8 +128,10 @@ extension Graph {
     }
 
     /// What is done to a part between its matrix and its result, in each layer.
-    private func obstacle(along part: NodeRole.Part, _ problem: (Node, _ result: Node) -> String?) -> String? {
-        for layer in layers {
+    private func obstacle(
+        along part: NodeRole.Part, in wanted: [Int]? = nil, _ problem: (Node, _ result: Node) -> String?
+    ) -> String? {
+        for layer in wanted ?? layers {
             guard let result = result(part, layer: layer) else { return Self.lacks(part, layer: layer) }
             var node = result
             while !(node.operation is MatMul) {
@@ -143,25 +145,57 @@ extension Graph {
 
     private var obstacleToSum: String? {
         guard let embedding = result(.embedding, layer: nil) else { return Self.lacks(.embedding, layer: nil) }
+        let sparse = layers.filter { result(.expertOutput, layer: $0) != nil }
+        for layer in sparse {
+            if let problem = obstacleToSumOfExperts(in: layer) { return problem }
+        }
         for part in [NodeRole.Part.attentionWrite, .feedForwardWrite] {
-            let problem = obstacle(along: part) { node, _ in
+            let wanted = part == .feedForwardWrite ? layers.filter { !sparse.contains($0) } : layers
+            let problem = obstacle(along: part, in: wanted) { node, _ in
                 node.keepsSums || node.operation is RMSNorm || node.operation is Mul ? nil : node.asObstacle
             }
             if let problem { return problem }
         }
         var stream = embedding
         for layer in layers {
-            for (sum, write) in [
-                (NodeRole.Part.attentionResidual, NodeRole.Part.attentionWrite), (.layerOutput, .feedForwardWrite),
-            ] {
-                guard let node = result(sum, layer: layer), let write = result(write, layer: layer) else {
-                    return Self.lacks(sum, layer: layer)
-                }
-                let sources = Set(node.inputs.map(unpicked))
-                guard node.operation is Add, sources == [.node(stream.index), unpicked(.node(write.index))] else {
-                    return node.asObstacle
-                }
-                stream = node
+            guard let node = result(.layerOutput, layer: layer) else { return Self.lacks(.layerOutput, layer: layer) }
+            let writes = [NodeRole.Part.attentionWrite, .feedForwardWrite].map { result($0, layer: layer)!.index }
+            let expected = Set(([stream.index] + writes).map { unpicked(.node($0)) })
+            guard terms(of: node, in: layer) == expected else { return node.asObstacle }
+            stream = node
+        }
+        return nil
+    }
+
+    /// What a sum of the stream adds, by way of the sums before it in the layer.
+    private func terms(of sum: Node, in layer: Int) -> Set<Source> {
+        let sums: Set<NodeRole> = [.init(.attentionResidual), .init(.layerOutput, .partial)]
+        return sum.inputs.reduce(into: []) { terms, source in
+            let source = unpicked(source)
+            guard case .node(let index) = source, nodes[index].layer == layer, nodes[index].operation is Add,
+                sums.contains(nodes[index].role)
+            else {
+                terms.insert(source)
+                return
+            }
+            terms.formUnion(self.terms(of: nodes[index], in: layer))
+        }
+    }
+
+    /// What a layer with experts writes must be the sum of what they make, and of what the one for all tokens makes.
+    private func obstacleToSumOfExperts(in layer: Int) -> String? {
+        guard let write = result(.feedForwardWrite, layer: layer) else {
+            return Self.lacks(.feedForwardWrite, layer: layer)
+        }
+        var open = [write]
+        while let node = open.popLast() {
+            if [.expertOutput, .sharedOutput].contains(node.role.result) { continue }
+            guard node.operation is Add || node.operation.isView || node.operation is Cont else {
+                return node.asObstacle
+            }
+            for source in node.inputs {
+                guard case .node(let index) = source else { return node.asObstacle }
+                open.append(nodes[index])
             }
         }
         return nil
@@ -196,6 +230,11 @@ extension Graph {
         }
         leaf(.node(stream.index), Leaf(name: "residual", layout: stream.layout, role: .input))
         for node in nodes[(stream.index + 1)...] {
+            // Tokens chosen after the last layer: here there is one.
+            if node.operation is GetRows, node.inputs[0] == .node(stream.index) {
+                sources[.node(node.index)] = sources[node.inputs[0]]
+                continue
+            }
             for source in node.inputs where sources[source] == nil {
                 guard case .leaf(let index) = source, self.leaves[index].role == .weight else { return nil }
                 leaf(source, self.leaves[index])

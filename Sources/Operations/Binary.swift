@@ -3,7 +3,7 @@ import Tensors
 
 /// Element by element, the second input repeated over the first.
 ///
-/// Shared by `MUL` and `ADD`: a, y F32 of one shape, b F32 of a shape that fills it when repeated.
+/// Shared by `MUL`, `DIV` and `ADD`: a, y F32 of one shape, b F32 of a shape that fills it when repeated.
 protocol BinaryOperation: Operation {
     func combine(_ a: Float, _ b: Float) -> Float
 }
@@ -63,6 +63,28 @@ public struct Mul: BinaryOperation {
             formula: Self.formula, rule: .sum, value: x * w,
             terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: w, contribution: x * w)],
             quantities: [("w[i]", Double(w))], steps: ["\(x) * \(bracketed(w)) = \(x * w)"])
+    }
+}
+
+/// Element-wise quotient: the weights of a token's experts by their sum.
+///
+/// `y[i] = x[i] / d[i]`, d repeated where it is smaller. Source: ggml `ggml_div`.
+public struct Div: BinaryOperation {
+    public static let kind = "DIV"
+    public static let formula = "y[i] = x[i] / d[i]"
+    public static let summary = "Divides one tensor by another: the weights of a token's experts by their sum."
+
+    public init() {}
+
+    func combine(_ a: Float, _ b: Float) -> Float { a / b }
+
+    public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
+        let x = inputs[0][element]
+        let d = inputs[1][inputs[1].shape.wrapped(element)]
+        return Explanation(
+            formula: Self.formula, rule: .sum, value: x / d,
+            terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1 / d, contribution: x / d)],
+            quantities: [("d[i]", Double(d))], steps: ["\(x) / \(bracketed(d)) = \(x / d)"])
     }
 }
 

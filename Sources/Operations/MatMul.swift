@@ -39,9 +39,9 @@ public struct MatMul: Operation {
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let w = inputs[0]
         let format = BlockFormats.format(for: w.type)!
-        let activations = converted(inputs[1], for: format, on: workers)
+        let activations = inputs[1].converted(for: format, on: workers)
         let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
-        let order = summationOrder(rows: rowCount, tokens: tokens)
+        let order = summationOrder(weights: w.layout, activations: inputs[1].layout)
         let product = Product(
             kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
             activations: activations, order: order, output: output, on: workers)
@@ -66,27 +66,13 @@ public struct MatMul: Operation {
         return max(8, min(fitting, even) / 8 * 8)
     }
 
-    /// The order in which an output element of so many rows and tokens is added up.
-    package func summationOrder(rows: Int, tokens: Int) -> SummationOrder {
-        SummationOrder(
-            isTile: tokens > 1 && (cachedDimension == 1 || rows % 4 == 0), isPadded: cachedDimension == 0)
-    }
-
-    /// The activations in the type that the weights' format is multiplied with: ggml's `vec_dot_type`.
-    private func converted(_ x: Tensor, for format: any BlockFormat, on workers: Workers) -> Tensor {
-        guard format.activationType != .f32 else { return x }
-        let encoder = ActivationEncoder(
-            BlockFormats.activationFormat(for: format.activationType)!, on: workers.instructions)
-        let result = Tensor.unwritten(format.activationType, x.shape)
-        workers.run(items: x.shape.rows, grain: rowGrain(elementsPerRow: x.shape.ne0)) { rows in
-            for number in rows {
-                let (i1, i2, i3) = x.shape.row(number)
-                x.withRow(of: Float.self, i1, i2, i3) { values in
-                    result.withMutableRowBytes(i1, i2, i3) { encoder.encode(values, into: &$0) }
-                }
-            }
-        }
-        return result
+    /// The order in which an output element is added up.
+    package func summationOrder(weights: Layout, activations: Layout) -> SummationOrder {
+        // ggml's fast product takes activations without gaps. Other formats than F32 convert them first, which closes gaps.
+        let isGapless = weights.type != .f32 || activations.isContiguous
+        return SummationOrder(
+            isTile: activations.shape.ne1 > 1 && (cachedDimension == 1 || weights.shape.ne1 % 4 == 0) && isGapless,
+            isPadded: cachedDimension == 0)
     }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
@@ -94,18 +80,25 @@ public struct MatMul: Operation {
         let groups = (output.shape.ne2 / w.shape.ne2, output.shape.ne3 / w.shape.ne3)
         let weights = w.decodedRow(element.i0, element.i2 / groups.0, element.i3 / groups.1)
         let row = x.decodedRow(element.i1, element.i2, element.i3)
-        let rounded = converted(
-            .floats(row, Shape(row.count)), for: BlockFormats.format(for: w.type)!, on: Workers(threads: 1)
-        ).decodedRow(0)
-        let terms = row.indices.map { k in
-            Explanation.Term(
-                slot: 1, index: ElementIndex(k, element.i1, element.i2, element.i3), value: row[k],
-                coefficient: weights[k], contribution: weights[k] * rounded[k])
-        }
+        let terms = Self.terms(
+            of: row, at: ElementIndex(0, element.i1, element.i2, element.i3), slot: 1, weights: weights,
+            BlockFormats.format(for: w.type)!)
         let value = terms.reduce(0.0) { $0 + Double($1.contribution) }
         return Explanation(
             formula: Self.formula, rule: .sum, value: Float(value), terms: terms,
             quantities: groups.0 > 1 ? [("g (query heads per KV head)", Double(groups.0))] : [])
+    }
+
+    /// What each value of a row of activations adds to its product with a row of weights.
+    static func terms(
+        of row: [Float], at place: ElementIndex, slot: Int, weights: [Float], _ format: any BlockFormat
+    ) -> [Explanation.Term] {
+        let rounded = Tensor.floats(row, Shape(row.count)).converted(for: format, on: Workers(threads: 1)).decodedRow(0)
+        return row.indices.map { k in
+            Explanation.Term(
+                slot: slot, index: ElementIndex(k, place.i1, place.i2, place.i3), value: row[k],
+                coefficient: weights[k], contribution: weights[k] * rounded[k])
+        }
     }
 
     /// A multiply and an add for each product.

@@ -5,6 +5,7 @@ public enum OperationCatalog {
     public static let all: [any Operation.Type] = [
         GetRows.self,
         RMSNorm.self,
+        LayerNorm.self,
         Mul.self,
         Scale.self,
         MatMul.self,
@@ -17,6 +18,22 @@ public enum OperationCatalog {
         SoftMax.self,
         Cont.self,
         SwiGLU.self,
+        GEGLU.self,
+        GELU.self,
+        Tanh.self,
+        SwiGLUOAI.self,
+        AddID.self,
+        ArgSort.self,
+        MatMulID.self,
+        SumRows.self,
+        Clamp.self,
+        Div.self,
+        Silu.self,
+        Sigmoid.self,
+        Fill.self,
+        Concat.self,
+        Repeat.self,
+        Transpose.self,
     ]
 
     /// The operation that ggml calls `kind`, if there is one here.

@@ -2,6 +2,25 @@ import ComputeGraph
 import Quantization
 import Tensors
 
+extension Tensor {
+    /// Activations in the type that weights of a format are multiplied with: ggml's `vec_dot_type`.
+    func converted(for format: any BlockFormat, on workers: Workers) -> Tensor {
+        guard format.activationType != .f32 else { return self }
+        let encoder = ActivationEncoder(
+            BlockFormats.activationFormat(for: format.activationType)!, on: workers.instructions)
+        let result = Tensor.unwritten(format.activationType, shape)
+        workers.run(items: shape.rows, grain: rowGrain(elementsPerRow: shape.ne0)) { rows in
+            for number in rows {
+                let (i1, i2, i3) = shape.row(number)
+                withRow(of: Float.self, i1, i2, i3) { values in
+                    result.withMutableRowBytes(i1, i2, i3) { encoder.encode(values, into: &$0) }
+                }
+            }
+        }
+        return result
+    }
+}
+
 /// One matrix product being computed: by a kernel if there is one, else by the format's own code. Both give the same bits.
 struct Product: Sendable {
     let kernel: ProductKernel?

@@ -37,6 +37,8 @@ public struct RoPE: Operation {
         public var pairs: Pairs
         /// Dimensions of a head that are rotated; all of them in a llama.
         public var dimensions: Int
+        /// Dimensions before them, which stay as they are; so do those behind them.
+        public var offset = 0
         /// Context length the model was trained for before it was stretched, in tokens.
         public var originalContext: Int
         public var frequencyBase: Float
@@ -64,6 +66,12 @@ public struct RoPE: Operation {
             self.betaFast = betaFast
             self.betaSlow = betaSlow
         }
+
+        /// The two values of a head that make a pair.
+        func indices(of pair: Int) -> (Int, Int) {
+            let (first, second) = pairs.indices(of: pair, dimensions: dimensions)
+            return (offset + first, offset + second)
+        }
     }
 
     public let rope: Parameters
@@ -79,7 +87,7 @@ public struct RoPE: Operation {
             ("freq_base", .float(rope.frequencyBase)), ("freq_scale", .float(rope.frequencyScale)),
             ("ext_factor", .float(rope.extrapolation)), ("attn_factor", .float(rope.attentionFactor)),
             ("beta_fast", .float(rope.betaFast)), ("beta_slow", .float(rope.betaSlow)),
-        ]
+        ] + (rope.offset == 0 ? [] : [("n_offs", .int(rope.offset))])
     }
 
     public func output(for inputs: [Layout]) throws(GraphError) -> Output {
@@ -89,8 +97,8 @@ public struct RoPE: Operation {
         try require(
             positions.type == .i32 && positions.shape == Shape(x.shape.ne2), of: inputs, "a position for each token")
         try require(
-            rope.dimensions == x.shape.ne0 && rope.dimensions % 2 == 0, of: inputs,
-            "heads of \(rope.dimensions) values, an even number")
+            rope.offset + rope.dimensions <= x.shape.ne0 && rope.dimensions % 2 == 0, of: inputs,
+            "heads of at least \(rope.offset + rope.dimensions) values, an even number of them rotated")
         if inputs.count == 3 {
             try requireFloatRows(2, of: inputs)
             try require(inputs[2].shape.ne0 >= rope.dimensions / 2, of: inputs, "a frequency factor for each pair")
@@ -109,7 +117,9 @@ public struct RoPE: Operation {
                 for head in 0..<x.shape.ne1 {
                     x.withRow(of: Float.self, head, i2, i3) { from in
                         output.withMutableRow(of: Float.self, head, i2, i3) { to in
-                            if rope.pairs == .halves {
+                            if rope.dimensions < from.count {
+                                rotatePart(from, by: rotations, into: &to)
+                            } else if rope.pairs == .halves {
                                 rotateHalves(from, by: rotations, into: &to)
                             } else if !kernels.rotate(from, by: rotations.span, into: &to) {
                                 rotateNeighbours(from, by: rotations, into: &to)
@@ -118,6 +128,16 @@ public struct RoPE: Operation {
                     }
                 }
             }
+        }
+    }
+
+    private func rotatePart(_ x: Span<Float>, by rotations: [Float], into y: inout MutableSpan<Float>) {
+        for i in 0..<x.count { y[i] = x[i] }
+        for j in 0..<rope.dimensions / 2 {
+            let (first, second) = rope.indices(of: j)
+            let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
+            y[first] = fused(x[first], c, -(x[second] * s))
+            y[second] = fused(x[first], s, x[second] * c)
         }
     }
 
@@ -143,8 +163,15 @@ public struct RoPE: Operation {
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let rotations = self.rotations(at: element.i2, inputs)
         let isNeighbours = rope.pairs == .neighbours
-        let j = isNeighbours ? element.i0 / 2 : element.i0 % (rope.dimensions / 2)
-        let (first, second) = rope.pairs.indices(of: j, dimensions: rope.dimensions)
+        let place = element.i0 - rope.offset
+        guard (0..<rope.dimensions).contains(place) else {
+            let x = inputs[0][element]
+            return Explanation(
+                formula: "y[i] = x[i] outside the part that is rotated", rule: .copy, value: x,
+                terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1, contribution: x)])
+        }
+        let j = isNeighbours ? place / 2 : place % (rope.dimensions / 2)
+        let (first, second) = rope.indices(of: j)
         let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
         let isFirst = element.i0 == first
         let coefficients = isFirst ? [c, -s] : [s, c]

@@ -45,6 +45,14 @@ extension Shape {
     }
 }
 
+/// The sum of sixteen numbers in the order of ggml's AVX-512 code.
+@inline(__always)
+func total(_ lanes: SIMD16<Float>) -> Float {
+    let eight = lanes.lowHalf + lanes.highHalf
+    let four = eight.lowHalf + eight.highHalf
+    return (four[0] + four[2]) + (four[1] + four[3])
+}
+
 /// A number as a factor or summand: negative ones in parentheses.
 func bracketed(_ value: Float) -> String { value.sign == .minus ? "(\(value))" : "\(value)" }
 

@@ -132,3 +132,27 @@ public struct Permute: PureView {
         return ElementIndex(indices[axes[0]], indices[axes[1]], indices[axes[2]], indices[axes[3]])
     }
 }
+
+/// The same values with rows and columns exchanged. Source: ggml `ggml_transpose`.
+public struct Transpose: PureView {
+    public static let kind = "TRANSPOSE"
+    public static let formula = "y[i,j] = x[j,i]"
+    public static let summary = "The same numbers, rows and columns exchanged. Nothing is computed."
+    public var suffix: String { "transposed" }
+
+    public init() {}
+
+    public func output(for inputs: [Layout]) throws(GraphError) -> Output {
+        try requireCount(1, of: inputs)
+        let (shape, strides) = (inputs[0].shape, inputs[0].strides)
+        try require(inputs[0].type.blockElements == 1, of: inputs, "a type of single numbers")
+        return Output(
+            Layout(
+                type: inputs[0].type, shape: Shape(shape.ne1, shape.ne0, shape.ne2, shape.ne3),
+                strides: .init(strides.nb1, strides.nb0, strides.nb2, strides.nb3)), .view(slot: 0, byteOffset: 0))
+    }
+
+    func origin(of element: ElementIndex, source: Layout, output: Layout) -> ElementIndex {
+        ElementIndex(element.i1, element.i0, element.i2, element.i3)
+    }
+}

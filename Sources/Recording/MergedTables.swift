@@ -43,6 +43,8 @@ struct MergedTable {
         MergedTable("tensor", key: ["op_id", "chunk"], ("op_id", .op)),
         MergedTable("attention_head", key: ["op_id", "head", "position"], ("op_id", .op)),
         MergedTable("kv_cache", key: ["pass_id", "layer"], ("pass_id", .pass)),
+        MergedTable("router", key: ["pass_id", "layer", "position"], ("pass_id", .pass)),
+        MergedTable("expert_choice", key: ["pass_id", "layer", "position", "slot"], ("pass_id", .pass)),
         MergedTable("logit", key: ["pass_id", "position", "lens_layer", "rank"], ("pass_id", .pass)),
     ]
 

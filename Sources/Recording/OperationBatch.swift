@@ -10,6 +10,8 @@ struct PassRecording {
     private var statistics = PassStatistics()
     /// Whether the writing thread reads a node's values, by its index in the graph; of none if nodes are not recorded.
     private var keepsValues: [Bool] = []
+    /// The router of the layer that is being evaluated.
+    private var router = RoutedTokens()
     /// What has not been handed over yet.
     private var batch = OperationBatch(first: 0)
 
@@ -28,9 +30,13 @@ struct PassRecording {
     mutating func add(_ evaluation: Evaluation) -> Bool {
         guard !keepsValues.isEmpty else { return false }
         statistics.add(evaluation)
-        let index = evaluation.node.index
-        batch.add(evaluation, keepsValues: keepsValues[index])
-        return batch.bytes >= OperationBatch.fullSize || index == keepsValues.count - 1
+        let place = evaluation.node.index
+        batch.add(evaluation, keepsValues: keepsValues[place])
+        if router.add(evaluation) {
+            batch.add(router)
+            router = RoutedTokens()
+        }
+        return batch.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1
     }
 
     /// What was added since the last time, and the pass it is of; `nil` outside a pass.
@@ -58,6 +64,9 @@ struct OperationBatch: Sendable {
     /// Of each node.
     private(set) var nanoseconds: [Int] = []
     fileprivate(set) var statistics: ArraySlice<Statistics> = []
+    /// What they read, where that depends on values.
+    private(set) var bytesRead: [Int?] = []
+    private(set) var routed: [RoutedTokens] = []
     /// Those whose values the writing thread reads.
     private(set) var evaluations: [Evaluation] = []
     /// Bytes that wait in memory: a computed tensor as a whole, whatever part of it is kept.
@@ -67,12 +76,23 @@ struct OperationBatch: Sendable {
 
     fileprivate mutating func add(_ evaluation: Evaluation, keepsValues: Bool) {
         nanoseconds.append(evaluation.nanoseconds)
+        let operation = evaluation.node.operation
+        bytesRead.append(
+            type(of: operation).costDependsOnValues
+                ? operation.cost(inputs: evaluation.inputs, output: evaluation.output).bytesRead : nil)
         bytes += 200
         guard keepsValues else { return }
         evaluations.append(evaluation)
         // The cache is there anyway.
         let isInPlace = if case .inPlace = evaluation.node.output.memory { true } else { false }
         bytes += (isInPlace ? evaluation.inputs[0] : evaluation.output).layout.byteCount
+    }
+}
+
+extension OperationBatch {
+    fileprivate mutating func add(_ tokens: RoutedTokens) {
+        routed.append(tokens)
+        bytes += tokens.bytes
     }
 }
 
@@ -89,11 +109,12 @@ struct OperationWriting: Sendable {
     func write(_ batch: OperationBatch, of pass: PassRow, _ db: Database) throws {
         guard let firstID = pass.firstOperationID else { return }
         try OperationStatisticsRow.insert(
-            zip(batch.statistics.indices, batch.nanoseconds).map { index, nanoseconds in
+            batch.statistics.indices.map { place in
                 OperationStatisticsRow(
-                    id: firstID + index, passID: pass.id, nanoseconds: nanoseconds,
-                    statistics: batch.statistics[index])
+                    id: firstID + place, passID: pass.id, nanoseconds: batch.nanoseconds[place - batch.first],
+                    statistics: batch.statistics[place], bytesRead: batch.bytesRead[place - batch.first])
             }, db)
+        for tokens in batch.routed { try tokens.write(pass, db) }
         var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []
         var heads: [AttentionHeadRow] = []
         for evaluation in batch.evaluations {

@@ -36,7 +36,7 @@ package struct Selection: Sendable {
             elements = lastOnly ? written / tokens : written
         } else if lastOnly {
             part = .lastToken
-            elements = shape.count / max(1, shape[node.operation.tokenDimension])
+            elements = shape.count / max(1, shape[node.tokenDimension])
         } else {
             part = .all
             elements = shape.count
@@ -93,12 +93,12 @@ package struct CapturedRuns: Sendable {
         _ selection: Selection, _ evaluation: Evaluation, tokens: Int, limit: Int = maximumBytes
     ) -> [CapturedRuns] {
         let shape = evaluation.output.shape
-        let perToken = shape[evaluation.node.operation.tokenDimension]
+        let perToken = shape[evaluation.node.tokenDimension]
         switch selection.part {
         case .all:
             return contiguous(evaluation.output, from: 0, count: shape.count, limit)
-        case .lastToken where evaluation.node.operation.tokenDimension == 2:
-            let plane = shape.ne0 * shape.ne1
+        case .lastToken where evaluation.node.tokenDimension > 1:
+            let plane = shape.dimensions[..<evaluation.node.tokenDimension].reduce(1, *)
             return contiguous(evaluation.output, from: (perToken - 1) * plane, count: plane, limit)
         case .lastToken:
             let starts = (0..<shape.ne2 * shape.ne3).map { ($0 * shape.ne1 + perToken - 1) * shape.ne0 }

@@ -32,7 +32,7 @@ public struct TraceEstimate: Sendable, Equatable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
         case operationByName, operationByRole, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap
         case attentionHead, kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue,
-            patchValueByStep
+            patchValueByStep, expertChoice, router
     }
 
     /// Pages of each tree, the last one by its filled part.
@@ -41,7 +41,7 @@ public struct TraceEstimate: Sendable, Equatable {
     /// Pages that hold the text of the schema.
     private static let schemaPages = 1.0
     /// Pages of a trace without rows: what migrations leave free is used as tables grow.
-    private static let emptyPages = 29.0
+    private static let emptyPages = 31.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.

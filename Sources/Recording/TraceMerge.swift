@@ -24,7 +24,7 @@ extension TraceStore {
     public func merge(_ path: String) throws -> MergedTrace {
         guard !Self.isSameFile(path, self.path) else { throw TraceError.sameTrace(path: path) }
         let source = try TraceStore.open(path: path)
-        let isCurrent = try source.version() == Schema.migrations.count
+        let isCurrent = try source.version == Schema.migrations.count
         try source.database.close()
         guard !isCurrent else { return try merging(path, named: path) }
         // An earlier version is brought up to date in a copy.
@@ -38,10 +38,6 @@ extension TraceStore {
             try TraceStore.create(path: copy, .appending).close()
             return try merging(copy, named: path)
         }
-    }
-
-    private func version() throws -> Int {
-        try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
     }
 
     private func merging(_ file: String, named path: String) throws -> MergedTrace {

@@ -71,6 +71,16 @@ extension TraceStore {
     }
 }
 
+extension TraceStore {
+    var version: Int { get throws { try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 } } }
+
+    /// Whether traces of the file's version have a table; whatever else has the name in an earlier one is no table of ours.
+    public func has(_ table: String) throws -> Bool {
+        let version = try version
+        return try SchemaObject.all(version: version).contains { $0.name == table && $0.type == "table" }
+    }
+}
+
 /// A table or view as the migrations make it.
 private struct SchemaObject: Sendable {
     let name: String

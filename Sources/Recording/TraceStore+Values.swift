@@ -237,6 +237,9 @@ extension TraceStore {
             var strides = [0, 0, 0, 0]
             for dimension in 0..<4 { strides[axes[dimension]] = source.layout.strides[dimension] }
             return try within(strides)
+        case Transpose.kind:
+            let strides = source.layout.strides
+            return try within([strides.nb1, strides.nb0, strides.nb2, strides.nb3])
         case View.kind:
             let p = (try? JSONDecoder().decode([String: Int].self, from: parameters)) ?? [:]
             let distances = ["nb1", "nb2", "nb3", "offset"].compactMap { p[$0] }

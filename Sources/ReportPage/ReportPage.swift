@@ -21,9 +21,8 @@ public enum ReportPage {
 
     /// In the order in which the browser runs them.
     private static let scripts = [
-        "base.js", "pictures.js", "overview.js", "pass.js", "attention.js", "quantisation.js", "depth.js",
-        "roofline.js",
-        "start.js",
+        "base.js", "pictures.js", "overview.js", "pass.js", "attention.js", "experts.js",
+        "quantisation.js", "depth.js", "roofline.js", "start.js",
     ]
 
     private static func text(_ name: String) throws -> String {

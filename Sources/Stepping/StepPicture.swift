@@ -24,7 +24,7 @@ public struct StepPicture: Sendable {
         let values = try walk.values(of: shown)
         var shape = shown.shape
         // A column of all elements, as the values are written to the cache, is a row for each token.
-        if shape.ne0 == 1, shape.ne1 > 1, shape.ne1 % shown.tokens == 0 {
+        if shape.ne0 == 1, shape.ne1 > 1, shape.ne2 == 1, shape.ne1 % shown.tokens == 0 {
             shape = Shape(shape.ne1 / shown.tokens, shown.tokens)
         }
         let planes = shape.ne2 * shape.ne3

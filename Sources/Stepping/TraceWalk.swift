@@ -140,6 +140,8 @@ extension RecordedOperation {
 
     /// The dimension that counts the tokens of the pass, where shape and kind tell.
     public var tokenDimension: Int {
+        // Experts come before tokens, however many tokens there are.
+        if let role, role.part.isByExpert, role.step == nil || role.step == .product { return 2 }
         guard shape.ne2 == tokens, shape.ne2 > 1 || shape.ne1 > 1 else { return 1 }
         if shape.ne1 != tokens { return 2 }
         // As many heads as tokens: heads come first, but where a view has put them behind the tokens for the products.

@@ -155,6 +155,12 @@ public struct Tensor: Sendable {
         }
     }
 
+    /// The values of one row of a plain number type, whatever the strides.
+    package func row(_ i1: Int, _ i2: Int = 0, _ i3: Int = 0) -> [Float] {
+        let row = Layout(type: type, shape: Shape(shape.ne0), strides: layout.strides)
+        return view(row, at: layout.rowOffset(i1, i2, i3)).floats()
+    }
+
     /// All values of a plain number type in row-major order (`ne0` fastest), whatever the strides.
     public func floats() -> [Float] {
         if layout.isContiguous {

@@ -1,4 +1,5 @@
 import GGUF
+import Jinja
 import Tensors
 
 /// A vocabulary that cannot be used.
@@ -25,6 +26,10 @@ public enum TokenizationError: InputProblem, Sendable, Equatable {
     case malformedByteToken(id: Int, text: String)
     /// The score of a token is not a number, so it has no rank in the order of merges.
     case scoreNotANumber(id: Int)
+    /// The metadata has no chat template.
+    case noChatTemplate
+    /// The chat template cannot be read, or not be rendered.
+    case chatTemplate(JinjaError)
 }
 
 extension TokenizationError: CustomStringConvertible {
@@ -55,6 +60,13 @@ extension TokenizationError: CustomStringConvertible {
             "token \(id) is of type byte and reads \"\(text)\", expected <0x00> to <0xFF>"
         case .scoreNotANumber(let id):
             "the score of token \(id) is not a number"
+        case .noChatTemplate:
+            """
+            the file has no chat template (\(ChatTemplate.key)): how its model wants a conversation written is not \
+            known, and not guessed; write the prompt out with --prompt
+            """
+        case .chatTemplate(let error):
+            "chat template, \(error)"
         }
     }
 }

@@ -35,6 +35,7 @@ struct Quipu: AsyncParsableCommand {
             ExplainCommand.self,
             VerifyCommand.self,
             QuantizeCommand.self,
+            ConvertCommand.self,
             PropagateCommand.self,
             LensCommand.self,
             AttentionCommand.self,
@@ -47,6 +48,7 @@ struct Quipu: AsyncParsableCommand {
             LessonCommand.self,
             DiffCommand.self,
             GQACommand.self,
+            ExpertsCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in

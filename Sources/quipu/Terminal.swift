@@ -50,8 +50,10 @@ enum Terminal {
     static func complain(_ text: String) { _ = put(text.withoutControls + "\n", on: STDERR_FILENO) }
 
     /// Asks for a line, where someone is watching.
-    static func prompt(_ text: String) {
-        if isErrorTerminal { _ = put(text, on: STDERR_FILENO) }
+    ///
+    /// - Parameter ifTyped: only where that someone also types what is read.
+    static func prompt(_ text: String, ifTyped: Bool = false) {
+        if isErrorTerminal, !ifTyped || isInputTerminal { _ = put(text, on: STDERR_FILENO) }
     }
 
     /// Shows a line that the next one replaces, where someone is watching.

@@ -14,6 +14,8 @@ struct Tracing {
     let progress: Progress
     /// Whether an end-of-generation token ends the run.
     var stopsAtEnd = true
+    /// Whether the prompt's text goes ahead of what is generated.
+    var showsPrompt = true
 
     private var promptIds: [Int] = []
     private var generated: [Int] = []
@@ -45,7 +47,7 @@ struct Tracing {
         firstPrediction = prediction
         // From here on the text itself shows the progress, if it is printed to the terminal.
         if stream != nil, Terminal.isOutputTerminal { progress.end() }
-        stream?(vocabulary.decode(ids))
+        if showsPrompt { stream?(vocabulary.decode(ids)) }
 
         while generated.count < generate {
             let token = sampler.sample(prediction.logits)

@@ -4,7 +4,7 @@
 struct ImportRules {
     static let rows: [[String]] = [
         ["Tensors"],
-        ["GGUF", "SIMDKernels", "ComputeGraph"],
+        ["GGUF", "SIMDKernels", "Jinja", "ComputeGraph"],
         ["Quantization", "Tokenization"],
         ["Operations", "Quantizing"],
         ["LlamaModel"],

@@ -16,8 +16,8 @@ import Testing
             return pass.interpreter.graph.nodes.map(\.name)
         }
         let stems = names.map { $0.replacing(#/ \(.*/#, with: "").replacing(/(-|_l)\d+$/, with: "") }
-        // `norm` is a word like any other, `node_12` a number.
-        return Set(stems).filter { $0 != "norm" && !$0.hasPrefix("node_") }.sorted()
+        // `norm` is a word like any other, `node_12` a number, and `q` and `kv` are too short to be told from anything.
+        return Set(stems).filter { $0 != "norm" && $0.count > 2 && !$0.hasPrefix("node_") }.sorted()
     }()
 
     /// Where names stand all the same, and why.

@@ -102,6 +102,8 @@ def stat(page, name):
 
 
 def chosen(page):
+    """The chosen row. Read its text with text_content(): a row that just scrolled into view is drawn in the next frame,
+    and inner_text() is empty until then (content-visibility)."""
     return page.locator(".oprow[aria-current]")
 
 
@@ -109,7 +111,7 @@ def test_arrows_step_unfold_and_fold(show, made):
     page = show(made.report, "#pass?step=0&seq=0")
     assert chosen(page).count() == 1 and chosen(page).get_attribute("data-seq") == "0"
     page.keyboard.press("ArrowDown")
-    assert "layer 0" in chosen(page).inner_text()
+    assert "layer 0" in chosen(page).text_content()
     folded = page.locator(".oprow").count()
     page.keyboard.press("ArrowRight")
     in_layer = made.one("SELECT count(*) FROM op JOIN pass ON pass.id = pass_id WHERE step = 0 AND layer = 0")
@@ -118,16 +120,16 @@ def test_arrows_step_unfold_and_fold(show, made):
         "SELECT op.name FROM op JOIN pass ON pass.id = pass_id WHERE step = 0 ORDER BY seq")]
     for seq in range(1, in_layer + 1):
         assert chosen(page).get_attribute("data-seq") == str(seq)
-        assert chosen(page).locator("b").inner_text() == names[seq]
+        assert chosen(page).locator("b").text_content() == names[seq]
         assert page.locator(".details h2").inner_text().startswith(names[seq])
         assert chosen(page).is_visible() and f"seq={seq}" in page.url
         page.keyboard.press("ArrowDown")
-    assert "layer 1" in chosen(page).inner_text()
+    assert "layer 1" in chosen(page).text_content()
     for seq in range(in_layer, 0, -1):
         page.keyboard.press("ArrowUp")
         assert chosen(page).get_attribute("data-seq") == str(seq)
     page.keyboard.press("ArrowLeft")
-    assert page.locator(".oprow").count() == folded and "layer 0" in chosen(page).inner_text()
+    assert page.locator(".oprow").count() == folded and "layer 0" in chosen(page).text_content()
     page.keyboard.press("]")
     assert page.evaluate("selection.step") == 1 and page.locator(".oprow").count() == folded
 

@@ -40,6 +40,24 @@ import Testing
         #expect(FileManager.default.contentsEqual(atPath: copy, andPath: Self.original))
     }
 
+    /// A model that comes with the program needs no path, unless a file of the user's has its name.
+    @Test func othersHaveNames() throws {
+        let bench = try Workbench()
+        let names = [
+            "micro-world": "micro-world-f16", "micro-world-qat-q2_k": "micro-world-qat-q2_k",
+            "micro-world-experts": "micro-world-experts-q8_0",
+        ]
+        for (name, file) in names {
+            let named = try bench.quipu("inspect", name, "--json")
+            #expect(named.errors == "" && named.status == 0)
+            #expect(try named.object()["file"] as? String == Self.resources.appending(path: "\(file).gguf").path)
+        }
+        try FileManager.default.copyItem(
+            atPath: TinyModel.stories.path, toPath: bench.folder.path("micro-world-experts"))
+        #expect(try bench.quipu("inspect", "micro-world-experts", "--json").object()["n_tensors"] as? Int == 48)
+        expectComplaint(try bench.quipu("inspect", "micro-world-expert"), "micro-world-expert", "no such file")
+    }
+
     @Test func answersFromTheStory() throws {
         let bench = try Workbench()
         let prompt = "Mia has the red ball. Tom is at the lake. Who has the ball?"

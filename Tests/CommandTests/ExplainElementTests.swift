@@ -109,10 +109,11 @@ import Testing
     @Test(arguments: TinyModel.withGoldenNodes)
     func pagesStayWithinThePage(model: TinyModel) throws {
         let bench = try bench(model)
+        let activation = model == .mixtral ? "ffn_moe_swiglu-0[5,1]" : "ffn_swiglu-0[5]"
         for (element, options) in [
-            ("ffn_out-0[5]", []), ("ffn_out-0[5]", ["--depth", "6"]), ("kq-0[1,0,3]", []),
+            ("l_out-0[5]", []), ("l_out-0[5]", ["--depth", "7"]), ("kq-0[1,0,3]", []),
             ("kq_soft_max-0[1,0,3]", ["--depth", "3"]), ("kqv-0[1,0,3]", ["--largest", "2"]), ("Qcur-0[1,2]", []),
-            ("ffn_swiglu-0[5]", []), ("norm-0[5]", []), ("attn_norm-0[5]", []), ("embd[5]", []),
+            (activation, []), ("norm-0[5]", []), ("attn_norm-0[5]", []), ("embd[5]", []),
             ("cache_k_l0 (view)#0[5,2]", []), ("kqv_out-0[5]", []), ("result_output[5]", ["--depth", "7"]),
         ] {
             let outcome = try bench.quipu(["explain", "element", "trace.db", element, "--step", "1"] + options)

@@ -27,7 +27,7 @@ import Testing
         let residual = try #require(object["residual"] as? Double)
         #expect(abs(parts.reduce(0) { $0 + ($1["value"] as! Double) } - sum) <= 1e-9)
         #expect(abs(residual) <= 1e-3 && abs(sum + residual - logit) <= 1e-6)
-        for part in parts { #expect(Set(part.keys) == ["name", "layer", "head", "kv_head", "value"]) }
+        for part in parts { #expect(Set(part.keys) == ["name", "layer", "head", "kv_head", "expert", "value"]) }
         let chain = try #require(object["chain"] as? [String: Any])
         let weight = try #require(chain["weight"] as? [String: Any])
         let same = try bench.quipu(

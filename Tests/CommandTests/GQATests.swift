@@ -25,6 +25,46 @@ private let printed = 1e-7
         #expect(page.output.contains("   1  <----  [2] [3]"))
     }
 
+    /// Published sizes, two bytes a value.
+    @Test func theKindsOfAttentionSideBySide() throws {
+        let object = try Workbench().quipu("gqa", "model.gguf", "--json").object()
+        let rows = try #require(object["sharing"] as? [[String: Any]])
+        // stories260K: 5 layers, keys and values of 8 values for 8 heads, 4 KV heads, or one.
+        let expected: [(name: String, kind: String, mha: Int, own: Int, mqa: Int)] = [
+            ("this model", "gqa", 1280, 640, 160),
+            ("Llama-3.1-8B", "gqa", 524_288, 131_072, 16_384), ("Qwen3-30B-A3B", "gqa", 786_432, 98_304, 24_576),
+            ("DeepSeek-V2-Lite", "mla", 276_480, 31_104, 17_280), ("DeepSeek-V3", "mla", 4_997_120, 70_272, 39_040),
+        ]
+        #expect(rows.count == expected.count)
+        for (row, expected) in zip(rows, expected) {
+            #expect(row["name"] as? String == expected.name && row["kind"] as? String == expected.kind)
+            let found = ["mha", "own", "mqa"].map { row[$0] as? Int }
+            #expect(found == [expected.mha, expected.own, expected.mqa], "\(expected.name)")
+        }
+        let price = ["products_per_score", "unpacked_per_score", "products_per_value", "unpacked_per_value"]
+        #expect(price.map { rows[4][$0] as? Int } == [576, 192, 512, 128])
+        #expect(price.map { rows[1][$0] as? Int } == [128, 128, 128, 128])
+    }
+
+    /// 3 layers, 16 + 8 values a position, 4 heads of 20 and 10 unpacked.
+    @Test func latentVectors() throws {
+        let bench = try Workbench(Places.fixture("tiny-deepseek2.gguf"))
+        let traced = try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "-o", "trace.db")
+        #expect(traced.status == 0, "\(traced.errors)")
+        let object = try bench.quipu("gqa", "map", "--trace", "trace.db", "--context", "10", "--json").object()
+        let bytes = try #require(object["cache_bytes"] as? [String: Int])
+        #expect(bytes == ["gqa": 1440, "mha": 7200, "mqa": 1800])
+        let row = try bench.row(
+            "SELECT kind, k_width, v_width, bytes, n_positions FROM kv_cache LIMIT 1", of: "trace.db")
+        #expect(row["kind"] as? String == "mla")
+        #expect(row["k_width"] as? Int == 24 && row["v_width"] as? Int == 0)
+        let positions = try #require(row["n_positions"] as? Int)
+        #expect(row["bytes"] as? Int == 48 * positions)
+        let page = try bench.quipu("gqa", "model.gguf")
+        #expect(page.output.contains("latent vector of 16 values") && page.output.contains("24/20"))
+        for line in page.lines where !line.contains("gguf") { #expect(line.count <= 80, "\(line)") }
+    }
+
     /// The cosines, computed from the trace's blobs by themselves.
     @Test(arguments: [false, true])
     func headsAreComparedByWhatWasRecorded(withoutFirst: Bool) throws {

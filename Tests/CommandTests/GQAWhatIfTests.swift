@@ -93,7 +93,7 @@ import Testing
         try expect(["--swap", "1"], "--swap", status: 64)
         try expect(["--drop", "1:x"], "--drop", status: 64)
         try expect(["--drop", "1:1", "--layers", "1"], "leave --layers out", status: 64)
-        try expect(["--pool", "1", "-p", "x"], "--prompt and --ids are read in one piece", status: 64)
+        try expect(["--pool", "1", "-p", "x"], "--prompt, --chat and --ids are read in one piece", status: 64)
         try expect(["--pool", "1", "--context", "0"], "--context takes", status: 64)
         expectComplaint(try bench.quipu("gqa", "what-if", "none.gguf", "--pool", "1"), "none.gguf")
         expectComplaint(try bench.quipu("gqa", "what-if", "model.gguf", "--pool", "1"), "no text comes with this model")

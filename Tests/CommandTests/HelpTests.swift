@@ -10,10 +10,14 @@ import Testing
         ["explain", "operation"],
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
-        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"],
+        ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"], ["experts", "map"],
+        ["experts", "what-if"],
     ]
 
-    @Test(arguments: commands)
+    /// Commands that have to do with no architecture.
+    static let others = [["convert"]]
+
+    @Test(arguments: commands + others)
     func saysWhatAndHowWithinThePage(command: [String]) throws {
         let help = try Workbench().quipu(command + ["--help"])
         #expect(help.status == 0)
@@ -24,13 +28,17 @@ import Testing
     }
 
     /// An example that does not work as written teaches people that the manual is wrong.
-    @Test(arguments: commands + [[]])
+    @Test(arguments: commands + others + [[]])
     func examplesWorkAsWritten(command: [String]) throws {
         let bench = try Workbench()
         try bench.addTrace()
         try bench.addText()
+        try bench.addChatModel()
+        try bench.addOldModel()
         try FileManager.default.createSymbolicLink(
             atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("mixtral.gguf"), withDestinationPath: TinyModel.mixtral.path)
         let help = try bench.quipu(command + ["--help"])
         let examples = Self.examples(in: help)
         #expect(!examples.isEmpty)
@@ -49,7 +57,7 @@ import Testing
     }
 
     /// Options that have a default say it; these have none.
-    @Test(arguments: commands)
+    @Test(arguments: commands + others)
     func defaultsAreSaid(command: [String]) throws {
         let without: Set = [
             "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",

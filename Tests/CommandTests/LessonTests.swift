@@ -111,6 +111,17 @@ import Testing
         #expect(!way.output.contains("TRAINED") && !way.output.contains("MICRO"))
     }
 
+    /// So do two small files of the same weights, from before GGUF and after.
+    @Test func filesFromBeforeGGUFComeWithTheProgram() throws {
+        let bench = try Workbench()
+        var pages = try bench.quipu("lesson", "start", "gguf").output
+        for _ in 0..<6 where !pages.contains("A llama in ggjt v3") {
+            pages += try bench.quipu("lesson", "skip").output + bench.quipu("lesson", "next").output
+        }
+        #expect(pages.contains("before-gguf.bin") && pages.contains("A llama in ggjt v3"))
+        #expect(pages.contains("llama.attention.head_count_kv") && !pages.contains("inspect OLD"))
+    }
+
     @Test func nothingStarted() throws {
         let bench = try Workbench()
         for command in ["next", "hint", "skip", "why", "play"] {
@@ -177,6 +188,44 @@ import Testing
         }
         let other = ["--model", Places.fixture("lesson-mha-q8_0.gguf")]
         #expect(try bench.quipu(["lesson", "start", "error-travels"] + other).errors.contains(measuring))
+    }
+
+    /// A lesson about what most models do not have brings one that has it; the learner's stays theirs.
+    @Test func aLessonBringsAModel() throws {
+        let bench = try Workbench()
+        let brought = "micro-world-experts-q8_0.gguf"
+        let own = try bench.quipu("lesson", "start", "1", "--json").object()
+        let begun = try bench.quipu("lesson", "start", "experts", "--json").object()
+        #expect((begun["model"] as? String)?.hasSuffix(brought) == true && begun["trace"] as? String != nil)
+        #expect(begun["trace"] as? String != own["trace"] as? String)
+        #expect(try trace(bench) == own["trace"] as? String)
+
+        let sizes = try bench.row(
+            "SELECT n_params AS stored, (SELECT sum(ne0 * ne1 * ne2) FROM weight WHERE name LIKE '%exps.weight') AS routed "
+                + "FROM model", of: begun["trace"] as? String ?? "")
+        let (stored, routed) = (try #require(sizes["stored"] as? Double), try #require(sizes["routed"] as? Double))
+        #expect(try bench.quipu("lesson", "check", "\(stored - routed)").output.contains("leaves out all experts"))
+        #expect(try bench.quipu("lesson", "check", "\(stored - routed / 2)").output.hasPrefix("Right."))
+        #expect(try bench.quipu("lesson", "play", input: "").errors.contains("Lesson 21"))
+        let again = try bench.quipu("lesson", "start", "1", "--json").object()
+        #expect(again["trace"] as? String == own["trace"] as? String)
+        #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect my.gguf --tensors"))
+
+        let mine = bench.folder.path("mine.gguf")
+        try FileManager.default.copyItem(
+            atPath: Places.package.appending(path: "models/\(brought)").path, toPath: mine)
+        let fitting = try bench.quipu("lesson", "start", "experts", "--model", "mine.gguf", "--json").object()
+        #expect(fitting["model"] as? String == mine)
+    }
+
+    @Test func aLessonCannotBringWhatIsNotThere() throws {
+        let bench = try Workbench()
+        let lessons = bench.folder.path("lessons")
+        try FileManager.default.copyItem(atPath: Places.package.appending(path: "lessons").path, toPath: lessons)
+        let text = try String(contentsOfFile: lessons + "/21-experts.md", encoding: .utf8)
+        try bench.folder.write(text.replacing("model: EXPERTS", with: "model: GIANT"), to: "lessons/21-experts.md")
+        let outcome = try bench.quipu("lesson", "lint", "--lessons", "lessons", "--only", "experts")
+        expectComplaint(outcome, "21-experts.md", "found model: GIANT", "EXPERTS, MICRO, NEW, OLD, TRAINED")
     }
 
     @Test func theLoopIsForTerminals() throws {

@@ -25,7 +25,7 @@ import Testing
         ("verify", "quipu verify trace.db"),
         ("explain element", "quipu explain element trace.db 'l_out-0[1,1]' --depth 4"),
         ("explain logit", "quipu explain logit trace.db"),
-        ("explain weight", "quipu explain weight model.gguf blk.0.attn_q.weight 3 4"),
+        ("explain weight", "quipu explain weight model.gguf blk.0.attn_output.weight 3 4"),
         ("explain format", "quipu explain format model.gguf Q8_0"),
         ("explain operation", "quipu explain operation"),
         ("lens", "quipu lens trace.db --all"),
@@ -43,9 +43,14 @@ import Testing
             "gqa what-if --drop",
             "quipu gqa what-if model.gguf --drop 0:1 -p 'Once upon a time there was a dog in the garden'"
         ),
+        ("experts map", "quipu experts map trace.db"),
+        (
+            "experts what-if",
+            "quipu experts what-if model.gguf --top 1 -p 'Once upon a time there was a dog in the garden'"
+        ),
         ("quantize", "quipu quantize model.gguf small.gguf Q8_0"),
         ("quant errors", "quipu quant errors model.gguf --as Q8_0"),
-        ("quant compare", "quipu quant compare model.gguf blk.0.attn_q.weight"),
+        ("quant compare", "quipu quant compare model.gguf blk.0.attn_output.weight"),
         ("quant blocks", "quipu quant blocks small.gguf token_embd.weight --row 3 --block 0"),
         ("quant table", "quipu quant table model.gguf --types Q8_0 --file text.txt --chunk 16 --chunks 1"),
         (

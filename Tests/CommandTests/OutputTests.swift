@@ -14,7 +14,7 @@ import Testing
         ["trace", "model.gguf", "--prompt", "Once upon a time there was a little girl named Lily", "--generate", "2"],
         ["ops", "trace.db"], ["ops", "trace.db", "--step", "1"],
         ["show", "trace.db", "kq_soft_max-0"], ["show", "trace.db", "result_output"],
-        ["show", "trace.db", "ffn_out-0"],
+        ["show", "trace.db", "ffn_inp-0"],
         ["export", "trace.db", "*", "--output", "all.npz"],
         ["show", "trace.db", "Qcur-0[3]"], ["show", "trace.db", "Qcur-0[0,0,0]"],
         ["sql", "trace.db", "SELECT * FROM op"], ["sql", "trace.db", "SELECT * FROM v_layer"],

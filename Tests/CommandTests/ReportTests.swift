@@ -51,6 +51,21 @@ import Testing
         #expect(page.components(separatedBy: "</script>").count == 3)
     }
 
+    /// Of a model with experts, every choice; of others, nothing.
+    @Test func experts() throws {
+        let bench = try Workbench(TinyModel.mixtral.path)
+        try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--generate", "2", "-o", "t.db")
+        #expect(try bench.quipu("report", "t.db").status == 0)
+        let experts = try #require(try data(in: bench)["experts"] as? [String: Any])
+        let row = try bench.row("SELECT count(*) AS n, sum(expert) AS s FROM expert_choice", of: "t.db")
+        let chosen = try #require(experts["expert"] as? [Int])
+        #expect(chosen.count == row["n"] as? Int && chosen.reduce(0, +) == row["s"] as? Int)
+        let dense = try Workbench()
+        try dense.addTrace("t.db")
+        try dense.quipu("report", "t.db")
+        #expect(try data(in: dense)["experts"] == nil)
+    }
+
     @Test func tablesAreAllThere() throws {
         let bench = try Workbench()
         try bench.addTrace("t.db")

@@ -166,9 +166,11 @@ import Testing
     @Test func wrongUsage() throws {
         let bench = try Workbench()
         try bench.addTrace()
-        expectComplaint(try bench.quipu("trace", "model.gguf"), "give --prompt or --ids, or --from", status: 64)
         expectComplaint(
-            try bench.quipu("trace", "--from", "trace.db", "-p", "A"), "leave --prompt and --ids out", status: 64)
+            try bench.quipu("trace", "model.gguf"), "give --prompt, --chat, --file or --ids, or --from", status: 64)
+        expectComplaint(
+            try bench.quipu("trace", "--from", "trace.db", "-p", "A"),
+            "leave --prompt, --chat, --file and --ids out", status: 64)
         expectComplaint(
             try bench.quipu("trace", "--from", "trace.db", "-o", "trace.db", "--append"), "--from reads it")
         expectComplaint(try bench.quipu("diff", "trace.db", "--limit=-1"), "0 or more", status: 64)

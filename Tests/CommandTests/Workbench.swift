@@ -71,6 +71,17 @@ final class Workbench: Sendable {
         try changeTrace(folder.path(name), "UPDATE model SET path = '\(folder.path("model.gguf"))'")
     }
 
+    /// Puts `chat.gguf` here: the stories' model with a chat template, and tokens for roles.
+    func addChatModel(_ template: String = ChatTests.template) throws {
+        try TinyModel.stories.file().write(
+            chatTemplate: template, tokens: ["<|system|>", "<|user|>", "<|assistant|>"], to: folder.path("chat.gguf"))
+    }
+
+    /// Puts `old.bin` here: the stories' model as a file from before GGUF.
+    func addOldModel(_ old: LegacyModel = .ggjt(3)) throws {
+        try Data(old.bytes(of: try TinyModel.stories.file())).write(to: URL(filePath: folder.path("old.bin")))
+    }
+
     private static let finished = Result {
         let bench = try Workbench()
         let outcome = try bench.quipu("trace", "model.gguf", "--prompt", "Once upon a time", "--generate", "4")

@@ -24,21 +24,39 @@ from program import Quipu
 from trace import Trace
 
 FLOAT_LIMIT = 1e-10
-OTHER_FORMATS = ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0", "Q4_K", "Q6_K"]
+OTHER_FORMATS = ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0", "Q4_K", "Q6_K", "MXFP4"]
 
 # What files of an architecture may have besides what they must have.
 MAY_HAVE = {
     "llama": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
-                  rope_factors=[False, True]),
+                  rope_factors=[False, True], long_factors=[False, True], original_context=[0, 128, 1024]),
+    "mixtral": dict(biases=["", "qkv"], separate_output=[False, True], rope_factors=[False, True],
+                    experts=[2, 4, 7, 8, 21], experts_used=[1, 2]),
+    "deepseek2": dict(separate_output=[False, True], dense_layers=[0, 1], experts=[8, 16], experts_used=[1, 2, 4],
+                      groups=[(), (4, 2), (2, 1)], router_bias=[False, True], query_rank=[0, 64]),
+    "deepseek2-lite": dict(layers=[26], separate_output=[False, True], experts=[4, 6]),
+    "deepseek2-old": dict(separate_output=[False, True], dense_layers=[0, 1], query_rank=[0, 64]),
     "qwen2": dict(separate_output=[False, True], fused_qkv=[False, True]),
+    "qwen2moe": dict(experts=[4, 9, 20], experts_used=[1, 2, 4]),
+    "qwen3moe": dict(biases=["", "qkv"], separate_output=[False, True], experts=[4, 8, 33], experts_used=[1, 2, 4]),
     "qwen3": dict(biases=["", "qkv"], separate_output=[False, True]),
     "smollm3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[4, 5, 8]),
     "olmo2": dict(biases=["", "qkv"]),
     "granite": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
                     rope_factors=[False, True]),
+    "gemma2": dict(biases=["", "qkv"], fused_qkv=[False, True], layers=[1, 2, 3, 4]),
+    "gemma3": dict(biases=["", "qkv"], separate_output=[False, True], fused_qkv=[False, True], layers=[2, 6, 7]),
+    "phi3": dict(
+        fused_qkv=[False, True], separate_output=[False, True], rope_scaling=[""], original_context=[128, 1024]),
+    "gpt-oss": dict(fused_qkv=[False, True], layers=[1, 2, 3, 4], experts=[4, 8, 9], experts_used=[1, 2, 4],
+                    rope_scaling=["", "yarn"]),
+    "command-r": dict(biases=["", "qkv"], fused_qkv=[False, True]),
+    "starcoder2": dict(separate_output=[False, True], fused_qkv=[False, True]),
+    "mistral3": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
+                     long_factors=[False, True], original_context=[64, 128]),
 }
 # llama.cpp reads heads of these as embedding / heads wide.
-PLAIN_HEADS = {"qwen2", "olmo2"}
+PLAIN_HEADS = {"qwen2", "qwen2moe", "olmo2", "phi3", "command-r", "starcoder2"}
 
 
 def recipe(architecture, weights, number, chance):
@@ -51,7 +69,7 @@ def recipe(architecture, weights, number, chance):
         sizes = dict(
             embedding=256, head_size=64 if architecture in PLAIN_HEADS else chance.choice([64, 128]), feed_forward=512)
     else:
-        size = chance.choice([32, 64]) if weights[0] == "Q" else chance.choice([8, 12, 32, 48])
+        size = chance.choice([32, 64]) if weights[0] in "QM" else chance.choice([8, 12, 32, 48])
         embedding = heads * size if architecture in PLAIN_HEADS else chance.choice([32, 96, 160])
         sizes = dict(embedding=embedding, head_size=size, feed_forward=chance.choice([32, 96, 224]))
     facts = must | dict(
@@ -59,12 +77,25 @@ def recipe(architecture, weights, number, chance):
         rope_scaling=chance.choice(["", "linear", "yarn"]),
         vocabulary=chance.choice(["sentencepiece", "byte_pair"])) | sizes
     facts |= {key: chance.choice(values) for key, values in may.items()}
+    if facts.get("layers") == 1:
+        facts["dense_layers"] = 0
+    for width in ("expert_width", "shared_width"):  # whole blocks, as all widths
+        if width in must:
+            facts[width] = chance.choice([256, 512] if weights.endswith("_K") else [32, 64, 96])
+    if "latent" in must:
+        widths = [256] if weights.endswith("_K") else [32, 64] if weights[0] in "QM" else [12, 16, 40]
+        facts["latent"] = tuple(chance.choice(sizes) for sizes in (widths, [4, 8, 32], widths, widths))
+        facts["shared_width"] = facts["expert_width"] * chance.choice([1, 2])
+        facts["query_rank"] = facts.get("query_rank", 0) and (256 if weights.endswith("_K") else 64)
     if "keys" in must:
-        facts["keys"] = tuple((key, number * chance.uniform(0.5, 2)) for key, number in must["keys"])
+        facts["keys"] = tuple(
+            (key, number if isinstance(number, bool) else type(number)(number * chance.uniform(0.5, 2)))
+            for key, number in must["keys"])
+    if facts.get("long_factors"):  # in place of another way to stretch
+        facts |= dict(rope_scaling="", rope_factors=False)
     return models.Recipe(
-        f"{architecture}-{weights.lower()}-{number}", weights, architecture=architecture,
-        seed=chance.randrange(1, 1 << 31),
-        **facts)
+        f"{architecture}-{weights.lower()}-{number}", weights, seed=chance.randrange(1, 1 << 31),
+        **(dict(architecture=architecture) | facts))
 
 
 def check(quipu, distance, made, folder, chance):

@@ -7,7 +7,8 @@ that exist. The size of the cache itself differs too.
 
 def attended_axis(kind, name):
     """The axis, in ggml's order, along which a node counts attended positions; `None` if it does not."""
-    if name.startswith(("kq-", "kq_soft_max-")):
+    scores = ("kq-", "kq_scaled_1-", "kq_tanh-", "kq_scaled_2-", "kq_soft_max-", "v_cont-")
+    if name.startswith(scores) or kind == "TRANSPOSE":
         return 0
     if kind in ("VIEW", "PERMUTE") and name.startswith("cache_v_l"):
         return 0

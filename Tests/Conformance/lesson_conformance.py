@@ -17,11 +17,12 @@ import numpy as np
 
 import ggml
 import lesson_answers
+import lesson_experts
 import lesson_measures
 from lesson_answers import Facts
 
-ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS
-MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES
+ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS | lesson_experts.ANSWERS
+MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES | lesson_experts.MISTAKES
 CHANGES = lesson_answers.CHANGES | lesson_measures.CHANGES
 
 def q4_k(values):
@@ -34,9 +35,16 @@ class Learner:
         self.quipu, self.folder = os.path.abspath(quipu), folder
         self.environment = {**os.environ, "XDG_STATE_HOME": folder, "HOME": folder}
         self.step = self.lesson("start", "1", "--model", os.path.abspath(model))
-        progress = self.lesson("progress")
-        self.facts = Facts(model, progress["trace"], q4_k)
-        self.facts.quipu, self.facts.model = self.quipu, os.path.abspath(model)
+        self.known = {}
+
+    @property
+    def facts(self):
+        """Of what the lesson is about: the learner's model, or one that the lesson brings."""
+        trace = self.step["trace"]
+        if trace not in self.known:
+            self.known[trace] = Facts(self.step["model"], trace, q4_k)
+            self.known[trace].quipu, self.known[trace].model = self.quipu, self.step["model"]
+        return self.known[trace]
 
     def run(self, *arguments):
         return subprocess.run(

@@ -127,9 +127,10 @@ def write_tsv(path, prompt, tokens, logits, continuation, nodes):
             print(f"# {key}\t{json.dumps(value)}", file=file)
         print("seq\top\tname\tne\tsum\trms\tmin\tmax\tsrc", file=file)
         for i, (op, name, sources, values) in enumerate(nodes):
-            x = values.astype(np.float64)
-            numbers = [f"{v:.7g}" for v in (x.sum(), np.sqrt((x * x).mean()), x.min(), x.max())]
-            print(i, op, name, "x".join(map(str, x.shape[::-1])), *numbers, ",".join(sources), sep="\t", file=file)
+            x = values[np.isfinite(values)].astype(np.float64)  # without the -inf of experts that were not chosen
+            moments = (x.sum(), np.sqrt((x * x).mean()), x.min(), x.max()) if x.size else (0, 0, 0, 0)
+            numbers = [f"{v:.7g}" for v in moments]
+            print(i, op, name, "x".join(map(str, values.shape[::-1])), *numbers, ",".join(sources), sep="\t", file=file)
 
 
 def main():

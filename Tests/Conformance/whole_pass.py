@@ -117,8 +117,9 @@ class NodeDistance:
             recorded = trace.recorded(op)
             if recorded is None:
                 continue  # views only name what other nodes hold
-            written = _written(op, reference, run_pass) if op.kind == "SET_ROWS" else reference
-            error = nmse(recorded, written)
+            is_write = op.kind == "SET_ROWS" and op.name.startswith("cache_")
+            written = _written(op, reference, run_pass) if is_write else reference
+            error = nmse(*_finite(recorded, written))
             self.n_nodes += 1
             self.worst = sorted(self.worst + [(error, f"{label}: {op}")], reverse=True)[:10]
             if not error <= self.limit:
@@ -128,6 +129,13 @@ class NodeDistance:
         print(f"{self.n_nodes} nodes of {self.labels} runs compared with llama.cpp; limit {self.limit:.0e}; farthest:")
         for error, where in self.worst:
             print(f"  {error:.2e}  {where}")
+
+
+def _finite(recorded, reference):
+    """Both without what is infinite in both, and alike: the ratings of experts that cannot be chosen."""
+    left, right = np.asarray(recorded, np.float64).reshape(-1), np.asarray(reference, np.float64).reshape(-1)
+    kept = ~(np.isinf(left) & (left == right)) if left.shape == right.shape else slice(None)
+    return left[kept], right[kept]
 
 
 def _written(op, cache, run_pass):

@@ -20,12 +20,13 @@ import Testing
         private(set) var nodes: [Measured] = []
 
         func didEvaluate(_ evaluation: Evaluation) throws {
-            let values = evaluation.output.floats()
+            // As the tables are: without the -∞ of experts that cannot be chosen.
+            let values = evaluation.output.floats().filter(\.isFinite)
             nodes.append(
                 Measured(
                     node: evaluation.node, sources: evaluation.node.inputs.map(graph!.name(of:)),
                     moments: Moments(values),
-                    range: (values.min()!, values.max()!)))
+                    range: (values.min() ?? 0, values.max() ?? 0)))
         }
     }
 

@@ -35,7 +35,8 @@ import Testing
     }
 
     /// What a pass says after a token is what a pass that ends there says, up to the order of sums: llama.cpp sums a
-    /// single row in another order than several. 1e-9 is some hundred times what Float's rounding makes of that here.
+    /// single row in another order than several. 1e-9 is some hundred times what Float's rounding makes of that here; in the
+    /// deeper model with experts, a value on its way to the F16 output matrix may round the other way, which is 2e-8.
     @Test(arguments: TinyModel.allCases)
     func eachRowIsThePredictionAfterItsToken(model: TinyModel) throws {
         let llama = try model.load()
@@ -46,7 +47,8 @@ import Testing
             let found = all[(end - 1) * width..<end * width]
             let error = zip(found, expected).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
             let power = expected.reduce(0.0) { $0 + Double($1 * $1) }
-            #expect(error <= 1e-9 * power, "NMSE \(error / power) after \(end)")
+            let limit = model == .unpackedLatent ? 1e-7 : 1e-9
+            #expect(error <= limit * power, "NMSE \(error / power) after \(end)")
         }
     }
 }

@@ -68,7 +68,7 @@ private struct Surgery {
         #expect(try session.logits(after: [1, 2]) == original.logits(after: [1, 2]))
     }
 
-    @Test(arguments: ["gemma3", "mamba", "Llama", ""])
+    @Test(arguments: ["gemma3n", "mamba", "Llama", ""])
     func otherArchitectures(name: String) throws {
         var surgery = try Surgery()
         surgery.set("general.architecture", .string(name))
@@ -126,24 +126,74 @@ private struct Surgery {
         }
     }
 
-    @Test func expertsAreRefused() throws {
-        var surgery = try Surgery()
+    /// Where a family has none; and where it may have some, but the file does not say enough, or not truly.
+    @Test func experts() throws {
+        var surgery = try Surgery(Places.fixture("tiny-granite.gguf"))
+        surgery.set("granite.expert_count", .uint32(8))
+        try surgery.expectRefusal(["granite.expert_count", "'8'", "without experts"]) {
+            .unsupported(
+                file: $0, what: "granite.expert_count", found: "8", supported: "models of 'granite' without experts")
+        }
+        surgery = try Surgery()
         surgery.set("llama.expert_count", .uint32(8))
-        try surgery.expectRefusal(["llama.expert_count", "'8'", "dense"]) {
-            .unsupported(file: $0, what: "llama.expert_count", found: "8", supported: "dense models, without experts")
+        try surgery.expectRefusal(["expert_used_count"]) { .missingKey(file: $0, key: "llama.expert_used_count") }
+        surgery.set("llama.expert_used_count", .uint32(9))
+        try surgery.expectRefusal(["expert_used_count"]) {
+            .invalidValue(file: $0, key: "llama.expert_used_count", found: "9", expected: "1 to 8")
+        }
+        surgery.set("llama.expert_used_count", .uint32(2))
+        try surgery.expectRefusal(["blk.0.ffn_gate_inp.weight", "missing"]) {
+            .missingTensor(file: $0, name: "blk.0.ffn_gate_inp.weight", expected: Shape(64, 8))
         }
         surgery.set("llama.expert_count", .uint32(0))
         #expect(throws: Never.self) { _ = try surgery.load() }
+        surgery = try Surgery(TinyModel.mixtral.path)
+        surgery.set(tensor: "blk.1.ffn_up_exps.weight", Layout(.f32, Shape(32, 24, 4)))
+        try surgery.expectRefusal(["blk.1.ffn_up_exps.weight", "32x24x4"]) {
+            .wrongShape(
+                file: $0, name: "blk.1.ffn_up_exps.weight", found: Shape(32, 24, 4), expected: Shape(32, 24, 5))
+        }
     }
 
-    @Test(arguments: ["longrope", "foo", "YARN"])
+    @Test func latentAttention() throws {
+        func key(_ name: String) -> String { "deepseek2." + name }
+        var surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.q_lora_rank"), nil)
+        try surgery.expectRefusal(["q_lora_rank"]) { .missingKey(file: $0, key: key("attention.q_lora_rank")) }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.value_length_mla"), nil)
+        try surgery.expectRefusal(["value_length_mla"]) {
+            .missingKey(file: $0, key: key("attention.value_length_mla"))
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("attention.head_count_kv"), .uint32(4))
+        try surgery.expectRefusal(["head_count_kv"]) {
+            .invalidValue(
+                file: $0, key: key("attention.head_count_kv"), found: "4",
+                expected: "1, for the latent vector of all heads")
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("expert_gating_func"), .uint32(4))
+        try surgery.expectRefusal(["expert_gating_func"]) {
+            .unsupported(
+                file: $0, what: key("expert_gating_func"), found: "4", supported: "1 (softmax) and 2 (sigmoid)")
+        }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("expert_group_count"), .uint32(3))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
+        surgery = try Surgery(Places.fixture("tiny-deepseek2.gguf"))
+        surgery.set(key("nextn_predict_layers"), .uint32(1))
+        #expect(throws: LlamaError.self) { _ = try surgery.load() }
+    }
+
+    @Test(arguments: ["dynamic", "foo", "YARN"])
     func unknownRopeScaling(name: String) throws {
         var surgery = try Surgery()
         surgery.set("llama.rope.scaling.type", .string(name))
-        try surgery.expectRefusal(["RoPE scaling", "'\(name)'", "'none', 'linear' and 'yarn'"]) {
+        try surgery.expectRefusal(["RoPE scaling", "'\(name)'", "'none', 'linear', 'yarn' and 'longrope'"]) {
             .unsupported(
                 file: $0, what: "RoPE scaling", found: name,
-                supported: "'none', 'linear' and 'yarn', and Llama 3's rope_freqs.weight")
+                supported: "'none', 'linear', 'yarn' and 'longrope', and Llama 3's rope_freqs.weight")
         }
     }
 

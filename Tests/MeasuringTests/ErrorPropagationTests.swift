@@ -198,7 +198,7 @@ import Testing
         let x = generator.tensor(width, columns)
         for rounding in [nil, format.activationType] {
             let output = Tensor.zeros(.f32, Shape(rows, columns))
-            FloatProduct(rounding: rounding).evaluate([w, x], into: output, on: Workers(threads: 2))
+            FloatProduct(MatMul(), rounding: rounding).evaluate([w, x], into: output, on: Workers(threads: 2))
             let found = output.floats()
             for column in 0..<columns {
                 let activations = try rounded(Array(x.floats()[column * width..<(column + 1) * width]), rounding)

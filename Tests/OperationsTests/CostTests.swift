@@ -44,6 +44,26 @@ import Testing
                 == Cost(operations: 0, bytesRead: 192 * 5 * 4 + 5 * 8, bytesWritten: 192 * 5 * 2))
     }
 
+    /// Of 8 experts of 10 rows of 2 blocks: as many as were chosen, each once; without values, as many as may have been.
+    @Test func onlyChosenExpertsAreRead() throws {
+        let experts = Layout(.q4_1, Shape(64, 10, 8))
+        func read(_ distinct: Int, tokens: Int) -> Cost {
+            Cost(
+                operations: 2 * 64 * 10 * 2 * tokens,
+                bytesRead: distinct * 10 * 2 * 20 + 64 * tokens * 4 + 2 * tokens * 4,
+                bytesWritten: 10 * 2 * tokens * 4)
+        }
+        #expect(try cost(MatMulID(), experts, f32(64, 1, 1), Layout(.i32, Shape(2))) == read(2, tokens: 1))
+        #expect(try cost(MatMulID(), experts, f32(64, 1, 9), Layout(.i32, Shape(2, 9))) == read(8, tokens: 9))
+        let inputs = [
+            Tensor.zeros(.q4_1, Shape(64, 10, 8)), .zeros(.f32, Shape(64, 1, 3)),
+            .integers(.i32, [Int32(5), 1, 1, 5, 7, 5], Shape(2, 3)),
+        ]
+        let output = Tensor.zeros(.f32, Shape(10, 2, 3))
+        #expect(MatMulID().cost(inputs: inputs, output: output) == read(3, tokens: 3))
+        #expect(SumRows().cost(inputs: [inputs[1]], output: .zeros(.f32, Shape(1, 1, 3))).operations == 192)
+    }
+
     @Test func elementwiseCosts() throws {
         let bytes = 8 * 3 * 4
         #expect(try cost(RMSNorm(epsilon: 0), f32(8, 3)) == Cost(operations: 72, bytesRead: bytes, bytesWritten: bytes))

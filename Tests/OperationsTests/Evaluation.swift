@@ -39,7 +39,13 @@ extension ComputeGraph.Operation {
             return inputs[slot]
         case .fresh:
             // NaN where nothing is written.
-            let tensor = Tensor.floats([Float](repeating: .nan, count: output.layout.shape.count), output.layout.shape)
+            let (type, shape) = (output.layout.type, output.layout.shape)
+            let tensor =
+                switch type {
+                case .f32: Tensor.floats([Float](repeating: .nan, count: shape.count), shape)
+                case .f16: Tensor.halves([Float](repeating: .nan, count: shape.count), shape)
+                default: Tensor.integers(type, [Int32](repeating: .min, count: shape.count), shape)
+                }
             precondition(tensor.layout == output.layout)
             evaluate(inputs, into: tensor, on: workers)
             return tensor
@@ -56,7 +62,9 @@ extension Tensor {
     func add(_ amount: Float, at index: ElementIndex) {
         let start = offset + index.i0 * layout.strides.nb0 + layout.rowOffset(index.i1, index.i2, index.i3)
         let value = self[index] + amount
-        if type == .f16 {
+        if type == .i32 {
+            buffer.withMutableElements(of: Int32.self, in: start..<start + 4) { $0[0] = Int32(value) }
+        } else if type == .f16 {
             buffer.withMutableElements(of: UInt16.self, in: start..<start + 2) { $0[0] = Half.f16(value) }
         } else {
             buffer.withMutableElements(of: Float.self, in: start..<start + 4) { $0[0] = value }

@@ -65,12 +65,17 @@ import Testing
 
     /// Nothing changes what a mask hides, nor where a rotation's sine is zero; and a softmax's smallest shares drown.
     private func isNoticeable(_ term: Explanation.Term, in operation: any Operation, _ value: Float) -> Bool {
-        operation.kind == "SOFT_MAX" ? term.contribution > 0.01 && value != 0 : term.coefficient != 0
+        switch operation {
+        case is SoftMax: term.contribution > 0.01 && value != 0
+        // Far from 0, they hardly rise.
+        case is Sigmoid, is Silu: abs(term.value) < 8
+        default: term.coefficient != 0
+        }
     }
 
     /// The scale of a norm comes from the whole row; its explanation gives it as a number, not as terms.
     private func dependsOnWholeRow(_ operation: any Operation, _ a: ElementIndex, _ b: ElementIndex) -> Bool {
-        operation.kind == "RMS_NORM" && a.i1 == b.i1
+        (operation is RMSNorm || operation is LayerNorm) && a.i1 == b.i1
     }
 
     private func value(
@@ -86,7 +91,8 @@ import Testing
     ) throws {
         let terms = explanation.terms
         let magnitude = terms.reduce(0) { $0 + abs(Double($1.contribution)) }
-        #expect(!explanation.formula.isEmpty && !terms.isEmpty)
+        // A constant comes from nowhere.
+        #expect(!explanation.formula.isEmpty && (!terms.isEmpty || explanation.formula == Fill.formula))
         for term in terms { #expect(term.value == inputs[term.slot][term.index]) }
         switch explanation.rule {
         case .copy:

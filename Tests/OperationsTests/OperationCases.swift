@@ -9,6 +9,7 @@ enum OperationCases {
     static let all: [OperationCase] = {
         var random = SeededGenerator(seed: 2024)
         return picking(&random) + elementwise(&random) + products(&random) + attention(&random) + views(&random)
+            + routing(&random)
     }()
 
     private static func picking(_ random: inout SeededGenerator) -> [OperationCase] {
@@ -69,6 +70,53 @@ enum OperationCases {
             ) { inputs, e in
                 let (g, u) = (inputs[0].double(e.i0, e.i1), inputs[1].double(e.i0, e.i1))
                 return g / (1 + Reference.exp(-g)) * u
+            },
+            OperationCase(
+                name: "gate and content in one input", operation: SwiGLU(),
+                inputs: [random.tensor(74, 3, in: -20...20)],
+                tolerance: 1e-6
+            ) { inputs, e in
+                let (g, u) = (inputs[0].double(e.i0, e.i1), inputs[0].double(e.i0 + 37, e.i1))
+                return g / (1 + Reference.exp(-g)) * u
+            },
+            OperationCase(
+                name: "both beyond the limit in places", operation: SwiGLUOAI(),
+                inputs: [random.tensor(37, 5, in: -12...12), random.tensor(37, 5, in: -12...12)], tolerance: 1e-6
+            ) { inputs, e in
+                let g = min(inputs[0].double(e.i0, e.i1), 7)
+                let u = min(max(inputs[1].double(e.i0, e.i1), -7), 7)
+                return g / (1 + Reference.exp(-Double(Float(1.702)) * g)) * (u + 1)
+            },
+            OperationCase(
+                name: "biases of two of four experts", operation: AddID(),
+                inputs: [
+                    random.tensor(6, 2, 3), random.tensor(6, 4),
+                    Tensor.integers(.i32, [Int32(0), 3, 2, 1, 3, 0], Shape(2, 3)),
+                ],
+                tolerance: 1e-6
+            ) { inputs, e in
+                inputs[0].double(e.i0, e.i1, e.i2) + inputs[1].double(e.i0, [[0, 3], [2, 1], [3, 0]][e.i2][e.i1])
+            },
+            // Values of F16: what is rounded twice is off by two halves of a unit in eleven bits.
+            OperationCase(
+                name: "1100x3", operation: GEGLU(),
+                inputs: [random.tensor(1100, 3, in: -12...12), random.tensor(1100, 3)], tolerance: 2e-3
+            ) { Reference.gelu($0[0].double($1.i0, $1.i1)) * $0[1].double($1.i0, $1.i1) },
+            OperationCase(
+                name: "37x5", operation: GELU(), inputs: [random.tensor(37, 5, in: -12...12)], tolerance: 2e-3
+            ) {
+                Reference.gelu($0[0].double($1.i0, $1.i1))
+            },
+            OperationCase(name: "37x5", operation: Tanh(), inputs: [random.tensor(37, 5, in: -3...3)], tolerance: 1e-6)
+            {
+                Reference.tanh($0[0].double($1.i0, $1.i1))
+            },
+            OperationCase(name: "37x5", operation: LayerNorm(epsilon: 1e-5), inputs: [x], tolerance: 1e-6) {
+                inputs, e in
+                let row = (0..<37).map { inputs[0].double($0, e.i1) }
+                let mean = row.reduce(0, +) / 37
+                let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 37
+                return (row[e.i0] - mean) / (variance + 1e-5).squareRoot()
             },
         ]
     }
@@ -131,7 +179,16 @@ enum OperationCases {
             OperationCase(
                 name: "masked later positions", operation: SoftMax(scale: 0.125),
                 inputs: [random.tensor(positions, tokens, heads, in: -60...60), mask], tolerance: 1e-6,
-                reference: softmax)
+                reference: softmax),
+            OperationCase(
+                name: "a sink in each head", operation: SoftMax(scale: 0.125),
+                inputs: [random.tensor(positions, tokens, heads, in: -20...20), mask, random.tensor(heads)],
+                tolerance: 1e-6
+            ) { inputs, e in
+                let exponentials = (0...first + e.i1).map { Reference.exp(0.125 * inputs[0].double($0, e.i1, e.i2)) }
+                let sum = exponentials.reduce(Reference.exp(inputs[2].double(e.i2)), +)
+                return e.i0 < exponentials.count ? exponentials[e.i0] / sum : 0
+            },
         ]
         let ids = Tensor.integers(.i32, [Int32(0), 1, 7, 300])
         let factors = Tensor.floats((0..<8).map { 1 + Float($0) * 0.9 }, Shape(8))
@@ -153,6 +210,13 @@ enum OperationCases {
                     // Angles of 300 radians and more, by repeated multiplication in Float.
                     tolerance: 1e-4, reference: rotation.value))
         }
+        cases.append(
+            OperationCase(
+                name: "sixteen of twenty values", operation: RoPE(Reference.Rotation(pairs: .halves).parameters),
+                inputs: [random.tensor(20, 3, 4), ids], tolerance: 1e-4
+            ) { inputs, e in
+                e.i0 < 16 ? Reference.Rotation(pairs: .halves).value(inputs, e) : inputs[0].double(e.i0, e.i1, e.i2)
+            })
         return cases
     }
 

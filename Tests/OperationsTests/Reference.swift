@@ -5,6 +5,10 @@ import Tensors
 /// Textbook formulas in Double.
 enum Reference {
     static func exp(_ x: Double) -> Double { Foundation.exp(x) }
+    static func tanh(_ x: Double) -> Double { Foundation.tanh(x) }
+    static func gelu(_ x: Double) -> Double {
+        0.5 * x * (1 + Foundation.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    }
 
     /// Rotary embedding of 16 dimensions, base 10000, with the angles of Su et al. (2021), stretched linearly or by YaRN
     /// (Peng et al. 2023, sections 3.1 to 3.4) for pairs that turn 1 to 32 times within the original context.

@@ -58,7 +58,9 @@ import Tracing
     func everyOperationHasAPlaceInThePicture(fixture: ArchitectureFixture) async throws {
         let recorded = try await Recorded(fixture, generate: 1, Capture(.stats))
         var stepper = try stepper(recorded)
-        let stage = /\[(norm|Q|K|V|rope|cache|scores|softmax|mix|out|×s|\+|gate|up|swiglu|down|embedding|logits)\]/
+        let attention = "norm|Q|K|V|latent|rope|cache|scores|softmax|mix|out|×s|\\+"
+        let feedForward = "gate|up|swiglu|down|router|probs|choice|weights|×w|Σ|shared"
+        let stage = try Regex("\\[(\(attention)|\(feedForward)|embedding|logits)\\]")
         var count = 0
         repeat {
             let view = try stepper.view()

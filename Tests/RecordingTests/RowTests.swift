@@ -120,7 +120,8 @@ import Testing
                 #expect(row.seq == node.index && row.kind == node.kind && row.layer == node.layer)
                 #expect(row.type == node.layout.type && row.shape == node.layout.shape)
                 #expect(row.nanoseconds == snapshot.evaluation.nanoseconds)
-                let cost = node.operation.cost(inputs: snapshot.evaluation.inputs.map(\.layout), output: node.layout)
+                let evaluation = snapshot.evaluation
+                let cost = node.operation.cost(inputs: evaluation.inputs, output: evaluation.output)
                 #expect(Cost(operations: row.flops, bytesRead: row.bytesRead, bytesWritten: row.bytesWritten) == cost)
                 let inputs = try store.inputs(of: row)
                 #expect(inputs.map(\.name) == snapshot.sources && inputs.map(\.slot) == Array(inputs.indices))

@@ -38,6 +38,11 @@ import Testing
         ],
         "kv_cache": [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
+            "kind", "k_width", "v_width",
+        ],
+        "router": ["pass_id", "layer", "position", "n_experts", "n_used", "entropy_bits"],
+        "expert_choice": [
+            "pass_id", "layer", "position", "slot", "expert", "logit", "probability", "score", "weight", "margin",
         ],
         "quant_error": [
             "weight_id", "type", "reference", "n", "mse", "rmse", "max_abs", "mean_abs", "p95_abs", "rel_rmse",
@@ -61,7 +66,9 @@ import Testing
             "role",
         ],
         "graph_input": ["graph_id", "seq", "slot", "source_seq", "weight_id", "leaf", "name"] + shape,
-        "op_stat": ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"],
+        "op_stat": [
+            "id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf", "bytes_read",
+        ],
     ]
 
     @Test func tablesAndColumnsAreTheContracts() throws {
@@ -70,7 +77,10 @@ import Testing
         let store = try TraceStore.open(path: folder.path("empty.db"))
         let tables = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'table'").compactMap(\.self)
         let views = try store.texts("SELECT name FROM sqlite_schema WHERE type = 'view'").compactMap(\.self)
-        let forPeople = ["v_attention_group", "v_layer", "v_op", "v_quant_error_by_layer", "v_roofline"]
+        let forPeople = [
+            "v_attention_group", "v_expert_load", "v_expert_neighbours", "v_layer", "v_op", "v_quant_error_by_layer",
+            "v_roofline", "v_router",
+        ]
         #expect(Set(views) == Set(["op", "op_input"] + forPeople))
         #expect(Set(tables + ["op", "op_input"]) == Set(Self.columns.keys).union(Self.parts.keys))
         for (table, columns) in Self.columns.merging(Self.parts, uniquingKeysWith: +) {
@@ -81,7 +91,7 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        #expect(try store.integers("PRAGMA user_version") == [7])
+        #expect(try store.integers("PRAGMA user_version") == [8])
         #expect(try store.integers("PRAGMA page_size") == [16384])
     }
 

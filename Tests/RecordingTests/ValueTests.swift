@@ -39,7 +39,9 @@ import Testing
                     }
                 }
                 let now = operation.kind == "SET_ROWS" ? filled + operation.tokens : filled
-                let all = isWholeCache ? now * recorded.model.configuration.perLayer[0].keyWidth : snapshot.values.count
+                let layer = recorded.model.configuration.perLayer[0]
+                let width = operation.name.hasPrefix("cache_v") ? layer.valueWidth : layer.keyWidth
+                let all = isWholeCache ? now * width : snapshot.values.count
                 #expect(written == all, "\(label)")
             }
         }
@@ -84,7 +86,7 @@ import Testing
         let run = try recorded.store.run()
         for (operation, snapshot) in zip(try recorded.operations(step: 0), recorded.passes[0].nodes)
         where snapshot.node.output.memory == .fresh {
-            let (shape, dimension) = (operation.shape, snapshot.node.operation.tokenDimension)
+            let (shape, dimension) = (operation.shape, snapshot.node.tokenDimension)
             let values = try recorded.store.values(of: operation, in: run)
             for (element, expected) in zip(shape.indices, snapshot.values) {
                 let isLast = [element.i0, element.i1, element.i2, element.i3][dimension] == shape[dimension] - 1

@@ -9,13 +9,15 @@ public enum TinyModel: String, CaseIterable, Sendable {
     case biases = "tiny-bias-f16"
     case kQuants = "tiny-kquants"
     case stories = "stories260K"
+    case mixtral = "tiny-mixtral"
+    case unpackedLatent = "tiny-deepseek2-old"
 
     public var path: String { Places.fixture(rawValue + ".gguf") }
     public func file() throws -> GGUFFile { try GGUFFile(path: path) }
     public func load() throws -> Llama { try Llama(file: file()) }
 
-    /// The three that have a golden table of every node.
-    public static let withGoldenNodes: [TinyModel] = [.gqa, .biases, .kQuants]
+    /// Those that have a golden table of every node.
+    public static let withGoldenNodes: [TinyModel] = [.gqa, .biases, .kQuants, .mixtral, .unpackedLatent]
 }
 
 /// A small random model of an architecture: `Tests/Fixtures/tiny-NAME.gguf`, with what llama.cpp computes on it.

@@ -7,7 +7,7 @@ import Tracing
 
 @Suite struct GroupedAttentionTests {
     /// One layer without heads is enough: the map shows all of them.
-    @Test(arguments: [NodeRole.Part.key, .value, .pattern])
+    @Test(arguments: [NodeRole.Part.key, .pattern])
     func aLayerWithoutHeadsIsRefusedByName(part: NodeRole.Part) throws {
         let model = try TinyModel.gqa.load()
         let whole = try LlamaGraph(model, tokens: [0], cache: KVCache(model.configuration, capacity: 1)).graph

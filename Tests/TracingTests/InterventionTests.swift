@@ -61,11 +61,11 @@ import Tracing
     @Test(arguments: TinyModel.withGoldenNodes)
     func changesOfNothingChangeNoBit(model: TinyModel) async throws {
         let plain = try await Recorded(model, prompt: Self.prompt, generate: 3, Capture(.all))
-        let weight = try #require(try model.file().tensors.first { $0.name == "blk.0.ffn_down.weight" })
+        let weight = try #require(try model.file().tensors.first { $0.name == "blk.0.attn_output.weight" })
         let part = weight.type.blockElements > 1 ? "block=0,scale" : "column=0,value"
         let itself = try InterventionRecord.patch("l_out-0", from: plain.store.run(), in: plain.store)
         for records in [
-            [], [InterventionRecord(.scale, target: "ffn_out-0", spec: "1")], [itself],
+            [], [InterventionRecord(.scale, target: "l_out-0", spec: "1")], [itself],
             [InterventionRecord(.weight, target: "\(weight.name)@row=0,\(part)", spec: "*1")],
         ] {
             let (recorded, _) = try await Self.record(model, records)

@@ -71,7 +71,9 @@ import Tracing
         let weight = Double(chain.weight.element.value)
         #expect(abs(chain.value - weight * Double(chain.channel?.activation ?? 1) * chain.direction) <= 1e-12)
         if let channel = chain.channel {
-            #expect(chain.weight.column == channel.index && chain.weight.block.row == chain.dimension)
+            // Rows are counted through all experts.
+            let row = chain.weight.block.row % provenance.model.configuration.embedding
+            #expect(chain.weight.column == channel.index && row == chain.dimension)
             let address = try TensorAddress(channel.address)
             let node = try provenance.node(address)
             let element = try address.element(in: node.layout.shape)

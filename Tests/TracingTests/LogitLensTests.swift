@@ -16,10 +16,12 @@ import Tracing
 
     @Test(arguments: ArchitectureFixture.all)
     func lastLayerIsTheRealOutputOfEveryArchitecture(fixture: ArchitectureFixture) async throws {
-        try checkLastLayer(try await Recorded(fixture, generate: 3, Capture(.all)))
+        // gpt-oss makes the logits of all tokens of a pass together, and sums of several rows have another order.
+        try checkLastLayer(
+            try await Recorded(fixture, generate: 3, Capture(.all)), isToTheBit: fixture.name != "gpt-oss")
     }
 
-    private func checkLastLayer(_ recorded: Recorded) throws {
+    private func checkLastLayer(_ recorded: Recorded, isToTheBit: Bool = true) throws {
         let replay = try Replay(try recorded.store.run(), in: recorded.store, model: recorded.model)
         var stream = try ResidualStream(replay, in: recorded.store, threads: 2)
         let lens = try LogitLens(recorded.model, threads: 2)
@@ -29,7 +31,13 @@ import Tracing
             #expect(stream.pass(of: position).step == step)
             let columns = try stream.columns(at: position)
             #expect(columns.count == recorded.model.configuration.layers + 1)
-            #expect(try lens.prediction(from: columns.last!).logits.bits == pass.prediction.logits.bits)
+            let (found, expected) = (try lens.prediction(from: columns.last!).logits, pass.prediction.logits)
+            if isToTheBit {
+                #expect(found.bits == expected.bits)
+            } else {
+                let error = zip(found, expected).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+                #expect(error <= 1e-10 * expected.reduce(0.0) { $0 + Double($1 * $1) })
+            }
         }
         #expect(stream.positions == 0..<position + 1)
     }

@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     __version__: str
     # Every command; a test holds the list against the program's.
     attention = bench = compare = diff = explain_element = explain_format = explain_logit = explain_weight = _any
-    explain_operation = export = _any
+    explain_operation = export = experts = experts_map = experts_what_if = _any
     gqa = gqa_map = gqa_what_if = graph = inspect = lens = lesson = lesson_back = lesson_cheatsheet = _any
     lesson_check = lesson_export = lesson_hint = lesson_import = lesson_lint = lesson_list = lesson_next = _any
     lesson_play = lesson_progress = lesson_redo = lesson_reset = lesson_skip = lesson_start = lesson_why = _any
+    convert = _any
     merge = ops = perplexity = propagate = quant_blocks = quant_compare = quant_errors = quant_sensitivity = _any
     quant_table = quantize = report = show = sql = step = tokenize = verify = _any
 

@@ -35,7 +35,7 @@ def table() -> dict[str, dict[str, Any]]:
     with open(TABLE, encoding="utf-8") as file:
         commands = json.load(file)
     named = {_function_name(command["words"]): command for command in commands}
-    # `quipu gqa` is `quipu gqa map`.
+    # `quipu gqa` is `quipu gqa map`, `quipu experts` `quipu experts map`.
     return {**named, **{command["short"]: command for command in commands if "short" in command}}
 
 

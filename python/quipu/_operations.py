@@ -15,7 +15,7 @@ from ._file import TraceFile
 FIRST_WITH_ROLES = 7
 
 #: Kinds that have no values of their own.
-VIEWS = ("VIEW", "RESHAPE", "PERMUTE")
+VIEWS = ("VIEW", "RESHAPE", "PERMUTE", "TRANSPOSE")
 
 
 @dataclass(frozen=True)

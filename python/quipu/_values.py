@@ -5,8 +5,8 @@
 at the slow end that are of length 1 are left out, but two are always kept, and three of ROPE and SOFT_MAX, which are by
 head.
 
-**Views** (VIEW, RESHAPE, PERMUTE) have no values of their own; theirs are found in their source. What SET_ROWS gives is
-the KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
+**Views** (VIEW, RESHAPE, PERMUTE, TRANSPOSE) have no values of their own; theirs are found in their source. SET_ROWS
+gives the KV cache: all that passes so far have written to it. Elements that the trace does not hold are NaN.
 """
 
 from __future__ import annotations
@@ -92,9 +92,10 @@ class Values:
         if operation.kind in VIEWS:
             source = self._source(operation, depth)
             return None if source is None else self._view(operation, source)
-        if operation.kind == "SET_ROWS":
-            return self._cache(self._leaf(operation, 2), operation.ne, operation)
         chunks = self._rows(f"SELECT {_CHUNK} FROM tensor WHERE op_id = ? ORDER BY chunk", operation.id)
+        # Into a cache; in F32 it writes into a copy, which has values of its own.
+        if operation.kind == "SET_ROWS" and (operation.type == "F16" or not chunks):
+            return self._cache(self._leaf(operation, 2), operation.ne, operation)
         return self._assembled(chunks, operation.ne, operation.name) if chunks else None
 
     def _source(self, operation: Operation, depth: int) -> _Memory | None:
@@ -175,8 +176,8 @@ class Values:
             return _Memory.contiguous(source.array().reshape(-1), ne)
         try:
             params = json.loads(operation.params)
-            if operation.kind == "PERMUTE":
-                axes = [int(axis) for axis in params["axes"]]
+            if operation.kind in ("PERMUTE", "TRANSPOSE"):
+                axes = [1, 0, 2, 3] if operation.kind == "TRANSPOSE" else [int(axis) for axis in params["axes"]]
                 if sorted(axes) != [0, 1, 2, 3] or any(ne[axis] != source.ne[i] for i, axis in enumerate(axes)):
                     raise fault
                 strides = tuple(source.strides[axes.index(dimension)] for dimension in range(4))

@@ -13,6 +13,7 @@ import quipu
 PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models/micro-world-f16.gguf"
+MIXTURE = ROOT / "Tests/Fixtures/tiny-mixtral.gguf"
 # The first line of a program that is to hear Ctrl-C: background jobs of a shell ignore it, and hand that on.
 HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import MODEL, PROMPT
+from conftest import MIXTURE, MODEL, PROMPT, ROOT
 
 import quipu
 from quipu import _commands
@@ -81,6 +81,7 @@ def test_documents(trace, recorded, tmp_path):
     q4 = tmp_path / "q4.gguf"
     assert quipu.quantize(MODEL, q4, "Q4_0")["output"] == str(q4)
     weight = "blk.1.ffn_up.weight"
+    quipu.trace(MIXTURE, "Once upon a time", output=tmp_path / "mixture.db").close()
     documents = {
         "inspect": (quipu.inspect(MODEL), "n_params"),
         "tokenize": (quipu.tokenize(MODEL, "-x, Mia", steps=True), "ids"),
@@ -105,12 +106,15 @@ def test_documents(trace, recorded, tmp_path):
         "attention": (quipu.attention(trace, "2.3"), "heads"),
         "gqa": (quipu.gqa(MODEL), "map"),
         "gqa_what_if": (quipu.gqa_what_if(MODEL, swap=["0:1"], prompt=PROMPT), "kld_mean"),
+        "experts": (quipu.experts(tmp_path / "mixture.db"), "choices"),
+        "experts_what_if": (quipu.experts_what_if(MIXTURE, top=1, prompt=PROMPT), "kld_mean"),
         "perplexity": (quipu.perplexity(MODEL, chunks=1), "perplexity"),
         "compare": (quipu.compare(MODEL, q4, chunks=1), "kld"),
         "bench": (quipu.bench(MODEL, prompt_tokens=4, decode_tokens=2, repetitions=1), "decode"),
         "report": (quipu.report(trace, output=tmp_path / "r.html"), "report"),
         "merge": (quipu.merge(tmp_path / "all.db", trace, recorded), "runs"),
         "lesson": (quipu.lesson(), "lessons"),
+        "convert": (quipu.convert(ROOT / "models/before-gguf.bin", tmp_path / "new.gguf", context=128), "n_ff"),
         "export": (quipu.export(trace, "kq-*", output=tmp_path / "x.npz"), "arrays"),
     }
     for name, (document, key) in documents.items():
@@ -120,6 +124,7 @@ def test_documents(trace, recorded, tmp_path):
         "quantize",
         "diff",
         "gqa_map",
+        "experts_map",
     }
     assert untested == set()
 

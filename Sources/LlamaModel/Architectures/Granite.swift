@@ -39,7 +39,7 @@ extension Architectures {
 
         func weights(_ file: inout WeightLoader) throws(LlamaError) {
             try file.ends()
-            try file.optionalVector("rope_freqs.weight", configuration.headSize / 2)
+            try file.rotationFactors()
             for (index, layer) in configuration.perLayer.enumerated() {
                 file.block = index
                 try file.norm("attn_norm", configuration.embedding)

@@ -194,7 +194,7 @@ private struct Lockstep {
         _ exact: Evaluation, _ values: [Float], _ evaluations: [ErrorCause: Evaluation]
     ) -> Double? {
         let shape = exact.output.shape
-        guard exact.node.operation.tokenDimension == 1, shape.ne2 == 1, shape.ne3 == 1 else { return nil }
+        guard exact.node.tokenDimension == 1, shape.ne2 == 1, shape.ne3 == 1 else { return nil }
         let other = evaluations[.both]!.output.floats()
         return Self.statistics(Array(values.suffix(shape.ne0)), Array(other.suffix(shape.ne0))).relativeRMSE
     }

@@ -38,7 +38,8 @@ struct RunBuilder {
 
     /// - Throws: `PropagationProblem` if the models are not of one shape.
     func interpreter(_ recipe: Recipe) throws -> Interpreter {
-        let cache = KVCache(quantized.configuration, capacity: tokens.count)
+        // As in a run: rotation may depend on the room that the cache has.
+        let cache = KVCache(quantized.configuration, capacity: max(tokens.count, Session.defaultContext))
         let exact = try graph(reference, cache)
         let rounded = try graph(quantized, cache)
         try check(exact.graph, rounded.graph)
@@ -53,13 +54,16 @@ struct RunBuilder {
                 }
                 return .leaf(shift + index)
             }
-            guard node.operation is MatMul, case .leaf(let index) = other.inputs[0],
-                rounded.graph.leaves[index].role == .weight
+            guard node.operation is MatMul || node.operation is MatMulID,
+                case .leaf(let index) = other.inputs[0], rounded.graph.leaves[index].role == .weight
             else { return (node.operation, inputs) }
             let rounds = recipe.activations.contains(part)
             if hasWeights, rounds { return (node.operation, inputs) }
             let type = BlockFormats.format(for: rounded.graph.leaves[index].layout.type)!.activationType
-            return (FloatProduct(rounding: rounds ? type : nil), inputs)
+            let rounding = rounds ? type : nil
+            return node.operation is MatMulID
+                ? (FloatProduct(MatMulID(), rounding: rounding), inputs)
+                : (FloatProduct(MatMul(), rounding: rounding), inputs)
         }
         return Interpreter(graph: graph, leaves: exact.leaves + rounded.leaves, workers: workers)
     }

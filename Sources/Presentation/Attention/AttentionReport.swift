@@ -12,17 +12,20 @@ public struct AttentionReport: Report {
 
     struct Head: Encodable {
         let scores: HeadLine
+        /// How many positions, its own included, a position sees; `null` if all before it.
+        let window: Int?
         let sinks: [Sink]
         /// Row q: the weights that position q gives to 0 to q.
         let pattern: [[Float]]
         let labels: [HeadScores.Label]
 
-        private enum CodingKeys: CodingKey { case sinks, pattern }
+        private enum CodingKeys: CodingKey { case window, sinks, pattern }
 
         /// The scores beside the pattern, not inside an object of their own.
         func encode(to encoder: any Encoder) throws {
             try scores.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(window, forKey: .window)
             try container.encode(sinks, forKey: .sinks)
             try container.encode(pattern, forKey: .pattern)
         }
@@ -45,17 +48,17 @@ public struct AttentionReport: Report {
     ///   - positions: rows to show.
     public init(
         trace: String, source: String, tokens: [String], scores: [HeadScores],
-        shown: [(HeadScores, AttentionPatterns.Pattern)], positions: [Int]?
+        shown: [(scores: HeadScores, pattern: AttentionPatterns.Pattern, window: Int?)], positions: [Int]?
     ) {
         self.trace = trace
         self.source = source
         self.tokens = tokens
         self.positions = positions
-        heads = shown.map { scores, pattern in
+        heads = shown.map { scores, pattern, window in
             Head(
-                scores: HeadLine(scores),
-                sinks: Self.sinks(pattern).map { Sink(position: $0, piece: tokens[$0], weight: $1) }, pattern: pattern,
-                labels: scores.labels)
+                scores: HeadLine(scores), window: window,
+                sinks: Self.sinks(pattern, window).map { Sink(position: $0, piece: tokens[$0], weight: $1) },
+                pattern: pattern, labels: scores.labels)
         }
         overview = HeadScoresReport(
             of: trace, over: "\(Numbers.count(tokens.count, "token")) of the trace, \(source)", scores: scores)
@@ -71,10 +74,11 @@ public struct AttentionReport: Report {
     }
 
     /// Positions that take so much of the attention of later ones, with at least `witnesses` of them.
-    private static func sinks(_ pattern: AttentionPatterns.Pattern) -> [(Int, Double)] {
+    private static func sinks(_ pattern: AttentionPatterns.Pattern, _ window: Int?) -> [(Int, Double)] {
         let witnesses = 4
+        guard window ?? .max > witnesses else { return [] }
         return pattern.indices.dropLast(witnesses).compactMap { position in
-            let later = pattern[(position + 1)...]
+            let later = pattern[(position + 1)...].prefix((window ?? .max) - 1)
             let mean = later.reduce(0.0) { $0 + Double($1[position]) } / Double(later.count)
             return mean >= HeadScores.sinkThreshold ? (position, mean) : nil
         }
@@ -97,7 +101,8 @@ public struct AttentionReport: Report {
         let line = head.scores
         func text(_ value: Double?) -> String { value.map { Numbers.fixed($0) } ?? "-" }
         var lines = [
-            style.bold("Head \(line.layer).\(line.head) of \(trace)") + ", reads KV head \(line.kvHead), \(source)"
+            style.bold("Head \(line.layer).\(line.head) of \(trace)") + ", reads KV head \(line.kvHead), "
+                + (head.window.map { "sees \(Numbers.count($0, "position")), " } ?? "") + source
         ]
         lines += HeadScoresReport.paragraph(
             "entropy \(text(line.entropyBits)) bits, first token \(text(line.sink)), previous "
@@ -135,6 +140,9 @@ public struct AttentionReport: Report {
             let weights = head.pattern[row]
             let cells = ranges.map { range -> String in
                 guard range.lowerBound < weights.count else { return String(repeating: " ", count: cell) }
+                if let window = head.window, range.upperBound <= weights.count - window {
+                    return style.dim("/".leftPadded(to: cell))
+                }
                 let largest = weights[range.clamped(to: 0..<weights.count)].max() ?? 0
                 return HeatMap.mark(Double(largest), width: cell, style)
             }
@@ -143,6 +151,9 @@ public struct AttentionReport: Report {
         }
         var note = "A row looks at the columns before it. \(HeatMap.shareLegend(style))"
         if !sinks.isEmpty { note += " ▼ a sink." }
+        if let window = head.window, rows.contains(where: { $0 >= window }) {
+            note += " / lies before the window of \(Numbers.count(window, "position"))."
+        }
         if shown < columns { note += " A cell is the largest of up to \((columns + shown - 1) / shown) positions." }
         if positions == nil, rows.count < tokens.count {
             note += " The last \(rows.count) rows; --positions shows others."

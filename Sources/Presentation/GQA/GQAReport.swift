@@ -1,3 +1,4 @@
+import GGUF
 import LlamaModel
 import Recording
 import Tracing
@@ -14,6 +15,32 @@ public struct GQAReport: Report {
         let gqa: Int
         let mha: Int
         let mqa: Int
+    }
+
+    /// Bytes of a position under each way of sharing, and what it costs.
+    struct Sharing: Encodable {
+        let name: String
+        /// `mha`, `gqa`, `mqa` or `mla`.
+        let kind: String
+        let nLayer: Int
+        let nHead: Int
+        let nHeadKv: Int
+        let mha: Int
+        let own: Int
+        let mqa: Int
+        let productsPerScore: Int
+        let productsPerValue: Int
+        let unpackedPerScore: Int
+        let unpackedPerValue: Int
+
+        init(_ shape: CacheShape) {
+            name = shape.name
+            kind = shape.kind.rawValue
+            (nLayer, nHead, nHeadKv) = (shape.layers, shape.heads, shape.kvHeads)
+            (mha, own, mqa) = (shape.mha, shape.own, shape.mqa)
+            (productsPerScore, productsPerValue) = (shape.productsPerScore, shape.productsPerValue)
+            (unpackedPerScore, unpackedPerValue) = (shape.unpackedPerScore, shape.unpackedPerValue)
+        }
     }
 
     struct Similarity: Encodable {
@@ -36,13 +63,16 @@ public struct GQAReport: Report {
     let context: Int
     let map: [QueryHead]
     let cacheBytes: CacheBytes
+    /// The model at hand, then models that many know.
+    let sharing: [Sharing]
     @OrNull var trace: String?
     @OrNull var similarity: [Similarity]?
     private let shownLayer: Int?
     private let groupSize: Int
+    private let latent: ModelSizes.Layer.Latent?
 
     private enum CodingKeys: CodingKey {
-        case model, nLayer, nHead, nHeadKv, headDim, context, map, cacheBytes, trace, similarity
+        case model, nLayer, nHead, nHeadKv, headDim, context, map, cacheBytes, sharing, trace, similarity
     }
 
     /// - Parameter layer: whose heads are compared one by one on the page.
@@ -57,7 +87,10 @@ public struct GQAReport: Report {
             (0..<c.heads).map { QueryHead(layer: layer, head: $0, kvHead: c.kvHead(ofQueryHead: $0)) }
         }
         func bytes(_ heads: Int) -> Int { KVCache.bytes(c, heads: heads, positions: context) }
-        cacheBytes = CacheBytes(gqa: bytes(c.kvHeads), mha: bytes(c.heads), mqa: bytes(1))
+        cacheBytes = CacheBytes(
+            gqa: KVCache.bytes(c, positions: context), mha: bytes(c.heads), mqa: bytes(1))
+        latent = c.perLayer[0].latent
+        sharing = ([CacheShape(name: "this model", c.perLayer)] + CacheShape.known).map(Sharing.init)
         self.trace = trace
         similarity = attention?.layers.map { layer in
             Similarity(
@@ -71,12 +104,17 @@ public struct GQAReport: Report {
     // MARK: for people
 
     public func page(_ style: Style) -> String {
-        [mapLines(style), cacheLines(style), similarityLines(style), matrixLines(style)].filter { !$0.isEmpty }
-            .map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
+        [
+            mapLines(style), cacheLines(style), sharingLines(style), similarityLines(style), matrixLines(style),
+        ].filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
     }
 
     private var kind: String {
-        switch nHeadKv {
+        if let latent {
+            return "A latent vector of \(latent.rank) values, with \(latent.rotated) that are rotated, stands for the "
+                + "keys and values of all \(nHead) heads: multi-head latent attention (MLA)"
+        }
+        return switch nHeadKv {
         case nHead: "Every query head has a KV head of its own: multi-head attention (MHA)"
         case 1: "All \(nHead) query heads share one KV head: multi-query attention (MQA)"
         default: "\(nHead) query heads share \(nHeadKv) KV heads, \(groupSize) each: grouped-query attention (GQA)"
@@ -107,7 +145,8 @@ public struct GQAReport: Report {
             ("KV heads", .right), ("", .left), ("cache", .right), ("a token", .right), ("", .left),
         ])
         let rows = [
-            (nHead, "one a query head (MHA)", cacheBytes.mha), (nHeadKv, "as this model has", cacheBytes.gqa),
+            (nHead, "one a query head (MHA)", cacheBytes.mha),
+            (nHeadKv, latent == nil ? "as this model has" : "the latent vector (MLA)", cacheBytes.gqa),
             (1, "one for all (MQA)", cacheBytes.mqa),
         ]
         for (heads, words, bytes) in rows {
@@ -117,6 +156,29 @@ public struct GQAReport: Report {
                 Bar.horizontal(share, width: 20))
         }
         return [style.bold("KV cache of \(Numbers.count(context, "position")), F16, all layers")] + table.lines(style)
+    }
+
+    /// The kinds of attention side by side.
+    private func sharingLines(_ style: Style) -> [String] {
+        var table = Table([
+            ("bytes a token", .left), ("MHA", .right), ("GQA", .right), ("MLA", .right), ("MQA", .right),
+            ("score", .right), ("value", .right),
+        ])
+        for shape in sharing {
+            func own(_ kind: String) -> String { shape.kind == kind ? Numbers.grouped(shape.own) : "-" }
+            func products(_ own: Int, _ unpacked: Int) -> String { own == unpacked ? "\(own)" : "\(own)/\(unpacked)" }
+            table.add(
+                shape.name, Numbers.grouped(shape.mha), own("gqa"), own("mla"), Numbers.grouped(shape.mqa),
+                products(shape.productsPerScore, shape.unpackedPerScore),
+                products(shape.productsPerValue, shape.unpackedPerValue))
+        }
+        let legend = """
+            F16, all layers. GQA and MLA: as the model itself keeps them; MHA and MQA: if each query head had keys and \
+            values of its own, or all shared one. Score, value: products that each takes for a position; with MLA more \
+            than keys and values unpacked would take (behind the slash): it saves cache, not arithmetic.
+            """
+        return [style.bold("What sharing saves")] + table.lines(style)
+            + legend.wrapped(to: style.width, indent: "", paint: style.dim)
     }
 
     private func similarityLines(_ style: Style) -> [String] {

@@ -39,7 +39,7 @@ public struct GraphReport: Report {
             node.inputs.map { source in
                 switch source {
                 case .node(let index): ("n\(index)", node.index)
-                case .leaf(let index): ("leaf:\(graph.leaves[index].name)", node.index)
+                case .leaf(let index): ("leaf \(index):\(graph.leaves[index].name)", node.index)
                 }
             }
         }
@@ -72,7 +72,9 @@ public struct GraphReport: Report {
         }
         let known = Set(nodes.map { "n\($0.seq)" })
         for outside in Set(edges.map(\.from)).subtracting(known).sorted() {
-            let label = outside.hasPrefix("leaf:") ? String(outside.dropFirst(5)) : "node \(outside.dropFirst())"
+            let label =
+                outside.hasPrefix("leaf ")
+                ? String(outside[outside.firstIndex(of: ":")!...].dropFirst()) : "node \(outside.dropFirst())"
             lines.append("  \(quoted(outside)) [label=\(quoted(label)), shape=plaintext];")
         }
         for edge in edges { lines.append("  \(quoted(edge.from)) -> n\(edge.to);") }

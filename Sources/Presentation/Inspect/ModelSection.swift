@@ -178,7 +178,11 @@ struct ModelSection: Encodable {
         if let used = experts.used { text += ", \(used) used for a token" }
         if experts.shared > 0 { text += ", \(experts.shared) shared by all" }
         if let width = experts.nFf { text += ", each of width \(Numbers.grouped(width))" }
-        if experts.denseLayers > 0 { text += "; none in the first \(Numbers.count(experts.denseLayers, "layer"))" }
+        switch experts.denseLayers {
+        case 0: break
+        case 1: text += "; none in the first layer"
+        case let count: text += "; none in the first \(count) layers"
+        }
         guard let active = experts.activeParams else { return text + "." }
         return text
             + ". Of \(Numbers.grouped(experts.storedParams)) stored weights a token goes through \(Numbers.grouped(active))."

@@ -1,3 +1,4 @@
+import GGUF
 import Tokenization
 
 /// The result of `tokenize`.
@@ -5,6 +6,12 @@ public struct TokenizeReport: Report {
     let ids: [Int]
     let pieces: [String]
     @OrNull var steps: [Step]?
+    /// The text that a chat template made of a conversation.
+    @OrNull var chat: String?
+
+    private var segments: ChatPromptPage?
+
+    private enum CodingKeys: CodingKey { case ids, pieces, steps, chat }
 
     struct Step: Encodable {
         let fragment: String
@@ -21,8 +28,11 @@ public struct TokenizeReport: Report {
         let reason: String
     }
 
-    public init(ids: [Int], steps: [TokenizationStep]?, vocabulary: Vocabulary) {
+    /// - Parameter chat: what a chat template wrote, if one did.
+    public init(ids: [Int], steps: [TokenizationStep]?, vocabulary: Vocabulary, chat: [UInt8]? = nil) {
         self.ids = ids
+        self.chat = chat.map { String(storedBytes: $0).showingBytes() }
+        segments = chat.map { _ in ChatPromptPage(ids, vocabulary) }
         pieces = ids.map(vocabulary.displayPiece)
         self.steps = steps?.map { step in
             Step(
@@ -36,7 +46,8 @@ public struct TokenizeReport: Report {
     public func page(_ style: Style) -> String {
         var table = Table([("position", .right), ("id", .right), ("piece", .left)])
         for (position, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(position)", "\(id)", "‹\(piece)›") }
-        var lines = [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
+        var lines = segments.map { [$0.text(style, listsIds: false), ""] } ?? []
+        lines += [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
         lines += spaceNote.map { ["", style.dim($0)] } ?? []
         for step in steps ?? [] {
             let note = step.takenWhole ? "  is in the vocabulary whole" : ""

@@ -80,6 +80,9 @@ public struct LessonStepReport: Report {
     public let lesson: String
     public let number: Int
     public let title: String
+    /// Paths of what the lesson is about.
+    public let model: String
+    public let trace: String
     public let stepTitle: String
     /// From 1.
     public let step: Int
@@ -91,13 +94,16 @@ public struct LessonStepReport: Report {
     /// Whether lines are typed in the lesson, without `quipu lesson`.
     private let isLoop: Bool
 
-    private enum CodingKeys: CodingKey { case lesson, number, title, stepTitle, step, steps, passages, question, after }
+    private enum CodingKeys: CodingKey {
+        case lesson, number, title, model, trace, stepTitle, step, steps, passages, question, after
+    }
 
     public init(
-        lesson: Lesson, stepTitle: String, step: Int, passages: [LessonPassage], question: LessonQuestion?,
-        after: [LessonPassage], isLoop: Bool
+        lesson: Lesson, about model: LessonProgress.Model, stepTitle: String, step: Int, passages: [LessonPassage],
+        question: LessonQuestion?, after: [LessonPassage], isLoop: Bool
     ) {
         (self.lesson, number, title) = (lesson.id, lesson.number, lesson.title)
+        (self.model, trace) = (model.path, model.trace)
         (self.stepTitle, self.step, steps) = (stepTitle, step, lesson.steps.count)
         (self.passages, self.after, self.isLoop) = (passages, after, isLoop)
         _question = OrNull(wrappedValue: question)

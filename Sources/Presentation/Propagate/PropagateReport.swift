@@ -159,7 +159,8 @@ public struct PropagateReport: Report {
         pieces = found.tokens.map(model.vocabulary.displayPiece)
         causes = Causes(weights: cause(.weights), activations: cause(.activations), both: cause(.both))
         ops = found.operations.map(Operation.init)
-        let types = Set(found.operations.compactMap { $0.kind == MatMul.kind ? $0.weightType : nil })
+        let types = Set(
+            found.operations.compactMap { [MatMul.kind, MatMulID.kind].contains($0.kind) ? $0.weightType : nil })
         formats = types.sorted { $0.rawValue < $1.rawValue }.map(\.name).joined(separator: ", ")
         quantizedAs = type
         self.shares = shares?.map(Share.init)

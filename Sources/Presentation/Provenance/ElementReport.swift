@@ -52,6 +52,25 @@ public struct ElementReport: Report {
         let order: Double
     }
 
+    /// A score of latent attention beside that of keys unpacked.
+    struct Absorbed: Encodable {
+        let position: Int
+        let head: Int
+        let latent: Double
+        let rotated: Double
+        let unpacked: Double
+        let difference: Double
+        let productsAbsorbed: Int
+        let productsUnpacked: Int
+
+        init(_ score: AbsorbedScore) {
+            (position, head) = (score.position, score.head)
+            (latent, rotated, unpacked) = (score.latent, score.rotated, score.unpacked)
+            difference = score.absorbedScore - score.unpackedScore
+            (productsAbsorbed, productsUnpacked) = (score.absorbedProducts, score.unpackedProducts)
+        }
+    }
+
     let trace: String
     let step: Int
     @OrNull var position: Int?
@@ -87,6 +106,8 @@ public struct ElementReport: Report {
     @OrNull var base: String?
     @OrNull var baseValue: Double?
     @OrNull var tree: TreeReport?
+    /// `null` for anything but a score of latent attention.
+    @OrNull var absorbed: Absorbed?
 
     let element: ElementProvenance
     let sources: [String]
@@ -98,7 +119,7 @@ public struct ElementReport: Report {
     private enum CodingKeys: CodingKey {
         case trace, step, position, op, kind, layer, head, kvHead, address, index, recorded, captured, evaluated
         case recomputed, sum, reproduced, changedBy, tolerance, magnitude, formula, summary, steps, quantities, terms
-        case dequantised, residual, base, baseValue, tree
+        case dequantised, residual, base, baseValue, tree, absorbed
     }
 
     /// - Parameters:
@@ -144,6 +165,7 @@ public struct ElementReport: Report {
         let terms = Self.terms(element, in: provenance)
         self.terms = largest.map { Array(terms.sorted { abs($0.value) > abs($1.value) }.prefix($0)) } ?? terms
         self.tree = tree.map(TreeReport.init)
+        absorbed = AbsorbedScore(node, at: target, in: provenance).map(Absorbed.init)
         further = isInStepper ? Self.nextCommand(element, in: provenance) : Self.depthHint
     }
 
@@ -196,6 +218,7 @@ public struct ElementReport: Report {
             lines += termLines(style)
         }
         if let product = element.product { lines += [""] + residualLines(product, style) }
+        if let absorbed { lines += [""] + absorbed.lines(style) }
         if let tree { lines += [""] + tree.lines(style) }
         return (lines + nextLines(style)).joined(separator: "\n")
     }
@@ -302,5 +325,25 @@ extension ElementReport.Block {
                     activationSum: $0.activationSum, storedSum: $0.storedSum, codeTerm: $0.codeTerm,
                     minTerm: $0.minimumTerm, value: $0.contribution)
             })
+    }
+}
+
+extension ElementReport.Absorbed {
+    func lines(_ style: Style) -> [String] {
+        func line(_ name: String, _ value: Double, _ note: String) -> String {
+            "  " + name.padded(to: 20) + Numbers.significant(value).leftPadded(to: 14) + "   " + style.dim(note)
+        }
+        let words = """
+            q · (W c) = (Wᵀ q) · c: what would unpack head \(head)'s key out of the latent vector c of position \(position) \
+            is multiplied into the query, once for all positions, so that the cache keeps c alone.
+            """
+        return [style.bold("The same score with the key unpacked")]
+            + words.wrapped(to: style.width, indent: "", paint: style.dim) + [
+                line("latent", latent, "(Wᵀ q) · c"), line("rotated", rotated, "in both"),
+                line("score", latent + rotated, "\(productsAbsorbed) products"), "",
+                line("unpacked", unpacked, "q · (W c)"), line("rotated", rotated, "in both"),
+                line("score", unpacked + rotated, "\(productsUnpacked) products"),
+                line("difference", difference, "numbers rounded on the way"),
+            ]
     }
 }

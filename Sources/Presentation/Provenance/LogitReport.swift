@@ -8,6 +8,7 @@ public struct LogitReport: Report {
         @OrNull var layer: Int?
         @OrNull var head: Int?
         @OrNull var kvHead: Int?
+        @OrNull var expert: Int?
         let value: Double
     }
 
@@ -87,7 +88,8 @@ public struct LogitReport: Report {
         (logit, sum, residual) = (attribution.logit, attribution.sum, attribution.residual)
         scale = attribution.scale
         parts = attribution.parts.map {
-            Part(name: $0.name, layer: $0.layer, head: $0.head, kvHead: $0.kvHead, value: $0.value)
+            Part(
+                name: $0.name, layer: $0.layer, head: $0.head, kvHead: $0.kvHead, expert: $0.expert, value: $0.value)
         }
         layers = attribution.layers.map {
             Layer(
@@ -108,7 +110,8 @@ public struct LogitReport: Report {
 
     public func page(_ style: Style) -> String {
         let lines =
-            headLines(style) + [""] + layerLines(style) + [""] + headTable(style) + groupTable(style) + [""]
+            headLines(style) + [""] + layerLines(style) + [""] + headTable(style) + groupTable(style)
+            + expertTable(style) + [""]
             + sumLines(style) + [""] + chainLines(style)
         return lines.joined(separator: "\n")
     }
@@ -120,21 +123,31 @@ public struct LogitReport: Report {
             }
             ?? "'\(piece)' (token \(tokenId)): logit \(Numbers.significant(Double(logit)))"
         let choice = rank == 0 ? "the first choice" : "choice \(rank + 1)"
+        let stream = attribution.isCentred ? "the residual stream less its mean" : "the residual stream"
+        let writes =
+            attribution.freezesWrites
+            ? " This model normalises what a layer writes; that scale is frozen at its value too." : ""
         let frozen =
-            "logit = Σ_i x[i] * s * w[i] * W_out[i]: x the residual stream, w the final norm's weights, s = "
+            "logit = Σ_i x[i] * s * w[i] * W_out[i]: x \(stream), w the final norm's weights, s = "
             + "\(Numbers.short(scale)) its scale. With s frozen at this value, the logit is the sum of what each part "
             + "wrote into x; what the network would do without a part is another question."
-            + (attribution.logitScale == 1
-                ? ""
-                : " This model multiplies logits by \(Numbers.short(attribution.logitScale)), which all parts contain.")
-            + (attribution.freezesWrites
-                ? " This model normalises what a layer writes; that scale is frozen at its value too." : "")
+            + scaling + writes
         return [
             style.bold(what),
             "\(choice), probability \(Numbers.percent(probability)), after '\(before.suffix(40))'".onOneLine.cut(
                 to: style.width),
             "",
         ] + Self.wrap(frozen, style, paint: style.dim)
+    }
+
+    /// What is done to logits after their product.
+    private var scaling: String {
+        let share = Numbers.short(attribution.logitScale)
+        if attribution.isCapped {
+            return " This model bends logits below a cap; what that leaves of this one, \(share) of it, is frozen "
+                + "at its value too, and all parts contain it."
+        }
+        return attribution.logitScale == 1 ? "" : " This model multiplies logits by \(share), which all parts contain."
     }
 
     private static func wrap(_ text: String, _ style: Style, paint: (String) -> String = { $0 }) -> [String] {
@@ -188,6 +201,21 @@ public struct LogitReport: Report {
         return ["", style.bold("The groups of heads that share a KV head"), ""] + table.lines(style)
     }
 
+    /// Every expert that the token went through.
+    private func expertTable(_ style: Style) -> [String] {
+        let experts = attribution.parts.filter { $0.kind == .expert || $0.kind == .sharedExpert }
+        guard !experts.isEmpty else { return [] }
+        let sorted = experts.sorted { abs($0.value) > abs($1.value) }
+        let most = abs(sorted[0].value)
+        var table = Table([("expert", .right), ("layer", .right), ("choice", .right), ("adds", .right), ("", .left)])
+        for part in sorted.prefix(8) {
+            table.add(
+                part.expert.map(\.description) ?? "shared", "\(part.layer!)", part.slot.map { "\($0)" } ?? "-",
+                Numbers.signed(part.value), Bar.signed(most > 0 ? part.value / most : 0, half: 16))
+        }
+        return ["", style.bold("The experts that add most, each with the router's weight"), ""] + table.lines(style)
+    }
+
     private func sumLines(_ style: Style) -> [String] {
         func total(_ names: LogitAttribution.Part.Kind...) -> Double {
             attribution.parts.reduce(0) { $0 + (names.contains($1.kind) ? $1.value : 0) }
@@ -202,6 +230,8 @@ public struct LogitReport: Report {
             line("embedding", total(.embedding)), line("heads", total(.head)),
             line("feed-forward", total(.feedForward)),
         ]
+        let experts = total(.expert, .sharedExpert)
+        if attribution.parts.contains(where: { $0.kind == .expert }) { lines.append(line("experts", experts)) }
         if biases != 0 { lines.append(line("biases", biases)) }
         lines += [
             line("rounding in attention", total(.attentionRounding), "activations rounded before W_O"),
@@ -259,6 +289,8 @@ extension LogitAttribution.Part {
         case .attentionBias: "attention bias\(ofLayer)"
         case .feedForward: "feed-forward\(ofLayer)"
         case .feedForwardBias: "feed-forward bias\(ofLayer)"
+        case .expert: "expert \(expert!)\(ofLayer)"
+        case .sharedExpert: "shared expert\(ofLayer)"
         case .outputRounding: "output rounding"
         case .outputBias: "output bias"
         }

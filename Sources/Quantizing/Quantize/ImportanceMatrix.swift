@@ -3,8 +3,8 @@ import Tensors
 
 /// How much the error of each column of each weight matrix matters: the mean square of the activations it meets.
 ///
-/// Source: `imatrix.gguf` as llama.cpp's `llama-imatrix` writes it, and `common_imatrix_load`. The older format without
-/// a GGUF header is refused.
+/// Source: `imatrix.gguf` as llama.cpp's `llama-imatrix` writes it, `imatrix.dat` as it did before, and
+/// `common_imatrix_load`.
 public struct ImportanceMatrix: Sendable {
     public let path: String
     /// By weight tensor: `ne0` values for each expert, one after the other.
@@ -15,6 +15,16 @@ public struct ImportanceMatrix: Sendable {
 
     /// - Throws: `GGUFError` if the file cannot be read, `QuantizeProblem` if it is no importance matrix.
     public init(path: String) throws {
+        if LegacyImportance.isLegacy(path) {
+            let legacy = try LegacyImportance(path: path)
+            let values = Dictionary(legacy.entries.map { ($0.name, $0.means) }) { $1 }
+            self.init(path: path, values: values, datasets: legacy.datasets, chunks: legacy.chunks)
+        } else {
+            try self.init(gguf: path)
+        }
+    }
+
+    private init(gguf path: String) throws {
         let file = try GGUFFile(path: path)
         guard let datasets = file.metadata["imatrix.datasets"]?.array,
             let chunks = file.metadata["imatrix.chunk_count"]?.integer, file.metadata["imatrix.chunk_size"] != nil

@@ -55,8 +55,7 @@ extension TraceStore {
     /// What a run was made with, in order.
     public func interventions(of run: RecordedRun) throws -> [InterventionRecord] {
         // A trace of an earlier version has no such table.
-        let isThere = "SELECT 1 FROM sqlite_schema WHERE name = 'intervention'"
-        guard try fetch("sqlite_schema", by: [], isThere, [], { _ in true }).first != nil else { return [] }
+        guard try has("intervention") else { return [] }
         return try fetch(
             "intervention", by: ["id"], "SELECT * FROM intervention WHERE run_id = ? ORDER BY id", [run.id]
         ) { row in

@@ -84,12 +84,16 @@ struct GraphInputRow: TraceRow {
 struct OperationStatisticsRow: TraceRow {
     static let insertion = Insertion(
         into: "op_stat",
-        columns: ["id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf"], batch: 32)
+        columns: [
+            "id", "pass_id", "ns", "n", "sum", "min", "max", "rms", "std", "zeros", "nan", "inf", "bytes_read",
+        ], batch: 32)
 
     let id: Int
     let passID: Int
     let nanoseconds: Int
     let statistics: Statistics
+    /// `nil` where the graph tells.
+    let bytesRead: Int?
 
     func bind(to row: RowBinder) {
         let s = statistics
@@ -105,6 +109,7 @@ struct OperationStatisticsRow: TraceRow {
         row.set(10, s.zeros)
         row.set(11, s.nans)
         row.set(12, s.infinities)
+        row.set(13, bytesRead)
     }
 }
 

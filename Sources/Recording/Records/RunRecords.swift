@@ -70,6 +70,7 @@ struct KVCacheRow: TraceRow {
         into: "kv_cache",
         columns: [
             "pass_id", "layer", "n_kv_heads", "head_dim", "n_positions", "dtype", "bytes", "mha_bytes", "mqa_bytes",
+            "kind", "k_width", "v_width",
         ], batch: 10)
 
     let passID: Int
@@ -80,8 +81,9 @@ struct KVCacheRow: TraceRow {
     func bind(to row: RowBinder) {
         func bytes(_ heads: Int) -> Int { sizes.cacheBytes(heads: heads, positions: positions) }
         row.bind(
-            passID, layer, sizes.kvHeads, sizes.keySize, positions, "f16", bytes(sizes.kvHeads), bytes(sizes.heads),
-            bytes(1))
+            passID, layer, sizes.kvHeads, sizes.keySize, positions, "f16", sizes.cacheBytes(positions: positions),
+            bytes(sizes.heads), bytes(1), sizes.attentionKind.rawValue, sizes.keyWidth,
+            sizes.latent == nil ? sizes.valueWidth : 0)
     }
 }
 

@@ -14,6 +14,8 @@ public struct AttentionDigest: Encodable, Sendable {
     /// By layer, head, row and, up to the diagonal, column: weight times 65,534 as 16 bits in base64, 65,535 where it was
     /// not captured. Empty if no values were.
     var patterns: [[String]]
+    /// How many positions, its own included, a position of each layer sees; null if all before it.
+    var windows: [Int?]
     /// The rows of table `attention_head`, by column: each a list over layer, head and the positions kept.
     let kept: [Int]
     var entropyBits: [Double?]
@@ -50,6 +52,7 @@ public struct AttentionDigest: Encodable, Sendable {
         let count = all * kept.count
         (entropyBits, topWeight, sinkWeight) = ([], [], [])
         (topPosition, patterns) = ([], [])
+        windows = Array(repeating: nil, count: layers)
         try readSummaries(of: run, table, count: count)
         try readPatterns(of: run, in: store)
         if size < positions {
@@ -111,6 +114,7 @@ public struct AttentionDigest: Encodable, Sendable {
         for step in 0..<run.steps {
             for operation in try store.operations(of: run, step: step) where operation.isResult(of: .pattern) {
                 guard let layer = operation.layer, (0..<layers).contains(layer) else { continue }
+                windows[layer] = operation.window
                 let values: RecordedValues
                 do { values = try store.values(of: operation, in: run) } catch TraceError.notCaptured { continue }
                 isEmpty = false

@@ -68,7 +68,7 @@ public struct QuantisationDigest: Encodable, Sendable {
     private static func recorded(
         _ run: RecordedRun, _ table: DigestQuery, _ weights: WeightDigest
     ) throws -> [(Int, QuantErrorRecord)] {
-        guard try table.has("quant_error") else { return [] }
+        guard try table.store.has("quant_error") else { return [] }
         let rows = try table.rows(
             """
             SELECT weight_id, e.type, reference, n, mse, max_abs, mean_abs, p95_abs, rel_rmse, sqnr_db, cosine,

@@ -28,6 +28,8 @@ public struct RunDigest: Encodable, Sendable {
     /// The kinds of operations, which say themselves what they are.
     public let kinds: [KindDigest]
     public let attention: AttentionDigest?
+    /// `nil` if the model has no experts.
+    public let experts: ExpertsDigest?
     public let quantisation: QuantisationDigest
     /// Errors against the F32 run; `nil` if the trace has none.
     public let propagation: PropagationDigest?
@@ -57,6 +59,7 @@ public struct RunDigest: Encodable, Sendable {
         (graphs, passes) = try PassDigest.all(of: run, in: store, table, weights, &notes) { try progress($0 * 0.5) }
         kinds = OperationCatalog.all.map(KindDigest.init)
         attention = try AttentionDigest(of: run, in: store, table, &notes)
+        experts = try ExpertsDigest(of: run, in: store, &notes)
         try progress(0.6)
         quantisation = try QuantisationDigest(
             of: run, table, weights, model: model, formats: formats, workers: workers, &notes

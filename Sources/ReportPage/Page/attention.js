@@ -48,6 +48,10 @@ function patternRow(a, layer, head, row) {
   return range(row + 1).map(c => values[start + c] === 65535 ? null : values[start + c] / 65534);
 }
 
+/** Whether a position lies before what another sees of a layer. */
+const isCut = (a, layer, from, to) => a.windows[layer] !== null && from - to >= a.windows[layer];
+const whyCut = (a, layer) => `lies before the window of ${a.windows[layer]} positions and is masked`;
+
 function headTip(a, layer, head, position) {
   const at = column => headNumber(a, column, layer, head, position), top = at("top_position");
   return `layer ${layer}, head ${head} (KV head ${a.kv_head[head]}), from ${pieceAt(position)}\n`
@@ -83,11 +87,12 @@ function linkPanel(a) {
     const shares = rows.map(r => r && key <= row ? r[key] : null), strongest = Math.max(...shares.map(s => s ?? 0));
     const by = heads[shares.indexOf(strongest)] ?? selection.head, color = groupColor(a.kv_head[by]);
     return hover(el("button", {
-      class: "token link" + (position === selection.position ? " from" : "") + (position > selection.position ? " later" : ""),
+      class: "token link" + (position === selection.position ? " from" : "") + (position > selection.position || isCut(a, selection.layer, selection.position, position) ? " later" : ""),
       "data-position": position, style: `--weight:${strongest};--group:${color}`,
       onclick: () => go({position}), onpointerenter: () => peek(a, position),
     }, TOKENS.piece[position] ?? "?"), () => position > selection.position
-      ? `${pieceAt(position)} comes later and is masked` : `${pieceAt(selection.position)} → ${pieceAt(position)}: `
+      ? `${pieceAt(position)} comes later and is masked`
+      : isCut(a, selection.layer, selection.position, position) ? `${pieceAt(position)} ${whyCut(a, selection.layer)}` : `${pieceAt(selection.position)} → ${pieceAt(position)}: `
         + (shares[0] === null || shares[0] === undefined ? "not captured" : heads.map((head, i) =>
           `${heads.length > 1 ? `\nhead ${head}: ` : ""}${percent(shares[i])}`).join("")) + (isExact ? "" : " (largest of several positions)"));
   });
@@ -120,18 +125,20 @@ function patternPanel(a) {
   const rows = range(a.size).map(r => patternRow(a, selection.layer, selection.head, r));
   const positions = index => range(a.positions).filter(p => Math.floor(p * a.size / a.positions) === index);
   const name = index => isExact ? pieceAt(index) : `positions ${span([positions(index)[0], positions(index).pop()])}`;
+  const cut = (r, c) => isCut(a, selection.layer, positions(r)[0], positions(c).pop());
   const pass = DATA.passes.find(p => p.first_position <= selection.position && selection.position < p.first_position + p.n_tokens);
   const graph = pass && pass.operations ? DATA.graphs[pass.operations.graph] : null;
   const seq = graph ? indexOfRole(graph, "pattern", selection.layer) : -1;
   return panel("The pattern",
     heatMap({
       rows: a.size, columns: a.size, scale, cell: [cell, cell], title: `attention of layer ${selection.layer}, head ${selection.head}`,
-      value: (r, c) => c <= r ? rows[r][c] : null, chosen: [Math.floor(selection.position * a.size / a.positions), 0],
+      value: (r, c) => c <= r && !cut(r, c) ? rows[r][c] : null, chosen: [Math.floor(selection.position * a.size / a.positions), 0],
       rowLabel: isExact ? r => shortened(TOKENS.piece[r] ?? "", 9) : null,
-      tip: (r, c) => c > r ? null : `${name(r)} → ${name(c)}: ${percent(rows[r][c])}`,
+      tip: (r, c) => c > r ? null : cut(r, c) ? `${name(c)} ${whyCut(a, selection.layer)}` : `${name(r)} → ${name(c)}: ${percent(rows[r][c])}`,
       choose: r => go({position: positions(r).pop()}),
     }), legend(scale, "weight"),
-    note("A row is the token that looks, a column the token looked at. ",
+    note("A row is the token that looks, a column the token looked at. "
+      + (a.windows[selection.layer] === null ? "" : `It sees ${a.windows[selection.layer]} positions, its own included. `),
       seq >= 0 ? link({view: "pass", step: pass.step, seq}, `${graph.name[seq]} in the pass`) : null));
 }
 

@@ -1,6 +1,7 @@
 import ComputeGraph
 import LlamaModel
 import Measuring
+import Operations
 import Recording
 import Tensors
 
@@ -11,6 +12,8 @@ public struct AttentionPatterns: Sendable {
 
     /// By layer, of those that were asked for, and head.
     private var patterns: [Int: [Pattern]] = [:]
+    /// How many positions, its own included, a position sees in layers with a window, by layer.
+    public private(set) var windows: [Int: Int] = [:]
 
     init() {}
 
@@ -22,7 +25,8 @@ public struct AttentionPatterns: Sendable {
     /// Adds the rows of a pass: softmax values `[N, T, H]`, of which the query at `first + t` may see `first + t + 1`.
     ///
     /// - Precondition: N is `first + T` or more.
-    mutating func add(_ values: [Float], _ shape: Shape, layer: Int, first: Int) {
+    mutating func add(_ values: [Float], _ shape: Shape, layer: Int, first: Int, window: Int?) {
+        windows[layer] = window
         var heads = patterns[layer] ?? Array(repeating: [], count: shape.ne2)
         for head in 0..<shape.ne2 {
             for token in 0..<shape.ne1 {
@@ -57,7 +61,8 @@ public struct AttentionPatterns: Sendable {
                 do {
                     let values = try store.values(of: operation, in: run).all.compactMap { $0 }
                     guard values.count == operation.shape.count else { return nil }
-                    result.add(values, operation.shape, layer: layer, first: pass.firstPosition)
+                    result.add(
+                        values, operation.shape, layer: layer, first: pass.firstPosition, window: operation.window)
                 } catch TraceError.notCaptured {
                     return nil
                 }
@@ -92,6 +97,8 @@ final class AttentionObserver: ExecutionObserver {
             return
         }
         let shape = evaluation.output.shape
-        patterns.add(evaluation.output.floats(), shape, layer: layer, first: shape.ne0 - shape.ne1)
+        patterns.add(
+            evaluation.output.floats(), shape, layer: layer, first: shape.ne0 - shape.ne1,
+            window: (evaluation.node.operation as? SoftMax)?.window)
     }
 }

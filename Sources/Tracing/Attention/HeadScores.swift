@@ -15,7 +15,7 @@ public struct HeadScores: Sendable {
     public let kvHead: Int
     /// Of the weights of a position, from position 1 on; 0 bits: all on one position.
     public private(set) var entropyBits: Double?
-    /// Attention to the first position, from position 2 on: position 1 has it for its neighbour.
+    /// Attention to the first position, from position 2 on: position 1 has it for its neighbour. As long as a window shows it.
     public private(set) var sink: Double?
     /// Attention to the position before, from position 2 on.
     public private(set) var previousToken: Double?
@@ -36,15 +36,19 @@ public struct HeadScores: Sendable {
         return labels
     }
 
-    /// - Parameter tokens: the ids at the positions of the pattern.
-    public init(layer: Int, head: Int, kvHead: Int, _ pattern: AttentionPatterns.Pattern, tokens: [Int]) {
+    /// - Parameters:
+    ///   - tokens: the ids at the positions of the pattern.
+    ///   - window: the positions that one sees.
+    public init(
+        layer: Int, head: Int, kvHead: Int, _ pattern: AttentionPatterns.Pattern, tokens: [Int], window: Int? = nil
+    ) {
         (self.layer, self.head, self.kvHead) = (layer, head, kvHead)
         entropyBits = Self.mean(pattern.dropFirst().map { AttentionSummary($0).entropyBits })
-        sink = Self.mean(pattern.dropFirst(2).map { Double($0[0]) })
+        sink = Self.mean(pattern.prefix(window ?? .max).dropFirst(2).map { Double($0[0]) })
         previousToken = Self.mean(pattern.dropFirst(2).map { Double($0[$0.count - 2]) })
         induction = Self.mean(
             pattern.indices.compactMap { position in
-                let followers = Self.followers(of: position, in: tokens)
+                let followers = Self.followers(of: position, in: tokens).filter { position - $0 < window ?? .max }
                 return followers.isEmpty ? nil : followers.reduce(0) { $0 + Double(pattern[position][$1]) }
             })
     }
@@ -75,7 +79,7 @@ public struct HeadScores: Sendable {
             (0..<sizes.heads).map { head in
                 HeadScores(
                     layer: layer, head: head, kvHead: sizes.kvHead(ofQueryHead: head), patterns[layer, head],
-                    tokens: tokens)
+                    tokens: tokens, window: patterns.windows[layer])
             }
         }
     }

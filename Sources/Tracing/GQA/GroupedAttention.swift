@@ -45,7 +45,7 @@ public struct GroupedAttention: Sendable {
     public let positions: Int
 
     /// What a map of heads needs of a network: keys and values by heads, and what the query heads make of them.
-    public static let analysis = Analysis("gqa map", needs: [.result(.key), .result(.value), .result(.pattern)])
+    public static let analysis = Analysis("gqa map", needs: [.result(.key), .result(.pattern)])
 
     /// - Parameters:
     ///   - step: the pass; the prompt's has the most to compare.
@@ -84,7 +84,10 @@ public struct GroupedAttention: Sendable {
             return Layer(
                 layer: layer, patterns: heads.map { a in heads.map { cosine(a, $0) } },
                 keys: Self.perPosition(try values(.key, layer, headsAt: 1, c.kvHeads)),
-                values: Self.perPosition(try values(.value, layer, headsAt: 1, c.kvHeads)), groupSize: c.groupSize)
+                // Of latent vectors, there is one for all heads: nothing to compare.
+                values: c.perLayer[layer].latent == nil
+                    ? Self.perPosition(try values(.value, layer, headsAt: 1, c.kvHeads)) : [[1]],
+                groupSize: c.groupSize)
         }
         self.positions = positions
     }

@@ -49,19 +49,19 @@ public struct ResidualStream {
     }
 
     private mutating func values(number: Int, column: Int, of pass: RecordedPass) throws -> [Float] {
-        // The last layer of a recorded pass computes its last token only.
-        let isLast = column == pass.tokens - 1
-        let isShort = number == layers && !isLast
-        let index = number == layers ? 0 : column
-        if !isShort, let values = recorded[number]?.column(index, replay.model.configuration.embedding) {
+        // The last layer of a recorded pass computes its last token only, in most architectures.
+        let isShort = number == layers && column != pass.tokens - 1
+        func index(in shape: Shape) -> Int { number == layers && shape.ne1 == 1 ? 0 : column }
+        let width = replay.model.configuration.embedding
+        if !isShort, let found = recorded[number], let values = found.column(index(in: found.shape), width) {
             return values
         }
         if isShort {
             if replayedAll == nil { replayedAll = try evaluated(pass.step, outputs: 0..<pass.tokens) }
-            return replayedAll![number].column(column)
+            return replayedAll![number].row(column)
         }
         if replayed == nil { replayed = try evaluated(pass.step, outputs: nil) }
-        return replayed![number].column(index)
+        return replayed![number].row(index(in: replayed![number].shape))
     }
 
     /// What the trace holds of the embedding and of each layer's output.
@@ -99,11 +99,5 @@ extension RecordedValues {
         guard shape.ne0 == width else { return nil }
         let values = (0..<width).compactMap { self[ElementIndex($0, column)] }
         return values.count == width ? values : nil
-    }
-}
-
-extension Tensor {
-    fileprivate func column(_ column: Int) -> [Float] {
-        withRow(of: Float.self, column) { row in (0..<row.count).map { row[$0] } }
     }
 }

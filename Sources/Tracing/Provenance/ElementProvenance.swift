@@ -87,7 +87,10 @@ public struct ElementProvenance: Sendable {
         (recomputed, sum) = (product.value, product.exact)
         let before = try base.flatMap { base in
             try provenance.weight(node.inputs[0]).map { info in
-                try base.decodedRow(element.i0, counterpartOf: info, in: provenance.model.file.path)
+                let row = provenance.weightRow(of: node, at: element)
+                return try base.decodedRow(
+                    row.0 + info.shape.ne1 * (row.1 + info.shape.ne2 * row.2), counterpartOf: info,
+                    in: provenance.model.file.path)
             }
         }
         residual = Residual(

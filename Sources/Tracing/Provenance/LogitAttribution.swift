@@ -23,6 +23,10 @@ public struct LogitAttribution: Sendable {
             case attentionBias
             case feedForward
             case feedForwardBias
+            /// One that the router chose, times its weight.
+            case expert
+            /// The one that all tokens go through.
+            case sharedExpert
             /// The logits are a product of rounded activations too.
             case outputRounding
             case outputBias
@@ -32,6 +36,9 @@ public struct LogitAttribution: Sendable {
         public let layer: Int?
         public let head: Int?
         public let kvHead: Int?
+        /// Of an expert: its number, and in which place it was chosen.
+        public var expert: Int?
+        public var slot: Int?
         public let value: Double
     }
 
@@ -58,8 +65,12 @@ public struct LogitAttribution: Sendable {
     public let chain: Chain
     /// Whether what a layer writes is normalised before, by a root that is frozen as s is.
     public let freezesWrites: Bool
-    /// What the architecture multiplies logits by; part of all that is said here.
+    /// What the architecture multiplies logits by, or leaves of this one below its cap; part of all that is said here.
     public let logitScale: Double
+    /// Whether the architecture bends logits below a cap.
+    public let isCapped: Bool
+    /// Whether the final norm subtracts the mean of the stream.
+    public let isCentred: Bool
 
     public var sum: Double { parts.reduce(0) { $0 + $1.value } }
     public var residual: Double { Double(logit) - sum }
@@ -74,7 +85,7 @@ public struct LogitAttribution: Sendable {
 
     /// What an attribution needs of a network.
     public static let analysis = Analysis(
-        "explain logit", needs: [.sum, .result(.mix), .result(.activation), .readout])
+        "explain logit", needs: [.sum, .result(.mix), .readout])
 
     /// - Precondition: ids of the vocabulary.
     /// - Throws: `AnalysisProblem` if the network is no sum of what its parts write.
@@ -92,6 +103,8 @@ public struct LogitAttribution: Sendable {
         if let bias = view.outputBias { parts.append(bias) }
         (self.parts, self.layers) = (parts + [view.outputRounding], layers)
         (freezesWrites, logitScale) = (try view.freezesWrites, view.logitScale)
+        isCapped = provenance.graph.nodes.contains { $0.role.part == .logits && $0.operation is Tanh }
+        isCentred = provenance.graph.nodes.contains { $0.role.part == .finalNorm && $0.operation is LayerNorm }
         chain = try view.chain(from: parts)
     }
 }
@@ -128,8 +141,6 @@ struct LogitView {
         let rows = ([token] + (against.map { [$0] } ?? [])).map { (row: $0, weight: back.direction[$0]) }
         self.rows = rows
         logitScale = abs(rows[0].weight)
-        outputBias =
-            back.biases.isEmpty ? nil : Part(kind: .outputBias, layer: nil, head: nil, kvHead: nil, value: back.bias)
         let output = provenance.tensor(of: back.origin.inputs[0])
         self.output = output
         let normNode = try provenance.node(.finalNorm)
@@ -140,6 +151,11 @@ struct LogitView {
         }
         let stream = try WrittenBack(from: normNode, direction, in: provenance) { $0.role.result?.isResidual ?? false }
         (self.direction, scale) = (stream.direction, stream.frozen[0])
+        let biases = back.biases + stream.biases
+        outputBias =
+            biases.isEmpty
+            ? nil
+            : Part(kind: .outputBias, layer: nil, head: nil, kvHead: nil, value: biases.reduce(0) { $0 + $1.value })
     }
 
     func part(_ kind: Part.Kind, layer: Int? = nil, head: Int? = nil, _ value: Double) -> Part {
@@ -164,7 +180,9 @@ struct LogitView {
     var freezesWrites: Bool {
         get throws(AnalysisProblem) {
             guard model.configuration.layers > 0 else { return false }
-            let writes = try [back(from: .attentionWrite, layer: 0), back(from: .feedForwardWrite, layer: 0)]
+            let writes =
+                try [back(from: .attentionWrite, layer: 0)]
+                + (hasExperts(0) ? [] : [back(from: .feedForwardWrite, layer: 0)])
             return writes.contains { !$0.frozen.isEmpty }
         }
     }
@@ -178,19 +196,57 @@ struct LogitView {
         let attention = try written(by: .attentionWrite, layer: index)
         let sizes = model.configuration.perLayer[index]
         var parts = (0..<sizes.heads).map { head in
-            let channels = head * sizes.valueSize..<(head + 1) * sizes.valueSize
+            let channels = head * sizes.mixSize..<(head + 1) * sizes.mixSize
             return part(.head, layer: index, head: head, projection.value(of: channels))
         }
         parts.append(part(.attentionRounding, layer: index, projection.rounding))
         if !back.biases.isEmpty { parts.append(part(.attentionBias, layer: index, back.bias)) }
         let attentionSum = parts.reduce(0) { $0 + $1.value }
-        let down = try self.back(from: .feedForwardWrite, layer: index)
         let feedForward = try written(by: .feedForwardWrite, layer: index)
-        parts.append(part(.feedForward, layer: index, feedForward - down.bias))
-        if !down.biases.isEmpty { parts.append(part(.feedForwardBias, layer: index, down.bias)) }
+        if hasExperts(index) {
+            parts += try experts(of: index)
+        } else {
+            let down = try self.back(from: .feedForwardWrite, layer: index)
+            parts.append(part(.feedForward, layer: index, feedForward - down.bias))
+            if !down.biases.isEmpty { parts.append(part(.feedForwardBias, layer: index, down.bias)) }
+        }
         let layer = LogitAttribution.Layer(
             layer: index, attention: attention, attentionResidual: attention - attentionSum, feedForward: feedForward)
         return (parts, layer)
+    }
+
+    private func hasExperts(_ layer: Int) -> Bool {
+        provenance.graph.nodes.contains { $0.layer == layer && $0.role.result == .expertOutput }
+    }
+
+    /// What each expert that the last token went through wrote, and the one that all tokens share.
+    private func experts(of layer: Int) throws(AnalysisProblem) -> [Part] {
+        let weighted = provenance.tensor(of: .node(try provenance.node(.expertOutput, layer: layer).index))
+        let (slots, token) = (weighted.shape.ne1, weighted.shape.ne2 - 1)
+        let product = try expertProduct(of: layer)
+        let ids = provenance.tensor(of: product.inputs[2])
+        var parts = (0..<slots).map { slot in
+            var part = part(.expert, layer: layer, value(of: weighted.row(slot, token, 0)))
+            (part.expert, part.slot) = (Int(ids[ElementIndex(slot, token)]), slot)
+            return part
+        }
+        if provenance.graph.nodes.contains(where: { $0.layer == layer && $0.role.result == .sharedOutput }) {
+            parts.append(part(.sharedExpert, layer: layer, try written(by: .sharedOutput, layer: layer)))
+        }
+        return parts
+    }
+
+    /// The product with the matrices that write into the stream, before the experts' biases if they have some.
+    func expertProduct(of layer: Int) throws(AnalysisProblem) -> Node {
+        let weighted = try provenance.node(.expertOutput, layer: layer)
+        var node = weighted
+        while !(node.operation is MatMulID) {
+            guard node === weighted || node.operation is AddID, case .node(let index) = node.inputs[0] else {
+                throw .noWayBack(weighted, architecture: provenance.model.configuration.sizes.architecture)
+            }
+            node = provenance.graph.nodes[index]
+        }
+        return node
     }
 
     var outputRounding: Part { part(.outputRounding, Projection(normed, through: output, onto: rows).rounding) }

@@ -1,4 +1,5 @@
 import ComputeGraph
+import GGUF
 import LlamaModel
 import Operations
 import Quantization
@@ -37,12 +38,16 @@ extension LogitView {
             .max { abs($0.value) < abs($1.value) }!
         switch part.kind {
         case .head:
-            let size = model.configuration.perLayer[part.layer!].valueSize
+            let size = model.configuration.perLayer[part.layer!].mixSize
             return try chain(
                 part, try back(from: .attentionWrite, layer: part.layer!),
                 channels: part.head! * size..<(part.head! + 1) * size)
         case .feedForward:
             let back = try back(from: .feedForwardWrite, layer: part.layer!)
+            return try chain(part, back, channels: 0..<provenance.graph.layout(of: back.origin.inputs[1]).shape.ne0)
+        case .expert: return try expertChain(part)
+        case .sharedExpert:
+            let back = try back(from: .sharedOutput, layer: part.layer!)
             return try chain(part, back, channels: 0..<provenance.graph.layout(of: back.origin.inputs[1]).shape.ne0)
         case .embedding:
             let back = try WrittenBack(from: try provenance.node(.embedding), direction, in: provenance) {
@@ -77,26 +82,56 @@ extension LogitView {
     /// By way of the matrix that writes into the stream.
     private func chain(_ part: Part, _ back: WrittenBack, channels: Range<Int>) throws -> LogitAttribution.Chain {
         let (matrix, source) = (back.origin.inputs[0], back.origin.inputs[1])
-        let (weight, column) = (provenance.weight(matrix)!, provenance.lastColumn(of: source))
-        let projection = Projection(
-            column, through: provenance.tensor(of: matrix), onto: back.direction.enumerated().map { ($0, $1) })
+        let token = provenance.graph.layout(of: source).shape.ne1 - 1
+        return try chain(
+            part, through: provenance.tensor(of: matrix), provenance.weight(matrix)!, firstRow: 0,
+            column: provenance.lastColumn(of: source), onto: back.direction, channels: channels,
+            source: { provenance.address(of: source, at: ElementIndex($0, token)) },
+            written: { address(back.written, $0) })
+    }
+
+    /// By way of the matrix of an expert, whose output the router's weight multiplies.
+    private func expertChain(_ part: Part) throws -> LogitAttribution.Chain {
+        let weighted = try provenance.node(.expertOutput, layer: part.layer!)
+        let product = try expertProduct(of: part.layer!)
+        let (expert, slot) = (part.expert!, part.slot!)
+        let token = weighted.layout.shape.ne2 - 1
+        let weight = Double(provenance.tensor(of: weighted.inputs[1])[ElementIndex(0, slot, token)])
+        let (matrices, source) = (provenance.tensor(of: product.inputs[0]), product.inputs[1])
+        var plane = matrices.layout
+        plane.shape.ne2 = 1
+        let column = provenance.tensor(of: source).row(slot, token, 0)
+        return try chain(
+            part, through: matrices.view(plane, at: matrices.layout.rowOffset(0, expert)),
+            provenance.weight(product.inputs[0])!, firstRow: expert * matrices.shape.ne1, column: column,
+            onto: direction.map { $0 * weight }, channels: column.indices,
+            source: { provenance.address(of: source, at: ElementIndex($0, slot, token)) },
+            written: { provenance.address(of: .node(product.index), at: ElementIndex($0, slot, token)) })
+    }
+
+    /// - Parameters:
+    ///   - matrix: `[K, R]`, the rows of the file's `weight` from `firstRow` on.
+    ///   - column: K activations.
+    ///   - direction: what one unit of each of the R values adds to the logit.
+    private func chain(
+        _ part: Part, through matrix: Tensor, _ weight: TensorInfo, firstRow: Int, column: [Float],
+        onto direction: [Double], channels: Range<Int>, source: (Int) -> String, written: (Int) -> String
+    ) throws -> LogitAttribution.Chain {
+        let projection = Projection(column, through: matrix, onto: direction.enumerated().map { ($0, $1) })
         let k = channels.max { abs(projection.value(of: $0)) < abs(projection.value(of: $1)) }!
-        let stored = try back.direction.indices.map { i in
-            try StoredWeight(row: i, column: k, of: weight, in: model.file)
+        let stored = try direction.indices.map { i in
+            try StoredWeight(row: firstRow + i, column: k, of: weight, in: model.file)
         }
-        let values = stored.map { Double($0.element.value) * back.direction[$0.block.row] * Double(column[k]) }
+        let values = zip(stored, direction).map { Double($0.element.value) * $1 * Double(column[k]) }
         let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
         return LogitAttribution.Chain(
             part: part,
             channel: .init(
-                address: address(source, k), index: k, activation: column[k], value: projection.value(of: k)),
-            dimension: i, written: address(back.written, i), direction: back.direction[i], weight: stored[i],
-            value: values[i])
+                address: source(k), index: k, activation: column[k], value: projection.value(of: k)),
+            dimension: i, written: written(i), direction: direction[i], weight: stored[i], value: values[i])
     }
 
-    private func address(_ node: Node, _ index: Int) -> String { address(.node(node.index), index) }
-
-    private func address(_ source: Source, _ index: Int) -> String {
-        provenance.address(of: source, at: ElementIndex(index, provenance.graph.layout(of: source).shape.ne1 - 1))
+    private func address(_ node: Node, _ index: Int) -> String {
+        provenance.address(of: .node(node.index), at: ElementIndex(index, node.layout.shape.ne1 - 1))
     }
 }

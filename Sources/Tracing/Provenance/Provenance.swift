@@ -85,17 +85,30 @@ public struct Provenance: Sendable {
 
     /// The factors of an element of a product; `nil` for other operations.
     public func product(of node: Node, at element: ElementIndex) -> ProductTerms? {
-        guard let operation = node.operation as? MatMul else { return nil }
-        let (w, x) = (tensor(of: node.inputs[0]), tensor(of: node.inputs[1]))
+        guard node.operation is MatMul || node.operation is MatMulID else { return nil }
+        let (w, x) = (node.inputs[0], node.inputs[1])
         let row = weightRow(of: node, at: element)
+        let (order, activations): (SummationOrder, [Float])
+        switch node.operation {
+        case let operation as MatMul:
+            order = operation.summationOrder(weights: graph.layout(of: w), activations: graph.layout(of: x))
+            activations = tensor(of: x).row(element.i1, element.i2, element.i3)
+        case is MatMulID:
+            order = .single
+            activations = tensor(of: x).row(element.i1 % graph.layout(of: x).shape.ne1, element.i2, 0)
+        default: return nil
+        }
+        let weights = tensor(of: w)
         return ProductTerms(
-            weights: w, row: row, activations: x.row(element.i1, element.i2, element.i3),
-            order: operation.summationOrder(rows: w.shape.ne1, tokens: x.shape.ne1),
-            fileOffset: weight(node.inputs[0]).map { $0.fileOffset + w.layout.rowOffset(row.0, row.1, row.2) })
+            weights: weights, row: row, activations: activations, order: order,
+            fileOffset: weight(w).map { $0.fileOffset + weights.layout.rowOffset(row.0, row.1, row.2) })
     }
 
     /// The row of the left side of a product that makes an element, as dimensions 1 to 3.
     func weightRow(of node: Node, at element: ElementIndex) -> (Int, Int, Int) {
+        if node.operation is MatMulID {
+            return (element.i0, Int(tensor(of: node.inputs[2])[ElementIndex(element.i1, element.i2)]), 0)
+        }
         let (w, y) = (tensor(of: node.inputs[0]).shape, node.layout.shape)
         return (element.i0, element.i2 / (y.ne2 / w.ne2), element.i3 / (y.ne3 / w.ne3))
     }
@@ -110,16 +123,16 @@ public struct Provenance: Sendable {
         case (.query, _): return shape.ne0 == sizes.keySize && shape.ne1 == sizes.heads ? element.i1 : nil
         case (.scores, _), (.pattern, _), (.mix, .heads?): return element.i2
         case (.mix, .view?): return element.i1
-        case (.mix, nil): return element.i0 / sizes.valueSize
+        case (.mix, nil): return element.i0 / sizes.mixSize
         default: return nil
         }
     }
 
     /// The position in the run that an element belongs to; `nil` where the operation has no dimension of tokens.
     public func position(of node: Node, at element: ElementIndex) -> Int? {
-        guard !node.output.isPureView, !node.operation.isWrite else { return nil }
+        guard !node.output.isPureView, !node.isWrite else { return nil }
         let indices = [element.i0, element.i1, element.i2, element.i3]
-        let dimension = node.operation.tokenDimension
+        let dimension = node.tokenDimension
         // From the last layer's attention on there is only the last token.
         let isLastOnly = node.layout.shape[dimension] == 1
         return firstPosition + (isLastOnly ? tokens.count - 1 : indices[dimension])
@@ -144,14 +157,6 @@ public struct StoredWeight: Sendable {
     public init(row: Int, column: Int, of tensor: TensorInfo, in file: GGUFFile) throws {
         block = try WeightBlock(row: row, column: column, of: tensor, in: file)
         self.column = column
-    }
-}
-
-extension Tensor {
-    /// One row of a plain type as Floats.
-    package func row(_ i1: Int, _ i2: Int, _ i3: Int) -> [Float] {
-        let row = Layout(type: type, shape: Shape(shape.ne0), strides: layout.strides)
-        return view(row, at: layout.rowOffset(i1, i2, i3)).floats()
     }
 }
 

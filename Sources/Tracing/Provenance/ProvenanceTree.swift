@@ -90,7 +90,8 @@ extension Provenance {
     private func value(of source: Source, at element: ElementIndex) throws -> Float {
         let tensor = tensor(of: source)
         guard !tensor.type.isPlain, let info = weight(source) else { return tensor[element] }
-        return try StoredWeight(row: element.i1, column: element.i0, of: info, in: model.file).element.value
+        return try StoredWeight(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file).element
+            .value
     }
 
     private func origin(of source: Source, at element: ElementIndex) throws -> ProvenanceTree.Origin {
@@ -107,8 +108,9 @@ extension Provenance {
                 }
                 return .cache(position: isKeys ? element.i1 : shape.number(of: element) % shape.ne1)
             case .weight:
+                let info = weight(source)!
                 return .weight(
-                    try StoredWeight(row: element.i1, column: element.i0, of: weight(source)!, in: model.file))
+                    try StoredWeight(row: info.shape.row(of: element), column: element.i0, of: info, in: model.file))
             }
         }
     }
@@ -122,7 +124,9 @@ extension Provenance {
         let children = try order.prefix(breadth).map { term in
             let other = factor(of: node, at: element, for: term)
             let stored = try other.flatMap { source, index in
-                try weight(source).map { try StoredWeight(row: index.i1, column: index.i0, of: $0, in: model.file) }
+                try weight(source).map {
+                    try StoredWeight(row: $0.shape.row(of: index), column: index.i0, of: $0, in: model.file)
+                }
             }
             let otherTree =
                 try stored == nil
@@ -156,7 +160,7 @@ extension Provenance {
         of node: Node, at element: ElementIndex, for term: Explanation.Term
     ) -> (Source, ElementIndex)? {
         switch node.operation {
-        case is MatMul:
+        case is MatMul, is MatMulID:
             let row = weightRow(of: node, at: element)
             return (node.inputs[0], ElementIndex(term.index.i0, row.0, row.1, row.2))
         case is Mul:
@@ -169,4 +173,9 @@ extension Provenance {
         default: return nil
         }
     }
+}
+
+extension Shape {
+    /// The row that an element is in, counted through all planes: those of experts, of heads.
+    fileprivate func row(of element: ElementIndex) -> Int { element.i1 + ne1 * (element.i2 + ne2 * element.i3) }
 }

@@ -5,7 +5,8 @@ import Operations
 
 /// From a part's result back to the matrix that made it, with what one unit of each value on the way adds to a logit.
 ///
-/// Biases add, scales multiply, and the root of a norm stays at its value in this pass, so that all of it is linear.
+/// Biases add, scales multiply; the root of a norm and what a cap leaves of a number stay at their values in this pass, so that
+/// all of it is linear.
 struct WrittenBack {
     struct Bias {
         let source: Source
@@ -51,8 +52,20 @@ struct WrittenBack {
                     Bias(source: node.inputs[1], direction: direction, value: value, written: written), at: 0)
             case let scale as Scale: direction = direction.map { $0 * Double(scale.factor) }
             case is Mul:
-                let gains = provenance.tensor(of: node.inputs[1]).floats()
+                let gains = provenance.lastColumn(of: node.inputs[1])
                 for i in direction.indices { direction[i] *= Double(gains[i % gains.count]) }
+            case is Tanh:
+                // Bent, not divided: the share that is left of each value stays as it is in this pass.
+                let (x, y) = (provenance.lastColumn(of: node.inputs[0]), provenance.lastColumn(of: node))
+                for i in direction.indices where x[i] != 0 { direction[i] *= Double(y[i]) / Double(x[i]) }
+            case let norm as LayerNorm:
+                let x = provenance.lastColumn(of: node.inputs[0]).map(Double.init)
+                let mean = x.reduce(0, +) / Double(x.count)
+                let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
+                frozen.insert(1 / (variance + Double(norm.epsilon)).squareRoot(), at: 0)
+                // The mean is a sum, so that to subtract it is linear too.
+                let shared = direction.reduce(0, +) / Double(direction.count)
+                direction = direction.map { ($0 - shared) * frozen[0] }
             case let norm as RMSNorm:
                 let x = provenance.lastColumn(of: node.inputs[0])
                 let meanSquare = x.reduce(0) { $0 + Double($1) * Double($1) } / Double(x.count)

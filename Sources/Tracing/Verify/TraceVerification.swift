@@ -175,7 +175,7 @@ private final class ValueComparison: ExecutionObserver {
         }
         result.values += compared
         // An operation on the cache is complete with what it wrote.
-        let all = node.operation.isWrite ? evaluation.inputs[0].shape.count : recorded.count
+        let all = node.isWrite ? evaluation.inputs[0].shape.count : recorded.count
         if compared == all { counts.complete += 1 } else { counts.partial += 1 }
         if node.inputs.allSatisfy(isHeld) { inputs.fromTrace += 1 } else { inputs.fromModel += 1 }
         held[node.index] = compared == all

@@ -7,6 +7,7 @@ public enum InterventionProblem: InputProblem, Sendable, Equatable {
     case noOperation(name: String, suggestions: [String])
     case noOccurrence(name: String, asked: Int, count: Int)
     case noValues(name: String)
+    case integers(name: String)
     case noStep(target: String, step: Int, steps: Int)
     case patchShape(target: String, step: Int, trace: String, found: Shape, expected: Shape)
     case patchIncomplete(target: String, step: Int, trace: String, capture: String)
@@ -29,6 +30,10 @@ extension InterventionProblem: CustomStringConvertible {
         case .noValues(let name):
             "'\(name)' shows the memory of the cache, an input or a weight, not what was computed. Change what is written "
                 + "there (Kcur-L, Vcur-L), or a weight with --weight."
+        case .integers(let name):
+            "'\(name)' holds numbers of experts, which are chosen, not computed. Change what they are chosen by "
+                + "(ffn_moe_logits-L, ffn_moe_probs-L), how much they count (ffn_moe_weights-L), or ask "
+                + "`quipu experts what-if`."
         case .noStep(let target, let step, let steps):
             "'\(target)' is for step \(step), but the run has "
                 + (steps == 1 ? "step 0 only" : "steps 0 to \(steps - 1)") + ". --generate N makes N - 1 more."

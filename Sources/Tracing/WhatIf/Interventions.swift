@@ -82,7 +82,7 @@ public struct Interventions: Sendable {
             }
             if case .patch(let patches, _) = change.change { steps.formUnion(patches.keys.filter { $0 <= decodes }) }
         }
-        var cache = KVCache(model.configuration, capacity: promptTokens + decodes)
+        var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
         for step in steps.sorted() {
             cache.count = step == 0 ? 0 : promptTokens + step - 1
             let tokens = [Int32](repeating: 0, count: step == 0 ? promptTokens : 1)

@@ -53,6 +53,7 @@ struct NodeChange: Sendable {
         guard self.step == nil || self.step == step else { return nil }
         if case .patch(let patches, _) = change, patches[step] == nil { return nil }
         let node = try node(in: graph)
+        guard node.layout.type != .i32 else { throw InterventionProblem.integers(name: node.name) }
         guard let origin = graph.origin(of: node.index), node.layout.type == .f32 else {
             throw InterventionProblem.noValues(name: node.name)
         }

@@ -96,7 +96,7 @@ struct AttentionCommand: ParsableCommand {
         try printing.print(
             AttentionReport(
                 trace: store.path, source: source, tokens: tokens.prefix(length).map(\.piece), scores: scores,
-                shown: heads.map { ($0, found[$0.layer, $0.head]) }, positions: rows))
+                shown: heads.map { ($0, found[$0.layer, $0.head], found.windows[$0.layer]) }, positions: rows))
     }
 
     private func runScores(of model: Llama) throws {

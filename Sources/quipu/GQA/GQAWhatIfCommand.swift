@@ -48,9 +48,7 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
             throw ValidationError("--drop names its layers itself; leave --layers out")
         }
         if let context, !(1...1 << 32).contains(context) { throw ValidationError("--context takes 1 to 4294967296") }
-        if prompt.isGiven, text.file != nil || text.chunk != nil || text.chunks != nil {
-            throw ValidationError("--prompt and --ids are read in one piece; leave --file, --chunk and --chunks out")
-        }
+        try text.validate(beside: prompt)
     }
 
     private var changes: [HeadChange] {
@@ -63,7 +61,7 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
     func run() async throws {
         let model = try ModelArgument.llama(model)
         let plan = try HeadPlan(changes[0], layers: try layers.layers(of: model), of: model)
-        let text = try scoredText(for: model)
+        let text = try text.text(for: model, or: prompt)
         let progress = WeightProgress(verb: "comparing", unit: "tokens")
         defer { progress.clear() }
         let effect = try HeadEffect(
@@ -72,13 +70,6 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
         progress.clear()
         try printing.print(
             GQAWhatIfReport(effect, of: model, on: text, context: context ?? model.configuration.trainedContext))
-    }
-
-    private func scoredText(for model: Llama) throws -> ScoredText {
-        guard prompt.isGiven else {
-            return try text.text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
-        }
-        return try ScoredText(tokens: try prompt.read(for: model).ids, name: "the prompt", for: model)
     }
 }
 

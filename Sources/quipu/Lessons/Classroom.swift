@@ -11,6 +11,8 @@ struct Classroom {
     static var progressPath: String { folder.appending(path: "progress.yml").path }
 
     var tutor: Tutor
+    /// What the current lesson is about: the learner's model, in the progress, or one that the lesson brings.
+    private(set) var model: LessonProgress.Model
     let style: Style
     /// Whether lines are typed in the lesson itself.
     let isLoop: Bool
@@ -26,10 +28,38 @@ struct Classroom {
         progress.model = recording
         let subject = try LessonProgram.subject(recording, folder: Self.folder)
         tutor = Tutor(course: course, subject: subject, progress: progress)
-        (self.style, self.isLoop) = (style, isLoop)
+        (self.model, self.style, self.isLoop) = (recording, style, isLoop)
+        try turnToModel()
     }
 
-    func save() throws { try tutor.progress.write(Self.progressPath) }
+    /// Keeps the progress; call it after another lesson was begun, too.
+    mutating func save() throws {
+        try turnToModel()
+        try tutor.progress.write(Self.progressPath)
+    }
+
+    /// Lets queries and commands be about what the current lesson is about.
+    private mutating func turnToModel() throws {
+        guard let lesson = try? tutor.lesson() else { return }
+        let wanted = try recording(for: lesson)
+        guard wanted != model else { return }
+        tutor.subject = try LessonProgram.subject(wanted, folder: Self.folder)
+        model = wanted
+    }
+
+    private func recording(for lesson: Lesson) throws -> LessonProgress.Model {
+        let own = tutor.progress.model!
+        guard let path = try LessonProgram.model(broughtBy: lesson, insteadOf: own.path) else { return own }
+        return try LessonRecording.prepared(
+            for: nil, model: path, prompt: own.prompt, course: tutor.course, folder: Self.folder)
+    }
+
+    /// A template of any lesson, filled in for what that lesson is about.
+    func filled(_ template: Template, _ lesson: Lesson, _ question: Question) throws -> String {
+        var tutor = tutor
+        tutor.subject = try LessonProgram.subject(try recording(for: lesson), folder: Self.folder)
+        return try tutor.filled(template, lesson, question)
+    }
 
     // MARK: what a learner sees
 
@@ -38,7 +68,7 @@ struct Classroom {
         let isSettled = try tutor.isSettled()
         let hasQuestion = step.question != nil
         return LessonStepReport(
-            lesson: lesson, stepTitle: step.title, step: try tutor.stepIndex() + 1,
+            lesson: lesson, about: model, stepTitle: step.title, step: try tutor.stepIndex() + 1,
             passages: try passages(step.beforeAnswer, lesson),
             question: try step.question.map { try question($0, lesson) },
             after: isSettled && hasQuestion ? try passages(step.afterAnswer, lesson) : [], isLoop: isLoop)
@@ -102,6 +132,9 @@ struct Classroom {
             )
             .replacing(isEmbedded ? " MICRO" : "MICRO", with: isEmbedded ? "" : micro.quotedIfNeeded)
             .replacing("TRAINED", with: LessonProgram.path("TRAINED").quotedIfNeeded)
+            .replacing(" OLD", with: " \(LessonProgram.path("OLD").quotedIfNeeded)")
+            .replacing(" NEW", with: " \(LessonProgram.path("NEW").quotedIfNeeded)")
+            .replacing("EXPERTS", with: LessonProgram.path("EXPERTS").quotedIfNeeded)
     }
 
     /// For files of the learner's own.
@@ -112,11 +145,9 @@ struct Classroom {
 
     /// Files by their names: a path is wider than the page.
     private func shortened(_ output: String) -> String {
-        output.replacing(model.path, with: URL(filePath: model.path).lastPathComponent)
-            .replacing(model.trace, with: URL(filePath: model.trace).lastPathComponent)
+        let paths = [model.path, model.trace, LessonProgram.path("OLD"), LessonProgram.path("NEW")]
+        return paths.reduce(output) { $0.replacing($1, with: URL(filePath: $1).lastPathComponent) }
     }
-
-    private var model: LessonProgress.Model { tutor.progress.model! }
 }
 
 extension LessonError {

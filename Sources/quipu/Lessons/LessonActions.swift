@@ -85,7 +85,7 @@ enum LessonActions {
             var seen: Set<String> = []
             return try lesson.questions.filter { room.tutor.note(lesson, $0).solved }.compactMap {
                 question -> LessonCheatsheetReport.Row? in
-                let command = try room.tutor.filled(question.yours, lesson, question)
+                let command = try room.filled(question.yours, lesson, question)
                 guard seen.insert(command).inserted else { return nil }
                 return .init(
                     lesson: lesson.id, title: "\(lesson.number) \(lesson.title)", command: Classroom.own(command))

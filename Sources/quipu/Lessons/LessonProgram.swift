@@ -1,20 +1,39 @@
 import EmbeddedModel
 import Foundation
+import GGUF
 import Lessons
 import ProgramFiles
 
 /// Commands of this program that lessons run on the learner's model.
 enum LessonProgram {
-    /// Files that come with the program: a text that models can be measured on, plain English for any of them; and a small
-    /// model in two versions, for what takes training and so cannot be done to the learner's.
+    /// Files that come with the program: a text that models can be measured on, plain English for any of them; a small
+    /// model in two versions, for what takes training and so cannot be done to the learner's; one of another kind; and a
+    /// tiny one as files were before GGUF and as they are now.
     private static let files = [
         "TEXT": EmbeddedModel.heldOutText, "MICRO": EmbeddedModel.model, "TRAINED": EmbeddedModel.trainedRounded,
+        "EXPERTS": EmbeddedModel.experts, "OLD": EmbeddedModel.beforeGGUF.old, "NEW": EmbeddedModel.beforeGGUF.new,
     ].mapValues { (try? EmbeddedModel.path(of: $0)) ?? $0 }
 
     /// Where one of these files is.
     ///
     /// - Precondition: there is one of this name.
     static func path(_ name: String) -> String { files[name]! }
+
+    /// The model that a lesson brings because the learner's is of another architecture.
+    ///
+    /// - Returns: its path; `nil` if the lesson is about the learner's.
+    static func model(broughtBy lesson: Lesson, insteadOf own: String) throws -> String? {
+        guard let word = lesson.model else { return nil }
+        guard let path = files[word], word != "TEXT" else {
+            let known = files.keys.filter { $0 != "TEXT" }.sorted().joined(separator: ", ")
+            throw InputError("\(lesson.file): found model: \(word), expected one of \(known)")
+        }
+        return try architecture(of: own) == architecture(of: path) ? nil : path
+    }
+
+    private static func architecture(of path: String) throws -> String? {
+        try GGUFFile(path: path).metadata["general.architecture"]?.string
+    }
 
     /// The words with paths for `MODEL`, `TRACE` and the files that come with the program.
     static func filled(_ words: [String], _ model: LessonProgress.Model) -> [String] {
@@ -25,6 +44,7 @@ enum LessonProgram {
     /// The learner's model and trace; what queries ask of commands is computed once and kept in `folder`.
     static func subject(_ model: LessonProgress.Model, folder: URL) throws -> Subject {
         var subject = try Subject(trace: model.trace, model: model.path)
+        subject.sha256 = model.sha256
         subject.program = { words in
             let outcome = try run(words, model, folder: folder) {
                 Terminal.complain("quipu: measuring with `quipu \(words[0])` for this lesson, once")

@@ -17,7 +17,8 @@ enum LessonRecording {
         for earlier: LessonProgress.Model?, model: String?, prompt: String?, course: Course, folder: URL
     ) throws -> LessonProgress.Model {
         let present = try present(earlier?.path)
-        let path = absolute(try model ?? present ?? ModelArgument.preferred ?? EmbeddedModel.path())
+        let named = try model ?? present ?? ModelArgument.preferred ?? EmbeddedModel.path()
+        let path = absolute(try ModelArgument.located(named))
         let prompt = prompt ?? earlier?.prompt ?? course.prompt
         let (size, modified) = try stamp(path)
         if let earlier, earlier.path == path, earlier.prompt == prompt, earlier.size == size,

@@ -30,16 +30,17 @@ struct LintLessons: ParsableCommand {
         if !only.isEmpty { course = try course.keeping(only) }
         var lint = LessonLint(course)
         let models = model.isEmpty ? [try EmbeddedModel.path()] : model
+        let plan = try Self.plan(course, models)
         let scratch = try ScratchFolder("lint")
         defer { scratch.remove() }
         let folder = scratch.url
         var made = 0
-        for model in models {
+        for (model, lessons) in plan {
             Terminal.complain("quipu: \(model)")
             let recording = try LessonRecording.prepared(
                 for: nil, model: model, prompt: nil, course: course, folder: folder)
             lint.check(
-                try LessonProgram.subject(recording, folder: folder),
+                try LessonProgram.subject(recording, folder: folder), lessons: lessons,
                 run: { line, out in try Self.fault(line, recording, out: out) },
                 out: {
                     made += 1
@@ -47,8 +48,26 @@ struct LintLessons: ParsableCommand {
                 })
         }
         lint.finish()
-        try printing.print(LessonLintReport(course, lint, models: models))
+        try printing.print(LessonLintReport(course, lint, models: plan.map { $0.model }))
         if !lint.problems.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Which lessons are tried on which model: each on all, save those that bring one because a model is not their kind.
+    private static func plan(_ course: Course, _ models: [String]) throws -> [(model: String, lessons: [Lesson])] {
+        var plan = models.map { (model: $0, lessons: [Lesson]()) }
+        for lesson in course.lessons {
+            var tried: Set<String> = []
+            for model in models {
+                let path = try LessonProgram.model(broughtBy: lesson, insteadOf: model) ?? model
+                guard tried.insert(path).inserted else { continue }
+                if let place = plan.firstIndex(where: { $0.model == path }) {
+                    plan[place].lessons.append(lesson)
+                } else {
+                    plan.append((path, [lesson]))
+                }
+            }
+        }
+        return plan.filter { !$0.lessons.isEmpty }
     }
 
     /// Runs a command of a lesson.
@@ -62,7 +81,8 @@ struct LintLessons: ParsableCommand {
         let outcome = try OwnProgram.run(filled)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
         // Paths, and the text as the model goes on with it, are not folded.
-        let unfolded = [recording.path, recording.trace, LessonProgram.path("TEXT"), out ?? "OUT", recording.prompt]
+        let files = ["TEXT", "OLD", "NEW"].map(LessonProgram.path)
+        let unfolded = files + [recording.path, recording.trace, out ?? "OUT", recording.prompt]
         let wide = outcome.output.split(separator: "\n").first { line in
             line.count > 80 && !unfolded.contains { line.contains($0) }
         }

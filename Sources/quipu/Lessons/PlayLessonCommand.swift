@@ -11,7 +11,7 @@ struct PlayLesson: ParsableCommand {
     @OptionGroup var walking: StepOptions
 
     func run() throws {
-        let room = try Classroom(style: walking.printing.style)
+        var room = try Classroom(style: walking.printing.style)
         try room.save()
         try Self.play(room, walking)
     }
@@ -19,7 +19,7 @@ struct PlayLesson: ParsableCommand {
     /// Walks until the learner is done; where the lesson stands stays.
     static func play(_ room: Classroom, _ walking: StepOptions) throws {
         let lesson = try room.tutor.lesson()
-        let model = room.tutor.progress.model!
+        let model = room.model
         let store = try TraceStore.open(path: model.trace)
         let run = try store.run()
         let memory = StepMemory(run, in: store)

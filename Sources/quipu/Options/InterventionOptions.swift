@@ -61,6 +61,8 @@ struct TraceSetup {
     let sampling: Sampler.Options
     var changes: ChangedRun
     let parent: RunReference?
+    /// Whether a chat template wrote the prompt.
+    let isConversation: Bool
 
     /// The first run of a prompt.
     init(
@@ -70,6 +72,7 @@ struct TraceSetup {
         (self.prompt, ids) = (prompt.text, prompt.ids)
         (self.generate, self.sampling) = (generate, sampling)
         (changes, parent) = (ChangedRun(interventions), nil)
+        isConversation = prompt.isConversation
     }
 
     /// A parent's run again.
@@ -83,6 +86,7 @@ struct TraceSetup {
         let replay = try options.open(run, in: store)
         let tokens = try store.tokens(of: run)
         prompt = run.prompt
+        isConversation = false
         ids = tokens.filter { $0.source == "prompt" }.map(\.id)
         self.generate = generate ?? tokens.count - ids.count
         sampling = try store.sampling(of: run)

@@ -9,7 +9,10 @@ import Tokenization
 /// Which model a command works on.
 enum ModelArgument {
     static let help = ArgumentHelp(
-        "A .gguf file; of a split model, its first part. (default: $QUIPU_MODEL, or the embedded model)")
+        """
+        A .gguf file; of a split model, its first part. The name micro-world-experts stands for a model with experts that \
+        comes with the program. (default: $QUIPU_MODEL, or the embedded model)
+        """)
 
     /// The model that the user prefers when none is named.
     static var preferred: String? {
@@ -20,10 +23,18 @@ enum ModelArgument {
     ///
     /// - Throws: `GGUFError` if it cannot be read, `EmbeddedModelMissing`.
     static func open(_ path: String?) throws -> GGUFFile {
-        if let path = path ?? preferred { return try GGUFFile(path: path) }
+        if let path = path ?? preferred { return try GGUFFile(path: try located(path)) }
         let file = try GGUFFile(path: try EmbeddedModel.path())
         Terminal.complain("quipu: note: no model was named; this is the embedded one, \(EmbeddedModel.model)")
         return file
+    }
+
+    /// Where a model is that was named: by a path, or by the name of one that comes with the program.
+    ///
+    /// - Throws: `EmbeddedModelMissing`.
+    static func located(_ name: String) throws -> String {
+        guard let file = EmbeddedModel.names[name], !FileManager.default.fileExists(atPath: name) else { return name }
+        return try EmbeddedModel.path(of: file)
     }
 
     /// How a model is named on the command line; `nil` if it is the one taken when none is named.
@@ -41,7 +52,10 @@ enum ModelArgument {
     }
 
     /// The tokenizer alone; the file need hold nothing else.
-    static func tokenizer(_ path: String?) throws -> Tokenizer {
+    static func tokenizer(_ path: String?) throws -> Tokenizer { try tokenizerAndFile(path).tokenizer }
+
+    /// The same, and the file it is from.
+    static func tokenizerAndFile(_ path: String?) throws -> (file: GGUFFile, tokenizer: Tokenizer) {
         let file = try open(path)
         let kind = FileKind(file)
         if kind != .keys, kind != .vocabulary, let words = kind.words, Vocabulary.problem(of: file.metadata) != nil {
@@ -49,11 +63,11 @@ enum ModelArgument {
         }
         let tokenizer = try naming(file) { try Tokenizer(metadata: file.metadata) }
         warn(about: tokenizer.vocabulary, of: file)
-        return tokenizer
+        return (file, tokenizer)
     }
 
     /// A tokenizer knows metadata, not files; a message names the file.
-    private static func naming<Result>(_ file: GGUFFile, _ body: () throws -> Result) throws -> Result {
+    static func naming<Result>(_ file: GGUFFile, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as TokenizationError {

@@ -1,11 +1,16 @@
 import ArgumentParser
 import Foundation
+import GGUF
 import LlamaModel
+import Tokenization
 
-/// What a model is given to read: text, or token ids where there is no tokenizer or another one is wanted.
+/// What a model is given to read: text, a conversation, or token ids where there is no tokenizer or another one is wanted.
 struct PromptOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "The text. Special tokens such as <|im_start|> are recognised.")
+    @Option(
+        name: .shortAndLong,
+        help: "The text; - is standard input. Special tokens such as <|im_start|> are recognised.")
     var prompt: String?
+    @OptionGroup var conversation: ChatOptions
     @Option(
         help: ArgumentHelp(
             """
@@ -15,15 +20,21 @@ struct PromptOptions: ParsableArguments {
             valueName: "1,2,3"))
     var ids: TokenIds?
 
-    var isGiven: Bool { prompt != nil || ids != nil }
+    var isGiven: Bool { prompt != nil || ids != nil || conversation.isGiven }
 
     func validate() throws {
         if prompt != nil, ids != nil { throw ValidationError("give --prompt or --ids, not both") }
+        if conversation.isGiven, prompt != nil || ids != nil {
+            throw ValidationError("give --chat or \(prompt != nil ? "--prompt" : "--ids"), not both")
+        }
     }
 
-    /// - Throws: `LlamaError` if there is text and no tokenizer for it, or no such id.
+    /// - Throws: `LlamaError` if there is text and no tokenizer for it, or no such id; `InputError`.
     func read(for model: Llama) throws -> Prompt {
-        guard let ids else { return Prompt(text: prompt ?? "", ids: try model.tokenizer.encode(prompt ?? "")) }
+        if conversation.isGiven { return try conversation.read(for: model) }
+        guard let ids else {
+            return try Prompt(bytes: prompt == "-" ? try InputFile.bytes("-") : Array((prompt ?? "").utf8), for: model)
+        }
         try ids.check(in: model)
         let vocabulary = model.vocabulary
         // The text that gives these ids, as far as one does: the beginning is added to a text, not part of it.
@@ -32,10 +43,46 @@ struct PromptOptions: ParsableArguments {
     }
 }
 
+/// A prompt, or a file that it is in.
+struct PromptFileOptions: ParsableArguments {
+    @OptionGroup var prompt: PromptOptions
+    @Option(
+        help: ArgumentHelp(
+            "Read the text from a file, byte for byte; - is standard input. (default: none)", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    var isGiven: Bool { file != nil || prompt.isGiven }
+
+    func validate() throws {
+        if file != nil, prompt.isGiven {
+            throw ValidationError("give the text with --file, or --prompt, --chat or --ids, not both")
+        }
+    }
+
+    func read(for model: Llama) throws -> Prompt {
+        try file.map { try Prompt(bytes: try InputFile.bytes($0), for: model) } ?? prompt.read(for: model)
+    }
+}
+
 /// A prompt as text and as ids.
 struct Prompt {
     let text: String
     let ids: [Int]
+    /// Whether a template wrote it.
+    let isConversation: Bool
+
+    init(text: String, ids: [Int], isConversation: Bool = false) {
+        (self.text, self.ids, self.isConversation) = (text, ids, isConversation)
+    }
+
+    /// A text as it is. That it begins twice is said on standard error.
+    init(bytes: [UInt8], for model: Llama) throws {
+        ids = try model.tokenizer.encode(bytes: bytes)
+        text = String(storedBytes: bytes).showingBytes()
+        isConversation = false
+        if let warning = model.vocabulary.doubled(in: ids) { Terminal.complain("quipu: warning: \(warning)") }
+    }
 }
 
 /// Ids as users write them: `1,2,3`, `1 2 3`, `[1, 2, 3]`.

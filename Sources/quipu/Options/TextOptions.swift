@@ -42,6 +42,21 @@ struct TextOptions: ParsableArguments {
             chunkSize: chunk, limit: chunks ?? defaultChunks)
     }
 
+    /// The same for a command that compares two models, and that takes a prompt, scored in one piece, in place of a file.
+    func text(for model: Llama, or prompt: PromptOptions) throws -> ScoredText {
+        guard prompt.isGiven else {
+            return try text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
+        }
+        return try ScoredText(tokens: try prompt.read(for: model).ids, name: "the prompt", for: model)
+    }
+
+    /// - Throws: `ValidationError` if there is a prompt and these options, too.
+    func validate(beside prompt: PromptOptions) throws {
+        guard prompt.isGiven, file != nil || chunk != nil || chunks != nil else { return }
+        throw ValidationError(
+            "--prompt, --chat and --ids are read in one piece; leave --file, --chunk and --chunks out")
+    }
+
     /// The text that comes with the embedded model, for models of the same vocabulary.
     private static func heldOut(for model: Llama) throws -> String {
         if let file = try? GGUFFile(path: EmbeddedModel.path()), let embedded = try? Tokenizer(metadata: file.metadata),

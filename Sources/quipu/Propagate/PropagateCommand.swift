@@ -38,7 +38,7 @@ struct PropagateCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
-    @OptionGroup var prompt: PromptOptions
+    @OptionGroup var prompt: PromptFileOptions
     @Option(
         help: ArgumentHelp(
             "The same model in higher precision, to hold MODEL against. (default: MODEL itself)", valueName: "file"),
@@ -62,7 +62,7 @@ struct PropagateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
-        if !prompt.isGiven { throw ValidationError("give --prompt or --ids") }
+        if !prompt.isGiven { throw ValidationError("give --prompt, --file, --chat or --ids") }
         if base != nil, type != nil { throw ValidationError("give --base or --as, not both") }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
         if type != nil, output != nil {

@@ -27,9 +27,12 @@ struct StepCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: "A trace file (default: the last one written); with --prompt or --ids, a model.", completion: .file())
+        help: ArgumentHelp(
+            "A trace file (default: the last one written); with --prompt, --chat, --file or --ids, a model.",
+            valueName: "trace"),
+        completion: .file())
     var file: String?
-    @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptOptions
+    @OptionGroup(title: "Record a prompt with MODEL first") var prompt: PromptFileOptions
     @Option(name: .shortAndLong, help: "Tokens to generate after the prompt. The last one is not evaluated.")
     var generate = 1
     @Option(
@@ -43,7 +46,7 @@ struct StepCommand: AsyncParsableCommand {
 
     func validate() throws {
         if !prompt.isGiven, output != nil {
-            throw ValidationError("--output names the trace that --prompt or --ids records")
+            throw ValidationError("--output names the trace that --prompt, --chat, --file or --ids records")
         }
         if !(1...1_000_000).contains(generate) { throw ValidationError("--generate takes 1 to 1000000") }
     }

@@ -11,7 +11,7 @@ struct TraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Run a prompt and record every operation.",
-        usage: "quipu trace [MODEL] --prompt TEXT [options]",
+        usage: "quipu trace [MODEL] (--prompt TEXT | --chat TEXT | --file PATH) [options]",
         discussion: """
             Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
             tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
@@ -22,6 +22,9 @@ struct TraceCommand: AsyncParsableCommand {
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
 
             Example:
+              quipu trace chat.gguf --chat "Who are you?" --system "Be brief."
+
+            Example:
               quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
 
             Example:
@@ -29,10 +32,13 @@ struct TraceCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
-    @OptionGroup var prompt: PromptOptions
+    @OptionGroup var prompt: PromptFileOptions
     @Option(
         name: .shortAndLong,
-        help: "Tokens to generate. The last one is not evaluated. (default: 1; with --from, as many as it has)")
+        help: """
+            Tokens to generate, or fewer if the model ends before. The last one is not evaluated. (default: 1; with --chat, \
+            \(Self.chatTokens); with --from, as many as it has)
+            """)
     var generate: Int?
     @Option(
         help:
@@ -58,10 +64,11 @@ struct TraceCommand: AsyncParsableCommand {
 
     func validate() throws {
         if whatIf.from == nil, !prompt.isGiven {
-            throw ValidationError("give --prompt or --ids, or --from to repeat a trace")
+            throw ValidationError("give --prompt, --chat, --file or --ids, or --from to repeat a trace")
         }
         if whatIf.from != nil, prompt.isGiven {
-            throw ValidationError("--from repeats the prompt of its trace; leave --prompt and --ids out")
+            throw ValidationError(
+                "--from repeats the prompt of its trace; leave --prompt, --chat, --file and --ids out")
         }
         if let generate, !(0...1_000_000_000).contains(generate) {
             throw ValidationError("--generate takes 0 to 1000000000")
@@ -86,6 +93,9 @@ struct TraceCommand: AsyncParsableCommand {
             return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: setup.generate))
         }
         try size.check(limit: Self.bytes(maxSize)!)
+        if setup.isConversation, !printing.json {
+            Terminal.write(ChatPromptPage(ids, model.vocabulary).text(printing.style) + "\n\n")
+        }
 
         let path = try freeOutput()
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
@@ -100,6 +110,7 @@ struct TraceCommand: AsyncParsableCommand {
             session: session, recorder: recorder, sampler: Sampler(setup.sampling), changes: setup.changes,
             progress: Progress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
+        tracing.showsPrompt = !setup.isConversation
         try await record(&tracing, ids, generate: setup.generate, path: path, since: start)
 
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
@@ -116,9 +127,10 @@ struct TraceCommand: AsyncParsableCommand {
             return try TraceSetup(from: parent, model: model, generate: generate, adding: interventions)
         }
         let model = try ModelArgument.llama(model)
+        let prompt = try prompt.read(for: model)
         return try TraceSetup(
-            model, prompt: try prompt.read(for: model), generate: generate ?? 1, sampling: sampling.options,
-            interventions)
+            model, prompt: prompt, generate: generate ?? (prompt.isConversation ? Self.chatTokens : 1),
+            sampling: sampling.options, interventions)
     }
 
     /// A parent is read while its repetition is written, so they cannot be one file.
@@ -153,6 +165,8 @@ struct TraceCommand: AsyncParsableCommand {
     }
 
     static let usualLimit = "2G"
+    /// Tokens of an answer.
+    static let chatTokens = 64
 
     /// `trace.db`, or the first of `trace-2.db`, `trace-3.db`, … that does not exist.
     static func freeName() -> String {
