@@ -69,6 +69,10 @@ extension GGUFError.FileProblem {
             .init("an empty file", "a GGUF file", "The download probably failed before it began: download it again.")
         case .noPermission:
             .init("no permission to open it", "an accessible file", "Change its mode (chmod), or run as its owner.")
+        case .changed(let now, let before):
+            .init(
+                now == before ? "bytes that were written while it was read" : "\(now) bytes, where it had \(before)",
+                "the file as it was when it was opened", "What was made of it is not to be trusted: run again.")
         case .exists:
             .init("an existing file", "a path not in use", "Choose another path, or ask for overwriting.")
         case .system(let call, let code):

@@ -39,6 +39,8 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case notRegular
         case empty
         case noPermission
+        /// It was written to while it was read: its size now, and when it was opened.
+        case changed(byteCount: Int, before: Int)
         /// Writing was asked for, but not overwriting.
         case exists
         /// A call of the operating system failed: its name and `errno`.

@@ -46,6 +46,9 @@ public struct GGUFFile: Sendable {
         if !rest.isEmpty { try first.checkTensorCount(tensors.count) }
     }
 
+    /// - Throws: `GGUFError.FileProblem.changed` if a part was written to since it was opened.
+    public func checkUnchanged() throws(GGUFError) { for part in parts { try part.checkUnchanged() } }
+
     /// - Complexity: O(1).
     public func tensor(named name: String) -> TensorInfo? { indices[name].map { tensors[$0] } }
 

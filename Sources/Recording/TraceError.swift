@@ -3,6 +3,7 @@ import Tensors
 /// A trace that cannot be written or read.
 public enum TraceError: InputProblem, Sendable, Equatable {
     case exists(path: String)
+    case leftover(path: String)
     case missing(path: String)
     case notATrace(path: String, found: String)
     case newerSchema(path: String, found: Int, supported: Int)
@@ -28,6 +29,7 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case unwritable(path: String, reason: String)
     case sameTrace(path: String)
     case unrecoveredLog(path: String)
+    case foreignJournal(path: String)
     case notReading(path: String)
     case severalStatements(path: String)
 }
@@ -37,6 +39,9 @@ extension TraceError: CustomStringConvertible {
         switch self {
         case .exists(let path):
             "\(path) exists already. Give another --output, --append to add a run to it, or --force to replace it."
+        case .leftover(let path):
+            "\(path) exists already, without a byte in it, as a run leaves it that was killed as it began. "
+                + "Give --force to replace it."
         case .missing(let path):
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."
         case .notATrace(let path, let found):
@@ -102,8 +107,11 @@ extension TraceError: CustomStringConvertible {
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):
-            "\(path): the run was cut off, and its last writes are in \(path)-wal, which SQLite can only read where it may "
-                + "write. Copy both files to a folder that you can write to."
+            "\(path): the run was cut off, and its last writes are in \(path)-wal or \(path)-journal, which SQLite can only "
+                + "read where it may write. Copy the files to a folder that you can write to."
+        case .foreignJournal(let path):
+            "\(path)-journal: found the journal of several databases at once, expected one of this trace alone. Quipu makes no "
+                + "such journal; remove it if you do not know where it is from."
         case .notReading(let path):
             "\(path): the statement would change the trace; this command only reads (SELECT, WITH, EXPLAIN). "
                 + "Nothing was changed. To change a trace, use sqlite3."

@@ -182,8 +182,11 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     /// Call when all passes are done: waits for the writes, marks the run complete and closes the file.
+    ///
+    /// - Throws: `GGUFError.FileProblem.changed` if the model's file was written to meanwhile: the run is not complete.
     public func finish(nanoseconds: Int) async throws {
         let digest = await hash.value
+        try model.file.checkUnchanged()
         try write(bytes: 100) { [modelID, runID] db in
             try ModelRows.setDigest(digest, ofModel: modelID, db)
             try db.execute(
@@ -197,7 +200,7 @@ public final class TraceRecorder: ExecutionObserver {
     public func abandon() throws {
         try flush()
         try TraceStore.wrapping(store.path) { try writer.drain() }
-        try store.close()
+        try store.closeUnfinished()
     }
 
     // MARK: pieces

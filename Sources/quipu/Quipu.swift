@@ -55,6 +55,7 @@ struct Quipu: AsyncParsableCommand {
     /// status 130.
     static func main() async {
         Terminal.secureStandardStreams()
+        Interruption.explainLostMemory()
         do {
             try await DigestMemory.$reporter.withValue({
                 Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
@@ -77,8 +78,8 @@ struct Quipu: AsyncParsableCommand {
         if let stepping = command as? StepCommand {
             // A first Ctrl-C stops what the stepper does, not the stepper.
             try await stepping.run()
-        } else if var asynchronous = command as? any AsyncParsableCommand {
-            try await Interruption.cancelling { try await asynchronous.run() }
+        } else if let asynchronous = command as? any AsyncParsableCommand {
+            try await Interruption.running(asynchronous)
         } else {
             try command.run()
         }

@@ -7,7 +7,7 @@ import Presentation
 import Quantizing
 import Tensors
 
-struct QuantizeCommand: AsyncParsableCommand {
+struct QuantizeCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
         abstract: "Write a model in another format, with llama.cpp's mixes and fallbacks, byte for byte.",

@@ -7,7 +7,7 @@ import Tokenization
 
 extension Capture.Policy: ExpressibleByArgument {}
 
-struct TraceCommand: AsyncParsableCommand {
+struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Run a prompt and record every operation.",
@@ -111,7 +111,7 @@ struct TraceCommand: AsyncParsableCommand {
             progress: Progress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
         tracing.showsPrompt = !setup.isConversation
-        try await record(&tracing, ids, generate: setup.generate, path: path, since: start)
+        try await record(&tracing, ids, generate: setup.generate, in: store, since: start)
 
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         let report = TraceReport(
@@ -148,7 +148,8 @@ struct TraceCommand: AsyncParsableCommand {
 
     /// Runs to the end; what a run leaves that does not get there is a readable trace too.
     private func record(
-        _ tracing: inout Tracing, _ ids: [Int], generate: Int, path: String, since start: ContinuousClock.Instant
+        _ tracing: inout Tracing, _ ids: [Int], generate: Int, in store: TraceStore,
+        since start: ContinuousClock.Instant
     ) async throws {
         do {
             try tracing.run(
@@ -157,8 +158,11 @@ struct TraceCommand: AsyncParsableCommand {
         } catch {
             tracing.progress.end()
             try? tracing.recorder.abandon()
-            if error is CancellationError {
-                Terminal.complain("\nquipu: stopped. \(path) holds what was recorded until then (run.complete is 0).")
+            if error is CancellationError || store.replaced != nil {
+                let stopped = error is CancellationError ? "stopped. " : ""
+                let kept = store.replaced.map { "; \($0) is as it was" } ?? ""
+                Terminal.complain(
+                    "\nquipu: \(stopped)\(store.path) holds what was recorded until then (run.complete is 0)\(kept).")
             }
             throw error
         }
