@@ -98,7 +98,7 @@ public final class ArrayFile {
     }
 
     private static func checkFree(_ path: String, _ replaces: Bool) throws {
-        let kind = FileKind(at: path)
+        let kind = PathKind(at: path)
         guard kind != .missing else { return }
         if let words = kind.words { throw TraceError.unwritable(path: path, reason: "it is \(words)") }
         if !replaces { throw TraceError.unwritable(path: path, reason: "it exists already") }

@@ -8,7 +8,7 @@ extension TraceStore {
     static let applicationID = 0x5169_7075
 
     /// A file without a byte, as a run leaves it that was killed before its first write.
-    static func isEmpty(_ path: String) -> Bool { FileKind.start(of: path, bytes: 1)?.isEmpty ?? false }
+    static func isEmpty(_ path: String) -> Bool { PathKind.start(of: path, bytes: 1)?.isEmpty ?? false }
 
     /// Opens a file for reading by `body`. If a writer was killed in the middle of a change that a journal can undo, SQLite
     /// undoes it first, for which the file is opened for writing once.

@@ -33,7 +33,7 @@ public final class TraceStore: Sendable {
     ///
     /// What replaces a trace is written beside it, and gets its name when it is closed: until then the earlier one stays.
     public static func create(path: String, _ creation: Creation = .new) throws -> TraceStore {
-        let exists = FileKind(at: path) != .missing
+        let exists = PathKind(at: path) != .missing
         switch creation {
         case .new where exists:
             throw isEmpty(path) ? TraceError.leftover(path: path) : TraceError.exists(path: path)
@@ -52,7 +52,7 @@ public final class TraceStore: Sendable {
 
     /// Opens a trace that others are added to. A new one gets its name when it is closed.
     public static func createMerged(path: String) throws -> TraceStore {
-        FileKind(at: path) == .missing ? try makeBeside(path) : try create(path: path, .appending)
+        PathKind(at: path) == .missing ? try makeBeside(path) : try create(path: path, .appending)
     }
 
     /// A trace that replaces what is at `path`, or is to be seen there only when it is complete.
@@ -173,7 +173,7 @@ public final class TraceStore: Sendable {
 
     /// Opens a trace for reading only.
     public static func open(path: String) throws -> TraceStore {
-        guard FileKind(at: path) != .missing else { throw TraceError.missing(path: path) }
+        guard PathKind(at: path) != .missing else { throw TraceError.missing(path: path) }
         try checkHeader(of: path)
         return try recovering(path) {
             var configuration = Configuration()
@@ -213,8 +213,8 @@ public final class TraceStore: Sendable {
 
     /// The first bytes every SQLite file has; checked before SQLite sees the file, for a clearer message.
     private static func checkHeader(of path: String) throws {
-        if let found = FileKind(at: path).words { throw TraceError.notATrace(path: path, found: found) }
-        guard let start = FileKind.start(of: path, bytes: 16) else {
+        if let found = PathKind(at: path).words { throw TraceError.notATrace(path: path, found: found) }
+        guard let start = PathKind.start(of: path, bytes: 16) else {
             throw TraceError.database(path: path, message: "cannot be read; check its permissions")
         }
         if start.isEmpty { throw TraceError.notATrace(path: path, found: "an empty file") }

@@ -57,6 +57,7 @@ struct Quipu: AsyncParsableCommand {
         Terminal.secureStandardStreams()
         Interruption.explainLostMemory()
         do {
+            try SystemLimits.check()
             try await DigestMemory.$reporter.withValue({
                 Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
             }) { try await run() }

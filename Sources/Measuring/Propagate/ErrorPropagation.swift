@@ -155,7 +155,7 @@ private struct Lockstep {
         var evaluations: [ErrorCause: Evaluation] = [:]
         for cause in ErrorCause.allCases { evaluations[cause] = try runs[cause]!.step()! }
         let node = exact.node
-        let worst = node.inputs.map(relativeError).max() ?? 0
+        let worst = node.inputs.map(relativeError).worst() ?? 0
         guard case .fresh = node.output.memory else {
             relative.append(worst)
             if case .inPlace(let slot) = node.output.memory, let leaf = cacheLeaf(node.inputs[slot]) {

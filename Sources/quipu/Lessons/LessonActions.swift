@@ -41,7 +41,7 @@ enum LessonActions {
             }
             return try Subject(trace: last)
         }
-        guard let start = FileKind.start(of: path, bytes: 4) else {
+        guard let start = PathKind.start(of: path, bytes: 4) else {
             throw InputError("\(path): found no such file, expected the trace or model you made. Check the path.")
         }
         let isModel = start == Data("GGUF".utf8)

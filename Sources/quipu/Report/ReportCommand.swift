@@ -60,11 +60,11 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
         guard output != "-" else {
             throw InputError("A report is a page for a browser, not a terminal: give it a name, as in -o report.html.")
         }
-        if FileKind(at: output) != .missing {
+        if PathKind(at: output) != .missing {
             guard force else {
                 throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
             }
-            guard FileKind.start(of: output, bytes: 15) == Data("<!DOCTYPE html>".utf8) else {
+            guard PathKind.start(of: output, bytes: 15) == Data("<!DOCTYPE html>".utf8) else {
                 throw InputError(
                     "\(output): found something else than a report, expected one to replace. Nothing was changed.")
             }

@@ -106,11 +106,11 @@ struct ExportCommand: AsyncParsableCommand, StopsInOrder {
         if kind == .npy, arrays != 1 {
             throw InputError("\(output): a .npy file holds one array, and the names fit \(arrays). Write a .npz file.")
         }
-        guard FileKind(at: output) != .missing else { return kind }
+        guard PathKind(at: output) != .missing else { return kind }
         guard force else {
             throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
         }
-        guard let start = FileKind.start(of: output, bytes: 6), start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8) else {
+        guard let start = PathKind.start(of: output, bytes: 6), start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8) else {
             throw InputError(
                 "\(output): found something else than a file of arrays, expected one to replace. Nothing was changed.")
         }

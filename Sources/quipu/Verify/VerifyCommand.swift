@@ -66,6 +66,6 @@ struct VerifyCommand: AsyncParsableCommand, StopsInOrder {
 
     /// Whether a file begins as models do; any other is for the trace reader to judge.
     private static func isModel(_ path: String) -> Bool {
-        FileKind.start(of: path, bytes: 4) == Data("GGUF".utf8) || path.hasSuffix(".gguf")
+        PathKind.start(of: path, bytes: 4) == Data("GGUF".utf8) || path.hasSuffix(".gguf")
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// What stands at a path, links followed. Asked first: to open a pipe that nobody writes to would never come back.
-public enum FileKind: Sendable, Equatable {
+public enum PathKind: Sendable, Equatable {
     case missing, regular, folder
     /// Neither: a pipe, a device, a socket.
     case special(String)
@@ -32,7 +32,7 @@ public enum FileKind: Sendable, Equatable {
 
     /// The first bytes of a file; `nil` of anything else, and of a file that cannot be read.
     public static func start(of path: String, bytes: Int) -> Data? {
-        guard FileKind(at: path) == .regular, let handle = FileHandle(forReadingAtPath: path) else { return nil }
+        guard PathKind(at: path) == .regular, let handle = FileHandle(forReadingAtPath: path) else { return nil }
         defer { try? handle.close() }
         return try? handle.read(upToCount: bytes) ?? Data()
     }
