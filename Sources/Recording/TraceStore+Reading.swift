@@ -236,6 +236,15 @@ extension TraceStore {
         try operations(of: run, step: step, where: "op.seq = ?", [seq]).first
     }
 
+    /// The first operation of a run with values that are no numbers; `nil` if there is none.
+    public func firstBroken(of run: RecordedRun) throws -> RecordedOperation? {
+        for step in 0..<run.steps {
+            let broken = try operations(of: run, step: step, where: "op.nan + op.inf > 0", [])
+            if let first = broken.first { return first }
+        }
+        return nil
+    }
+
     private func operations(
         of run: RecordedRun, step: Int, where condition: String, _ values: StatementArguments
     ) throws -> [RecordedOperation] {

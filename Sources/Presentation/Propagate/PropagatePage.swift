@@ -1,3 +1,5 @@
+import Tensors
+
 /// `propagate` for people.
 struct PropagatePage {
     let report: PropagateReport

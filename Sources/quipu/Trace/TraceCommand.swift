@@ -1,9 +1,11 @@
 import ArgumentParser
+import ComputeGraph
 import Foundation
 import LlamaModel
 import Presentation
 import Recording
 import Tokenization
+import Tracing
 
 extension Capture.Policy: ExpressibleByArgument {}
 
@@ -119,6 +121,19 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
             model: model, program: Quipu.calledAs)
         if !printing.json { Terminal.write("\n\n") }
         try printing.print(report)
+        if tracing.brokenLogits > 0 { try warn(tracing.brokenLogits, of: model, in: path) }
+    }
+
+    /// A ranking of what is left when some are no numbers says little about the model.
+    private func warn(_ count: Int, of model: Llama, in path: String) throws {
+        let store = try TraceStore.open(path: path)
+        let workers = Workers(threads: threads.count)
+        let cause = try BrokenValues(of: store.run(), in: store, file: model.file, workers: workers)
+        let logits = count == 1 ? "1 logit is" : "\(count) logits are"
+        Terminal.complain(
+            "quipu: warning: \(logits) not finite: they come last in every ranking, and what is predicted is not to be "
+                + "trusted; \(cause.map(\.description) ?? "no operation was recorded that could tell where from.") "
+                + "`quipu verify \(model.file.path.quotedIfNeeded)` looks through all weights.")
     }
 
     private func setup() throws -> TraceSetup {
