@@ -33,7 +33,7 @@ extension String {
 
     /// A whole page without controls, but for the colours that a style gave it: the last door before a terminal, for
     /// whatever was not shown as a cell or a word.
-    public var pageWithoutControls: String {
+    var pageWithoutControls: String {
         guard unicodeScalars.contains("\u{1B}") else { return withoutControls }
         return split(separator: "\u{1B}[", omittingEmptySubsequences: false).enumerated().map { index, part in
             guard index > 0 else { return String(part).withoutControls }

@@ -59,7 +59,7 @@ enum Terminal {
     /// Shows a line that the next one replaces, where someone is watching.
     static func status(_ text: String) {
         guard isErrorTerminal else { return }
-        _ = put("\r\u{1B}[K\(text)", on: STDERR_FILENO)
+        _ = put("\r\u{1B}[K\(text.withoutControls)", on: STDERR_FILENO)
     }
 
     /// - Returns: the error number, `nil` if all was written.

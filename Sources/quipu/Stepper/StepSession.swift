@@ -213,7 +213,7 @@ extension StepSession {
         var isClean = true
         if !printing.json {
             if let greeting { Terminal.complain("quipu: \(greeting)") }
-            Terminal.write(StepOperationReport(try stepper.view()).page(style).pageWithoutControls + "\n")
+            Terminal.write(style.shown(StepOperationReport(try stepper.view()).page(style)) + "\n")
         }
         while true {
             if isWatched { Terminal.prompt("step> ") }
@@ -246,7 +246,7 @@ extension StepSession {
         var page = reply.report?.page(style)
         if page == nil, reply.showsOperation { page = StepOperationReport(try stepper.view()).page(style) }
         let lines = [reply.note, page].compactMap { $0 }.joined(separator: "\n")
-        Terminal.write("\n" + lines.pageWithoutControls + "\n")
+        Terminal.write("\n" + style.shown(lines) + "\n")
     }
 }
 

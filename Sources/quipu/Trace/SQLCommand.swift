@@ -35,9 +35,10 @@ struct SQLCommand: ParsableCommand {
         let query = try LeadingFile(arguments, file: "trace", rest: "a statement")
         let store = try LastTrace.open(query.file)
         let isDocument = printing.json
-        var stream = SQLStream(isDocument ? nil : printing.style) { text in
+        let style = printing.style
+        var stream = SQLStream(isDocument ? nil : style) { text in
             // Whoever read has enough, as in `| head`.
-            guard Terminal.writeIfRead(isDocument ? text : text.pageWithoutControls) else { throw ExitCode.success }
+            guard Terminal.writeIfRead(isDocument ? text : style.shown(text)) else { throw ExitCode.success }
         }
         try store.query(query.rest, columns: { try stream.begin($0) }, row: { try stream.add($0) })
         try stream.end()
