@@ -32,6 +32,7 @@ TEXTS = ["", "x", "{}", "[]", '{"axes":[9,9,9,9]}', '{"axes":[0,0,0,0]}', '{"nb1
 BLOBS = [b"", b"\x00\x00\x00", b"\xff" * 64, b"\x00\x00\xc0\x7f" * 16, b"\x00" * 4096]
 NAMES = ["kq-1", "Qcur-1 (view)", "cache_k_l1 (view)", "kqv_out-1", "ffn_out-1[0:2]", "result_output", "embd", "l_out-0",
          "cache_v_l0 (view) (permuted)", "kq_soft_max-2"]
+BYTES = "bytes"
 STEPS = "n\nlayer\nend\nback\ninputs\nusers\nheat\np\nwatch rms > 1\nc\nrwatch resid[1] > 0\nwhy\nfind kq\nquit\n"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 WORDS = ["Fatal error", "NSCocoaErrorDomain", "DecodingError", "SQLite error", "Swift/", "DatabaseError"]
@@ -50,6 +51,7 @@ def commands(model: str, generator: random.Random) -> list[list[str]]:
         ["lens", "t.db", "--model", model], ["lens", "t.db", "--model", model, "--record"], ["attention", "t.db"],
         ["attention", "t.db", "1.1", "--model", model], ["report", "t.db", "-o", "r.html", "--force"],
         ["export", "t.db", "kq-*", name, "-o", "x.npz", "--force"], ["diff", "t.db", "good.db"], ["diff", "good.db", "t.db"],
+        ["experts", "t.db", "--json"], ["lesson", "check", "t.db"],
         ["gqa", "map", model, "--trace", "t.db", "--layer", "0"], ["merge", "new.db", "t.db"], ["merge", "t.db", "good.db"],
         ["trace", "--from", "t.db", "--model", model, "--scale", "ffn_out-1=2", "-o", "new.db"],
         ["trace", model, "-p", "Once", "--append", "-o", "t.db"],
@@ -71,7 +73,14 @@ class Mutator:
         """Whether it is done to the copy without constraints, and the statements with their values."""
         kinds = [self.value] * 12 + [self.row] * 4 + [self.schema] * 2
         count = 1 if generator.random() < 0.8 else generator.randint(2, 4)
+        if generator.random() < 0.15:  # no statement, but bytes of the file itself
+            return generator.random() < 0.6, [self.bytes(generator) for _ in range(generator.choice([1, 1, 4, 40]))]
         return generator.random() < 0.6, [generator.choice(kinds)(generator) for _ in range(count)]
+
+    def bytes(self, generator: random.Random) -> tuple[str, list]:
+        """Where, as a share of the file; more often in its header and the schema than elsewhere."""
+        place = generator.choice([generator.random(), generator.random() ** 6, generator.random() * 1e-4])
+        return BYTES, [place, generator.choice([b"\x00", b"\xff", b"\x01\x00\x00\x00", generator.randbytes(8), b"\xff" * 512])]
 
     def table(self, generator: random.Random) -> str:
         central = ["graph_op", "graph_input", "op_stat", "tensor", "pass", "token", "run", "model"]
@@ -144,6 +153,8 @@ def damage(path: str, statements: list[tuple[str, list]]) -> bool:
     db.executescript("PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON; PRAGMA synchronous=OFF")
     for sql, values in statements:
         try:
+            if sql == BYTES:
+                continue
             if values:
                 db.execute(sql, values)
             else:
@@ -152,6 +163,11 @@ def damage(path: str, statements: list[tuple[str, list]]) -> bool:
         except sqlite3.Error:  # what a constraint keeps out is tried on the copy without
             pass
     db.close()
+    for place, new in (values for sql, values in statements if sql == BYTES):
+        with open(path, "r+b") as file:
+            file.seek(int(place * os.path.getsize(path)))
+            file.write(new)
+        done = True
     return done
 
 

@@ -95,6 +95,8 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case key(String, found: GGUFValueType?, expected: GGUFValueType)
         case notFirst(number: Int, first: String?)
         case fileName(expectedEnding: String)
+        /// The next part begins where this one ends.
+        case joined(count: Int)
         /// Parts count from 1 here, as in file names.
         case missingPart(number: Int, count: Int)
         case number(found: Int, expected: Int)

@@ -63,8 +63,8 @@ extension LlamaError: CustomStringConvertible {
             "'\(key)' \(verb) \(count) tokens, and tensor '\(tensor)' has \(rows) rows, expected one row for each token. "
                 + "Convert the model again."
         case .unusedTensors(_, let architecture, let names):
-            "\(names.count) tensors have no place in the graph of architecture '\(architecture)': \(Self.list(names)). "
-                + "Running without them would not be the model's computation."
+            "\(names.count == 1 ? "1 tensor has" : "\(names.count) tensors have") no place in the graph of architecture '\(architecture)': \(Self.list(names)). "
+                + "Running without \(names.count == 1 ? "it" : "them") would not be the model's computation."
         case .emptyPrompt:
             "the prompt has no tokens; give at least one character, or a model that adds a BOS token"
         case .contextExceeded(let needed, let limit):

@@ -6,6 +6,7 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case leftover(path: String)
     case missing(path: String)
     case notATrace(path: String, found: String)
+    case model(path: String)
     case newerSchema(path: String, found: Int, supported: Int)
     case tooLarge(estimate: Int, limit: Int)
     case database(path: String, message: String)
@@ -46,6 +47,9 @@ extension TraceError: CustomStringConvertible {
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."
         case .notATrace(let path, let found):
             "\(path): found \(found), expected an SQLite file written by `quipu trace`. Nothing was changed."
+        case .model(let path):
+            "\(path): found a GGUF model, expected a trace of one. Record it with `quipu trace \(path) --prompt \"…\"`. "
+                + "Nothing was changed."
         case .newerSchema(let path, let found, let supported):
             "\(path): schema version \(found), this quipu reads up to \(supported). Use a newer quipu."
         case .tooLarge(let estimate, let limit):

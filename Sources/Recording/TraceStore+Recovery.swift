@@ -45,7 +45,7 @@ extension TraceStore {
         defer { try? handle.close() }
         guard let size = try? handle.seekToEnd(), size >= 8 else { return false }
         try? handle.seek(toOffset: size - 8)
-        return try? handle.read(upToCount: 8) == Data([0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])
+        return (try? handle.read(upToCount: 8)) == Data([0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])
     }
 
     /// SQLite reads a write-ahead log by way of a file that it makes beside it, and undoes a change in the file itself.

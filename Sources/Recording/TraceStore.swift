@@ -219,7 +219,7 @@ public final class TraceStore: Sendable {
         }
         if start.isEmpty { throw TraceError.notATrace(path: path, found: "an empty file") }
         if start.starts(with: Data("GGUF".utf8)) {
-            throw TraceError.notATrace(path: path, found: "a GGUF model")
+            throw TraceError.model(path: path)
         }
         guard start == Data("SQLite format 3\0".utf8) else {
             throw TraceError.notATrace(path: path, found: "a file of another kind")

@@ -1,4 +1,5 @@
 import Recording
+import Tensors
 
 /// Reads `WatchExpression`s:
 ///

@@ -91,6 +91,11 @@ struct Quipu: AsyncParsableCommand {
 
     private static func parsed() throws -> any ParsableCommand {
         do { return try parseAsRoot() } catch {
+            if let moved = Misspelling.traceAsArgument(in: CommandLine.arguments.dropFirst()),
+                let command = try? parseAsRoot(moved)
+            {
+                return command
+            }
             Misspelling.explain(error, in: CommandLine.arguments.dropFirst())
             throw error
         }

@@ -1,6 +1,7 @@
 import Foundation
 import Lessons
 import Presentation
+import ProgramFiles
 import Recording
 
 /// What commands and the line-by-line lesson have in common.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Presentation
+import ProgramFiles
 import Recording
 
 struct ExportCommand: AsyncParsableCommand, StopsInOrder {

@@ -3,6 +3,7 @@ import ComputeGraph
 import Foundation
 import Measuring
 import Presentation
+import ProgramFiles
 import Recording
 import Tracing
 
