@@ -3,9 +3,10 @@
 
     scripts/kill_runs.py QUIPU MODEL [--count 500] [--seed 1] [--signal KILL] [--only NUMBER]
 
-Each kind of writing in turn: a new trace, --append, --force, merges, quantize, report, lessons. A run is killed at a time
-drawn from the length of an undisturbed one. What was there before must be there as it was, or what replaces it as a whole;
-a trace must be read by `ops` and `sql`, or be named by them; and the next run must work and leave no partial file behind.
+Each kind of writing in turn: a new trace, --append, --force, merges, quantize, report, lessons. A run is killed at a
+time drawn from the length of an undisturbed one. What was there before must be there as it was, or what replaces it as
+a whole; a trace must be read by `ops` and `sql`, or be named by them; and the next run must work and leave no partial
+file behind.
 """
 
 import argparse
@@ -35,8 +36,13 @@ class Bench:
 
     def start(self, *command: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [self.quipu, *command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            [self.quipu, *command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def run(self, *command: str) -> tuple[int, str, str]:
         process = self.start(*command)
@@ -61,10 +67,6 @@ def rows(path: pathlib.Path, sql: str) -> list:
                 shutil.copy(f"{path}{ending}", f"{folder}/copy.db{ending}")
         with sqlite3.connect(f"{folder}/copy.db") as db:
             return db.execute(sql).fetchall()
-
-
-FIRST = ("SELECT (SELECT count(*) FROM op), (SELECT sum(length(data)) FROM tensor), (SELECT count(*) FROM token), "
-         "(SELECT uuid FROM run WHERE id = 1)")
 
 
 def check_read(bench: Bench, name: str) -> int:
@@ -98,7 +100,7 @@ class Scenario:
     """A command that writes, what must be there before it, and what must be there after it was killed."""
 
     name = ""
-    command: list[str] = []
+    command: tuple[str, ...] = ()
 
     def prepare(self, bench: Bench) -> None:
         pass
@@ -111,7 +113,7 @@ class NewTrace(Scenario):
     name = "trace"
 
     def __init__(self, model: str) -> None:
-        self.command = ["trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db"]
+        self.command = ("trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db")
 
     def check(self, bench: Bench) -> None:
         if bench.path("t.db").exists():
@@ -126,11 +128,11 @@ class Append(Scenario):
     name = "trace --append"
 
     def __init__(self, model: str) -> None:
-        self.command = ["trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db", "--append"]
+        self.command = ("trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db", "--append")
 
     def prepare(self, bench: Bench) -> None:
         bench.well("trace", bench.model, "-p", "Once", "-o", "t.db")
-        first = "SELECT count(*), (SELECT sum(length(data)) FROM tensor), 0, (SELECT uuid FROM run WHERE id = 1) FROM op"
+        first = "SELECT count(*), (SELECT sum(length(data)) FROM tensor), (SELECT uuid FROM run WHERE id = 1) FROM op"
         self.before = rows(bench.path("t.db"), first)
         last = rows(bench.path("t.db"), "SELECT max(id) FROM op_stat")[0][0]
         self.question = first.replace("FROM tensor", f"FROM tensor WHERE op_id <= {last}") + f" WHERE id <= {last}"
@@ -148,7 +150,7 @@ class Force(Scenario):
     name = "trace --force"
 
     def __init__(self, model: str) -> None:
-        self.command = ["trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db", "--force"]
+        self.command = ("trace", model, "-p", "Once upon a time", "-g", "8", "-o", "t.db", "--force")
 
     def prepare(self, bench: Bench) -> None:
         bench.well("trace", bench.model, "-p", "Once", "-o", "t.db")
@@ -162,7 +164,7 @@ class Force(Scenario):
 
 class Merge(Scenario):
     name = "merge"
-    command = ["merge", "t.db", "a.db", "b.db"]
+    command = ("merge", "t.db", "a.db", "b.db")
 
     def prepare(self, bench: Bench) -> None:
         for name, prompt in (("t.db", "Once"), ("a.db", "Tom went out"), ("b.db", "Lily saw a cat")):
@@ -212,7 +214,7 @@ class Quantize(WholeFile):
     output = "q.gguf"
 
     def __init__(self, model: str) -> None:
-        self.command = ["quantize", model, "q.gguf", "Q4_0", "--force", "--allow-requantize"]
+        self.command = ("quantize", model, "q.gguf", "Q4_0", "--force", "--allow-requantize")
 
     def prepare(self, bench: Bench) -> None:
         shutil.copy(bench.model, bench.path("q.gguf"))
@@ -222,7 +224,7 @@ class Quantize(WholeFile):
 class Report(WholeFile):
     name = "report --force"
     output = "r.html"
-    command = ["report", "t.db", "-o", "r.html", "--force"]
+    command = ("report", "t.db", "-o", "r.html", "--force")
 
     def prepare(self, bench: Bench) -> None:
         bench.well("trace", bench.model, "-p", "Once", "-o", "t.db")
@@ -235,7 +237,7 @@ class Report(WholeFile):
 
 class Lesson(Scenario):
     name = "lesson"
-    command = ["lesson", "start", "1"]
+    command = ("lesson", "start", "1")
 
     def prepare(self, bench: Bench) -> None:
         bench.well("lesson", "progress")
@@ -296,8 +298,10 @@ def main() -> int:
     failures = [failure for number in numbers if (failure := try_one(number, options, seconds))]
     for failure in failures:
         print(failure)
-    print(f"{len(numbers)} runs killed with SIG{options.signal}, {len(failures)} failures; undisturbed they take "
-          + ", ".join(f"{name} {duration:.2f} s" for name, duration in seconds.items()))
+    print(
+        f"{len(numbers)} runs killed with SIG{options.signal}, {len(failures)} failures; undisturbed they take "
+        + ", ".join(f"{name} {duration:.2f} s" for name, duration in seconds.items())
+    )
     return 1 if failures else 0
 
 

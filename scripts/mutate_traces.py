@@ -3,9 +3,10 @@
 
     scripts/mutate_traces.py QUIPU MODEL [--count 5000] [--seed 1] [--jobs 2] [--only NUMBER]
 
-A trace of MODEL is made, and a copy of it whose tables have lost types and constraints. Mutation i of a seed is always the
-same; `--only i` repeats it with every command and keeps the damaged trace. Says what was tried, and each failure with the
-statements that make it; exits with 1 if there is any.
+A trace of MODEL is made, and a copy of it whose tables have lost types and constraints. Statements change values, rows
+and the schema; bytes of the file are overwritten too. Mutation i of a seed is always the same; `--only i` repeats it
+with every command and keeps the damaged trace. Says what was tried, and each failure with the statements that make it;
+exits with 1 if there is any.
 """
 
 import argparse
@@ -23,15 +24,63 @@ import tempfile
 
 SECONDS = 60
 INTEGERS = [
-    0, 1, 2, -1, -4096, 3, 255, 65_536, 2**31 - 1, 2**31, 2**32, 10**12, 2**50, 2**53 + 1, 2**62, 2**63 - 1, -(2**63)]
+    0,
+    1,
+    2,
+    -1,
+    -4096,
+    3,
+    255,
+    65_536,
+    2**31 - 1,
+    2**31,
+    2**32,
+    10**12,
+    2**50,
+    2**53 + 1,
+    2**62,
+    2**63 - 1,
+    -(2**63),
+]
 REALS = [0.5, -1.0, 1e300, -1e300, 5e-324, float("inf")]
-TEXTS = ["", "x", "{}", "[]", '{"axes":[9,9,9,9]}', '{"axes":[0,0,0,0]}', '{"nb1":-4,"nb2":0,"nb3":0,"offset":-8}',
-         '{"nb1":4611686018427387904,"nb2":4,"nb3":4,"offset":4}', "[" * 3000, '{"temperature":1e999}',
-         "\x1b[2J\x1b]0;x\x07", "a\u202eb\u2066c\u2028d", "\x9b31m\x7f", "q4_1", "VIEW", "MUL_MAT", "SET_ROWS", "PERMUTE",
-         "pattern", "layer_output", "key_cache", "../x", "0" * 5000]
+TEXTS = [
+    "",
+    "x",
+    "{}",
+    "[]",
+    '{"axes":[9,9,9,9]}',
+    '{"axes":[0,0,0,0]}',
+    '{"nb1":-4,"nb2":0,"nb3":0,"offset":-8}',
+    '{"nb1":4611686018427387904,"nb2":4,"nb3":4,"offset":4}',
+    "[" * 3000,
+    '{"temperature":1e999}',
+    "\x1b[2J\x1b]0;x\x07",
+    "a\u202eb\u2066c\u2028d",
+    "\x9b31m\x7f",
+    "q4_1",
+    "VIEW",
+    "MUL_MAT",
+    "SET_ROWS",
+    "PERMUTE",
+    "pattern",
+    "layer_output",
+    "key_cache",
+    "../x",
+    "0" * 5000,
+]
 BLOBS = [b"", b"\x00\x00\x00", b"\xff" * 64, b"\x00\x00\xc0\x7f" * 16, b"\x00" * 4096]
-NAMES = ["kq-1", "Qcur-1 (view)", "cache_k_l1 (view)", "kqv_out-1", "ffn_out-1[0:2]", "result_output", "embd", "l_out-0",
-         "cache_v_l0 (view) (permuted)", "kq_soft_max-2"]
+NAMES = [
+    "kq-1",
+    "Qcur-1 (view)",
+    "cache_k_l1 (view)",
+    "kqv_out-1",
+    "ffn_out-1[0:2]",
+    "result_output",
+    "embd",
+    "l_out-0",
+    "cache_v_l0 (view) (permuted)",
+    "kq_soft_max-2",
+]
 BYTES = "bytes"
 STEPS = "n\nlayer\nend\nback\ninputs\nusers\nheat\np\nwatch rms > 1\nc\nrwatch resid[1] > 0\nwhy\nfind kq\nquit\n"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
@@ -42,17 +91,32 @@ def commands(model: str, generator: random.Random) -> list[list[str]]:
     name = generator.choice(NAMES)
     at = name if "[" in name else name + "[0,0]"
     return [
-        ["ops", "t.db"], ["ops", "t.db", "--layer", "1", "--json"], ["show", "t.db", name], ["show", "t.db", name, "--json"],
-        ["show", "t.db", name, "--step", "1"], ["sql", "t.db", "SELECT * FROM v_op LIMIT 4"],
-        ["sql", "t.db", "SELECT sum(flops), sum(ns) FROM op"], ["sql", "t.db", "SELECT * FROM v_layer"],
+        ["ops", "t.db"],
+        ["ops", "t.db", "--layer", "1", "--json"],
+        ["show", "t.db", name],
+        ["show", "t.db", name, "--json"],
+        ["show", "t.db", name, "--step", "1"],
+        ["sql", "t.db", "SELECT * FROM v_op LIMIT 4"],
+        ["sql", "t.db", "SELECT sum(flops), sum(ns) FROM op"],
+        ["sql", "t.db", "SELECT * FROM v_layer"],
         ["sql", "t.db", "SELECT f32(data, 3), row(data, 0, 4) FROM tensor LIMIT 3", "--json"],
-        ["step", "t.db", "--model", model, "--lines"], ["explain", "element", "t.db", at, "--model", model],
-        ["explain", "logit", "t.db", "--model", model], ["verify", "t.db", "--model", model],
-        ["lens", "t.db", "--model", model], ["lens", "t.db", "--model", model, "--record"], ["attention", "t.db"],
-        ["attention", "t.db", "1.1", "--model", model], ["report", "t.db", "-o", "r.html", "--force"],
-        ["export", "t.db", "kq-*", name, "-o", "x.npz", "--force"], ["diff", "t.db", "good.db"], ["diff", "good.db", "t.db"],
-        ["experts", "t.db", "--json"], ["lesson", "check", "t.db"],
-        ["gqa", "map", model, "--trace", "t.db", "--layer", "0"], ["merge", "new.db", "t.db"], ["merge", "t.db", "good.db"],
+        ["step", "t.db", "--model", model, "--lines"],
+        ["explain", "element", "t.db", at, "--model", model],
+        ["explain", "logit", "t.db", "--model", model],
+        ["verify", "t.db", "--model", model],
+        ["lens", "t.db", "--model", model],
+        ["lens", "t.db", "--model", model, "--record"],
+        ["attention", "t.db"],
+        ["attention", "t.db", "1.1", "--model", model],
+        ["report", "t.db", "-o", "r.html", "--force"],
+        ["export", "t.db", "kq-*", name, "-o", "x.npz", "--force"],
+        ["diff", "t.db", "good.db"],
+        ["diff", "good.db", "t.db"],
+        ["experts", "t.db", "--json"],
+        ["lesson", "check", "t.db"],
+        ["gqa", "map", model, "--trace", "t.db", "--layer", "0"],
+        ["merge", "new.db", "t.db"],
+        ["merge", "t.db", "good.db"],
         ["trace", "--from", "t.db", "--model", model, "--scale", "ffn_out-1=2", "-o", "new.db"],
         ["trace", model, "-p", "Once", "--append", "-o", "t.db"],
     ]
@@ -65,8 +129,10 @@ class Mutator:
         with sqlite3.connect(path) as db:
             names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")]
             self.tables = {
-                name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')] for name in names
-                if db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]}
+                name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')]
+                for name in names
+                if db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+            }
             self.views = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='view'")]
 
     def mutation(self, generator: random.Random) -> tuple[bool, list[tuple[str, list]]]:
@@ -80,7 +146,10 @@ class Mutator:
     def bytes(self, generator: random.Random) -> tuple[str, list]:
         """Where, as a share of the file; more often in its header and the schema than elsewhere."""
         place = generator.choice([generator.random(), generator.random() ** 6, generator.random() * 1e-4])
-        return BYTES, [place, generator.choice([b"\x00", b"\xff", b"\x01\x00\x00\x00", generator.randbytes(8), b"\xff" * 512])]
+        return BYTES, [
+            place,
+            generator.choice([b"\x00", b"\xff", b"\x01\x00\x00\x00", generator.randbytes(8), b"\xff" * 512]),
+        ]
 
     def table(self, generator: random.Random) -> str:
         central = ["graph_op", "graph_input", "op_stat", "tensor", "pass", "token", "run", "model"]
@@ -89,9 +158,12 @@ class Mutator:
     def where(self, table: str, generator: random.Random) -> str:
         """All rows, one, or some."""
         if table == "graph_op" and generator.random() < 0.4:
-            return f"WHERE kind = '{generator.choice(['VIEW', 'PERMUTE', 'RESHAPE', 'SET_ROWS', 'MUL_MAT', 'SOFT_MAX'])}'"
+            return (
+                f"WHERE kind = '{generator.choice(['VIEW', 'PERMUTE', 'RESHAPE', 'SET_ROWS', 'MUL_MAT', 'SOFT_MAX'])}'"
+            )
         column = generator.choice(self.tables[table])
-        some = f'WHERE "{column}" = (SELECT "{column}" FROM "{table}" ORDER BY 1 LIMIT 1 OFFSET {generator.randint(0, 40)})'
+        offset = generator.randint(0, 40)
+        some = f'WHERE "{column}" = (SELECT "{column}" FROM "{table}" ORDER BY 1 LIMIT 1 OFFSET {offset})'
         return generator.choice(["", "", some, some, f'WHERE "{column}" IS NOT NULL'])
 
     def value(self, generator: random.Random) -> tuple[str, list]:
@@ -104,31 +176,48 @@ class Mutator:
             return f'UPDATE OR REPLACE "{table}" SET "{column}" = ? {where}', [generator.choice(INTEGERS)]
         if pick < 0.6:
             change = generator.choice(
-                [f'"{column}" + 1', f'"{column}" - 1', f'-"{column}"', f'"{column}" * 2', f'"{other}"', "NULL",
-                 f'CAST("{column}" AS TEXT)', f'substr("{column}", 1, 5)', f'"{column}" || "{column}"'])
+                [
+                    f'"{column}" + 1',
+                    f'"{column}" - 1',
+                    f'-"{column}"',
+                    f'"{column}" * 2',
+                    f'"{other}"',
+                    "NULL",
+                    f'CAST("{column}" AS TEXT)',
+                    f'substr("{column}", 1, 5)',
+                    f'"{column}" || "{column}"',
+                ]
+            )
             return f'UPDATE OR REPLACE "{table}" SET "{column}" = {change} {where}', []
-        return (f'UPDATE OR REPLACE "{table}" SET "{column}" = ? {where}',
-                [generator.choice(generator.choice([REALS, TEXTS, TEXTS, BLOBS]))])
+        return (
+            f'UPDATE OR REPLACE "{table}" SET "{column}" = ? {where}',
+            [generator.choice(generator.choice([REALS, TEXTS, TEXTS, BLOBS]))],
+        )
 
     def row(self, generator: random.Random) -> tuple[str, list]:
         table = self.table(generator)
-        return generator.choice([
-            (f'DELETE FROM "{table}" {self.where(table, generator)}', []),
-            (f'DELETE FROM "{table}" {self.where(table, generator)}', []),
-            (f'INSERT OR REPLACE INTO "{table}" SELECT * FROM "{table}" LIMIT {generator.randint(1, 50)}', []),
-        ])
+        return generator.choice(
+            [
+                (f'DELETE FROM "{table}" {self.where(table, generator)}', []),
+                (f'DELETE FROM "{table}" {self.where(table, generator)}', []),
+                (f'INSERT OR REPLACE INTO "{table}" SELECT * FROM "{table}" LIMIT {generator.randint(1, 50)}', []),
+            ]
+        )
 
     def schema(self, generator: random.Random) -> tuple[str, list]:
         table, view = self.table(generator), generator.choice(self.views)
         endless = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i AS id FROM c"
-        return generator.choice([
-            (f'DROP TABLE "{table}"', []), (f'DROP VIEW "{view}"', []),
-            (f'DROP TABLE "{table}"; CREATE VIEW "{table}" AS {endless}', []),
-            (f'DROP VIEW "{view}"; CREATE VIEW "{view}" AS {endless}', []),
-            (f'DROP TABLE "{table}"; CREATE TABLE "{table}" (id)', []),
-            (f'CREATE TRIGGER evil AFTER INSERT ON "{table}" BEGIN DELETE FROM run; END', []),
-            (f"PRAGMA user_version = {generator.choice([-1, 0, 1, 3, 4, 6, 9999])}", []),
-        ])
+        return generator.choice(
+            [
+                (f'DROP TABLE "{table}"', []),
+                (f'DROP VIEW "{view}"', []),
+                (f'DROP TABLE "{table}"; CREATE VIEW "{table}" AS {endless}', []),
+                (f'DROP VIEW "{view}"; CREATE VIEW "{view}" AS {endless}', []),
+                (f'DROP TABLE "{table}"; CREATE TABLE "{table}" (id)', []),
+                (f'CREATE TRIGGER evil AFTER INSERT ON "{table}" BEGIN DELETE FROM run; END', []),
+                (f"PRAGMA user_version = {generator.choice([-1, 0, 1, 3, 4, 6, 9999])}", []),
+            ]
+        )
 
 
 def loosen(path: str) -> None:
@@ -141,7 +230,8 @@ def loosen(path: str) -> None:
             columns = ", ".join(f'"{row[1]}"' for row in db.execute(f'PRAGMA table_info("{table}")').fetchall())
             db.executescript(
                 f'CREATE TABLE "loose_{table}" ({columns}); INSERT INTO "loose_{table}" SELECT * FROM "{table}"; '
-                f'DROP TABLE "{table}"; ALTER TABLE "loose_{table}" RENAME TO "{table}";')
+                f'DROP TABLE "{table}"; ALTER TABLE "loose_{table}" RENAME TO "{table}";'
+            )
         for _, sql in views:
             db.execute(sql)
 
@@ -185,7 +275,7 @@ def complaint(status: int | None, output: bytes, errors: bytes, is_step: bool) -
     for stream in (text, said):
         raw = RAW.search(stream)
         if raw:
-            return f"raw {raw.group()!r} in {stream[max(0, raw.start() - 40):raw.end() + 10]!r}"
+            return f"raw {raw.group()!r} in {stream[max(0, raw.start() - 40) : raw.end() + 10]!r}"
         word = next((word for word in WORDS if word in stream), None)
         if word:
             return f"'{word}' in {stream[:300]!r}"
@@ -196,8 +286,13 @@ def run(quipu: str, folder: str, command: list[str]) -> tuple[int | None, bytes,
     home = {"HOME": folder, "XDG_STATE_HOME": folder + "/state", "XDG_CACHE_HOME": folder + "/cache"}
     try:
         done = subprocess.run(
-            [quipu, *command], cwd=folder, capture_output=True, input=STEPS.encode(), timeout=SECONDS,
-            env=os.environ | home)
+            [quipu, *command],
+            cwd=folder,
+            capture_output=True,
+            input=STEPS.encode(),
+            timeout=SECONDS,
+            env=os.environ | home,
+        )
     except subprocess.TimeoutExpired as late:
         return None, late.stdout or b"", late.stderr or b""
     return done.returncode, done.stdout, done.stderr
@@ -227,8 +322,15 @@ def try_one(number: int, options: argparse.Namespace, base: str, mutator: Mutato
                 print(" ".join(command), "->", status, errors.decode("utf-8", "replace")[:300].strip())
             if problem:
                 failures.append(
-                    dict(mutation=number, loose=is_loose, statements=repr(statements), command=command, problem=problem,
-                         errors=errors.decode("utf-8", "replace")[-400:]))
+                    dict(
+                        mutation=number,
+                        loose=is_loose,
+                        statements=repr(statements),
+                        command=command,
+                        problem=problem,
+                        errors=errors.decode("utf-8", "replace")[-400:],
+                    )
+                )
         if options.only is not None:
             shutil.copy(f"{folder}/damaged.db", "damaged.db")
             print("damaged.db:", "without constraints," if is_loose else "", statements)

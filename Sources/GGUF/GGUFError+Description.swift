@@ -210,7 +210,8 @@ extension GGUFError.SplitProblem {
                 "Give the parts their original names back: they are how the parts find each other.")
         case .joined(let count):
             .init(
-                "a second GGUF file behind the first part's end, as `cat` joins parts", "one file with the first part alone",
+                "a second GGUF file behind the first part's end, as `cat` joins parts",
+                "one file with the first part alone",
                 "Parts are read as \(count) files beside each other, not joined: download them again under their names, "
                     + "or make one model of them with gguf-split --merge.")
         case .missingPart(let number, let count):

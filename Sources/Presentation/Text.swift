@@ -37,7 +37,8 @@ extension String {
         guard unicodeScalars.contains("\u{1B}") else { return withoutControls }
         return split(separator: "\u{1B}[", omittingEmptySubsequences: false).enumerated().map { index, part in
             guard index > 0 else { return String(part).withoutControls }
-            guard let end = part.firstIndex(where: { !($0.isASCII && $0.isNumber) && $0 != ";" }), part[end] == "m" else {
+            guard let end = part.firstIndex(where: { !($0.isASCII && $0.isNumber) && $0 != ";" }), part[end] == "m"
+            else {
                 return "␛[" + String(part).withoutControls
             }
             return "\u{1B}[" + part[...end] + String(part[part.index(after: end)...]).withoutControls

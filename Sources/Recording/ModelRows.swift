@@ -44,7 +44,8 @@ enum ModelRows {
     static func nextID(_ table: String, _ db: Database) throws -> Int {
         let last = try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) FROM \(table)") ?? 0
         guard last < CheckedRow.largestCount else {
-            throw DatabaseError(message: "table \(table) has a row with id \(last); there is no room for more. Trace anew")
+            throw DatabaseError(
+                message: "table \(table) has a row with id \(last); there is no room for more. Trace anew")
         }
         return last + 1
     }

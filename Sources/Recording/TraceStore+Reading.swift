@@ -134,7 +134,8 @@ extension TraceStore {
     public func passes(of run: RecordedRun) throws -> [RecordedPass] {
         let tokens = try self.tokens(of: run).count
         var (step, position) = (0, 0)
-        return try fetch("pass", by: ["run_id", "step"], "SELECT * FROM pass WHERE run_id = ? ORDER BY step", [run.id]) {
+        return try fetch("pass", by: ["run_id", "step"], "SELECT * FROM pass WHERE run_id = ? ORDER BY step", [run.id])
+        {
             row in
             guard position < tokens else {
                 throw row.damage(
@@ -179,7 +180,8 @@ extension TraceStore {
                 guard let number = numbers[key] else { return nil }
                 guard range.contains(number) else {
                     throw row.damage(
-                        "sampling", found: "\(number) as \(key)", expected: "\(range.lowerBound) to \(range.upperBound)")
+                        "sampling", found: "\(number) as \(key)", expected: "\(range.lowerBound) to \(range.upperBound)"
+                    )
                 }
                 return number
             }

@@ -78,7 +78,9 @@ extension TraceStore {
         init(_ row: CheckedRow) throws {
             self.row = row
             let types: [String: TensorType] = ["f32": .f32, "f16": .f16, "i32": .i32]
-            guard let type = types[try row.text("dtype")] else { throw row.damage("dtype", expected: "f32, f16 or i32") }
+            guard let type = types[try row.text("dtype")] else {
+                throw row.damage("dtype", expected: "f32, f16 or i32")
+            }
             self.type = type
             data = try row.blob("data")
             count = try row.int("n_elements", in: 1...CheckedRow.largestTensor)

@@ -69,7 +69,7 @@ struct Quipu: AsyncParsableCommand {
         } catch let error as CocoaError {
             Terminal.complain("quipu: \(FileProblem(error))")
             exit(withError: ExitCode(1))
-        } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
+        } catch  where exitCode(for: error) == .failure && !(error is ExitCode) {
             Terminal.complain("quipu: found an error that has no words of its own: \(error). Please report it.")
             exit(withError: ExitCode(1))
         } catch {

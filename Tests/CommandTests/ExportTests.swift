@@ -71,7 +71,10 @@ import Testing
         ("UPDATE graph_op SET name = '../kq-1' WHERE name = 'kq-1'", "*kq-1", "no file inside an archive"),
         ("UPDATE graph_op SET params = '{}' WHERE name = 'Qcur-1 (view)'", "Qcur-1 (view)", "column params: found {}"),
         ("UPDATE graph_op SET ne0 = 1 << 40 WHERE name = 'kq-1'", "kq-1", "column ne0 to ne3: found "),
-        ("UPDATE tensor SET run_length = 1, run_stride = 1 << 62", "kq-1", "column run_stride: found 4611686018427387904"),
+        (
+            "UPDATE tensor SET run_length = 1, run_stride = 1 << 62", "kq-1",
+            "column run_stride: found 4611686018427387904"
+        ),
         (
             "UPDATE graph_input SET source_seq = seq WHERE source_seq NOT NULL", "Qcur-1 (view)",
             "expected an operation before this one"

@@ -69,7 +69,8 @@ import Testing
         try expectRefusal(
             bench, command + ["--imatrix", "imatrix.gguf"], "imatrix.gguf: its one tensor is not in model.gguf")
         let outcome = try bench.quipu(["quantize"] + command + ["--tensor-type", "attn_z=Q6_K"])
-        #expect(outcome.status == 0 && outcome.errors.contains("--tensor-type attn_z=Q6_K is found in no tensor's name"))
+        #expect(
+            outcome.status == 0 && outcome.errors.contains("--tensor-type attn_z=Q6_K is found in no tensor's name"))
     }
 
     @Test(arguments: [
@@ -77,7 +78,8 @@ import Testing
     ])
     func expressionsThatTakeForEver(pattern: String) throws {
         try expectRefusal(
-            try Workbench(), ["model.gguf", "out.gguf", "Q4_0", "--tensor-type", pattern + "=Q8_0"], "may take for ever")
+            try Workbench(), ["model.gguf", "out.gguf", "Q4_0", "--tensor-type", pattern + "=Q8_0"], "may take for ever"
+        )
     }
 
     @Test func theInputIsNeverTheOutput() throws {

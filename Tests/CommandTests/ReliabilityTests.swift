@@ -20,7 +20,8 @@ import Testing
         ["trace", "model.gguf", "-p", "a", "-o", "pipe", "--force"],
         ["trace", "model.gguf", "-p", "a", "-o", "pipe", "--append"], ["merge", "pipe", "trace.db"],
         ["merge", "new.db", "pipe"], ["report", "trace.db", "-o", "pipe", "--force"],
-        ["export", "trace.db", "kq-0", "-o", "pipe.npz", "--force"], ["quantize", "model.gguf", "pipe", "Q8_0", "--force"],
+        ["export", "trace.db", "kq-0", "-o", "pipe.npz", "--force"],
+        ["quantize", "model.gguf", "pipe", "Q8_0", "--force"],
     ])
     func aPipeIsRefusedWithoutWaiting(command: [String]) throws {
         let bench = try Workbench()
@@ -86,7 +87,8 @@ import Testing
         try handle.close()
         let outcome = try run.wait()
         #expect(outcome.status == 1)
-        #expect(outcome.errors.contains("big.gguf: found bytes that were written while it was read"), "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains("big.gguf: found bytes that were written while it was read"), "\(outcome.errors)")
         #expect(try bench.row("SELECT complete FROM run", of: "t.db")["complete"] as? Int == 0)
     }
 

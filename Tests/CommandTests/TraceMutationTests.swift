@@ -42,14 +42,18 @@ import Testing
         ("UPDATE token SET token_id = 512", ["verify", "trace.db"], "column token_id: found 512, expected 0 to 511"),
         ("UPDATE model SET n_head = 0, n_head_kv = 0", ["attention", "trace.db"], "column n_head: found 0"),
         ("UPDATE model SET n_layer = -1", ["lens", "trace.db"], "column n_layer: found -1"),
-        ("UPDATE run SET sampling = 'x'", ["trace", "--from", "trace.db", "-o", "y.db"], "column sampling: found the text 'x'"),
+        (
+            "UPDATE run SET sampling = 'x'", ["trace", "--from", "trace.db", "-o", "y.db"],
+            "column sampling: found the text 'x'"
+        ),
         (
             "ALTER TABLE token RENAME TO t2; CREATE VIEW token AS SELECT * FROM t2", ["attention", "trace.db"],
             "row name token, column type: found a view, expected a table"
         ),
         (
             "CREATE TRIGGER t AFTER INSERT ON op_stat BEGIN SELECT RAISE(IGNORE); END",
-            ["trace", "model.gguf", "-p", "Once", "--append", "-o", "trace.db"], "row name t, column type: found a trigger"
+            ["trace", "model.gguf", "-p", "Once", "--append", "-o", "trace.db"],
+            "row name t, column type: found a trigger"
         ),
         ("PRAGMA user_version = -1", ["ops", "trace.db"], "column user_version: found -1"),
     ])

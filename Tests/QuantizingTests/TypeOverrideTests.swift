@@ -4,7 +4,8 @@ import Testing
 /// `REGEX=TYPE`: expressions that are found, or not, in a moment.
 @Suite struct TypeOverrideTests {
     @Test(arguments: [
-        #"blk\.(1|2)\..*ffn_.*weight"#, "attn_(?:q|k)", #"[*+?({]*\*\(\{"#, #"blk\.\d+\.attn_.*?weight"#, "(ab)+", "a|b|c",
+        #"blk\.(1|2)\..*ffn_.*weight"#, "attn_(?:q|k)", #"[*+?({]*\*\(\{"#, #"blk\.\d+\.attn_.*?weight"#, "(ab)+",
+        "a|b|c",
     ])
     func ordinaryExpressionsAreTaken(pattern: String) throws {
         #expect(try TypeOverride(parsing: pattern + "=Q8_0").pattern == pattern)

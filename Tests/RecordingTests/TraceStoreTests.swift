@@ -196,7 +196,8 @@ import Testing
 extension TraceError {
     fileprivate var path: String? {
         switch self {
-        case .exists(let path), .missing(let path), .notATrace(let path, _), .model(let path), .newerSchema(let path, _, _),
+        case .exists(let path), .missing(let path), .notATrace(let path, _), .model(let path),
+            .newerSchema(let path, _, _),
             .database(let path, _), .noRun(let path), .noPass(let path, _, _):
             path
         default: nil

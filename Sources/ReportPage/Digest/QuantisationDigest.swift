@@ -50,7 +50,8 @@ public struct QuantisationDigest: Encodable, Sendable {
             if records.isEmpty {
                 let measured = try QuantErrors(workers: workers) { try progress(Double($0) / Double(max(1, $1))) }
                     .errors(of: file, as: formats)
-                let indices = Dictionary(zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
+                let indices = Dictionary(
+                    zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
                 records = measured.compactMap { error in
                     indices[error.name].map { ($0, error.record(reference: "self")) }
                 }

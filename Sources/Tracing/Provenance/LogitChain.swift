@@ -119,8 +119,8 @@ extension LogitView {
     ) throws -> LogitAttribution.Chain {
         let projection = Projection(column, through: matrix, onto: direction.enumerated().map { ($0, $1) })
         let k = channels.max {
-                abs(projection.value(of: $1)).isWorse(than: abs(projection.value(of: $0)))
-            }!
+            abs(projection.value(of: $1)).isWorse(than: abs(projection.value(of: $0)))
+        }!
         let stored = try direction.indices.map { i in
             try StoredWeight(row: firstRow + i, column: k, of: weight, in: model.file)
         }

@@ -41,7 +41,8 @@ public struct Replay: Sendable {
             throw TraceError.damaged(
                 TraceDamage(
                     path: store.path, table: "token", row: "run_id \(run.id), position \(unknown.position)",
-                    column: "token_id", found: "\(unknown.id)", expected: "0 to \(vocabulary - 1), which the model has"))
+                    column: "token_id", found: "\(unknown.id)", expected: "0 to \(vocabulary - 1), which the model has")
+            )
         }
         tokens = try store.passes(of: run).map { pass in
             all[pass.firstPosition..<pass.firstPosition + pass.tokens].map(\.id)
@@ -53,7 +54,8 @@ public struct Replay: Sendable {
             throw TraceError.damaged(
                 TraceDamage(
                     path: store.path, table: "op", row: "the first that writes keys to the cache", column: "ne1",
-                    found: "\(capacity)", expected: "\(evaluated) positions or more, of which the cache fits in memory"))
+                    found: "\(capacity)", expected: "\(evaluated) positions or more, of which the cache fits in memory")
+            )
         }
     }
 

@@ -68,7 +68,10 @@ struct NodeChange: Sendable {
         let strides = node.layout.strides
         let start = (0..<4).reduce(origin.byteOffset) { $0 + ranges[$1].lowerBound * strides[$1] }
         let region = Layout(type: .f32, shape: Shape(ranges.map(\.count)), strides: strides)
-        return (origin.node, Edit(region: region, byteOffset: start, change: try values(for: node, step, region.shape.count)))
+        return (
+            origin.node,
+            Edit(region: region, byteOffset: start, change: try values(for: node, step, region.shape.count))
+        )
     }
 
     /// - Parameter count: elements that are changed.

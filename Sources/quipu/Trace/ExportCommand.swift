@@ -111,7 +111,9 @@ struct ExportCommand: AsyncParsableCommand, StopsInOrder {
         guard force else {
             throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
         }
-        guard let start = PathKind.start(of: output, bytes: 6), start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8) else {
+        guard let start = PathKind.start(of: output, bytes: 6),
+            start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8)
+        else {
             throw InputError(
                 "\(output): found something else than a file of arrays, expected one to replace. Nothing was changed.")
         }
