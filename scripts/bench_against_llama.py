@@ -90,20 +90,15 @@ class Bench:
 
     def all_rates(self, models):
         """A line a model, printed when it is done."""
-        print(
-            f"{'tokens a second':28}{'prompt':>8}{'llama':>8}{'ratio':>7}{'decode':>9}{'llama':>8}{'ratio':>7}"
-            f"{'GB/s':>7}{'of memory':>11}"
-        )
+        print(f"{'tokens a second':28}{'prompt':>8}{'llama':>8}{'ratio':>7}{'decode':>9}{'llama':>8}{'ratio':>7}"
+              f"{'GB/s':>7}{'of memory':>11}")
         results = []
         for model in models:
             result = self.rates(model)
             prompt, decode = result["prompt"], result["decode"]
-            print(
-                f"{result['model'][:27]:28}{prompt['quipu']:8.1f}{prompt['llama']:8.1f}{prompt['ratio']:7.2f}"
-                f"{decode['quipu']:9.1f}{decode['llama']:8.1f}{decode['ratio']:7.2f}"
-                f"{decode['bytes_per_second'] / 1e9:7.1f}{decode['of_memory']:11.0%}",
-                flush=True,
-            )
+            print(f"{result['model'][:27]:28}{prompt['quipu']:8.1f}{prompt['llama']:8.1f}{prompt['ratio']:7.2f}"
+                  f"{decode['quipu']:9.1f}{decode['llama']:8.1f}{decode['ratio']:7.2f}"
+                  f"{decode['bytes_per_second'] / 1e9:7.1f}{decode['of_memory']:11.0%}", flush=True)
             results.append(result)
         return results
 
@@ -148,35 +143,17 @@ class Bench:
                 recorded = self.traced(model, capture)
                 none.append(self.traced(model, "none"))
                 cost.append(2 * recorded / (none[-2] + none[-1]) - 1)
-        print(
-            f"recording, {model.name}: {statistics.median(none) * 1e3:.2f} ms a token without, "
-            + ", ".join(f"{capture} {spread(values)}" for capture, values in costs.items())
-        )
-        return {
-            "seconds_without": none,
-            "cost": costs,
-            "median_cost": {capture: statistics.median(values) for capture, values in costs.items()},
-        }
+        print(f"recording, {model.name}: {statistics.median(none) * 1e3:.2f} ms a token without, "
+              + ", ".join(f"{capture} {spread(values)}" for capture, values in costs.items()))
+        return {"seconds_without": none, "cost": costs,
+                "median_cost": {capture: statistics.median(values) for capture, values in costs.items()}}
 
     def traced(self, model, capture):
         """Seconds of a generated token."""
         with tempfile.TemporaryDirectory() as folder:
-            return (
-                1
-                / self.json(
-                    "trace",
-                    model,
-                    "--prompt",
-                    PROMPT,
-                    "--generate",
-                    129,
-                    "--ignore-eos",
-                    "--capture",
-                    capture,
-                    "--output",
-                    os.path.join(folder, "t.db"),
-                )["tokens_per_second"]
-            )
+            return 1 / self.json(
+                "trace", model, "--prompt", PROMPT, "--generate", 129, "--ignore-eos", "--capture", capture,
+                "--output", os.path.join(folder, "t.db"))["tokens_per_second"]
 
     def trace(self, model):
         """Seconds from the start of the process to its end: a whole trace, every value kept, against printing six."""
@@ -188,10 +165,8 @@ class Bench:
             seconds["llama"].append(timed(lambda: run(callback)))
         medians = {side: statistics.median(values) for side, values in seconds.items()}
         ratio = medians["quipu"] / medians["llama"]
-        print(
-            f"trace of five tokens, start to end: {medians['quipu']:.2f} s, llama-eval-callback "
-            f"{medians['llama']:.2f} s: {ratio:.2f} of its time"
-        )
+        print(f"trace of five tokens, start to end: {medians['quipu']:.2f} s, llama-eval-callback "
+              f"{medians['llama']:.2f} s: {ratio:.2f} of its time")
         return {**medians, "time_ratio": ratio, "runs": seconds}
 
     def trace_all(self, model):
@@ -208,18 +183,8 @@ class Bench:
     def memory(self, model):
         """Resident bytes at their peak in a short run that keeps every value of a token."""
         with tempfile.TemporaryDirectory() as folder:
-            command = [
-                self.quipu,
-                "trace",
-                model,
-                "--prompt",
-                "the",
-                "--generate",
-                3,
-                "--ignore-eos",
-                "--output",
-                os.path.join(folder, "t.db"),
-            ]
+            command = [self.quipu, "trace", model, "--prompt", "the", "--generate", 3, "--ignore-eos",
+                       "--output", os.path.join(folder, "t.db")]
             with open(os.devnull, "w") as sink:
                 process = subprocess.Popen([str(word) for word in command], stdout=sink)
                 _, status, usage = os.wait4(process.pid, 0)

@@ -92,8 +92,7 @@ def check(command: list, what: str):
         note(done.stderr[-2000:])
         sys.exit(
             f"build_llama.py: {what} was built with {' '.join(options_here())}, and {ended(done.returncode)} "
-            f"evaluating {MODEL.name}"
-        )
+            f"evaluating {MODEL.name}")
     note(f"{what}: evaluated {MODEL.name}")
 
 
@@ -113,8 +112,7 @@ assert model.n_tokens == 24 and abs(model.scores[:24]).sum() > 0
 def build_package(python: str):
     """Installs llama-cpp-python, unless it is there already, built with these options."""
     prefix = subprocess.run(
-        [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+        [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True).stdout.strip()
     stamp = pathlib.Path(prefix) / "llama-cpp-python.built"
     built = "\n".join([version(), *options_here()])
     if stamp.exists() and stamp.read_text() == built:

@@ -6,7 +6,6 @@
 Fails where a public name has no description, and at every warning of DocC: links that lead nowhere, parameters that are
 described in part. The landing page and the order of things are in docs/Quipu.docc.
 """
-
 import json
 import re
 import shutil
@@ -32,39 +31,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as graphs:
         for module in MODULES:
             run(
-                "swift",
-                "symbolgraph-extract",
-                "-module-name",
-                module,
-                "-target",
-                target,
-                "-I",
-                modules,
-                "-I",
-                ROOT / "Sources/SIMDKernels/include",
-                "-minimum-access-level",
-                "public",
-                "-skip-synthesized-members",
-                "-output-dir",
-                graphs,
+                "swift", "symbolgraph-extract", "-module-name", module, "-target", target, "-I", modules,
+                "-I", ROOT / "Sources/SIMDKernels/include", "-minimum-access-level", "public",
+                "-skip-synthesized-members", "-output-dir", graphs,
             )
         if missing := [line for module in MODULES for line in undescribed(Path(graphs) / f"{module}.symbols.json")]:
             sys.exit("Public names without a description:\n" + "\n".join(missing))
         shutil.rmtree(output, ignore_errors=True)
         run(
-            docc(),
-            "convert",
-            ROOT / "docs/Quipu.docc",
-            "--additional-symbol-graph-dir",
-            graphs,
-            "--fallback-display-name",
-            "Quipu",
-            "--fallback-bundle-identifier",
-            "quipu",
-            "--warnings-as-errors",
-            "--transform-for-static-hosting",
-            "--output-path",
-            output,
+            docc(), "convert", ROOT / "docs/Quipu.docc", "--additional-symbol-graph-dir", graphs,
+            "--fallback-display-name", "Quipu", "--fallback-bundle-identifier", "quipu", "--warnings-as-errors",
+            "--transform-for-static-hosting", "--output-path", output,
         )
     pages = len(list((output / "data").rglob("*.json")))
     print(f"{pages} pages in {output}. To read them: python3 -m http.server -d {output}")

@@ -106,8 +106,7 @@ def write(name, path):
         block, size = gguf.GGML_QUANT_SIZES[type]
         row = shape[-1] // block * size
         writer.add_tensor_info(
-            tensor, (*shape[:-1], row), np.dtype(np.uint8), int(np.prod(shape[:-1])) * row, raw_dtype=type
-        )
+            tensor, (*shape[:-1], row), np.dtype(np.uint8), int(np.prod(shape[:-1])) * row, raw_dtype=type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()

@@ -109,9 +109,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         trace, page = f"{work}/demo.db", f"{work}/demo.html"
-        subprocess.run(
-            [quipu, "trace", "--prompt", PROMPT, "--generate", "12", "--output", trace], check=True, capture_output=True
-        )
+        subprocess.run([quipu, "trace", "--prompt", PROMPT, "--generate", "12", "--output", trace], check=True,
+                       capture_output=True)
         subprocess.run([quipu, "report", trace, "--output", page], check=True, capture_output=True)
         (folder / "terminal.svg").write_text(svg(screen([quipu, "step", trace, "--restart"], KEYS)))
         photograph(page, VIEW, folder / "report.png")

@@ -106,8 +106,7 @@ def main():
     options = parser.parse_args()
     files = changed(options.since)
     description = subprocess.run(
-        ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        ["swift", "package", "dump-package"], cwd=ROOT, capture_output=True, text=True, check=False)
     if description.returncode:
         sys.exit(description.stderr)
     commands = plan(files, Package(json.loads(description.stdout)))

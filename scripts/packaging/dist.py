@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Packs what stage.py put together into a tarball: the same bytes each time it is made from the same commit.
 
-dist.py STAGE FOLDER
+    dist.py STAGE FOLDER
 """
 
 import gzip
@@ -17,11 +17,8 @@ from stage import ROOT, epoch, version
 
 def pack(stage, archive, top):
     """Names sorted, owners and times fixed."""
-    with (
-        archive.open("wb") as file,
-        gzip.GzipFile("", "wb", 9, file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar,
-    ):
+    with archive.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed, \
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path in [stage, *sorted(stage.rglob("*"))]:
             entry = tar.gettarinfo(path, str(pathlib.PurePosixPath(top, path.relative_to(stage).as_posix())))
             entry.uid = entry.gid = 0
@@ -37,10 +34,8 @@ def pack(stage, archive, top):
 
 def note(number):
     """A tarball is a release only if it is made from the version's tag, with nothing changed."""
-
     def git(*words):
         return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.split("\n")
-
     if number not in git("tag", "--points-at", "HEAD") or git("status", "--porcelain")[0]:
         return f"note: this is not the tag {number} as it was committed; name it a release only from there"
     return ""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds from `pip install` to the first traced word, in a fresh environment without a network.
 
-first_word.py WHEEL
+    first_word.py WHEEL
 """
 
 import os
@@ -52,19 +52,8 @@ def main():
         before = offline()
         start = time.monotonic()
         subprocess.run(
-            [
-                *before,
-                f"{folder}/venv/bin/pip",
-                "install",
-                "--quiet",
-                "--no-index",
-                "--disable-pip-version-check",
-                str(wheel),
-            ],
-            env=environment,
-            cwd=folder,
-            check=True,
-        )
+            [*before, f"{folder}/venv/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check",
+             str(wheel)], env=environment, cwd=folder, check=True)
         installed = time.monotonic()
         command = [*before, f"{folder}/venv/bin/quipu", "trace", "--prompt", PROMPT, "--generate", "4"]
         word = first_word(command, environment, folder)

@@ -68,10 +68,8 @@ def install(stage, root):
     earlier = listed(root)
     foreign = [str(root / name) for name in files if name not in earlier and os.path.lexists(root / name)]
     if foreign:
-        sys.exit(
-            f"{foreign[0]}: found a file that `make install` did not write. Nothing was installed. "
-            "Move it away, or choose another PREFIX."
-        )
+        sys.exit(f"{foreign[0]}: found a file that `make install` did not write. Nothing was installed. "
+                 "Move it away, or choose another PREFIX.")
     made = [entry for entry in earlier if entry.endswith("/")]
     for name in [LIST, *files]:
         make_folders(root, (root / name).parent, made)
@@ -103,10 +101,8 @@ def main(arguments):
     try:
         run()
     except OSError as error:
-        sys.exit(
-            f"{error.filename or root}: cannot be written: {(error.strerror or str(error)).lower()}. "
-            "Use sudo, or a PREFIX of your own: make install PREFIX=~/.local"
-        )
+        sys.exit(f"{error.filename or root}: cannot be written: {(error.strerror or str(error)).lower()}. "
+                 "Use sudo, or a PREFIX of your own: make install PREFIX=~/.local")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Manual pages in mdoc(7), one a command, from what the program says of itself.
 
-man_pages.py PROGRAM FOLDER DATE        # DATE as in 2026-01-31
+    man_pages.py PROGRAM FOLDER DATE        # DATE as in 2026-01-31
 """
 
 import datetime
@@ -98,16 +98,9 @@ def page(command, path, usage, date):
     discussion, _, examples = command.get("discussion", "").partition("Example:")
     abstract = command.get("abstract", "").rstrip(".")
     lines = [
-        f".Dd {day:%B} {day.day}, {day.year}",
-        f".Dt {name.upper()} 1",
-        ".Os",
-        ".Sh NAME",
-        f".Nm {name}",
-        f".Nd {escaped(abstract[:1].lower() + abstract[1:])}",
-        ".Sh SYNOPSIS",
-        ".Bd -literal",
-        *[escaped(line) for line in usage],
-        ".Ed",
+        f".Dd {day:%B} {day.day}, {day.year}", f".Dt {name.upper()} 1", ".Os", ".Sh NAME", f".Nm {name}",
+        f".Nd {escaped(abstract[:1].lower() + abstract[1:])}", ".Sh SYNOPSIS",
+        ".Bd -literal", *[escaped(line) for line in usage], ".Ed",
     ]
     lines += section("description", paragraphs(discussion.strip()) or sentences(command.get("abstract", "")))
     lines += options(command)
@@ -121,9 +114,8 @@ def page(command, path, usage, date):
         lines += ENVIRONMENT
     lines += STATUS
     if examples:
-        lines += section(
-            "examples", paragraphs("\n".join(line for line in examples.splitlines() if line.strip() != "Example:"))
-        )
+        lines += section("examples", paragraphs("\n".join(
+            line for line in examples.splitlines() if line.strip() != "Example:")))
     if len(path) > 1:
         lines += [".Sh SEE ALSO", f".Xr {'-'.join(path[:-1])} 1"]
     return "\n".join(line for line in lines if line) + "\n"
@@ -157,12 +149,8 @@ STATUS = [
 def usage(program, path):
     """The command lines, as the help has them."""
     done = subprocess.run(
-        [program, *path[1:], "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "80", "PATH": "/usr/bin:/bin"},
-    )
+        [program, *path[1:], "--help"], capture_output=True, text=True, check=True,
+        env={"COLUMNS": "80", "PATH": "/usr/bin:/bin"})
     lines = done.stdout.split("USAGE: ", 1)[1].split("\n\n", 1)[0].splitlines()
     return [line.strip() if number == 0 else line[7:] for number, line in enumerate(lines)]
 

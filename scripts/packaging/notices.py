@@ -10,12 +10,9 @@ PARTS = [
     ("ICU, in Foundation", "Unicode-3.0", "icu.txt"),
     ("OpenSSL's libcrypto", "Apache-2.0", "The text is that of Swift's licence above, without the exception."),
     ("SQLite", "public domain", "The authors disclaim copyright: https://www.sqlite.org/copyright.html"),
-    (
-        "GCC's libstdc++ and libgcc",
-        "GPL-3.0-or-later WITH GCC-exception-3.1",
-        "The exception lets programs that are linked with them be passed on under any terms: "
-        "https://www.gnu.org/licenses/gcc-exception-3.1.html",
-    ),
+    ("GCC's libstdc++ and libgcc", "GPL-3.0-or-later WITH GCC-exception-3.1",
+     "The exception lets programs that are linked with them be passed on under any terms: "
+     "https://www.gnu.org/licenses/gcc-exception-3.1.html"),
     ("GRDB.swift", "MIT", "GRDB.swift/LICENSE"),
     ("swift-argument-parser", "Apache-2.0 WITH Swift-exception", "swift-argument-parser/LICENSE.txt"),
     ("swift-numerics", "Apache-2.0 WITH Swift-exception", "swift-numerics/LICENSE.txt"),

@@ -51,30 +51,17 @@ def link(build, out):
         (scratch / "imports.swift").write_text(IMPORTS)
         for name in STATIC:
             path = subprocess.run(
-                [tool("clang"), f"-print-file-name={name}"], capture_output=True, text=True, check=True
-            ).stdout.strip()
+                [tool("clang"), f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
             if not pathlib.Path(path).is_absolute():
                 sys.exit(f"{name}: found no such library; install libsqlite3-dev, libssl-dev and libstdc++-dev")
             (scratch / name).symlink_to(path)
         command = [
-            "swiftc",
-            "-static-stdlib",
-            "-parse-as-library",
-            "-emit-executable",
-            "-use-ld=lld",
-            "-o",
-            str(out.resolve()),
-            "imports.swift",
-            f"@{objects.resolve()}",
-            "-L",
-            ".",
-            "-Xclang-linker",
-            "-static-libgcc",
+            "swiftc", "-static-stdlib", "-parse-as-library", "-emit-executable", "-use-ld=lld",
+            "-o", str(out.resolve()),
+            "imports.swift", f"@{objects.resolve()}", "-L", ".", "-Xclang-linker", "-static-libgcc",
             # As SwiftPM links it; what is not needed left out, and no names left in.
-            *("-Xlinker", "--defsym=main=quipu_main"),
-            *("-Xlinker", "--gc-sections"),
-            *("-Xlinker", "--no-export-dynamic"),
-            *("-Xlinker", "-s"),
+            *("-Xlinker", "--defsym=main=quipu_main"), *("-Xlinker", "--gc-sections"),
+            *("-Xlinker", "--no-export-dynamic"), *("-Xlinker", "-s"),
         ]
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True)
         if done.returncode != 0:

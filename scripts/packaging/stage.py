@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts together what is installed: bin/quipu and share/, as under a prefix.
 
-stage.py BUILD OUT        # BUILD is .build/release; OUT is made anew
+    stage.py BUILD OUT        # BUILD is .build/release; OUT is made anew
 """
 
 import os
@@ -59,8 +59,7 @@ def stage(build, out):
     resources(build, share)
     for shell, path in COMPLETIONS.items():
         script = subprocess.run(
-            [binary, "--generate-completion-script", shell], capture_output=True, text=True, check=True
-        ).stdout
+            [binary, "--generate-completion-script", shell], capture_output=True, text=True, check=True).stdout
         (share / path).parent.mkdir(parents=True)
         (share / path).write_text(script)
     man_pages.write(str(binary), share / "man/man1", time.strftime("%Y-%m-%d", time.gmtime(epoch())))
@@ -80,7 +79,5 @@ if __name__ == "__main__":
     stage(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
     binary = pathlib.Path(sys.argv[2]) / "bin/quipu"
     libraries, glibc = program.needs(binary)
-    print(
-        f"{sys.argv[2]}: quipu {version(binary)}, {binary.stat().st_size / 1e6:.1f} MB, "
-        f"needs glibc {'.'.join(map(str, glibc))} ({', '.join(sorted(libraries))})"
-    )
+    print(f"{sys.argv[2]}: quipu {version(binary)}, {binary.stat().st_size / 1e6:.1f} MB, "
+          f"needs glibc {'.'.join(map(str, glibc))} ({', '.join(sorted(libraries))})")

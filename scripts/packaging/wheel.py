@@ -81,7 +81,6 @@ def pack(stage, wheel, number, platform_tag):
     record = f"quipu-{number}.dist-info/RECORD"
     rows = []
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-
         def add(name, content):
             entry = zipfile.ZipInfo(name, date)
             entry.compress_type = zipfile.ZIP_DEFLATED
