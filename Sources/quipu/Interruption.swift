@@ -1,4 +1,3 @@
-import ArgumentParser
 import Foundation
 
 /// A command that writes files, or records: it asks often whether its task is cancelled, and then closes or removes what it
@@ -7,15 +6,8 @@ protocol StopsInOrder {}
 
 /// Ctrl-C as the cancellation of a task, so that files are closed in order.
 enum Interruption {
-    /// Runs a command. Those that write end in order; any other ends at once, for it leaves nothing behind.
-    static func running(_ command: sending any AsyncParsableCommand) async throws {
-        var command = command
-        guard command is any StopsInOrder else {
-            for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(130) } }
-            return try await command.run()
-        }
-        try await cancelling { try await command.run() }
-    }
+    /// For a command that leaves nothing behind: Ctrl-C ends it at once.
+    static func endAtOnce() { for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(130) } } }
 
     /// A file that is mapped and gets shorter takes its memory with it; the system then ends whoever reads there. What a
     /// trace has been given until then is in the file or its log.

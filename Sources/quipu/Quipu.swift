@@ -82,8 +82,14 @@ struct Quipu: AsyncParsableCommand {
         if let stepping = command as? StepCommand {
             // A first Ctrl-C stops what the stepper does, not the stepper.
             try await stepping.run()
-        } else if let asynchronous = command as? any AsyncParsableCommand {
-            try await Interruption.running(asynchronous)
+        } else if var asynchronous = command as? any AsyncParsableCommand {
+            guard asynchronous is any StopsInOrder else {
+                Interruption.endAtOnce()
+                return try await asynchronous.run()
+            }
+            // Safe: nobody else has the command.
+            nonisolated(unsafe) var stopping = asynchronous
+            try await Interruption.cancelling { try await stopping.run() }
         } else {
             try command.run()
         }

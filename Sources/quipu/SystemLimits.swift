@@ -46,11 +46,11 @@ enum SystemLimits {
         for _ in 0..<count {
             #if canImport(Darwin)
                 var thread: pthread_t?
-                let status = pthread_create(&thread, nil, { pass($0) }, gate)
+                let status = pthread_create(&thread, nil, { SystemLimits.pass($0) }, gate)
                 if status == 0, let thread { started.append(thread) }
             #else
                 var thread = pthread_t()
-                let status = pthread_create(&thread, nil, { pass($0!) }, gate)
+                let status = pthread_create(&thread, nil, { SystemLimits.pass($0!) }, gate)
                 if status == 0 { started.append(thread) }
             #endif
         }

@@ -16,8 +16,8 @@ import Testing
     /// What a page had its colours from stays; nothing else that begins like it.
     @Test func onlyColoursPassTheDoor() {
         let page = Style(isColored: true).bold("a\u{1B}[2Jb") + "\u{1B}[3\u{1B}]0;x\u{7}\u{1B}[1;31mred\u{1B}[0m"
-        #expect(page.pageWithoutControls == "\u{1B}[1ma␛[2Jb\u{1B}[0m␛[3␛]0;x␇\u{1B}[1;31mred\u{1B}[0m")
-        #expect("\u{1B}[".pageWithoutControls == "␛[" && "plain\n".pageWithoutControls == "plain\n")
+        #expect(Style(isColored: true).shown(page) == "\u{1B}[1ma␛[2Jb\u{1B}[0m␛[3␛]0;x␇\u{1B}[1;31mred\u{1B}[0m")
+        #expect(Style(isColored: true).shown("\u{1B}[") == "␛[" && Style.plain.shown("plain\n") == "plain\n")
     }
 
     @Test func documentsEscapeWhatATerminalActsOn() throws {
