@@ -34,7 +34,7 @@ let package = Package(
         // row 1
         .target(name: "GGUF", dependencies: ["Tensors"]),
         .target(name: "SIMDKernels"),
-        .target(name: "Jinja", dependencies: ["Tensors"]),
+        .target(name: "Jinja", dependencies: ["Tensors"], swiftSettings: unoptimised),
         .target(name: "ComputeGraph", dependencies: ["Tensors"]),
         // row 2
         .target(name: "Quantization", dependencies: ["Tensors", "SIMDKernels"]),
@@ -110,7 +110,7 @@ let package = Package(
             name: "Stepping",
             dependencies: [
                 "Tensors", "GGUF", "ComputeGraph", "Operations", "LlamaModel", "Recording", "Measuring", "Tracing",
-            ]),
+            ], swiftSettings: unoptimised),
         .target(
             name: "Lessons",
             dependencies: [

@@ -5,6 +5,9 @@ public struct WeightName: Sendable, Equatable {
     /// `attn_q`, `ffn_down`, …; biases end in `.bias`.
     public let role: String
 
+    /// Whether the tensor holds a matrix for each expert, one behind the other.
+    public var holdsExperts: Bool { role.hasSuffix("_exps") }
+
     /// Takes a tensor's name apart; any text is a name.
     public init(_ name: String) {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)

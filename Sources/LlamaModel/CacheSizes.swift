@@ -31,11 +31,14 @@ public struct CacheSizes: Sendable, Equatable {
     ///
     /// - Returns: `nil` if there is no end, as all layers have a window that fits.
     public func positions(in bytes: Int) -> Int? {
-        let all = max(0, bytes) / perToken
+        let all = wholePositions(in: bytes)
         guard windowedPerToken > 0, all > window else { return all }
         let growing = perToken - windowedPerToken
         return growing == 0 ? nil : (bytes - windowedPerToken * window) / growing
     }
+
+    /// Positions whose keys and values fit into so many bytes if all layers keep all of them, as Quipu's cache does.
+    public func wholePositions(in bytes: Int) -> Int { max(0, bytes) / perToken }
 
     /// - Returns: `nil` if the architecture keeps nothing from token to token, or the keys do not say how much.
     init?(_ sizes: ModelSizes, _ keys: OverviewKeys, _ family: OtherFamily?, _ window: ModelOverview.Window?) {

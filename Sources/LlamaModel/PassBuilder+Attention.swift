@@ -155,7 +155,7 @@ extension PassBuilder {
             View(
                 Shape(sizes.keyWidth, tokenCount), strides: .init(4, row, row * tokenCount, row * tokenCount)),
             key, role: .init(.key, .view))
-        graph.expand(try graph.apply(SetRows(), rows, input(.keyPlaces), cache, role: .init(.keyCache)))
+        graph.expand(try graph.apply(SetRows(), rows, input(.keyIndices), cache, role: .init(.keyCache)))
     }
 
     private mutating func storeValues(_ value: Value, _ cache: Value) throws(GraphError) {
@@ -169,6 +169,6 @@ extension PassBuilder {
             Reshape(Shape(1, width * self.cache.capacity)), cache, role: .init(.valueCache, .view))
         let elements = try graph.apply(Reshape(Shape(1, width * tokenCount)), rows, role: role)
         graph.expand(
-            try graph.apply(SetRows(), elements, input(.valuePlaces), cells, role: .init(.valueCache)))
+            try graph.apply(SetRows(), elements, input(.valueIndices), cells, role: .init(.valueCache)))
     }
 }

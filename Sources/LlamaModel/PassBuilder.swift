@@ -256,9 +256,9 @@ struct PassBuilder {
     ///
     /// - Precondition: all of the pass is in order.
     var leafNames: [String] {
-        let places = leaves.compactMap { name, value -> (Int, String)? in
+        let indexed = leaves.compactMap { name, value -> (Int, String)? in
             if case .leaf(let index)? = graph.source(of: value) { (index, name) } else { nil }
         }
-        return places.sorted { $0.0 < $1.0 }.map(\.1)
+        return indexed.sorted { $0.0 < $1.0 }.map(\.1)
     }
 }

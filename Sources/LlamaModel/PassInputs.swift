@@ -1,7 +1,7 @@
 import ComputeGraph
 import Tensors
 
-/// What differs from pass to pass: tokens, positions, places in the cache, the mask.
+/// What differs from pass to pass: tokens, positions, cells of the cache, the mask.
 struct PassInputs {
     /// llama.cpp's names, and for what it calls alike a name that is Quipu's alone.
     enum Name: String {
@@ -9,8 +9,8 @@ struct PassInputs {
         case positions = "inp_pos"
         case mask = "attn_inp_kq_mask"
         case windowMask = "attn_inp_kq_mask (window)"
-        case keyPlaces = "attn_inp_k_idxs"
-        case valuePlaces = "attn_inp_v_idxs"
+        case keyIndices = "attn_inp_k_idxs"
+        case valueIndices = "attn_inp_v_idxs"
         case outputs = "out_ids"
         case attentionScale = "inp_attn_scale"
 
@@ -36,8 +36,8 @@ struct PassInputs {
         case .positions: filled(.i32, Shape(tokens.count), tokens.indices.map { Int32(first + $0) })
         case .mask: filled(.f32, Shape(attended, tokens.count), mask())
         case .windowMask: filled(.f32, Shape(attended, tokens.count), mask(window: c.windows!.positions))
-        case .keyPlaces: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
-        case .valuePlaces: filled(.i64, Shape(tokens.count * valueWidth), valuePlaces)
+        case .keyIndices: filled(.i64, Shape(tokens.count), tokens.indices.map { Int64(first + $0) })
+        case .valueIndices: filled(.i64, Shape(tokens.count * valueWidth), valueIndices)
         case .outputs: filled(.i32, Shape(outputs.count), outputs.map(Int32.init))
         case .attentionScale: filled(.f32, Shape(1, 1, tokens.count), attentionScale)
         }
@@ -63,7 +63,7 @@ struct PassInputs {
     }
 
     /// The cache element of each token's each value, token by token. [T*K*D]
-    private var valuePlaces: [Int64] {
+    private var valueIndices: [Int64] {
         tokens.indices.flatMap { token in (0..<valueWidth).map { Int64($0 * capacity + first + token) } }
     }
 

@@ -49,7 +49,7 @@ public struct ArgSort: Operation {
         return Explanation(
             formula: Self.formula, rule: .function, value: Float(order[element.i0]), terms: terms,
             steps: [
-                shown + (order.count > element.i0 + 2 ? " > …" : ""), "place \(element.i0): i = \(order[element.i0])",
+                shown + (order.count > element.i0 + 2 ? " > …" : ""), "rank \(element.i0): i = \(order[element.i0])",
             ])
     }
 

@@ -42,12 +42,12 @@ public struct Concat: Operation {
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let width = inputs[0].shape.ne0
         let slot = element.i0 < width ? 0 : 1
-        var place = element
-        place.i0 -= slot * width
-        let value = inputs[slot][place]
+        var source = element
+        source.i0 -= slot * width
+        let value = inputs[slot][source]
         return Explanation(
             formula: Self.formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: slot, index: place, value: value, coefficient: 1, contribution: value)],
+            terms: [Explanation.Term(slot: slot, index: source, value: value, coefficient: 1, contribution: value)],
             quantities: [("A", Double(width))])
     }
 
@@ -90,11 +90,11 @@ public struct Repeat: Operation {
     }
 
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
-        let place = inputs[0].shape.wrapped(element)
-        let value = inputs[0][place]
+        let source = inputs[0].shape.wrapped(element)
+        let value = inputs[0][source]
         return Explanation(
             formula: Self.formula, rule: .copy, value: value,
-            terms: [Explanation.Term(slot: 0, index: place, value: value, coefficient: 1, contribution: value)])
+            terms: [Explanation.Term(slot: 0, index: source, value: value, coefficient: 1, contribution: value)])
     }
 
     public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 0) }

@@ -91,12 +91,12 @@ public struct MatMul: Operation {
 
     /// What each value of a row of activations adds to its product with a row of weights.
     static func terms(
-        of row: [Float], at place: ElementIndex, slot: Int, weights: [Float], _ format: any BlockFormat
+        of row: [Float], at source: ElementIndex, slot: Int, weights: [Float], _ format: any BlockFormat
     ) -> [Explanation.Term] {
         let rounded = Tensor.floats(row, Shape(row.count)).converted(for: format, on: Workers(threads: 1)).decodedRow(0)
         return row.indices.map { k in
             Explanation.Term(
-                slot: slot, index: ElementIndex(k, place.i1, place.i2, place.i3), value: row[k],
+                slot: slot, index: ElementIndex(k, source.i1, source.i2, source.i3), value: row[k],
                 coefficient: weights[k], contribution: weights[k] * rounded[k])
         }
     }

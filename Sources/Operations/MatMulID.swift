@@ -84,10 +84,10 @@ public struct MatMulID: Operation {
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let (w, x) = (inputs[0], inputs[1])
         let expert = expert(inputs[2], element.i1, element.i2, of: w.shape.ne2)
-        let place = ElementIndex(0, element.i1 % x.shape.ne1, element.i2)
+        let source = ElementIndex(0, element.i1 % x.shape.ne1, element.i2)
         let weights = w.decodedRow(element.i0, expert)
-        let row = x.decodedRow(place.i1, place.i2)
-        let terms = MatMul.terms(of: row, at: place, slot: 1, weights: weights, BlockFormats.format(for: w.type)!)
+        let row = x.decodedRow(source.i1, source.i2)
+        let terms = MatMul.terms(of: row, at: source, slot: 1, weights: weights, BlockFormats.format(for: w.type)!)
         return Explanation(
             formula: Self.formula, rule: .sum, value: Float(terms.reduce(0.0) { $0 + Double($1.contribution) }),
             terms: terms, quantities: [("id (the expert)", Double(expert))])
@@ -117,7 +117,7 @@ public struct MatMulID: Operation {
 private struct ExpertProduct: Sendable {
     let product: Product
     private let slots: [(slot: Int, token: Int)]
-    /// The results side by side, `[R, n]`; `nil` where there is one, which is written to its place.
+    /// The results side by side, `[R, n]`; `nil` where there is one, which is written to its row.
     private let gathered: Tensor?
 
     init(
@@ -148,10 +148,10 @@ private struct ExpertProduct: Sendable {
 
     private static func gather(_ slots: [(slot: Int, token: Int)], of activations: Tensor) -> Tensor {
         let rows = Tensor.unwritten(activations.type, Shape(activations.shape.ne0, slots.count))
-        for (place, choice) in slots.enumerated() {
+        for (index, choice) in slots.enumerated() {
             let row = row(activations, choice.slot % activations.shape.ne1, choice.token)
             row.withBytes { from in
-                rows.withMutableRowBytes(place) { to in
+                rows.withMutableRowBytes(index) { to in
                     to.withUnsafeMutableBytes { to in from.withUnsafeBytes { to.copyMemory(from: $0) } }
                 }
             }
@@ -161,8 +161,8 @@ private struct ExpertProduct: Sendable {
 
     func scatter(into output: Tensor) {
         guard let gathered else { return }
-        for (place, choice) in slots.enumerated() {
-            gathered.withRow(of: Float.self, place) { from in
+        for (index, choice) in slots.enumerated() {
+            gathered.withRow(of: Float.self, index) { from in
                 output.withMutableRow(of: Float.self, choice.slot, choice.token) { to in
                     for i in 0..<from.count { to[i] = from[i] }
                 }

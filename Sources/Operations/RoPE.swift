@@ -163,14 +163,14 @@ public struct RoPE: Operation {
     public func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation {
         let rotations = self.rotations(at: element.i2, inputs)
         let isNeighbours = rope.pairs == .neighbours
-        let place = element.i0 - rope.offset
-        guard (0..<rope.dimensions).contains(place) else {
+        let index = element.i0 - rope.offset
+        guard (0..<rope.dimensions).contains(index) else {
             let x = inputs[0][element]
             return Explanation(
                 formula: "y[i] = x[i] outside the part that is rotated", rule: .copy, value: x,
                 terms: [Explanation.Term(slot: 0, index: element, value: x, coefficient: 1, contribution: x)])
         }
-        let j = isNeighbours ? place / 2 : place % (rope.dimensions / 2)
+        let j = isNeighbours ? index / 2 : index % (rope.dimensions / 2)
         let (first, second) = rope.indices(of: j)
         let (c, s) = (rotations[2 * j], rotations[2 * j + 1])
         let isFirst = element.i0 == first

@@ -13,7 +13,7 @@ import Tensors
 public struct SetRows: NamedAfterSource {
     public static let kind = "SET_ROWS"
     public static let formula = "cache[i, index[j]] = F16(x[i, j])"
-    public static let summary = "Writes rows at given places: keys or values into the cache, rounded to F16."
+    public static let summary = "Writes rows at given indices: keys or values into the cache, rounded to F16."
     public static let isWrite = true
 
     /// ggml returns a view of the destination and names it so.

@@ -30,13 +30,13 @@ struct PassRecording {
     mutating func add(_ evaluation: Evaluation) -> Bool {
         guard !keepsValues.isEmpty else { return false }
         statistics.add(evaluation)
-        let place = evaluation.node.index
-        batch.add(evaluation, keepsValues: keepsValues[place])
+        let index = evaluation.node.index
+        batch.add(evaluation, keepsValues: keepsValues[index])
         if router.add(evaluation) {
             batch.add(router)
             router = RoutedTokens()
         }
-        return batch.bytes >= OperationBatch.fullSize || place == keepsValues.count - 1
+        return batch.bytes >= OperationBatch.fullSize || index == keepsValues.count - 1
     }
 
     /// What was added since the last time, and the pass it is of; `nil` outside a pass.
@@ -109,10 +109,10 @@ struct OperationWriting: Sendable {
     func write(_ batch: OperationBatch, of pass: PassRow, _ db: Database) throws {
         guard let firstID = pass.firstOperationID else { return }
         try OperationStatisticsRow.insert(
-            batch.statistics.indices.map { place in
+            batch.statistics.indices.map { index in
                 OperationStatisticsRow(
-                    id: firstID + place, passID: pass.id, nanoseconds: batch.nanoseconds[place - batch.first],
-                    statistics: batch.statistics[place], bytesRead: batch.bytesRead[place - batch.first])
+                    id: firstID + index, passID: pass.id, nanoseconds: batch.nanoseconds[index - batch.first],
+                    statistics: batch.statistics[index], bytesRead: batch.bytesRead[index - batch.first])
             }, db)
         for tokens in batch.routed { try tokens.write(pass, db) }
         var captured: [(id: Int, chunk: Int, runs: CapturedRuns)] = []

@@ -108,6 +108,22 @@ import Testing
         expectPage(try bench.quipu("quant", "errors", "model.gguf", "--as", "q4_0,qmn-8"))
     }
 
+    /// The routed experts, each with its own error.
+    @Test func errorsOfExperts() throws {
+        let bench = try Workbench(Places.fixture("tiny-mixtral.gguf"))
+        let errors = try bench.quipu("quant", "errors", "model.gguf", "--as", "q4_0,q8_0", "--json").object()
+        let experts = try #require(errors["experts"] as? [[String: Any]])
+        let stored = try GGUFFile(path: Places.fixture("tiny-mixtral.gguf")).tensors
+        let count = stored.filter { $0.name.hasSuffix("ffn_up_exps.weight") }.reduce(0) { $0 + 2 * $1.shape.ne2 }
+        #expect(count > 0 && experts.count == count && Set(experts.compactMap { $0["expert"] as? Int }).count > 1)
+        let relative = experts.compactMap { $0["rel_rmse"] as? Double }
+        #expect(relative.count == count && relative == relative.sorted(by: >))
+        let page = try bench.quipu("quant", "errors", "model.gguf", "--as", "q4_0", "--limit", "3")
+        #expect(page.output.contains("The worst experts") && page.output.contains("--limit shows them"))
+        let dense = try Workbench(TinyModel.stories.path)
+        #expect(!(try dense.quipu("quant", "errors", "model.gguf", "--as", "q4_0").output.contains("experts")))
+    }
+
     @Test func importancesLetAllFormatsBeTried() throws {
         let bench = try Workbench(TinyModel.kQuants.path)
         let (tensor, file) = ("blk.0.attn_q.weight", try TinyModel.kQuants.file())

@@ -117,6 +117,7 @@ import Testing
         let size = try bench.bytes("shape.gguf").count
         // A layer keeps 1,024 bytes of a position.
         #expect(model["context_at_8_gib"] as? Int == ((8 << 30) - size - 22 * 1024 * 512) / (4 * 1024))
+        #expect(model["context_at_8_gib_without_windows"] as? Int == ((8 << 30) - size) / (26 * 1024))
         let page = try bench.quipu("inspect", "shape.gguf").output.words
         #expect(page.contains("the last 512 positions in 22 of 26 layers"), "\(page)")
         #expect(page.contains("Quipu does not run it: metadata key 'gemma3.context_length' is missing"), "\(page)")

@@ -245,5 +245,23 @@ import Testing
         #expect((report["problems"] as? [Any])?.isEmpty == true, "\(outcome.output)")
         #expect(outcome.status == 0)
         #expect(try #require(report["questions"] as? Int) >= 30)
+        let taken = try #require(report["models"] as? [[String: Any]])
+        #expect(taken.compactMap { $0["path"] as? String }.prefix(4) == models[...])
+        #expect(taken.allSatisfy { ($0["refuses"] as? [Any])?.isEmpty == true })
+        #expect((taken[0]["takes"] as? [String])?.contains("scales") == true)
+    }
+
+    /// StarCoder 2 has no gate, so a lesson about one says why it does not hold there.
+    @Test func lintSaysWhichLessonsAModelTakes() throws {
+        let bench = try Workbench()
+        let path = Places.fixture("tiny-starcoder2.gguf")
+        let lint = ["lesson", "lint", "--model", path, "--only", "swiglu"]
+        let outcome = try bench.quipu(lint + ["--json"])
+        #expect(outcome.status == 1)
+        let models = try #require(try outcome.object()["models"] as? [[String: Any]])
+        #expect(models.count == 1 && models[0]["path"] as? String == path && models[0]["takes"] as? [String] == [])
+        let refused = try #require(models[0]["refuses"] as? [[String: String]])
+        #expect(refused.count == 1 && refused[0]["lesson"] == "swiglu" && refused[0]["why"]?.isEmpty == false)
+        #expect(try bench.quipu(lint).output.words.contains("takes 0 of 1 lesson, not: swiglu: "))
     }
 }

@@ -55,6 +55,8 @@ MAY_HAVE = {
     "mistral3": dict(biases=["", "qkv", "all"], separate_output=[False, True], fused_qkv=[False, True],
                      long_factors=[False, True], original_context=[64, 128]),
 }
+# Keys whose numbers stand for words.
+NAMES = {"expert_gating_func"}
 # llama.cpp reads heads of these as embedding / heads wide.
 PLAIN_HEADS = {"qwen2", "qwen2moe", "olmo2", "phi3", "command-r", "starcoder2"}
 
@@ -89,7 +91,8 @@ def recipe(architecture, weights, number, chance):
         facts["query_rank"] = facts.get("query_rank", 0) and (256 if weights.endswith("_K") else 64)
     if "keys" in must:
         facts["keys"] = tuple(
-            (key, number if isinstance(number, bool) else type(number)(number * chance.uniform(0.5, 2)))
+            (key, number if isinstance(number, bool) or key in NAMES
+             else type(number)(number * chance.uniform(0.5, 2)))
             for key, number in must["keys"])
     if facts.get("long_factors"):  # in place of another way to stretch
         facts |= dict(rope_scaling="", rope_factors=False)

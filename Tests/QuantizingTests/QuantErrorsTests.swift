@@ -1,4 +1,5 @@
 import ComputeGraph
+import Foundation
 import GGUF
 import Quantization
 import Quantizing
@@ -60,6 +61,34 @@ import Testing
         #expect(throws: QuantizeProblem.importanceSize(file: path, tensor: name, found: 2, expected: 256)) {
             try quant().errors(of: file, as: formats, importance: foreign)
         }
+    }
+
+    /// An expert's error is that of its matrix alone; all experts together make the tensor's.
+    @Test(arguments: [1, 3, 40]) func expertsAreMeasuredOnTheirOwn(count: Int) throws {
+        let values = (0..<64 * 5 * count).map { Float(sin(Double($0)) * Double(1 + $0 / 320)) }
+        func file(_ name: String, _ tensors: [(String, [Float], Shape)]) throws -> GGUFFile {
+            let path = folder.path(name)
+            try GGUFWriter(
+                metadata: Metadata([]), tensors: tensors.map { .init(name: $0.0, .floats($0.1, $0.2)) }
+            ).write(to: path, overwrite: true)
+            return try GGUFFile(path: path)
+        }
+        let format = FormatQ4_0()
+        let whole = try file("experts.gguf", [("blk.2.ffn_up_exps.weight", values, Shape(64, 5, count))])
+        let error = try quant().errors(of: whole.tensors[0], in: whole, as: format)
+        #expect(error.experts.count == count && error.layer == 2)
+        #expect(error.statistics.count == values.count && error.statistics.p95 != nil)
+        #expect(error.experts.map(\.count) == Array(repeating: 320, count: count))
+        let squares = error.experts.reduce(0.0) { $0 + $1.mse * Double($1.count) }
+        #expect(abs(squares - error.statistics.mse * Double(values.count)) <= 1e-12 * squares)
+        for expert in 0..<count {
+            let own = try file("one.gguf", [("w", Array(values[320 * expert..<320 * (expert + 1)]), Shape(64, 5))])
+            let alone = try quant().errors(of: own.tensors[0], in: own, as: format).statistics
+            #expect(abs(alone.mse - error.experts[expert].mse) <= 1e-12 * alone.mse)
+            #expect(alone.maximum == error.experts[expert].maximum)
+        }
+        let dense = try quant().errors(of: self.file, as: [format])
+        #expect(dense.allSatisfy(\.experts.isEmpty), "matrices that are no experts")
     }
 
     @Test func weightsThatAreNoNumbersAreRefused() throws {

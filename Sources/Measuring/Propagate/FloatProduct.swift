@@ -46,10 +46,10 @@ public struct FloatProduct<Product: Operation>: Operation {
         guard inputs.count > 2 else { return (Array(0..<inputs[0].shape.ne2 * inputs[0].shape.ne3), []) }
         let chosen = inputs[2].floats().map { Int($0) }
         let planes = Set(chosen).sorted()
-        let places = Dictionary(uniqueKeysWithValues: zip(planes, Int32(0)...))
+        let indices = Dictionary(uniqueKeysWithValues: zip(planes, Int32(0)...))
         let ids = Tensor.zeros(.i32, inputs[2].shape)
         ids.withMutableElements(of: Int32.self) { ids in
-            for (place, plane) in chosen.enumerated() { ids[place] = places[plane]! }
+            for (slot, plane) in chosen.enumerated() { ids[slot] = indices[plane]! }
         }
         return (planes, [ids])
     }

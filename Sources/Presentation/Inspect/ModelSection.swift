@@ -63,6 +63,7 @@ struct ModelSection: Encodable {
     @OrNull var cacheBytesPerToken: CacheBytes?
     /// Positions; null if the cache stops growing, or there is none.
     @OrNull var contextAt8GiB: Int?
+    @OrNull var wholeContextAt8GiB: Int?
 
     private let overview: ModelOverview
     private let fileBytes: Int
@@ -71,6 +72,7 @@ struct ModelSection: Encodable {
         case nLayer, nEmbd, nVocab, nCtxTrain, attention, layers, window, rotation, experts, tokenizer, preTokenizer
         case cacheBytesPerToken
         case contextAt8GiB = "context_at_8_gib"
+        case wholeContextAt8GiB = "context_at_8_gib_without_windows"
     }
 
     private static let memory = 8 << 30
@@ -103,6 +105,7 @@ struct ModelSection: Encodable {
             CacheBytes(own: $0.perToken, mha: $0.mha, mqa: $0.mqa, layers: $0.layers, windowed: $0.windowedPerToken)
         }
         contextAt8GiB = overview.cache?.positions(in: Self.memory - fileBytes)
+        wholeContextAt8GiB = overview.cache?.wholePositions(in: Self.memory - fileBytes)
         attention =
             overview.cache?.latent != nil
             ? "MLA" : layers.first { $0.nHeadKv > 0 && $0.nHead > 0 }.map { $0.kind }
@@ -210,10 +213,14 @@ struct ModelSection: Encodable {
         guard let cache = overview.cache else { return nil }
         let file = ByteSize(fileBytes)
         guard fileBytes < Self.memory else { return "Memory: the file alone (\(file)) is larger than 8 GiB." }
-        guard let positions = cache.positions(in: Self.memory - fileBytes) else {
-            return "Memory: 8 GiB hold the file and the KV cache of any context, as all layers have a window."
-        }
-        return "Memory: 8 GiB hold the file (\(file)) and the KV cache of \(Numbers.grouped(positions)) positions."
+        let (positions, whole) = (
+            cache.positions(in: Self.memory - fileBytes), cache.wholePositions(in: Self.memory - fileBytes)
+        )
+        var text = "Memory: 8 GiB hold the file (\(file)) and the KV cache of "
+        text += positions.map { "\(Numbers.grouped($0)) positions" } ?? "any number of positions"
+        guard positions != whole else { return text + "." }
+        return text + " where layers with a window keep no more than it; of \(Numbers.grouped(whole)) where they "
+            + "keep all, as Quipu does."
     }
 
     /// The distinct values of the layers with how many layers have each, the most frequent first.

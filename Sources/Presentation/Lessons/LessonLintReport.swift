@@ -6,18 +6,42 @@ public struct LessonLintReport: Report {
     public let steps: Int
     public let questions: Int
     public let mistakes: Int
-    public let models: [String]
+    public let models: [Model]
     public let answersChecked: Int
     public let slowestCheckNs: Int
     public let problems: [LessonLint.Problem]
 
-    public init(_ course: Course, _ lint: LessonLint, models: [String]) {
+    /// What can be learnt on a model.
+    public struct Model: Encodable, Sendable {
+        let path: String
+        /// Lessons that hold on it, by id.
+        let takes: [String]
+        /// The others, with the first thing that does not hold.
+        let refuses: [Refusal]
+
+        struct Refusal: Encodable, Sendable {
+            let lesson: String
+            let why: String
+        }
+
+        init(path: String, lessons: [Lesson], problems: [LessonLint.Problem]) {
+            self.path = path
+            let own = Dictionary(grouping: problems.filter { $0.model == path }, by: \.lesson)
+            takes = lessons.map(\.id).filter { own[$0] == nil }
+            refuses = lessons.compactMap { lesson in
+                own[lesson.id].map { Refusal(lesson: lesson.id, why: $0[0].says) }
+            }
+        }
+    }
+
+    /// - Parameter models: each with the lessons that were tried on it.
+    public init(_ course: Course, _ lint: LessonLint, models: [(path: String, lessons: [Lesson])]) {
         lessons = course.lessons.count
         steps = course.lessons.reduce(0) { $0 + $1.steps.count }
         let questions = course.lessons.flatMap(\.questions)
         self.questions = questions.count
         mistakes = questions.reduce(0) { $0 + $1.mistakes.count + ($1.then?.number.mistakes.count ?? 0) }
-        self.models = models
+        self.models = models.map { Model(path: $0.path, lessons: $0.lessons, problems: lint.problems) }
         answersChecked = lint.answersChecked
         let (seconds, attoseconds) = lint.slowest.components
         slowestCheckNs = Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
@@ -31,6 +55,15 @@ public struct LessonLintReport: Report {
             "\(Numbers.count(answersChecked, "answer")) checked on \(Numbers.count(models.count, "model")), "
                 + "the slowest in \(Numbers.duration(nanoseconds: slowestCheckNs))",
         ]
+        for model in models {
+            let all = Numbers.count(model.takes.count + model.refuses.count, "lesson")
+            let end = model.refuses.isEmpty ? "." : ", not:"
+            lines.append("\(model.path) takes \(model.takes.count) of \(all)\(end)")
+            for refusal in model.refuses {
+                let text = "\(refusal.lesson): \(refusal.why)".onOneLine
+                lines += text.wrapped(to: style.width - 2, indent: "  ")
+            }
+        }
         for problem in problems {
             let heading = problem.lesson + (problem.question.map { "/\($0)" } ?? "")
             let text = problem.says + (problem.model.map { " (on \($0))" } ?? "")

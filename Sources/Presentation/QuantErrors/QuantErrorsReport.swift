@@ -24,11 +24,12 @@ public struct QuantErrorsReport: Report {
         enum CodingKeys: CodingKey { case rmse, relRmse, maxAbs, p95Abs, sqnrDb, cosine }
     }
 
-    /// A tensor, a layer or a role in one format.
+    /// A tensor, a layer, a role or an expert of a layer in one format.
     struct Line: Encodable {
         let name: String?
         let layer: Int?
         let role: String?
+        var expert: Int?
         let type: String
         /// A scheme of textbooks, which no file holds.
         let textbook: Bool
@@ -36,13 +37,14 @@ public struct QuantErrorsReport: Report {
         let n: Int
         let error: Error
 
-        private enum CodingKeys: CodingKey { case name, layer, role, type, textbook, bpw, n }
+        private enum CodingKeys: CodingKey { case name, layer, role, expert, type, textbook, bpw, n }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(name, forKey: .name)
             try container.encode(layer, forKey: .layer)
             try container.encode(role, forKey: .role)
+            try container.encodeIfPresent(expert, forKey: .expert)
             try container.encode(type, forKey: .type)
             try container.encode(textbook, forKey: .textbook)
             try container.encode(bpw, forKey: .bpw)
@@ -57,6 +59,8 @@ public struct QuantErrorsReport: Report {
     let tensors: [Line]
     let layers: [Line]
     let roles: [Line]
+    /// The routed experts of each layer, all of an expert's matrices together; none in a model without.
+    let experts: [Line]
     let types: [Line]
     @OrNull var imatrix: String?
     let notTried: [FormatNotTried]
@@ -64,7 +68,9 @@ public struct QuantErrorsReport: Report {
     private let stored: [TensorType]
     private let limit: Int
 
-    private enum CodingKeys: CodingKey { case file, reference, tensors, layers, roles, types, imatrix, notTried }
+    private enum CodingKeys: CodingKey {
+        case file, reference, tensors, layers, roles, experts, types, imatrix, notTried
+    }
 
     /// - Parameters:
     ///   - reference: what the errors are against, in words or as a path.
@@ -89,6 +95,7 @@ public struct QuantErrorsReport: Report {
             GroupKey(layer: $0.layer, role: nil, type: isMix ? nil : $0.type)
         }
         roles = Self.grouped(errors) { GroupKey(layer: nil, role: $0.role, type: isMix ? nil : $0.type) }
+        experts = Self.byExpert(errors, isMix: isMix)
         types = Self.grouped(errors) { GroupKey(layer: nil, role: nil, type: $0.type) }
         shown = Self.shown(errors, stored: Set(stored.map(\.name)))
         let isShown = { [shown] (error: TensorError) in shown == nil || error.type == shown }
@@ -156,6 +163,23 @@ public struct QuantErrorsReport: Report {
         }.sortedWorstFirst(by: \.error.relRmse)
     }
 
+    /// The matrices of one expert of a layer as if they were one; the worst first.
+    private static func byExpert(_ errors: [TensorError], isMix: Bool) -> [Line] {
+        let holding = errors.filter { !$0.experts.isEmpty }
+        return (0..<(holding.map(\.experts.count).max() ?? 0)).flatMap { expert in
+            let own = holding.filter { $0.experts.indices.contains(expert) }.map { TensorError($0, of: expert) }
+            return grouped(own) { GroupKey(layer: $0.layer, role: nil, type: isMix ? nil : $0.type) }
+                .map { line in
+                    var line = line
+                    line.expert = expert
+                    return line
+                }
+        }.sorted {
+            ($1.error.relRmse, $0.layer ?? 0, $0.expert!, $0.type)
+                < ($0.error.relRmse, $1.layer ?? 0, $1.expert!, $1.type)
+        }
+    }
+
     // MARK: for people
 
     public func page(_ style: Style) -> String {
@@ -174,6 +198,7 @@ public struct QuantErrorsReport: Report {
         }
         lines += ["", style.bold("By role"), ""] + roleLines(style)
         lines += ["", style.bold("The worst tensors"), ""] + tensorLines(style)
+        if !experts.isEmpty { lines += ["", style.bold("The worst experts"), ""] + expertLines(style) }
         if !cells.isEmpty { lines += [""] + heatLines(style) }
         return lines.joined(separator: "\n")
     }
@@ -242,9 +267,25 @@ public struct QuantErrorsReport: Report {
         for line in listed.prefix(limit) {
             table.add([line.name ?? ""] + (shown == nil ? [line.label] : []) + Self.cells(line))
         }
-        let rest = listed.count - min(limit, listed.count)
-        return table.lines(style)
-            + (rest > 0 ? [style.dim("… and \(rest) more; --limit shows them, --json has all")] : [])
+        return table.lines(style) + rest(of: listed, style)
+    }
+
+    private func expertLines(_ style: Style) -> [String] {
+        let listed = experts.filter(isShown)
+        // The statistics of an expert have no quantiles.
+        let columns = Self.columns.indices.filter { Self.columns[$0].0 != "p95" }
+        var table = Table(
+            [("layer", .right), ("expert", .right), ("weights", .right)] + columns.map { Self.columns[$0] })
+        for line in listed.prefix(limit) {
+            let (layer, cells) = (line.layer.map(String.init) ?? "", Self.cells(line))
+            table.add([layer, "\(line.expert!)", Numbers.scaled(line.n)] + columns.map { cells[$0] })
+        }
+        return table.lines(style) + rest(of: listed, style)
+    }
+
+    private func rest(of listed: [Line], _ style: Style) -> [String] {
+        listed.count > limit
+            ? [style.dim("… and \(listed.count - limit) more; --limit shows them, --json has all")] : []
     }
 
     /// Layers down, roles across: relative rmse in percent, darker for more.

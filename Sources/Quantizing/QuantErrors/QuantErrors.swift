@@ -27,6 +27,8 @@ public struct TensorError: Sendable {
     /// Stored bits per weight, scales and all else included.
     public let bitsPerWeight: Double
     public let statistics: ErrorStatistics
+    /// The same of each expert, by its number, without quantiles; empty for a tensor that does not hold experts.
+    public let experts: [ErrorStatistics]
 }
 
 /// Why weights cannot be compared.
@@ -95,12 +97,13 @@ public struct QuantErrors: Sendable {
                 throw QuantErrorProblem.shapes(tensor: info.name, found: info.shape, expected: original.shape)
             }
             let (format, other) = (try Self.decoder(of: info, in: file), file.values(of: info))
-            let statistics = try compare(original, in: reference) { row, _, output in
+            let compared = try compare(original, in: reference) { row, _, output in
                 other.decodeRow(row, by: format, into: &output)
             }
             done += info.shape.count
             try progress(done, total)
-            return TensorError(info, type: info.type, statistics)
+            return TensorError(
+                info, type: WeightForm(info.type), bitsPerWeight: info.type.bitsPerWeight, compared)
         }
     }
 
@@ -123,10 +126,7 @@ public struct QuantErrors: Sendable {
             let fitting = formats.filter {
                 info.shape.ne0 % $0.type.blockElements == 0 && ($0.importance != .required || columns != nil)
             }
-            let results = try fitting.map { format in
-                TensorError(
-                    info, type: format.type, try errors(of: info, in: file, as: format, importance: columns))
-            }
+            let results = try fitting.map { try errors(of: info, in: file, as: $0, importance: columns) }
             let textbook = try schemes.map { try errors(of: info, in: file, as: $0) }
             done += info.shape.count
             try progress(done, total)
@@ -139,8 +139,8 @@ public struct QuantErrors: Sendable {
     /// - Parameter importance: for each of the tensor's matrices, as many numbers as a row has weights; `nil` if unknown.
     public func errors(
         of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat, importance: [Float]? = nil
-    ) throws -> ErrorStatistics {
-        try compare(info, in: file) { row, original, output in
+    ) throws -> TensorError {
+        let compared = try compare(info, in: file) { row, original, output in
             var bytes = [UInt8](repeating: 0, count: format.type.rowBytes(original.count)!)
             var elements = bytes.mutableSpan
             var span = elements.mutableBytes
@@ -153,6 +153,7 @@ public struct QuantErrors: Sendable {
             }
             format.decode(bytes.span.bytes, into: &output)
         }
+        return TensorError(info, type: WeightForm(format.type), bitsPerWeight: format.type.bitsPerWeight, compared)
     }
 
     /// The error that a textbook scheme would make of one tensor.
@@ -169,29 +170,35 @@ public struct QuantErrors: Sendable {
                 file: file.path, tensor: info.name, index: index, value: values[index])
         }
         let result = scheme.roundTrip(values, rows: rows, columns: width)
-        let statistics = try compare(info, in: file) { row, _, output in
+        let compared = try compare(info, in: file) { row, _, output in
             for i in 0..<width { output[i] = result.values[width * row + i] }
         }
-        return TensorError(
-            info, type: WeightForm(scheme), bitsPerWeight: result.bitsPerWeight, statistics)
+        return TensorError(info, type: WeightForm(scheme), bitsPerWeight: result.bitsPerWeight, compared)
     }
 
     /// Compares every row of a tensor with what `make` writes for it.
+    ///
+    /// - Returns: the error of each of its matrices: of experts as many as there are, else one.
     private func compare(
         _ info: TensorInfo, in file: GGUFFile,
         _ make: @escaping @Sendable (_ row: Int, _ original: Span<Float>, _ output: inout MutableSpan<Float>) -> Void
-    ) throws -> ErrorStatistics {
+    ) throws -> [ErrorStatistics] {
         let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
-        let (width, rows) = (info.shape.ne0, info.shape.rows)
-        let rowsPerChunk = (rows + Self.parts - 1) / Self.parts
-        let chunks = (rows + rowsPerChunk - 1) / rowsPerChunk
+        let (width, matrices) = (info.shape.ne0, WeightName(info.name).holdsExperts ? info.shape.ne2 : 1)
+        let rows = info.shape.rows / matrices
+        let parts = (Self.parts + matrices - 1) / matrices
+        let rowsPerChunk = (rows + parts - 1) / parts
+        let chunksPerMatrix = (rows + rowsPerChunk - 1) / rowsPerChunk
+        let chunks = matrices * chunksPerMatrix
         let results = Mutex([ErrorStatistics?](repeating: nil, count: chunks))
         let broken = Mutex<(index: Int, value: Float)?>(nil)
         workers.run(items: chunks) { range in
             for chunk in range {
                 var statistics = ErrorStatistics()
                 var (original, made) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
-                for row in chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk) {
+                let (matrix, part) = chunk.quotientAndRemainder(dividingBy: chunksPerMatrix)
+                let inMatrix = part * rowsPerChunk..<min(rows, (part + 1) * rowsPerChunk)
+                for row in inMatrix.lowerBound + matrix * rows..<inMatrix.upperBound + matrix * rows {
                     var span = original.mutableSpan
                     tensor.decodeRow(row, by: format, into: &span)
                     if let column = original.firstIndex(where: { !$0.isFinite }) {
@@ -210,7 +217,9 @@ public struct QuantErrors: Sendable {
             throw QuantErrorProblem.notFinite(file: file.path, tensor: info.name, index: index, value: value)
         }
         return results.withLock { chunks in
-            chunks.reduce(into: ErrorStatistics()) { $0.merge($1!) }
+            stride(from: 0, to: chunks.count, by: chunksPerMatrix).map { first in
+                chunks[first..<first + chunksPerMatrix].reduce(into: ErrorStatistics()) { $0.merge($1!) }
+            }
         }
     }
 
@@ -223,14 +232,24 @@ public struct QuantErrors: Sendable {
 }
 
 extension TensorError {
-    public init(_ info: TensorInfo, type: TensorType, _ statistics: ErrorStatistics) {
-        self.init(info, type: WeightForm(type), bitsPerWeight: type.bitsPerWeight, statistics)
+    /// The part of one expert, by its number.
+    public init(_ whole: TensorError, of expert: Int) {
+        self.init(
+            name: whole.name, layer: whole.layer, role: whole.role, type: whole.type,
+            bitsPerWeight: whole.bitsPerWeight, statistics: whole.experts[expert], experts: [])
     }
 
-    init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ statistics: ErrorStatistics) {
+    /// - Parameter compared: the error of each of the tensor's matrices.
+    fileprivate init(_ info: TensorInfo, type: WeightForm, bitsPerWeight: Double, _ compared: [ErrorStatistics]) {
         let parsed = WeightName(info.name)
         self.init(
             name: info.name, layer: parsed.layer, role: parsed.role, type: type, bitsPerWeight: bitsPerWeight,
-            statistics: statistics)
+            statistics: compared.reduce(into: ErrorStatistics()) { $0.merge($1) },
+            experts: parsed.holdsExperts
+                ? compared.map { expert in
+                    var plain = ErrorStatistics(quantiles: false)
+                    plain.merge(expert)
+                    return plain
+                } : [])
     }
 }

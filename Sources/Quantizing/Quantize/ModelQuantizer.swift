@@ -108,10 +108,10 @@ public struct ModelQuantizer: Sendable {
             guard values != nil || !entry.needsImportance,
                 let format = BlockFormats.encodableFormat(for: entry.type)
             else { return nil }
-            let statistics = try quant.errors(of: entry.tensor, in: file, as: format, importance: values)
+            let error = try quant.errors(of: entry.tensor, in: file, as: format, importance: values)
             done += entry.tensor.shape.count
             try progress(done, total)
-            return TensorError(entry.tensor, type: entry.type, statistics)
+            return error
         }
     }
 

@@ -36,7 +36,7 @@ public struct LogitAttribution: Sendable {
         public let layer: Int?
         public let head: Int?
         public let kvHead: Int?
-        /// Of an expert: its number, and in which place it was chosen.
+        /// Of an expert: its number, and in which slot it was chosen.
         public var expert: Int?
         public var slot: Int?
         public let value: Double

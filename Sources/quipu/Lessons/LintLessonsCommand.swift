@@ -12,7 +12,7 @@ struct LintLessons: ParsableCommand {
         discussion: """
             Every question must have hints, take the answer that its query computes, refuse blanks, defaults, its own \
             mistakes and every number of its text, and name each mistake on at least one of the models; every command must \
-            run. Exit status 1 if anything is wrong.
+            run. Says which lessons hold on which model, and why the others do not. Exit status 1 if anything is wrong.
 
             Example:
               quipu lesson lint --lessons lessons
@@ -48,7 +48,7 @@ struct LintLessons: ParsableCommand {
                 })
         }
         lint.finish()
-        try printing.print(LessonLintReport(course, lint, models: plan.map { $0.model }))
+        try printing.print(LessonLintReport(course, lint, models: plan.map { ($0.model, $0.lessons) }))
         if !lint.problems.isEmpty { throw ExitCode(1) }
     }
 
@@ -60,8 +60,8 @@ struct LintLessons: ParsableCommand {
             for model in models {
                 let path = try LessonProgram.model(broughtBy: lesson, insteadOf: model) ?? model
                 guard tried.insert(path).inserted else { continue }
-                if let place = plan.firstIndex(where: { $0.model == path }) {
-                    plan[place].lessons.append(lesson)
+                if let index = plan.firstIndex(where: { $0.model == path }) {
+                    plan[index].lessons.append(lesson)
                 } else {
                     plan.append((path, [lesson]))
                 }

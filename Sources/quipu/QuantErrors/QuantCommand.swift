@@ -142,8 +142,7 @@ struct QuantCompareCommand: AsyncParsableCommand {
             try progress.update(done: errors.count * count, total: forms * count)
         }
         for format in tried {
-            let statistics = try quant.errors(of: info, in: file, as: format, importance: columns)
-            try add(TensorError(info, type: format.type, statistics))
+            try add(try quant.errors(of: info, in: file, as: format, importance: columns))
         }
         for scheme in chosen.schemes { try add(try quant.errors(of: info, in: file, as: scheme)) }
         progress.clear()
