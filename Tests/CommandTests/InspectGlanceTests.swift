@@ -292,5 +292,5 @@ import Testing
 
 extension String {
     /// The text without its line ends: sentences are wrapped anywhere.
-    fileprivate var words: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+    var words: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 }
