@@ -60,7 +60,7 @@ let package = Package(
                 .product(name: "RealModule", package: "swift-numerics"),
             ]),
         // row 5
-        .target(name: "ProgramFiles", dependencies: ["Tensors"], swiftSettings: unoptimised),
+        .target(name: "ProgramFiles", dependencies: ["Tensors", "GGUF"], swiftSettings: unoptimised),
         // row 6
         .target(
             name: "EmbeddedModel", dependencies: ["Tensors", "ProgramFiles"], path: "models",

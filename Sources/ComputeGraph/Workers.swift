@@ -20,13 +20,15 @@ public final class Workers: Sendable {
     public let instructions: InstructionSet
     private let crew: Crew
 
+    /// With fewer threads if the system refuses some: results do not depend on how many there are.
+    ///
     /// - Precondition: at least one thread.
     public init(threads: Int, instructions: InstructionSet = .reference) {
         precondition(threads >= 1, "\(threads) threads")
-        count = threads
         self.instructions = instructions
-        crew = Crew()
-        for _ in 1..<threads { crew.startThread() }
+        let crew = Crew()
+        self.crew = crew
+        count = 1 + (1..<threads).prefix { _ in crew.startThread() }.count
     }
 
     deinit { crew.dismiss() }
@@ -99,7 +101,8 @@ private final class Crew: @unchecked Sendable {
         condition.deallocate()
     }
 
-    func startThread() {
+    /// - Returns: whether the system gave one.
+    func startThread() -> Bool {
         let context = Unmanaged.passRetained(self).toOpaque()
         #if canImport(Darwin)
             var thread: pthread_t?
@@ -108,12 +111,16 @@ private final class Crew: @unchecked Sendable {
             var thread = pthread_t()
             let status = pthread_create(&thread, nil, { Crew.main($0!) }, context)
         #endif
-        precondition(status == 0, "the system refused a thread (error \(status))")
+        guard status == 0 else {
+            Unmanaged<Crew>.fromOpaque(context).release()
+            return false
+        }
         #if canImport(Darwin)
             pthread_detach(thread!)
         #else
             pthread_detach(thread)
         #endif
+        return true
     }
 
     private static func main(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {

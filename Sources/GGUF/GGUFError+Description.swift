@@ -69,6 +69,10 @@ extension GGUFError.FileProblem {
             .init("an empty file", "a GGUF file", "The download probably failed before it began: download it again.")
         case .noPermission:
             .init("no permission to open it", "an accessible file", "Change its mode (chmod), or run as its owner.")
+        case .changed(let now, let before):
+            .init(
+                now == before ? "bytes that were written while it was read" : "\(now) bytes, where it had \(before)",
+                "the file as it was when it was opened", "What was made of it is not to be trusted: run again.")
         case .exists:
             .init("an existing file", "a path not in use", "Choose another path, or ask for overwriting.")
         case .system(let call, let code):
@@ -204,6 +208,12 @@ extension GGUFError.SplitProblem {
             .init(
                 "a name with another ending", "a first part ending in \"\(ending)\"",
                 "Give the parts their original names back: they are how the parts find each other.")
+        case .joined(let count):
+            .init(
+                "a second GGUF file behind the first part's end, as `cat` joins parts",
+                "one file with the first part alone",
+                "Parts are read as \(count) files beside each other, not joined: download them again under their names, "
+                    + "or make one model of them with gguf-split --merge.")
         case .missingPart(let number, let count):
             .init(
                 "no such file", "part \(number) of \(count)", "Download it into the same folder as the first part.")

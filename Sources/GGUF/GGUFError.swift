@@ -39,6 +39,8 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case notRegular
         case empty
         case noPermission
+        /// It was written to while it was read: its size now, and when it was opened.
+        case changed(byteCount: Int, before: Int)
         /// Writing was asked for, but not overwriting.
         case exists
         /// A call of the operating system failed: its name and `errno`.
@@ -93,6 +95,8 @@ public struct GGUFError: InputProblem, Hashable, Sendable {
         case key(String, found: GGUFValueType?, expected: GGUFValueType)
         case notFirst(number: Int, first: String?)
         case fileName(expectedEnding: String)
+        /// The next part begins where this one ends.
+        case joined(count: Int)
         /// Parts count from 1 here, as in file names.
         case missingPart(number: Int, count: Int)
         case number(found: Int, expected: Int)

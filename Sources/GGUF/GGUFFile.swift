@@ -46,6 +46,9 @@ public struct GGUFFile: Sendable {
         if !rest.isEmpty { try first.checkTensorCount(tensors.count) }
     }
 
+    /// - Throws: `GGUFError.FileProblem.changed` if a part was written to since it was opened.
+    public func checkUnchanged() throws(GGUFError) { for part in parts { try part.checkUnchanged() } }
+
     /// - Complexity: O(1).
     public func tensor(named name: String) -> TensorInfo? { indices[name].map { tensors[$0] } }
 
@@ -109,6 +112,9 @@ private struct Part {
             let problem = GGUFError.SplitProblem.notFirst(number: number.value + 1, first: name?.part(1).path)
             throw GGUFError(file: file.path, offset: number.offset, .split(problem))
         }
+        if let next = beginOfNextPart {
+            throw GGUFError(file: file.path, offset: next, .split(.joined(count: count.value)))
+        }
         guard let name, name.number == 1, name.count == count.value else {
             let expected = SplitName(prefix: "", number: 1, count: count.value)
             throw GGUFError(
@@ -117,6 +123,16 @@ private struct Part {
         var parts: [Part] = []
         for index in 1..<count.value { parts.append(try Self.open(name, index: index)) }
         return parts
+    }
+
+    /// Where another file begins right behind the last tensor; `nil` if none does.
+    private var beginOfNextPart: Int? {
+        let end = header.tensors.map { $0.fileOffset + $0.byteCount }.max() ?? header.dataOffset
+        // With the padding of the last tensor, or without.
+        return [end, end + end.padding(to: header.alignment)].first { start in
+            start + 4 <= file.byteCount
+                && file.withBytes(in: start..<start + 4) { $0.withUnsafeBytes { Array($0) == Array("GGUF".utf8) } }
+        }
     }
 
     private static func open(_ name: SplitName, index: Int) throws(GGUFError) -> Part {

@@ -75,10 +75,12 @@ public struct GGUFWriter: Sendable {
 
     /// Writes one file.
     ///
+    /// - Parameter check: called when all is written and before the file gets its name; what it throws removes the file.
     /// - Throws: `GGUFError` if the path is taken, cannot be written, or the file would be one that `GGUFFile` refuses;
     ///   and whatever making a tensor's values throws. Nothing is left behind then.
-    public func write(to path: String, overwrite: Bool = false) throws {
-        try Self.write([PartPlan(path: path, metadata: metadata, tensors: tensors)], version, overwrite: overwrite)
+    public func write(to path: String, overwrite: Bool = false, checking check: () throws -> Void = {}) throws {
+        let plan = PartPlan(path: path, metadata: metadata, tensors: tensors)
+        try Self.write([plan], version, overwrite: overwrite, checking: check)
     }
 
     /// Writes a split model, `PREFIX-00001-of-0000N.gguf` and so on, as llama.cpp's `gguf-split` does: the first part
@@ -108,7 +110,9 @@ public struct GGUFWriter: Sendable {
         let tensors: [TensorEntry]
     }
 
-    private static func write(_ plans: [PartPlan], _ version: Int, overwrite: Bool) throws {
+    private static func write(
+        _ plans: [PartPlan], _ version: Int, overwrite: Bool, checking check: () throws -> Void = {}
+    ) throws {
         // Refused before the work, not after it; and unfinished files remove themselves when thrown away.
         var files: [OutputFile] = []
         for plan in plans { files.append(try OutputFile(path: plan.path, overwrite: overwrite)) }
@@ -122,6 +126,7 @@ public struct GGUFWriter: Sendable {
             }
             try file.flush()
         }
+        try check()
         for file in files { try file.commit() }
     }
 

@@ -33,6 +33,18 @@ public final class MappedFile: ByteSource, @unchecked Sendable {
         public let byteCount: Int
         /// Nanoseconds since 1970 at which content or attributes last changed: programs cannot set it.
         public let changed: Int
+
+        fileprivate init(_ status: stat) {
+            #if canImport(Darwin)
+                let changed = status.st_ctimespec
+            #else
+                let changed = status.st_ctim
+            #endif
+            device = UInt64(truncatingIfNeeded: status.st_dev)
+            inode = UInt64(status.st_ino)
+            byteCount = Int(status.st_size)
+            self.changed = Int(changed.tv_sec) * 1_000_000_000 + Int(changed.tv_nsec)
+        }
     }
 
     /// Maps a whole file.
@@ -57,17 +69,21 @@ public final class MappedFile: ByteSource, @unchecked Sendable {
         guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
             throw GGUFError(file: path, .file(.from(errno, in: "mmap")))
         }
-        #if canImport(Darwin)
-            let changed = status.st_ctimespec
-        #else
-            let changed = status.st_ctim
-        #endif
         self.path = path
         self.byteCount = byteCount
         self.base = UnsafeRawPointer(base)
-        stamp = Stamp(
-            device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino), byteCount: byteCount,
-            changed: Int(changed.tv_sec) * 1_000_000_000 + Int(changed.tv_nsec))
+        stamp = Stamp(status)
+    }
+
+    /// - Throws: `GGUFError.FileProblem.changed` if the file was written to since it was opened. If it was replaced or
+    ///   removed, the bytes that were opened stay.
+    public func checkUnchanged() throws(GGUFError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return }
+        let now = Stamp(status)
+        if now.device == stamp.device, now.inode == stamp.inode, now != stamp {
+            throw GGUFError(file: path, .file(.changed(byteCount: now.byteCount, before: stamp.byteCount)))
+        }
     }
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: base), byteCount) }

@@ -19,8 +19,7 @@ final class OutputFile {
         self.path = path
         self.overwrite = overwrite
         try Self.checkFree(path, overwrite: overwrite)
-        // In the same folder, because only there a rename is one step. The process id keeps two writers apart.
-        temporaryPath = "\(path).\(getpid()).partial"
+        temporaryPath = PartialName.path(for: path)
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw GGUFError(file: path, .file(.system(call: "open", code: errno))) }
     }
@@ -57,7 +56,11 @@ final class OutputFile {
     private static func checkFree(_ path: String, overwrite: Bool) throws(GGUFError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
-        if status.st_mode & S_IFMT == S_IFDIR { throw GGUFError(file: path, .file(.directory)) }
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR: throw GGUFError(file: path, .file(.directory))
+        case S_IFREG, S_IFLNK: break
+        default: throw GGUFError(file: path, .file(.notRegular))
+        }
         if !overwrite { throw GGUFError(file: path, .file(.exists)) }
     }
 

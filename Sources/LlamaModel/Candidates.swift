@@ -1,4 +1,5 @@
 import RealModule
+import Tensors
 import Tokenization
 
 /// A possible next token.
@@ -43,10 +44,13 @@ public struct Prediction: Sendable {
     /// At temperature 1.
     public func probability(of token: Int) -> Double { Double.exp(logProbability(of: token)) }
 
-    /// How many tokens are more probable.
+    /// How many tokens are more probable; all that are numbers before one that is none.
     public func rank(of token: Int) -> Int {
-        logits.reduce(0) { $0 + ($1 > logits[token] ? 1 : 0) }
+        logits.reduce(0) { $0 + ($1.ranksBefore(logits[token]) ? 1 : 0) }
     }
+
+    /// Logits that are no numbers.
+    public var notFinite: Int { logits.count { !$0.isFinite } }
 
     /// Shannon entropy of the distribution, in bits.
     public var entropyBits: Double {

@@ -12,6 +12,8 @@ public enum LlamaError: InputProblem, Sendable, Equatable {
     case unsupported(file: String, what: String, found: String, supported: String)
     case missingTensor(file: String, name: String, expected: Shape)
     case wrongShape(file: String, name: String, found: Shape, expected: Shape)
+    /// Two places of the file say how many tokens there are, and differ.
+    case otherVocabulary(file: String, key: String, verb: String, count: Int, tensor: String, rows: Int)
     case unusedTensors(file: String, architecture: String, names: [String])
     case emptyPrompt
     case contextExceeded(needed: Int, limit: Int)
@@ -27,7 +29,8 @@ extension LlamaError: CustomStringConvertible {
         switch self {
         case .notAModel(let file, _), .otherArchitecture(let file, _), .missingKey(let file, _),
             .wrongType(let file, _, _, _), .invalidValue(let file, _, _, _), .unsupported(let file, _, _, _),
-            .missingTensor(let file, _, _), .wrongShape(let file, _, _, _), .unusedTensors(let file, _, _),
+            .missingTensor(let file, _, _), .wrongShape(let file, _, _, _),
+            .otherVocabulary(let file, _, _, _, _, _), .unusedTensors(let file, _, _),
             .noTokenizer(let file, _):
             file
         case .emptyPrompt, .contextExceeded, .tokenOutOfRange: nil
@@ -56,9 +59,12 @@ extension LlamaError: CustomStringConvertible {
             "tensor '\(name)' (shape \(expected)) is missing; the model cannot run without it."
         case .wrongShape(_, let name, let found, let expected):
             "tensor '\(name)' has shape \(found), expected \(expected) from the metadata."
+        case .otherVocabulary(_, let key, let verb, let count, let tensor, let rows):
+            "'\(key)' \(verb) \(count) tokens, and tensor '\(tensor)' has \(rows) rows, expected one row for each token. "
+                + "Convert the model again."
         case .unusedTensors(_, let architecture, let names):
-            "\(names.count) tensors have no place in the graph of architecture '\(architecture)': \(Self.list(names)). "
-                + "Running without them would not be the model's computation."
+            "\(names.count == 1 ? "1 tensor has" : "\(names.count) tensors have") no place in the graph of architecture '\(architecture)': \(Self.list(names)). "
+                + "Running without \(names.count == 1 ? "it" : "them") would not be the model's computation."
         case .emptyPrompt:
             "the prompt has no tokens; give at least one character, or a model that adds a BOS token"
         case .contextExceeded(let needed, let limit):

@@ -40,7 +40,22 @@ public struct Llama: Sendable {
 
     private static func parts(of file: GGUFFile) throws(LlamaError) -> (any Architecture, LlamaWeights) {
         let architecture = try Architectures.architecture(of: file)
+        try checkVocabulary(of: file, architecture.configuration)
         return (architecture, try LlamaWeights(file: file, architecture))
+    }
+
+    /// How many tokens there are is said by a key, the list of their texts, and the embeddings: a row each.
+    private static func checkVocabulary(of file: GGUFFile, _ configuration: LlamaConfiguration) throws(LlamaError) {
+        let name = "token_embd.weight"
+        guard let rows = file.tensor(named: name)?.shape.ne1 else { return }
+        let key = "\(configuration.architecture).vocab_size"
+        let said = [
+            ("tokenizer.ggml.tokens", file.metadata["tokenizer.ggml.tokens"]?.array?.count, "lists"),
+            (key, file.metadata[key]?.integer, "says"),
+        ]
+        for case (let key, let count?, let verb) in said where count > 0 && count != rows {
+            throw .otherVocabulary(file: file.path, key: key, verb: verb, count: count, tensor: name, rows: rows)
+        }
     }
 
     /// What turns text into ids.

@@ -1,4 +1,5 @@
 import RealModule
+import Tensors
 
 /// Chooses the next token from logits.
 ///
@@ -31,6 +32,9 @@ public struct Sampler: Sendable {
     public mutating func sample(_ logits: [Float]) -> Int {
         guard options.temperature > 0 else { return Self.argmax(logits) }
         var candidates = Self.ranked(logits, limit: options.topK > 0 ? options.topK : logits.count)
+        // What is no number cannot be drawn; of nothing else, the first.
+        candidates.removeAll { $0.logit.isNaN }
+        guard let best = candidates.first, best.logit.isFinite else { return Self.argmax(logits) }
         keepTopP(&candidates)
         keepMinP(&candidates)
         let weights = Self.softmax(candidates.map { $0.logit / options.temperature })
@@ -68,22 +72,25 @@ public struct Sampler: Sendable {
         return best
     }
 
-    /// The `limit` largest logits, largest first; lower ids first among equals.
+    /// The `limit` largest logits, largest first, NaN last; lower ids first among equals.
     public static func ranked(_ logits: [Float], limit: Int) -> [(token: Int, logit: Float)] {
-        let order: (Int, Int) -> Bool = { logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1) }
+        let order: (Int, Int) -> Bool = { a, b in
+            logits[a].ranksBefore(logits[b]) || (!logits[b].ranksBefore(logits[a]) && a < b)
+        }
         guard limit < logits.count / 8 else {
             return logits.indices.sorted(by: order).prefix(limit).map { ($0, logits[$0]) }
         }
         // A small list kept in order: most logits fail the first comparison. Of equal ones, the lower id was there first.
         var best: [(token: Int, logit: Float)] = []
-        for (token, logit) in logits.enumerated() where best.count < limit || logit > best[limit - 1].logit {
-            let index = best.firstIndex { logit > $0.logit } ?? best.endIndex
+        for (token, logit) in logits.enumerated() where best.count < limit || logit.ranksBefore(best[limit - 1].logit) {
+            let index = best.firstIndex { logit.ranksBefore($0.logit) } ?? best.endIndex
             best.insert((token, logit), at: index)
             if best.count > limit { best.removeLast() }
         }
         return best
     }
 
+    /// - Precondition: none is NaN.
     static func softmax(_ logits: [Float]) -> [Float] {
         let maximum = logits.max() ?? 0
         let exponentials = logits.map { Float.exp($0 - maximum) }
@@ -91,11 +98,12 @@ public struct Sampler: Sendable {
         return exponentials.map { $0 / sum }
     }
 
-    /// log Σ exp(logit): what turns a logit into a log-probability by subtraction.
+    /// log Σ exp(logit) over those that are numbers: what turns a logit into a log-probability by subtraction.
     public static func logSumExp(_ logits: [Float]) -> Double {
-        let maximum = Double(logits.max() ?? 0)
+        guard let largest = logits.largestNumber() else { return .nan }
+        let maximum = Double(largest)
         var sum = 0.0
-        for logit in logits { sum += Double(Float.exp(logit - Float(maximum))) }
+        for logit in logits where !logit.isNaN { sum += Double(Float.exp(logit - Float(maximum))) }
         return maximum + Double.log(sum)
     }
 }

@@ -13,6 +13,9 @@ public struct Style: Sendable {
 
     public static let plain = Style(isColored: false)
 
+    /// A whole page as a terminal may get it: no controls, but for the colours that this style gave it.
+    public func shown(_ page: String) -> String { isColored ? page.pageWithoutControls : page.withoutControls }
+
     public func bold(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.bold])) }
     public func dim(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.dim])) }
     public func accent(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.cyan))) }

@@ -27,7 +27,15 @@ struct Table {
 
     /// Lines without line ends. Where the page is too narrow, columns of words are cut, the widest first; then columns at
     /// the end are left out, which a line below says.
-    func lines(_ style: Style) -> [String] {
+    ///
+    /// - Parameter advice: how to see what was left out.
+    func lines(_ style: Style, advice: String = "A wider terminal shows them, or --json.") -> [String] {
+        let layout = layout(style)
+        return [layout.header(style)] + rows.map(layout.line) + layout.leftOut(style, advice)
+    }
+
+    /// Where columns stand, by the rows so far.
+    func layout(_ style: Style) -> Layout {
         var widths = header.indices.map { column in
             ([header] + rows).reduce(0) { max($0, $1[column].displayWidth) }
         }
@@ -41,21 +49,33 @@ struct Table {
                 least[widest], min(widths[widest] - 1, max(next, widths[widest] - excess(widths.count))))
         }
         let shown = (1...max(1, widths.count)).last { $0 == 1 || excess($0) <= 0 }!
+        return Layout(names: header, alignments: alignments, widths: widths, shown: shown)
+    }
+
+    /// Columns of fixed widths.
+    struct Layout {
+        fileprivate let names: [String]
+        fileprivate let alignments: [Alignment]
+        fileprivate let widths: [Int]
+        /// Columns that fit on the page.
+        fileprivate let shown: Int
+
+        func header(_ style: Style) -> String { style.dim(line(names)) }
+
         func line(_ cells: [String]) -> String {
             let fitted = (0..<min(shown, cells.count)).map { column in
-                let cell = cells[column].cut(to: widths[column])
+                let cell = cells[column].onOneLine.cut(to: widths[column])
                 return alignments[column] == .right
                     ? cell.leftPadded(to: widths[column]) : cell.padded(to: widths[column])
             }
             return fitted.joined(separator: "  ").withoutTrailingSpaces
         }
-        var lines = [style.dim(line(header))] + rows.map(line)
-        if shown < header.count {
-            let left = "Too wide for the page, left out: " + header[shown...].joined(separator: ", ")
-            lines += (left + ". Name fewer columns, or use --json.")
-                .wrapped(to: style.width, paint: style.dim)
+
+        func leftOut(_ style: Style, _ advice: String) -> [String] {
+            guard shown < names.count else { return [] }
+            let left = "Too wide for the page, left out: " + names[shown...].joined(separator: ", ")
+            return "\(left). \(advice)".wrapped(to: style.width, paint: style.dim)
         }
-        return lines
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 
 /// Folders and small files that the program writes on its own account.
 public enum Folders {
@@ -19,10 +20,20 @@ public enum Folders {
     /// - Parameter advice: what to do where that fails.
     public static func write(_ data: Data, to file: URL, advice: String) throws(FileProblem) {
         try make(file.deletingLastPathComponent(), advice: advice)
+        try replace(file.path, with: data, advice: advice)
+    }
+
+    /// Writes a file beside its name and gives it the name when it is complete: whatever happens, the name stands for a
+    /// whole file, the new one or what was there.
+    public static func replace(_ path: String, with data: Data, advice: String) throws(FileProblem) {
+        let target = URL(filePath: path).resolvingSymlinksInPath().path
+        let partial = PartialName.path(for: target)
         do {
-            try data.write(to: file, options: .atomic)
+            try data.write(to: URL(filePath: partial), options: [])
+            guard rename(partial, target) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
         } catch {
-            throw FileProblem(path: file.path, action: .written, reason: FileProblem.reason(of: error), advice: advice)
+            unlink(partial)
+            throw FileProblem(path: path, action: .written, reason: FileProblem.reason(of: error), advice: advice)
         }
     }
 
@@ -44,11 +55,24 @@ public struct ScratchFolder: Sendable {
 
     /// - Parameter purpose: a part of its name.
     public init(_ purpose: String) throws(FileProblem) {
-        url = FileManager.default.temporaryDirectory.appending(path: "quipu-\(purpose)-\(UUID().uuidString)")
+        let parent = FileManager.default.temporaryDirectory
+        Self.removeLeftovers(in: parent)
+        url = parent.appending(path: "quipu-\(purpose)-\(getpid())-\(UUID().uuidString)")
         try Folders.make(url, advice: "Set TMPDIR to a folder that can be written to.")
     }
 
     public func path(_ name: String) -> String { url.appending(path: name).path }
+
+    /// Removes what killed processes left. Others' folders stay: the system does not let them be removed.
+    private static func removeLeftovers(in parent: URL) {
+        let pattern = /quipu-[a-z]+-(?<id>[0-9]+)-[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}/
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: parent.path)) ?? [] {
+            guard let match = name.wholeMatch(of: pattern), let id = pid_t(match.id), !PartialName.isRunning(id) else {
+                continue
+            }
+            try? FileManager.default.removeItem(at: parent.appending(path: name))
+        }
+    }
 
     /// Removes it with all that is in it.
     public func remove() { try? FileManager.default.removeItem(at: url) }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import ProgramFiles
 import Tensors
 
@@ -44,8 +45,7 @@ public final class ArrayFile {
         (self.path, self.kind, self.replaces) = (path, kind, replaces)
         try TraceStore.checkFolder(of: path)
         try Self.checkFree(path, replaces)
-        // In the same folder, because only there a rename is one step. The process id keeps two writers apart.
-        temporaryPath = "\(path).\(getpid()).partial"
+        temporaryPath = PartialName.path(for: path)
         guard FileManager.default.createFile(atPath: temporaryPath, contents: nil),
             let handle = FileHandle(forWritingAtPath: temporaryPath)
         else { throw TraceError.unwritable(path: path, reason: String(cString: strerror(errno))) }
@@ -98,9 +98,9 @@ public final class ArrayFile {
     }
 
     private static func checkFree(_ path: String, _ replaces: Bool) throws {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return }
-        if isDirectory.boolValue { throw TraceError.unwritable(path: path, reason: "it is a folder") }
+        let kind = PathKind(at: path)
+        guard kind != .missing else { return }
+        if let words = kind.words { throw TraceError.unwritable(path: path, reason: "it is \(words)") }
         if !replaces { throw TraceError.unwritable(path: path, reason: "it exists already") }
     }
 

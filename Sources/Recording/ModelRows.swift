@@ -32,12 +32,21 @@ enum ModelRows {
     }
 
     /// Ids of a model's weights by name.
-    static func weightIDs(_ modelID: Int, _ db: Database) throws -> [String: Int] {
+    static func weightIDs(_ modelID: Int, of path: String, _ db: Database) throws -> [String: Int] {
         let rows = try Row.fetchAll(db, sql: "SELECT name, id FROM weight WHERE model_id = ?", arguments: [modelID])
-        return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["id"]) })
+        return try Dictionary(
+            rows.map { row in
+                let row = CheckedRow(path: path, table: "weight", keys: ["id"], row: row)
+                return (try row.text("name"), try row.int("id"))
+            }, uniquingKeysWith: { first, _ in first })
     }
 
     static func nextID(_ table: String, _ db: Database) throws -> Int {
-        try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)")!
+        let last = try Int.fetchOne(db, sql: "SELECT coalesce(max(id), 0) FROM \(table)") ?? 0
+        guard last < CheckedRow.largestCount else {
+            throw DatabaseError(
+                message: "table \(table) has a row with id \(last); there is no room for more. Trace anew")
+        }
+        return last + 1
     }
 }

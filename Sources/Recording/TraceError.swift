@@ -3,8 +3,10 @@ import Tensors
 /// A trace that cannot be written or read.
 public enum TraceError: InputProblem, Sendable, Equatable {
     case exists(path: String)
+    case leftover(path: String)
     case missing(path: String)
     case notATrace(path: String, found: String)
+    case model(path: String)
     case newerSchema(path: String, found: Int, supported: Int)
     case tooLarge(estimate: Int, limit: Int)
     case database(path: String, message: String)
@@ -21,14 +23,14 @@ public enum TraceError: InputProblem, Sendable, Equatable {
     case wholeOnly(address: String)
     case unsafeName(path: String, step: Int, seq: Int)
     case emptyCache(name: String)
-    case damaged(path: String, name: String, bytes: Int, elements: Int)
-    case damagedView(path: String, name: String)
+    case damaged(TraceDamage)
     case badAddress(text: String, reason: String)
     case outside(address: String, dimension: Int, shape: Shape)
     case severalElements(address: String, shape: Shape)
     case unwritable(path: String, reason: String)
     case sameTrace(path: String)
     case unrecoveredLog(path: String)
+    case foreignJournal(path: String)
     case notReading(path: String)
     case severalStatements(path: String)
 }
@@ -38,10 +40,16 @@ extension TraceError: CustomStringConvertible {
         switch self {
         case .exists(let path):
             "\(path) exists already. Give another --output, --append to add a run to it, or --force to replace it."
+        case .leftover(let path):
+            "\(path) exists already, without a byte in it, as a run leaves it that was killed as it began. "
+                + "Give --force to replace it."
         case .missing(let path):
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."
         case .notATrace(let path, let found):
             "\(path): found \(found), expected an SQLite file written by `quipu trace`. Nothing was changed."
+        case .model(let path):
+            "\(path): found a GGUF model, expected a trace of one. Record it with `quipu trace \(path) --prompt \"…\"`. "
+                + "Nothing was changed."
         case .newerSchema(let path, let found, let supported):
             "\(path): schema version \(found), this quipu reads up to \(supported). Use a newer quipu."
         case .tooLarge(let estimate, let limit):
@@ -79,11 +87,7 @@ extension TraceError: CustomStringConvertible {
             "--only '\(pattern)' names no operation, so nothing would be kept for it."
                 + (suggestions.isEmpty ? "" : " Did you mean \(suggestions.joined(separator: ", "))?")
                 + " `quipu graph` lists the names; * stands for anything, as in 'ffn_out-*'."
-        case .damaged(let path, let name, let bytes, let elements):
-            "\(path): the values of '\(name)' are damaged: a blob of \(bytes) bytes for \(elements) elements that are to lie "
-                + "within the tensor. Trace again."
-        case .damagedView(let path, let name):
-            "\(path): the values of '\(name)' are damaged: it is a view that does not fit what it is a view of. Trace again."
+        case .damaged(let damage): damage.description
         case .noValues(let pattern, let matching, let capture):
             matching.isEmpty
                 ? "'\(pattern)' fits no operation of this trace. `quipu ops` lists them."
@@ -107,8 +111,11 @@ extension TraceError: CustomStringConvertible {
         case .unwritable(let path, let reason):
             "\(path) cannot be written: \(reason). Give another --output."
         case .unrecoveredLog(let path):
-            "\(path): the run was cut off, and its last writes are in \(path)-wal, which SQLite can only read where it may "
-                + "write. Copy both files to a folder that you can write to."
+            "\(path): the run was cut off, and its last writes are in \(path)-wal or \(path)-journal, which SQLite can only "
+                + "read where it may write. Copy the files to a folder that you can write to."
+        case .foreignJournal(let path):
+            "\(path)-journal: found the journal of several databases at once, expected one of this trace alone. Quipu makes no "
+                + "such journal; remove it if you do not know where it is from."
         case .notReading(let path):
             "\(path): the statement would change the trace; this command only reads (SELECT, WITH, EXPLAIN). "
                 + "Nothing was changed. To change a trace, use sqlite3."

@@ -1,5 +1,6 @@
 import ComputeGraph
 import LlamaModel
+import Tensors
 
 /// How large a trace will be, before anything runs.
 ///

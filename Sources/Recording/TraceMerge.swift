@@ -24,7 +24,7 @@ extension TraceStore {
     public func merge(_ path: String) throws -> MergedTrace {
         guard !Self.isSameFile(path, self.path) else { throw TraceError.sameTrace(path: path) }
         let source = try TraceStore.open(path: path)
-        let isCurrent = try source.version() == Schema.migrations.count
+        let isCurrent = try source.version == Schema.migrations.count
         try source.database.close()
         guard !isCurrent else { return try merging(path, named: path) }
         // An earlier version is brought up to date in a copy.
@@ -39,8 +39,6 @@ extension TraceStore {
             return try merging(copy, named: path)
         }
     }
-
-    private func version() throws -> Int { try fetch("PRAGMA user_version") { $0[0] as Int }.first ?? 0 }
 
     private func merging(_ file: String, named path: String) throws -> MergedTrace {
         try TraceStore.wrapping(self.path) {

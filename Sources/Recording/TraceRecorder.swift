@@ -84,7 +84,9 @@ public final class TraceRecorder: ExecutionObserver {
         let card = ModelCard(model)
         let createdAt = Date().formatted(.iso8601)
         // A new trace need not wait for the hash; one with models in it must know whether this is one of them.
-        let hasModels = try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        let hasModels = try await TraceStore.wrapping(store.path) {
+            try await store.database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM model") != nil }
+        }
         let digest = hasModels ? await hash.value : nil
         (modelID, runID, nextPassID, nextGraphID, nextOperationID) = try await TraceStore.wrapping(store.path) {
             try await store.database.write { db in
@@ -98,7 +100,9 @@ public final class TraceRecorder: ExecutionObserver {
                 )
             }
         }
-        weightIDs = try await store.database.read { [modelID] in try ModelRows.weightIDs(modelID, $0) }
+        weightIDs = try await TraceStore.wrapping(store.path) { [modelID] in
+            try await store.database.read { try ModelRows.weightIDs(modelID, of: store.path, $0) }
+        }
     }
 
     // MARK: a run, in order
@@ -180,8 +184,11 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     /// Call when all passes are done: waits for the writes, marks the run complete and closes the file.
+    ///
+    /// - Throws: `GGUFError.FileProblem.changed` if the model's file was written to meanwhile: the run is not complete.
     public func finish(nanoseconds: Int) async throws {
         let digest = await hash.value
+        try model.file.checkUnchanged()
         try write(bytes: 100) { [modelID, runID] db in
             try ModelRows.setDigest(digest, ofModel: modelID, db)
             try db.execute(
@@ -195,7 +202,7 @@ public final class TraceRecorder: ExecutionObserver {
     public func abandon() throws {
         try flush()
         try TraceStore.wrapping(store.path) { try writer.drain() }
-        try store.close()
+        try store.closeUnfinished()
     }
 
     // MARK: pieces

@@ -1,5 +1,3 @@
-import GRDB
-
 /// A candidate for the next token, as recorded.
 public struct RecordedCandidate: Sendable {
     public let piece: String
@@ -12,8 +10,12 @@ extension TraceStore {
     /// What a pass expected after its last token, best first; empty if it was cut off before.
     public func candidates(after pass: RecordedPass) throws -> [RecordedCandidate] {
         try fetch(
-            "SELECT piece, logit, probability FROM logit WHERE pass_id = ? AND lens_layer IS NULL ORDER BY rank",
+            "logit", by: ["pass_id", "rank"],
+            "SELECT pass_id, rank, piece, logit, probability FROM logit WHERE pass_id = ? AND lens_layer IS NULL ORDER BY rank",
             [pass.id]
-        ) { RecordedCandidate(piece: $0["piece"], logit: $0["logit"], probability: $0["probability"]) }
+        ) {
+            RecordedCandidate(
+                piece: try $0.text("piece"), logit: try $0.real("logit"), probability: try $0.real("probability"))
+        }
     }
 }

@@ -1,5 +1,3 @@
-import GRDB
-
 /// An expert that a token went through, as table `expert_choice` has it.
 public struct ExpertChoice: Sendable, Equatable {
     public let step: Int
@@ -28,50 +26,54 @@ public struct RouterDecision: Sendable, Equatable {
 }
 
 extension TraceStore {
-    /// Traces of earlier versions, whose models had none, lack the tables.
-    private func hasExperts() throws -> Bool {
-        try !fetch("SELECT 1 FROM sqlite_schema WHERE name = 'expert_choice'") { _ in true }.isEmpty
-    }
-
     /// By step, layer, position and slot; none for a model without experts.
     public func expertChoices(of run: RecordedRun) throws -> [ExpertChoice] {
-        guard try hasExperts() else { return [] }
+        guard try has("expert_choice") else { return [] }
         return try fetch(
+            "expert_choice", by: ["step", "layer", "position", "slot"],
             """
             SELECT pass.step, c.* FROM expert_choice AS c JOIN pass ON pass.id = c.pass_id WHERE pass.run_id = ?
             ORDER BY pass.step, c.layer, c.position, c.slot
             """, [run.id]
         ) { row in
             ExpertChoice(
-                step: row["step"], layer: row["layer"], position: row["position"], slot: row["slot"],
-                expert: row["expert"], logit: row["logit"], probability: row["probability"], score: row["score"],
-                weight: row["weight"], margin: row["margin"])
+                step: try row.int("step"), layer: try row.int("layer"), position: try row.int("position"),
+                slot: try row.int("slot"), expert: try row.int("expert"), logit: try row.real("logit"),
+                probability: try row.real("probability"), score: try row.real("score"), weight: try row.real("weight"),
+                margin: try row.real("margin"))
         }
     }
 
     /// By step, layer and position.
     public func routerDecisions(of run: RecordedRun) throws -> [RouterDecision] {
-        guard try hasExperts() else { return [] }
+        guard try has("router") else { return [] }
         return try fetch(
+            "router", by: ["step", "layer", "position"],
             """
             SELECT pass.step, r.* FROM router AS r JOIN pass ON pass.id = r.pass_id WHERE pass.run_id = ?
             ORDER BY pass.step, r.layer, r.position
             """, [run.id]
         ) { row in
-            RouterDecision(
-                step: row["step"], layer: row["layer"], position: row["position"], experts: row["n_experts"],
-                used: row["n_used"], entropyBits: row["entropy_bits"])
+            let experts = try row.int("n_experts", in: 1...Self.mostExperts)
+            return RouterDecision(
+                step: try row.int("step"), layer: try row.int("layer"), position: try row.int("position"),
+                experts: experts, used: try row.int("n_used", in: 1...experts),
+                entropyBits: try row.real("entropy_bits"))
         }
     }
 
     /// Bytes that the matrices of all experts of a layer take, by layer.
     public func expertBytes(of run: RecordedRun) throws -> [Int: Int] {
         let rows = try fetch(
+            "weight", by: ["layer"],
             """
             SELECT layer, sum(n_bytes) AS bytes FROM weight
             WHERE model_id = ? AND layer IS NOT NULL AND role LIKE 'ffn\\_%\\_exps' ESCAPE '\\' GROUP BY layer
             """, [run.modelID]
-        ) { row in (row["layer"] as Int, row["bytes"] as Int) }
+        ) { row in (try row.int("layer"), try row.int("bytes")) }
         return Dictionary(uniqueKeysWithValues: rows)
     }
+
+    /// Of a layer.
+    private static let mostExperts = 1 << 16
 }

@@ -46,7 +46,8 @@ extension TraceStore {
         }
         let address = try TensorAddress(name)
         let pattern = Capture(.all, names: [address.name])
-        let held = try Set(fetch("SELECT DISTINCT op_id FROM tensor") { $0["op_id"] as Int })
+        let held = try Set(
+            fetch("tensor", by: ["op_id"], "SELECT DISTINCT op_id FROM tensor") { try $0.int("op_id") })
         let counts = all.reduce(into: [:]) { $0[$1.name, default: 0] += 1 }
         var seen: [String: Int] = [:]
         var fitting: [NamedOperation] = []

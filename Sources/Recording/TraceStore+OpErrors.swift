@@ -35,6 +35,7 @@ extension TraceStore {
     ///
     /// - Parameter reference: what they are held against: a path, or `self`.
     public func record(_ errors: [OpErrorRecord], of run: RecordedRun, reference: String) throws {
+        // Each has its own seq; `operations` sees to it.
         let ids = Dictionary(uniqueKeysWithValues: try operations(of: run, step: 0).map { ($0.seq, $0.id) })
         try TraceStore.wrapping(path) {
             try database.write { db in

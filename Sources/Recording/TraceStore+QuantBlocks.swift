@@ -55,8 +55,9 @@ extension TraceStore {
             try await database.write { db in
                 let modelID = try ModelRows.write(card, digest, db)
                 try ModelRows.setDigest(digest, ofModel: modelID, db)
-                let ids = try ModelRows.weightIDs(modelID, db)
-                try QuantBlockRow(weightID: ids[block.weight]!, block: block).insert(db)
+                let ids = try ModelRows.weightIDs(modelID, of: path, db)
+                guard let id = ids[block.weight] else { throw missingWeight(block.weight) }
+                try QuantBlockRow(weightID: id, block: block).insert(db)
             }
         }
     }

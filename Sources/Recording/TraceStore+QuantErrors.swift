@@ -46,8 +46,11 @@ extension TraceStore {
             try await database.write { db in
                 let modelID = try ModelRows.write(card, digest, db)
                 try ModelRows.setDigest(digest, ofModel: modelID, db)
-                let ids = try ModelRows.weightIDs(modelID, db)
-                for error in errors { try QuantErrorRow(weightID: ids[error.weight]!, error: error).insert(db) }
+                let ids = try ModelRows.weightIDs(modelID, of: path, db)
+                for error in errors {
+                    guard let id = ids[error.weight] else { throw missingWeight(error.weight) }
+                    try QuantErrorRow(weightID: id, error: error).insert(db)
+                }
             }
         }
     }

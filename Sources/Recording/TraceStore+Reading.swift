@@ -88,44 +88,72 @@ public struct RecordedInput: Sendable {
     public let weightID: Int?
     public let name: String
     public let shape: Shape
+
+    /// More than any operation of ggml reads.
+    static let mostSlots = 16
 }
 
 extension TraceStore {
     /// All runs, oldest first.
     public func runs() throws -> [RecordedRun] {
         try fetch(
+            "run", by: ["id"],
             """
             SELECT run.*, path, sha256, (SELECT count(*) FROM pass WHERE run_id = run.id) AS steps
             FROM run JOIN model ON model.id = run.model_id ORDER BY run.id
             """
         ) { row in
-            let parentPath: String? = row["parent_path"]
+            let uuid = try row.optionalText("parent")
             return RecordedRun(
-                trace: path, id: row["id"], prompt: row["prompt"], capture: row["capture"],
-                isComplete: row["complete"], modelID: row["model_id"], modelPath: row["path"],
-                modelDigest: row["sha256"], steps: row["steps"], uuid: row["uuid"],
-                parent: parentPath.map { RunReference(uuid: row["parent"], path: $0) })
+                trace: path, id: try row.int("id"), prompt: try row.text("prompt"), capture: try row.text("capture"),
+                isComplete: try row.bool("complete"), modelID: try row.int("model_id"),
+                modelPath: try row.text("path"), modelDigest: try row.optionalText("sha256"),
+                steps: try row.int("steps"), uuid: try row.optionalText("uuid"),
+                parent: try row.optionalText("parent_path").map { RunReference(uuid: uuid, path: $0) })
         }
     }
 
     /// The tokens of a run, by position.
     public func tokens(of run: RecordedRun) throws -> [RecordedToken] {
-        try fetch("SELECT * FROM token WHERE run_id = ? ORDER BY position", [run.id]) { row in
-            RecordedToken(position: row["position"], id: row["token_id"], piece: row["piece"], source: row["source"])
+        var next = 0
+        return try fetch(
+            "token", by: ["run_id", "position"], "SELECT * FROM token WHERE run_id = ? ORDER BY position", [run.id]
+        ) { row in
+            let source = try row.text("source")
+            guard ["prompt", "generated"].contains(source) else {
+                throw row.damage("source", expected: "prompt or generated")
+            }
+            defer { next += 1 }
+            return RecordedToken(
+                position: try row.int("position", in: next...next), id: try row.int("token_id", in: 0...Int(Int32.max)),
+                piece: try row.text("piece"), source: source)
         }
     }
 
-    /// The passes of a run, by step.
+    /// The passes of a run, by step: each goes on where the one before ended, over tokens that the trace has.
     public func passes(of run: RecordedRun) throws -> [RecordedPass] {
-        try fetch("SELECT * FROM pass WHERE run_id = ? ORDER BY step", [run.id]) { row in
-            RecordedPass(
-                id: row["id"], step: row["step"], firstPosition: row["first_position"], tokens: row["n_tokens"])
+        let tokens = try self.tokens(of: run).count
+        var (step, position) = (0, 0)
+        return try fetch("pass", by: ["run_id", "step"], "SELECT * FROM pass WHERE run_id = ? ORDER BY step", [run.id])
+        {
+            row in
+            guard position < tokens else {
+                throw row.damage(
+                    "first_position", expected: "no further pass: the run has \(tokens) tokens in table token")
+            }
+            let pass = RecordedPass(
+                id: try row.int("id"), step: try row.int("step", in: step...step),
+                firstPosition: try row.int("first_position", in: position...position),
+                tokens: try row.int("n_tokens", in: 1...tokens - position))
+            (step, position) = (step + 1, position + pass.tokens)
+            return pass
         }
     }
 
     /// The most probable next token after a step, and the position it follows; `nil` if the step did not get there.
     public func prediction(of run: RecordedRun, step: Int) throws -> (position: Int, Candidate)? {
         try fetch(
+            "logit", by: ["pass_id", "position", "rank"],
             """
             SELECT logit.* FROM logit JOIN pass ON pass.id = logit.pass_id
             WHERE pass.run_id = ? AND pass.step = ? AND lens_layer IS NULL AND rank = 0 ORDER BY position DESC LIMIT 1
@@ -133,38 +161,55 @@ extension TraceStore {
         ) { row in
             // A broken model's NaN is NULL.
             (
-                row["position"] as Int,
+                try row.int("position"),
                 Candidate(
-                    token: row["token_id"], piece: row["piece"], logit: row["logit"] ?? .nan,
-                    probability: row["probability"] ?? .nan)
+                    token: try row.int("token_id"), piece: try row.text("piece"), logit: try row.real("logit") ?? .nan,
+                    probability: try row.real("probability") ?? .nan)
             )
         }.first
     }
 
     /// How the run's tokens were chosen.
     public func sampling(of run: RecordedRun) throws -> Sampler.Options {
-        try fetch("SELECT sampling, seed FROM run WHERE id = ?", [run.id]) { row in
-            let text: String = row["sampling"]
-            let numbers = try JSONDecoder().decode([String: Double].self, from: Data(text.utf8))
+        let found = try fetch("run", by: ["id"], "SELECT id, sampling, seed FROM run WHERE id = ?", [run.id]) { row in
+            let text = Data(try row.text("sampling").utf8)
+            guard let numbers = try? JSONDecoder().decode([String: Double].self, from: text) else {
+                throw row.damage("sampling", expected: "a JSON object of numbers")
+            }
+            func number(_ key: String, _ range: ClosedRange<Double>) throws -> Double? {
+                guard let number = numbers[key] else { return nil }
+                guard range.contains(number) else {
+                    throw row.damage(
+                        "sampling", found: "\(number) as \(key)", expected: "\(range.lowerBound) to \(range.upperBound)"
+                    )
+                }
+                return number
+            }
             var options = Sampler.Options()
-            options.temperature = numbers["temperature"].map { Float($0) } ?? options.temperature
-            options.topK = numbers["top_k"].map { Int($0) } ?? options.topK
-            options.topP = numbers["top_p"].map { Float($0) } ?? options.topP
-            options.minP = numbers["min_p"].map { Float($0) } ?? options.minP
-            options.seed = UInt64(bitPattern: row["seed"] as Int64)
+            options.temperature = try number("temperature", 0...1e6).map { Float($0) } ?? options.temperature
+            options.topK = try number("top_k", 0...1e9).map { Int($0) } ?? options.topK
+            options.topP = try number("top_p", 0...1).map { Float($0) } ?? options.topP
+            options.minP = try number("min_p", 0...1).map { Float($0) } ?? options.minP
+            options.seed = UInt64(bitPattern: try row.bits("seed"))
             return options
-        }[0]
+        }
+        guard let options = found.first else { throw TraceError.noRun(path: path) }
+        return options
     }
 
     /// Positions the run's cache had room for: rows of what keys are written to. `nil` if no operation was recorded.
     public func cacheCells(of run: RecordedRun) throws -> Int? {
         try fetch(
+            "op", by: ["id"],
             """
-            SELECT op.ne1 FROM op JOIN pass ON pass.id = op.pass_id
+            SELECT op.id, op.ne1 FROM op JOIN pass ON pass.id = op.pass_id
             WHERE pass.run_id = ? AND op.role = ? LIMIT 1
             """, [run.id, NodeRole(.keyCache).rawValue]
-        ) { row -> Int in row["ne1"] }.first
+        ) { row in try row.int("ne1", in: 1...Self.mostCells) }.first
     }
+
+    /// Positions of the longest context that there is room for in the numbers of a graph.
+    private static let mostCells = 1 << 30
 
     /// The run with this id, or the newest.
     public func run(id: Int? = nil) throws -> RecordedRun {
@@ -179,12 +224,27 @@ extension TraceStore {
 
     /// The operations of one step of a run, in order.
     public func operations(of run: RecordedRun, step: Int) throws -> [RecordedOperation] {
-        try operations(of: run, step: step, where: "TRUE", [])
+        let operations = try operations(of: run, step: step, where: "TRUE", [])
+        for (index, operation) in operations.enumerated() where operation.seq != index {
+            throw damaged(
+                "op", "step \(step), name \(operation.name)", "seq", found: "\(operation.seq)",
+                expected: "\(index): the operations of a pass are counted from 0")
+        }
+        return operations
     }
 
     /// One operation of a step by its index in the graph; `nil` if the graph has fewer.
     public func operation(_ seq: Int, of run: RecordedRun, step: Int) throws -> RecordedOperation? {
         try operations(of: run, step: step, where: "op.seq = ?", [seq]).first
+    }
+
+    /// The first operation of a run with values that are no numbers; `nil` if there is none.
+    public func firstBroken(of run: RecordedRun) throws -> RecordedOperation? {
+        for step in 0..<run.steps {
+            let broken = try operations(of: run, step: step, where: "op.nan + op.inf > 0", [])
+            if let first = broken.first { return first }
+        }
+        return nil
     }
 
     private func operations(
@@ -194,6 +254,7 @@ extension TraceStore {
             throw TraceError.noPass(path: path, step: step, steps: run.steps)
         }
         return try fetch(
+            "op", by: ["step", "seq"],
             """
             SELECT op.*, pass.step, pass.first_position, pass.n_tokens FROM op JOIN pass ON pass.id = op.pass_id
             WHERE pass.run_id = ? AND pass.step = ? AND \(condition) ORDER BY op.seq
@@ -204,10 +265,19 @@ extension TraceStore {
     public func inputs(of operation: RecordedOperation) throws -> [RecordedInput] { try inputs(ofID: operation.id) }
 
     func inputs(ofID id: Int) throws -> [RecordedInput] {
-        try fetch("SELECT * FROM op_input WHERE op_id = ? ORDER BY slot", [id]) { row in
-            RecordedInput(
-                slot: row["slot"], sourceOperation: row["source_op_id"], weightID: row["weight_id"], name: row["name"],
-                shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]))
+        var next = 0
+        return try fetch(
+            "op_input", by: ["op_id", "slot"], "SELECT * FROM op_input WHERE op_id = ? ORDER BY slot", [id]
+        ) { row in
+            defer { next += 1 }
+            let source = try row.optionalInt("source_op_id")
+            // Operations are evaluated in order, so that following inputs comes to an end.
+            guard source ?? -1 < id else {
+                throw row.damage("source_op_id", expected: "an operation before this one")
+            }
+            return RecordedInput(
+                slot: try row.int("slot", in: next...next), sourceOperation: source,
+                weightID: try row.optionalInt("weight_id"), name: try row.text("name"), shape: try row.shape())
         }
     }
 
@@ -225,151 +295,36 @@ extension TraceStore {
         }
         return matches[index]
     }
-
-    // MARK: SQL
-
-    public enum SQLValue: Sendable, Hashable {
-        case null
-        case integer(Int64)
-        case real(Double)
-        case text(String)
-        case blob(Data)
-    }
-
-    /// Runs one statement that only reads, and calls `body` for each row as it comes.
-    ///
-    /// - Throws: `TraceError` if it is not one, would write, or SQLite refuses it.
-    public func query(
-        _ sql: String, columns: ([String]) throws -> Void, row body: ([SQLValue]) throws -> Void
-    ) throws {
-        try TraceStore.wrapping(path) {
-            try database.read { db in
-                let statement = try self.statement(sql, db)
-                try columns(statement.columnNames)
-                let rows = try Row.fetchCursor(statement)
-                while let row = try rows.next() {
-                    try body(row.databaseValues.map(SQLValue.init))
-                }
-            }
-        }
-    }
-
-    private func statement(_ sql: String, _ db: Database) throws -> Statement {
-        let statements = try db.allStatements(sql: sql)
-        let first: Statement?
-        do {
-            first = try statements.next()
-        } catch let error as DatabaseError {
-            let message = error.message ?? "\(error)"
-            // What SQLite says of views before it says that nothing may be written.
-            if message.hasPrefix("cannot modify") || message.hasPrefix("use DROP") {
-                throw TraceError.notReading(path: path)
-            }
-            if error.resultCode.primaryResultCode != .SQLITE_ERROR { throw error }
-            throw TraceError.database(path: path, message: message + (try Self.hint(for: message, db)))
-        }
-        guard let statement = first else {
-            throw TraceError.database(path: path, message: "the statement is empty. Try \"SELECT * FROM run\".")
-        }
-        // What follows may name tables that only an earlier statement would make; whether it compiles is no matter.
-        let hasMore = (try? statements.next() != nil) ?? true
-        if hasMore { throw TraceError.severalStatements(path: path) }
-        guard statement.isReadonly, statement.columnCount > 0 else { throw TraceError.notReading(path: path) }
-        return statement
-    }
-
-    /// What there is instead of a table or column that is not there.
-    private static func hint(for message: String, _ db: Database) throws -> String {
-        if message.hasPrefix("no such table") {
-            let names = try String.fetchAll(
-                db, sql: "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY type, name")
-            return ". There are " + names.joined(separator: ", ") + "."
-        }
-        if let name = message.split(separator: "no such column: ").last, name.count < message.count {
-            let columns = try String.fetchAll(
-                db,
-                sql:
-                    "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c ORDER BY t.type DESC, 1"
-            )
-            let bare = nearest(to: String(name), in: columns.map { String($0.split(separator: ".")[1]) })
-            let holders = columns.filter { column in bare.contains { column.hasSuffix("." + $0) } }
-            return holders.isEmpty
-                ? ". `SELECT name FROM pragma_table_info('op')` lists a table's columns."
-                : ". Did you mean \(holders.prefix(4).joined(separator: ", "))?"
-        }
-        return ""
-    }
-
-    func fetch<Value>(
-        _ sql: String, _ arguments: StatementArguments = [], _ transform: (Row) throws -> Value
-    ) throws -> [Value] {
-        try TraceStore.wrapping(path) {
-            try database.read { db in try Row.fetchAll(db, sql: sql, arguments: arguments).map(transform) }
-        }
-    }
-}
-
-extension TraceStore.SQLValue {
-    init(_ value: DatabaseValue) {
-        switch value.storage {
-        case .null: self = .null
-        case .int64(let integer): self = .integer(integer)
-        case .double(let real): self = .real(real)
-        case .string(let text): self = .text(text)
-        case .blob(let data): self = .blob(data)
-        }
-    }
 }
 
 extension RecordedOperation {
-    init(_ row: Row) {
-        let typeName: String = row["type"]
-        id = row["id"]
-        step = row["step"]
-        firstPosition = row["first_position"]
-        tokens = row["n_tokens"]
-        seq = row["seq"]
-        name = row["name"]
-        kind = row["kind"]
-        role = (row["role"] as String?).flatMap(NodeRole.init)
-        layer = row["layer"]
-        type = TensorType.allCases.first { $0.name == typeName } ?? .f32
-        shape = Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"])
-        parameters = row["params"]
-        nanoseconds = row["ns"]
-        flops = row["flops"]
-        bytesRead = row["bytes_read"]
-        bytesWritten = row["bytes_written"]
-        count = row["n"]
-        sum = row["sum"]
-        minimum = row["min"]
-        maximum = row["max"]
-        mean = row["mean"]
-        rms = row["rms"]
-        std = row["std"]
-        zeros = row["zeros"]
-        nans = row["nan"]
-        infinities = row["inf"]
+    /// - Throws: `TraceError.damaged`.
+    init(_ row: CheckedRow) throws {
+        id = try row.int("id")
+        step = try row.int("step")
+        firstPosition = try row.int("first_position")
+        tokens = try row.int("n_tokens", in: 1...CheckedRow.largestCount)
+        seq = try row.int("seq")
+        name = try row.text("name")
+        kind = try row.text("kind")
+        role = try row.optionalText("role").flatMap(NodeRole.init)
+        layer = try row.optionalInt("layer", in: 0...1 << 16)
+        type = try row.type()
+        shape = try row.shape()
+        parameters = try row.text("params")
+        nanoseconds = try row.int("ns")
+        flops = try row.int("flops")
+        bytesRead = try row.int("bytes_read")
+        bytesWritten = try row.int("bytes_written")
+        count = try row.int("n")
+        sum = try row.real("sum")
+        minimum = try row.real("min")
+        maximum = try row.real("max")
+        mean = try row.real("mean")
+        rms = try row.real("rms")
+        std = try row.real("std")
+        zeros = try row.int("zeros")
+        nans = try row.int("nan")
+        infinities = try row.int("inf")
     }
-}
-
-/// The names nearest to a mistyped one, by edit distance; none if all are far.
-public func nearest(to name: String, in names: [String], limit: Int = 3) -> [String] {
-    func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() {
-                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1)))
-            }
-        }
-        return row[b.count]
-    }
-    let wanted = Array(name.lowercased().utf8)
-    var seen: Set<String> = []
-    return names.filter { seen.insert($0).inserted }
-        .map { ($0, distance(wanted, Array($0.lowercased().utf8))) }
-        .filter { $0.1 <= max(2, wanted.count / 3) }
-        .sorted { $0.1 < $1.1 }.prefix(limit).map(\.0)
 }

@@ -1,4 +1,3 @@
-import GRDB
 import Tensors
 
 /// A tensor of the model's file as a reader of the trace sees it.
@@ -15,11 +14,15 @@ public struct RecordedWeight: Sendable {
 extension TraceStore {
     /// The weight with this id; `nil` if there is none.
     public func weight(id: Int) throws -> RecordedWeight? {
-        try fetch("SELECT * FROM weight WHERE id = ?", [id]) { row in
+        try fetch("weight", by: ["id"], "SELECT * FROM weight WHERE id = ?", [id]) { row in
             RecordedWeight(
-                name: row["name"], type: row["type"],
-                shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]), size: row["n_bytes"],
-                fileOffset: row["file_offset"])
+                name: try row.text("name"), type: try row.text("type"), shape: try row.shape(),
+                size: try row.int("n_bytes"), fileOffset: try row.int("file_offset"))
         }.first
+    }
+
+    /// A tensor that the model's file has and the trace's list of them does not.
+    func missingWeight(_ name: String) -> TraceError {
+        damaged("weight", "name \(name)", "name", found: "no such row", expected: "a row for each tensor of the model")
     }
 }

@@ -1,12 +1,16 @@
 import Foundation
+import GGUF
 import GRDB
 import GRDBSQLite
 import ProgramFiles
 
 /// A trace file: one SQLite database with one run or several.
 public final class TraceStore: Sendable {
+    /// The file that is open.
     public let path: String
     let database: DatabaseQueue
+    /// The trace that this one replaces when it is complete.
+    public let replaced: String?
 
     public enum Creation: Sendable {
         /// The file must not exist.
@@ -17,24 +21,26 @@ public final class TraceStore: Sendable {
         case appending
     }
 
-    private init(path: String, database: DatabaseQueue) {
+    private init(path: String, database: DatabaseQueue, replaced: String? = nil) {
         self.path = path
         self.database = database
+        self.replaced = replaced
     }
 
     // MARK: writing
 
     /// Opens a trace for writing, with the newest schema and a write-ahead log: killed at any moment, it stays readable.
+    ///
+    /// What replaces a trace is written beside it, and gets its name when it is closed: until then the earlier one stays.
     public static func create(path: String, _ creation: Creation = .new) throws -> TraceStore {
-        let exists = FileManager.default.fileExists(atPath: path)
+        let exists = PathKind(at: path) != .missing
         switch creation {
-        case .new where exists: throw TraceError.exists(path: path)
+        case .new where exists:
+            throw isEmpty(path) ? TraceError.leftover(path: path) : TraceError.exists(path: path)
         case .replacing where exists:
             try checkIsOurs(path)
-            for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
-                try wrapping(path) { try FileManager.default.removeItem(atPath: path + suffix) }
-            }
-        case .appending where exists: try checkIsOurs(path)
+            return try makeBeside(path)
+        case .appending where exists: try checkIsOurs(path, isKept: true)
         default: try checkFolder(of: path)
         }
         do {
@@ -44,7 +50,19 @@ public final class TraceStore: Sendable {
         }
     }
 
-    private static func make(path: String, isNew: Bool) throws -> TraceStore {
+    /// Opens a trace that others are added to. A new one gets its name when it is closed.
+    public static func createMerged(path: String) throws -> TraceStore {
+        PathKind(at: path) == .missing ? try makeBeside(path) : try create(path: path, .appending)
+    }
+
+    /// A trace that replaces what is at `path`, or is to be seen there only when it is complete.
+    private static func makeBeside(_ path: String) throws -> TraceStore {
+        try checkFolder(of: path)
+        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        return try make(path: PartialName.path(for: path), isNew: true, replaced: path)
+    }
+
+    private static func make(path: String, isNew: Bool, replaced: String? = nil) throws -> TraceStore {
         try wrapping(path) {
             var configuration = Configuration()
             // The recorder makes its own references. To look each of them up would take longer than to write it.
@@ -60,8 +78,10 @@ public final class TraceStore: Sendable {
                         PRAGMA synchronous = \(isNew ? "OFF" : "NORMAL")
                         """)
                 TraceFunctions.register(in: db)
+                try distrust(db)
             }
-            let store = TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
+            let store = TraceStore(
+                path: path, database: try DatabaseQueue(path: path, configuration: configuration), replaced: replaced)
             try store.migrate()
             return store
         }
@@ -69,24 +89,46 @@ public final class TraceStore: Sendable {
 
     /// Throws unless the file is a trace, or a database without tables as a trace is when it begins: nothing else is
     /// replaced, nor gets our tables.
-    private static func checkIsOurs(_ path: String) throws {
+    ///
+    /// - Parameter isKept: whether its rows stay, and so must be a trace's in full.
+    private static func checkIsOurs(_ path: String, isKept: Bool = false) throws {
+        if isEmpty(path) { return }
         try checkHeader(of: path)
-        try wrapping(path) {
+        try recovering(path) {
             var configuration = Configuration()
             configuration.readonly = true
+            configuration.prepareDatabase(distrust)
             let database = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? database.close() }
-            let isOurs = try database.read { db in
-                try isTrace(db) || Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+            try database.read { db in
+                let id = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+                let isBlank = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+                if isBlank, [0, applicationID].contains(id) { return }
+                guard try isTrace(db, inFull: !isKept) else {
+                    throw TraceError.notATrace(path: path, found: foreignDatabase)
+                }
+                if isKept { try checkSchema(of: path, db, allowsTriggers: false) }
             }
-            guard isOurs else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
         }
     }
 
     private static let foreignDatabase = "a database without the tables of a trace"
 
-    private static func isTrace(_ db: Database) throws -> Bool {
-        try db.tableExists("run") && (db.viewExists("op") || db.tableExists("op"))
+    /// Whether the file is a trace by its header, or, of before it was said there, by its tables.
+    ///
+    /// - Parameter inFull: whether it then must have all tables of its version.
+    private static func isTrace(_ db: Database, inFull: Bool = false) throws -> Bool {
+        switch try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0 {
+        case applicationID: return true
+        case 0:
+            guard try db.tableExists("run"), try db.viewExists("op") || db.tableExists("op"),
+                try Int.fetchOne(db, sql: "PRAGMA user_version") != 0
+            else { return false }
+            guard inFull else { return true }
+            do { try checkSchema(of: "", db, allowsTriggers: true) } catch TraceError.damaged { return false }
+            return true
+        default: return false
+        }
     }
 
     /// Brings the schema up to date by the migrations that the file has not seen.
@@ -96,15 +138,29 @@ public final class TraceStore: Sendable {
             guard version <= Schema.migrations.count else {
                 throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
             }
-            for (number, sql) in zip(1..., Schema.migrations).dropFirst(version) {
+            try db.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
+            for (number, sql) in zip(1..., Schema.migrations).dropFirst(max(0, version)) {
                 try db.execute(sql: sql)
                 try db.execute(sql: "PRAGMA user_version = \(number)")
             }
         }
     }
 
-    /// Folds the write-ahead log into the file, so that one plain file is left, and closes it.
+    /// Folds the write-ahead log into the file, so that one plain file is left, and closes it. If it replaces another, it
+    /// now has its name.
     public func close() throws {
+        try closeUnfinished()
+        if let replaced {
+            // A log of the earlier trace would be taken for one of the new.
+            for ending in PartialName.databaseEndings { unlink(replaced + ending) }
+            guard rename(path, replaced) == 0 else {
+                throw TraceError.unwritable(path: replaced, reason: String(cString: strerror(errno)))
+            }
+        }
+    }
+
+    /// The same for a run that did not get to its end: what it was to replace stays.
+    public func closeUnfinished() throws {
         try TraceStore.wrapping(path) {
             try database.writeWithoutTransaction { db in
                 try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
@@ -117,40 +173,29 @@ public final class TraceStore: Sendable {
 
     /// Opens a trace for reading only.
     public static func open(path: String) throws -> TraceStore {
-        guard FileManager.default.fileExists(atPath: path) else { throw TraceError.missing(path: path) }
+        guard PathKind(at: path) != .missing else { throw TraceError.missing(path: path) }
         try checkHeader(of: path)
-        do {
-            return try wrapping(path) {
-                var configuration = Configuration()
-                configuration.readonly = true
-                configuration.prepareDatabase { db in
-                    // Who reads a trace reads no other file.
-                    sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
-                    TraceFunctions.register(in: db)
-                    try Self.addRoles(db)
-                }
-                let store = TraceStore(
-                    path: path, database: try DatabaseQueue(path: path, configuration: configuration))
-                try store.checkSchema()
-                return store
+        return try recovering(path) {
+            var configuration = Configuration()
+            configuration.readonly = true
+            configuration.prepareDatabase { db in
+                // Who reads a trace reads no other file.
+                sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
+                try distrust(db)
+                TraceFunctions.register(in: db)
+                guard try isTrace(db) else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
+                try checkSchema(of: path, db, allowsTriggers: true)
+                try addRoles(db)
             }
-        } catch TraceError.database where hasUnreadableLog(path) {
-            throw TraceError.unrecoveredLog(path: path)
+            return TraceStore(path: path, database: try DatabaseQueue(path: path, configuration: configuration))
         }
     }
 
     /// Of a trace of an earlier version, which is read as it is.
     private static func addRoles(_ db: Database) throws {
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard version < Schema.firstWithRoles, try isTrace(db) else { return }
+        guard version < Schema.firstWithRoles else { return }
         try db.execute(sql: Schema.rolesBeside(version: version))
-    }
-
-    /// SQLite reads a write-ahead log by way of a file that it makes beside it.
-    private static func hasUnreadableLog(_ path: String) -> Bool {
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        return FileManager.default.fileExists(atPath: path + "-wal")
-            && !FileManager.default.isWritableFile(atPath: folder)
     }
 
     /// SQLite says only that it cannot open the file.
@@ -166,30 +211,15 @@ public final class TraceStore: Sendable {
         }
     }
 
-    private func checkSchema() throws {
-        let (version, isTrace) = try database.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0, try Self.isTrace(db))
-        }
-        guard isTrace else { throw TraceError.notATrace(path: path, found: Self.foreignDatabase) }
-        guard version <= Schema.migrations.count else {
-            throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
-        }
-    }
-
     /// The first bytes every SQLite file has; checked before SQLite sees the file, for a clearer message.
     private static func checkHeader(of path: String) throws {
-        var isDirectory: ObjCBool = false
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-            throw TraceError.notATrace(path: path, found: "a directory")
-        }
-        guard let handle = FileHandle(forReadingAtPath: path) else {
+        if let found = PathKind(at: path).words { throw TraceError.notATrace(path: path, found: found) }
+        guard let start = PathKind.start(of: path, bytes: 16) else {
             throw TraceError.database(path: path, message: "cannot be read; check its permissions")
         }
-        defer { try? handle.close() }
-        let start = try handle.read(upToCount: 16) ?? Data()
         if start.isEmpty { throw TraceError.notATrace(path: path, found: "an empty file") }
         if start.starts(with: Data("GGUF".utf8)) {
-            throw TraceError.notATrace(path: path, found: "a GGUF model")
+            throw TraceError.model(path: path)
         }
         guard start == Data("SQLite format 3\0".utf8) else {
             throw TraceError.notATrace(path: path, found: "a file of another kind")

@@ -1,3 +1,4 @@
+import ComputeGraph
 import LlamaModel
 import Measuring
 import Recording
@@ -45,6 +46,14 @@ public final class StepModel: Sendable {
         try known.withLock { try provenance(step, &$0) }
     }
 
+    /// The pass of an operation evaluated again, and the operation in it.
+    func node(of operation: RecordedOperation) throws -> (node: Node, provenance: Provenance) {
+        try known.withLock { known in
+            let provenance = try provenance(operation.step, &known)
+            return (try provenance.node(of: operation, in: try replay(&known).run.trace), provenance)
+        }
+    }
+
     private func provenance(_ step: Int, _ known: inout Known) throws -> Provenance {
         if let pass = known.pass, pass.step == step { return pass.provenance }
         let replay = try replay(&known)
@@ -55,7 +64,8 @@ public final class StepModel: Sendable {
 
     /// The last token's column of the residual stream.
     func residual(of operation: RecordedOperation) throws -> [Float] {
-        let tensor = try provenance(operation.step).tensor(of: .node(operation.seq))
+        let (node, provenance) = try node(of: operation)
+        let tensor = provenance.tensor(of: .node(node.index))
         return tensor.row(tensor.shape.ne1 - 1, 0, 0)
     }
 
@@ -66,7 +76,14 @@ public final class StepModel: Sendable {
         if let top = known.withLock({ $0.tops[operation.id] }) { return top }
         let values = try column()
         return try known.withLock { known in
-            let model = try replay(&known).model
+            let replay = try replay(&known)
+            let (model, width) = (replay.model, replay.model.configuration.embedding)
+            guard values.count == width else {
+                throw TraceError.damaged(
+                    TraceDamage(
+                        operation, in: replay.run.trace, "ne0", found: "\(values.count)",
+                        expected: "\(width), the width of the residual stream"))
+            }
             let lens = try known.lens ?? LogitLens(model, threads: threads)
             known.lens = lens
             let top = try lens.prediction(from: values).top(1, model.vocabulary)[0].piece

@@ -1,4 +1,5 @@
 import Recording
+import Tensors
 
 /// Going on and back to where something is so.
 extension Stepper {

@@ -190,7 +190,7 @@ public struct Stepper {
         guard let slot else { return .inputs(inputs) }
         guard inputs.indices.contains(slot) else { throw StepProblem.noInput(asked: slot, count: inputs.count) }
         guard case .operation(let source) = inputs[slot].origin else { return .inputs(inputs) }
-        jump(to: source.location)
+        jump(to: try walk.clamped(source.location))
         return .location(nil)
     }
 
@@ -198,7 +198,7 @@ public struct Stepper {
         let users = try users()
         guard let number else { return .users(users) }
         guard users.indices.contains(number) else { throw StepProblem.noUser(asked: number, count: users.count) }
-        jump(to: users[number].operation.location)
+        jump(to: try walk.clamped(users[number].operation.location))
         return .location(nil)
     }
 
@@ -233,10 +233,10 @@ public struct Stepper {
             element = ElementIndex(
                 ranges[0].lowerBound, ranges[1].lowerBound, ranges[2].lowerBound, ranges[3].lowerBound)
         }
-        let provenance = try model.provenance(operation.step)
+        let (node, provenance) = try model.node(of: operation)
         return .why(
             try ElementProvenance(
-                provenance.graph.nodes[operation.seq], at: element, in: provenance, step: operation.step,
+                node, at: element, in: provenance, step: operation.step,
                 recorded: try? walk.values(of: operation)[element]),
             in: provenance)
     }

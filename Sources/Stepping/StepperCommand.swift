@@ -1,4 +1,5 @@
 import Recording
+import Tensors
 
 /// What one can ask of the stepper.
 public enum StepperCommand: Hashable, Sendable {

@@ -39,6 +39,12 @@ public final class TraceWalk {
     public func operations(step: Int) throws -> [RecordedOperation] {
         if let known = operations[step] { return known }
         let read = try store.operations(of: run, step: step)
+        if read.isEmpty {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: store.path, table: "op_stat", row: "step \(step)", column: "id", found: "no rows",
+                    expected: "a row for each operation"))
+        }
         operations[step] = read
         return read
     }

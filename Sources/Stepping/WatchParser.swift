@@ -1,4 +1,5 @@
 import Recording
+import Tensors
 
 /// Reads `WatchExpression`s:
 ///
@@ -25,6 +26,26 @@ struct WatchParser {
     init(_ source: String) throws(StepProblem) {
         self.source = source
         try split()
+        try checkSize()
+    }
+
+    /// What a condition may have of words, numbers and signs, and of parentheses in parentheses: it is read, and asked of
+    /// each operation, by functions that call themselves.
+    private static let (mostWords, deepest) = (400, 40)
+
+    private func checkSize() throws(StepProblem) {
+        func fault(_ found: String, _ most: Int, at index: Int) -> StepProblem {
+            .expression(
+                text: source.count > 60 ? source.prefix(60) + "…" : source, position: tokens[index].position,
+                reason: "found \(found), expected \(most) at most")
+        }
+        var depth = 0
+        for index in tokens.indices {
+            if tokens[index].token == .symbol("(") { depth += 1 }
+            if tokens[index].token == .symbol(")") { depth -= 1 }
+            if depth > Self.deepest { throw fault("\(depth) parentheses in one another", Self.deepest, at: index) }
+            if index >= Self.mostWords { throw fault("\(tokens.count) words and signs", Self.mostWords, at: index) }
+        }
     }
 
     // MARK: grammar

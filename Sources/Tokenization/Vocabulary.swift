@@ -101,6 +101,11 @@ public struct Vocabulary: Sendable {
         addsEOS = try keys.bool(.addsEOS) ?? false
         addsSpacePrefix = try keys.bool(.addsSpacePrefix) ?? isSentencePiece
         cleansSpaces = preTokenizer?.cleansSpaces ?? false
+        if self.addsBOS, let bos, try keys.id(.bos, count: texts.count) == nil {
+            warnings.append(
+                "the file names no token that begins a text (\(TokenizerKey.bos.rawValue)); as llama.cpp does, token \(bos) "
+                    + "is put in front.")
+        }
         self.warnings = warnings
 
         for (adds, id, flag, key) in [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Recording
+import Tensors
 
 /// Names a misspelt command or option before anything that it makes look wrong.
 ///
@@ -13,6 +14,28 @@ enum Misspelling {
         let usage = message.firstRange(of: "\nUsage:").map { message[$0.lowerBound...] } ?? ""
         Terminal.complain("Error: \(problem)\(usage)")
         Quipu.exit(withError: ExitCode.validationFailure)
+    }
+
+    /// The words with `--trace FILE` as the first argument of the command, where commands have their trace; `nil` without it.
+    static func traceAsArgument(in words: ArraySlice<String>) -> [String]? {
+        var words = Array(words)
+        guard let option = words.firstIndex(where: { $0 == "--trace" || $0.hasPrefix("--trace=") }) else { return nil }
+        let file: String
+        if words[option] == "--trace" {
+            guard option + 1 < words.count else { return nil }
+            file = words.remove(at: option + 1)
+        } else {
+            file = String(words[option].dropFirst("--trace=".count))
+        }
+        words.remove(at: option)
+        var (command, place): (any ParsableCommand.Type, _) = (Quipu.self, 0)
+        while place < words.count,
+            let next = command.configuration.subcommands.first(where: { $0._commandName == words[place] })
+        {
+            (command, place) = (next, place + 1)
+        }
+        words.insert(file, at: place)
+        return words
     }
 
     private static func problem(in words: ArraySlice<String>) -> String? {

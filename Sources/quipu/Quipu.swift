@@ -55,7 +55,9 @@ struct Quipu: AsyncParsableCommand {
     /// status 130.
     static func main() async {
         Terminal.secureStandardStreams()
+        Interruption.explainLostMemory()
         do {
+            try SystemLimits.check()
             try await DigestMemory.$reporter.withValue({
                 Terminal.complain("quipu: note: the model will be hashed again next time. \($0)")
             }) { try await run() }
@@ -66,6 +68,9 @@ struct Quipu: AsyncParsableCommand {
             exit(withError: ExitCode(1))
         } catch let error as CocoaError {
             Terminal.complain("quipu: \(FileProblem(error))")
+            exit(withError: ExitCode(1))
+        } catch  where exitCode(for: error) == .failure && !(error is ExitCode) {
+            Terminal.complain("quipu: found an error that has no words of its own: \(error). Please report it.")
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)
@@ -78,7 +83,13 @@ struct Quipu: AsyncParsableCommand {
             // A first Ctrl-C stops what the stepper does, not the stepper.
             try await stepping.run()
         } else if var asynchronous = command as? any AsyncParsableCommand {
-            try await Interruption.cancelling { try await asynchronous.run() }
+            guard asynchronous is any StopsInOrder else {
+                Interruption.endAtOnce()
+                return try await asynchronous.run()
+            }
+            // Safe: nobody else has the command.
+            nonisolated(unsafe) var stopping = asynchronous
+            try await Interruption.cancelling { try await stopping.run() }
         } else {
             try command.run()
         }
@@ -86,6 +97,11 @@ struct Quipu: AsyncParsableCommand {
 
     private static func parsed() throws -> any ParsableCommand {
         do { return try parseAsRoot() } catch {
+            if let moved = Misspelling.traceAsArgument(in: CommandLine.arguments.dropFirst()),
+                let command = try? parseAsRoot(moved)
+            {
+                return command
+            }
             Misspelling.explain(error, in: CommandLine.arguments.dropFirst())
             throw error
         }

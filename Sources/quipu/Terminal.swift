@@ -1,4 +1,5 @@
 import Foundation
+import Presentation
 
 /// Where the program writes.
 enum Terminal {
@@ -35,14 +36,18 @@ enum Terminal {
     }
 
     /// Writes a result, without a line end of its own.
-    static func write(_ text: String) {
-        guard let failure = put(text, on: STDOUT_FILENO), failure != EPIPE else { return }
+    static func write(_ text: String) { _ = writeIfRead(text) }
+
+    /// - Returns: whether someone still reads.
+    static func writeIfRead(_ text: String) -> Bool {
+        guard let failure = put(text, on: STDOUT_FILENO) else { return true }
+        if failure == EPIPE { return false }
         complain("quipu: the result cannot be written: \(String(cString: strerror(failure)))")
         exit(1)
     }
 
-    /// Writes progress, hints and errors.
-    static func complain(_ text: String) { _ = put(text + "\n", on: STDERR_FILENO) }
+    /// Writes progress, hints and errors, in which names and paths from files may stand.
+    static func complain(_ text: String) { _ = put(text.withoutControls + "\n", on: STDERR_FILENO) }
 
     /// Asks for a line, where someone is watching.
     ///
@@ -54,7 +59,7 @@ enum Terminal {
     /// Shows a line that the next one replaces, where someone is watching.
     static func status(_ text: String) {
         guard isErrorTerminal else { return }
-        _ = put("\r\u{1B}[K\(text)", on: STDERR_FILENO)
+        _ = put("\r\u{1B}[K\(text.withoutControls)", on: STDERR_FILENO)
     }
 
     /// - Returns: the error number, `nil` if all was written.

@@ -26,6 +26,8 @@ struct Tracing {
     private var decodeNs = 0
     private var summary: PassSummary?
     private var firstPrediction: Prediction?
+    /// Of the passes: logits that were no numbers.
+    private(set) var brokenLogits = 0
 
     init(session: Session, recorder: TraceRecorder, sampler: Sampler, changes: ChangedRun, progress: Progress) {
         self.session = session
@@ -75,6 +77,7 @@ struct Tracing {
         progress.begin(pass)
         try pass.interpreter.run()
         let prediction = Prediction(logits: pass.logits!)
+        brokenLogits += prediction.notFinite
         let elapsed = start.duration(to: .now).nanoseconds
         try recorder.end(pass, prediction: prediction, nanoseconds: elapsed)
         session.advance(past: pass)

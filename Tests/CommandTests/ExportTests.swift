@@ -69,11 +69,17 @@ import Testing
     /// A trace that somebody made to lead out of it, or to crash.
     @Test(arguments: [
         ("UPDATE graph_op SET name = '../kq-1' WHERE name = 'kq-1'", "*kq-1", "no file inside an archive"),
-        ("UPDATE graph_op SET params = '{}' WHERE name = 'Qcur-1 (view)'", "Qcur-1 (view)", "damaged: it is a view"),
-        ("UPDATE graph_op SET ne0 = 1 << 40 WHERE name = 'kq-1'", "kq-1", "are damaged"),
-        ("UPDATE tensor SET run_length = 1, run_stride = 1 << 62", "kq-1", "are damaged"),
-        ("UPDATE graph_input SET source_seq = seq WHERE source_seq NOT NULL", "Qcur-1 (view)", "damaged: it is a view"),
-        ("DELETE FROM graph_input", "Qcur-1 (view)", "damaged: it is a view"),
+        ("UPDATE graph_op SET params = '{}' WHERE name = 'Qcur-1 (view)'", "Qcur-1 (view)", "column params: found {}"),
+        ("UPDATE graph_op SET ne0 = 1 << 40 WHERE name = 'kq-1'", "kq-1", "column ne0 to ne3: found "),
+        (
+            "UPDATE tensor SET run_length = 1, run_stride = 1 << 62", "kq-1",
+            "column run_stride: found 4611686018427387904"
+        ),
+        (
+            "UPDATE graph_input SET source_seq = seq WHERE source_seq NOT NULL", "Qcur-1 (view)",
+            "expected an operation before this one"
+        ),
+        ("DELETE FROM graph_input", "Qcur-1 (view)", "column slot: found 0 inputs, expected 1 or more"),
     ])
     func tracesOfStrangers(change: String, name: String, part: String) throws {
         let bench = try Workbench()

@@ -61,6 +61,27 @@ import Testing
         try expectRefusal(try Workbench(), arguments, "Usage: quipu quantize", status: 64)
     }
 
+    /// What would be ignored without a word.
+    @Test func optionsThatWouldDoNothing() throws {
+        let bench = try Workbench()
+        try bench.writeImportance(["encoder.0.attn_q.weight": 64])
+        let command = ["model.gguf", "out.gguf", "Q8_0"]
+        try expectRefusal(
+            bench, command + ["--imatrix", "imatrix.gguf"], "imatrix.gguf: its one tensor is not in model.gguf")
+        let outcome = try bench.quipu(["quantize"] + command + ["--tensor-type", "attn_z=Q6_K"])
+        #expect(
+            outcome.status == 0 && outcome.errors.contains("--tensor-type attn_z=Q6_K is found in no tensor's name"))
+    }
+
+    @Test(arguments: [
+        "(.*.*.*.*.*.*.*.*)*zz", "(.*)+x", "((a|a)*)*", "(.|.)*zz", "(.?.?)*z", ".*.*.*.*.*z", "(a{0,9}){0,9}",
+    ])
+    func expressionsThatTakeForEver(pattern: String) throws {
+        try expectRefusal(
+            try Workbench(), ["model.gguf", "out.gguf", "Q4_0", "--tensor-type", pattern + "=Q8_0"], "may take for ever"
+        )
+    }
+
     @Test func theInputIsNeverTheOutput() throws {
         let bench = try Workbench()
         let copy = bench.folder.path("copy.gguf")

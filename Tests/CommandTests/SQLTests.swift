@@ -78,4 +78,25 @@ import Testing
         #expect(abs(try #require(row["product"] as? Double) - product) < 1e-4 * abs(product))
         #expect(row["outside"] is NSNull)
     }
+
+    /// More rows than are looked at before the first is written: nothing is lost or doubled between them.
+    @Test func rowsAreWrittenAsTheyCome() throws {
+        let bench = try bench()
+        let count = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) SELECT i FROM c"
+        let page = try bench.quipu("sql", "t.db", count)
+        #expect(page.lines.count == 20_003 && page.output.hasSuffix("20000 rows\n"))
+        #expect(page.lines[1...20_000].enumerated().allSatisfy { Int($1.drop { $0 == " " }) == $0 + 1 })
+        let rows = try #require(try bench.quipu("sql", "t.db", count, "--json").object()["rows"] as? [[String: Int]])
+        #expect(rows.map { $0["i"] } == (1...20_000).map { $0 })
+        #expect(try bench.quipu("sql", "t.db", "SELECT 1 AS a WHERE 0", "--json").object()["rows"] as? [Int] == [])
+    }
+
+    /// A statement without an end, and a reader that has enough.
+    @Test func aReaderThatGoesAwayEndsIt() throws {
+        let endless = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i FROM c"
+        for format in ["", "--json"] {
+            let outcome = try bench().shell("quipu sql t.db '\(endless)' \(format) | head -3")
+            #expect(outcome.status == 0 && outcome.lines.count >= 3 && outcome.errors.isEmpty)
+        }
+    }
 }

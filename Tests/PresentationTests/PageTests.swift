@@ -7,9 +7,25 @@ import Testing
     @Test(arguments: [
         ("plain", "plain"), ("two\nlines\tand", "two\nlines\tand"), ("\u{1B}[2J", "␛[2J"), ("a\u{7F}\u{0}\r", "a␡␀␍"),
         ("c1 \u{9B}31m", "c1 \u{FFFD}31m"), ("日本 🎉", "日本 🎉"),
+        ("a\u{202E}b\u{2069}c", "a\\u202Eb\\u2069c"), ("a\u{2028}b", "a\\u2028b"),
     ])
     func controlCharactersBecomePictures(text: String, picture: String) {
         #expect(text.withoutControls == picture)
+    }
+
+    /// What a page had its colours from stays; nothing else that begins like it.
+    @Test func onlyColoursPassTheDoor() {
+        let page = Style(isColored: true).bold("a\u{1B}[2Jb") + "\u{1B}[3\u{1B}]0;x\u{7}\u{1B}[1;31mred\u{1B}[0m"
+        #expect(Style(isColored: true).shown(page) == "\u{1B}[1ma␛[2Jb\u{1B}[0m␛[3␛]0;x␇\u{1B}[1;31mred\u{1B}[0m")
+        #expect(Style(isColored: true).shown("\u{1B}[") == "␛[" && Style.plain.shown("plain\n") == "plain\n")
+    }
+
+    @Test func documentsEscapeWhatATerminalActsOn() throws {
+        let text = "a\u{202E}b\u{9B}c\u{7F}\u{1B}"
+        let document = try JSONOutput.text([text])
+        let isPlain = document.unicodeScalars.allSatisfy { $0.isASCII }
+        #expect(isPlain)
+        #expect(try JSONDecoder().decode([String].self, from: Data(document.utf8)) == [text])
     }
 
     /// Whatever the environment says, and however often: a style is nothing but its two values.
@@ -45,7 +61,7 @@ import Testing
 /// Pages of query results: what fits, what is cut and what is left out.
 @Suite struct TablePageTests {
     private func page(_ columns: [String], _ rows: [[String]], width: Int = 80) -> [String] {
-        var report = SQLReport(keepsBlobs: false)
+        var report = SQLReport()
         report.columns = columns
         for row in rows { report.add(row.map { Int64($0).map { .integer($0) } ?? .text($0) }) }
         return report.page(Style(isColored: false, width: width)).split(separator: "\n").map(String.init)

@@ -1,6 +1,7 @@
 import Foundation
 import Recording
 import TestSupport
+import Tensors
 import Testing
 
 @Suite struct QueryTests {

@@ -105,7 +105,7 @@ import Testing
             .notATrace(
                 path: try folder.write("hello, I am no database", to: "text.db"), found: "a file of another kind"))
         expectRefusal(.notATrace(path: try folder.write("SQL", to: "short.db"), found: "a file of another kind"))
-        expectRefusal(.notATrace(path: TinyModel.gqa.path, found: "a GGUF model"))
+        expectRefusal(.model(path: TinyModel.gqa.path))
         try DatabaseQueue(path: path).write { try $0.execute(sql: "CREATE TABLE diary (entry TEXT)") }
         expectRefusal(.notATrace(path: path, found: "a database without the tables of a trace"))
     }
@@ -196,7 +196,8 @@ import Testing
 extension TraceError {
     fileprivate var path: String? {
         switch self {
-        case .exists(let path), .missing(let path), .notATrace(let path, _), .newerSchema(let path, _, _),
+        case .exists(let path), .missing(let path), .notATrace(let path, _), .model(let path),
+            .newerSchema(let path, _, _),
             .database(let path, _), .noRun(let path), .noPass(let path, _, _):
             path
         default: nil

@@ -31,6 +31,28 @@ import Testing
         }
     }
 
+    /// What would be read, or asked of each operation, by functions that call themselves thousands of times.
+    @Test(arguments: [
+        String(repeating: "(", count: 30_000) + "1" + String(repeating: ")", count: 30_000),
+        String(repeating: "not ", count: 30_000) + "top1", String(repeating: "-", count: 30_000) + "1 > 0",
+        String(repeating: "1 > 0 and ", count: 10_000) + "1 > 0", String(repeating: "1+", count: 30_000) + "1 > 0",
+        String(repeating: "abs(", count: 30_000) + "1",
+    ])
+    func depthIsBounded(text: String) {
+        do {
+            _ = try WatchExpression(text)
+            Issue.record("understood")
+        } catch {
+            guard case .expression(let shown, _, let words) = error else { Issue.record("\(error)"); return }
+            #expect(shown.count < 100 && words.contains("at most"))
+        }
+    }
+
+    @Test func someDepthIsUnderstood() throws {
+        let nested = String(repeating: "(", count: 40) + "rms > 3" + String(repeating: ")", count: 40)
+        #expect(try WatchExpression(nested).text == nested)
+    }
+
     @Test func whatNeedsTheModelSaysSo() throws {
         #expect(try WatchExpression("rms > 3 or top1").needsModel && WatchExpression("top1 != 'a'").needsModel)
         #expect(try !WatchExpression("resid[3] > 1").needsModel)

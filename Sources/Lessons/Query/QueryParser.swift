@@ -10,7 +10,28 @@ struct QueryParser {
         characters = Array(text)
     }
 
+    /// Longer and deeper than any question of a lesson: what is read by functions that call themselves ends in time.
+    private static let (longest, deepest) = (4000, 32)
+
+    /// - Throws: `QueryProblem.syntax` if there is more of it than can be read safely.
+    private mutating func checkSize() throws(QueryProblem) {
+        func fault(_ expected: String) -> QueryProblem {
+            .syntax(text: String(text.prefix(60)) + "…", at: offset, expected: expected)
+        }
+        defer { offset = 0 }
+        var depth = 0
+        for (index, character) in characters.enumerated() {
+            offset = index
+            if "([{".contains(character) { depth += 1 }
+            if ")]}".contains(character) { depth -= 1 }
+            if depth > Self.deepest { throw fault("at most \(Self.deepest) brackets in one another") }
+        }
+        offset = Self.longest
+        if characters.count > Self.longest { throw fault("at most \(Self.longest) characters") }
+    }
+
     mutating func whole() throws(QueryProblem) -> Query.Node {
+        try checkSize()
         let node = try disjunction()
         skipSpaces()
         guard offset == characters.count else { throw expected("an operator or the end") }

@@ -269,7 +269,7 @@ private struct Lockstep {
         if case .leaf(let index) = source { reference.graph.leaves[index].role == .weight } else { false }
     }
 
-    private func worstInput(of node: Node) -> Double { node.inputs.map(relativeError).max() ?? 0 }
+    private func worstInput(of node: Node) -> Double { node.inputs.map(relativeError).worst() ?? 0 }
 
     private func relativeError(of source: Source) -> Double {
         switch source {

@@ -1,6 +1,7 @@
 import Tensors
 
 import LlamaModel
+import Tensors
 
 /// How far predictions are from reference predictions, position by position.
 public struct LogitDivergence: Sendable {
@@ -29,7 +30,7 @@ public struct LogitDivergence: Sendable {
 
     /// Mean over positions.
     public var mean: Double { kld.reduce(0, +) / Double(max(1, kld.count)) }
-    public var maximum: Double { kld.max() ?? 0 }
+    public var maximum: Double { kld.worst() ?? 0 }
     public var last: Double { kld.last ?? 0 }
     public var sameTopShare: Double { Double(sameTop) / Double(max(1, kld.count)) }
 }

@@ -15,7 +15,8 @@ extension ScoringProblem: CustomStringConvertible {
         switch self {
         case .tooShort(let text, let tokens, let chunk):
             "\(text): found \(tokens) \(tokens == 1 ? "token" : "tokens"), expected at least the \(chunk) of one chunk. "
-                + "Give a longer text with --file, or make chunks shorter with --chunk."
+                + "Give a longer text with --file"
+                + (tokens >= ScoredText.shortestChunk ? ", or make chunks shorter with --chunk \(tokens)." : ".")
         case .chunkTooLong(let file, let chunk, let trained):
             "\(file): the model was trained for \(trained) positions, a chunk of \(chunk) tokens needs more. "
                 + "Make chunks shorter with --chunk."

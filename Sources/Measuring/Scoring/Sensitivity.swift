@@ -48,7 +48,7 @@ public struct Sensitivity: Sendable {
     public static let analysis = Analysis("quant sensitivity", needs: [.result(.logits)])
 
     public init(_ parts: [Part]) {
-        self.parts = parts.sorted { $0.divergence.meanDivergence.value > $1.divergence.meanDivergence.value }
+        self.parts = parts.sortedWorstFirst { $0.divergence.meanDivergence.value }
     }
 
     /// - Parameters:

@@ -51,7 +51,7 @@ public struct ModelVerification: Sendable {
                 count: 1)
         }
         do {
-            _ = try LlamaWeights(file: file)
+            if let refusal = Llama.refusal(of: file) { throw refusal }
             _ = try Tokenizer(metadata: file.metadata)
         } catch let error as LlamaError where error.isUnsupported {
             skipped.append(("structure", error.lack.last == "." ? String(error.lack.dropLast()) : error.lack))
@@ -61,11 +61,18 @@ public struct ModelVerification: Sendable {
     }
 
     private mutating func checkValues(of tensor: TensorInfo, in file: GGUFFile, _ workers: Workers) {
-        guard let format = BlockFormats.format(for: tensor.type) else {
+        guard BlockFormats.format(for: tensor.type) != nil else {
             skipped.append((tensor.name, "\(tensor.type) cannot be decoded"))
             return
         }
         weights += tensor.shape.count
+        if let fault = Self.fault(in: tensor, of: file, workers) { failures.append(fault) }
+    }
+
+    /// The first of a tensor's values that is no number, and how many there are; `nil` if all are numbers, or they cannot be
+    /// decoded.
+    public static func fault(in tensor: TensorInfo, of file: GGUFFile, _ workers: Workers) -> Failure? {
+        guard let format = BlockFormats.format(for: tensor.type) else { return nil }
         let (values, width) = (file.values(of: tensor), tensor.shape.ne0)
         let found = Mutex<(first: Int, count: Int)>((Int.max, 0))
         workers.run(items: tensor.shape.rows, grain: max(1, 65536 / max(1, width))) { rows in
@@ -79,13 +86,12 @@ public struct ModelVerification: Sendable {
             }
         }
         let (first, count) = found.withLock { $0 }
-        guard count > 0 else { return }
+        guard count > 0 else { return nil }
         let (row, column) = (first / width, first % width)
         let block = try? WeightBlock(row: row, column: column, of: tensor, in: file)
-        failures.append(
-            Failure(
-                check: "weight", tensor: tensor.name, row: row, column: column, block: block?.block,
-                fileOffset: block?.fileOffset, reason: Self.reason(block, column: column), count: count))
+        return Failure(
+            check: "weight", tensor: tensor.name, row: row, column: column, block: block?.block,
+            fileOffset: block?.fileOffset, reason: reason(block, column: column), count: count)
     }
 
     /// What is wrong in a block: its scale, its minimum, or a value that stands for itself.

@@ -1,3 +1,5 @@
+import Tensors
+
 /// `propagate` for people.
 struct PropagatePage {
     let report: PropagateReport
@@ -105,8 +107,7 @@ struct PropagatePage {
 
     private var sources: [String] {
         let worst = report.ops.filter { $0.local != nil }
-            .sorted { ($1.local!.both.relRmse, $0.seq) < ($0.local!.both.relRmse, $1.seq) }
-            .filter { $0.local!.both.mse > 0 }.prefix(report.limit)
+            .sortedWorstFirst { $0.local!.both.relRmse }.filter { $0.local!.both.mse != 0 }.prefix(report.limit)
         var table = Table([
             ("op", .whole), ("type", .whole), ("weights", .right), ("activations", .right), ("both", .right),
             ("both dB", .right), ("accumulated", .right),
@@ -123,8 +124,7 @@ struct PropagatePage {
     }
 
     private var jumps: [String] {
-        let worst = report.ops.sorted { ($1.jump, $0.seq) < ($0.jump, $1.seq) }.filter { $0.jump > 0 }
-            .prefix(report.limit)
+        let worst = report.ops.sortedWorstFirst(by: \.jump).filter { !($0.jump <= 0) }.prefix(report.limit)
         var table = Table([
             ("op", .whole), ("kind", .whole), ("worst input", .right), ("output", .right), ("own", .right),
         ])

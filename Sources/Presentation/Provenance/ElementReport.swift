@@ -163,7 +163,7 @@ public struct ElementReport: Report {
         }
         baseValue = element.residual?.base
         let terms = Self.terms(element, in: provenance)
-        self.terms = largest.map { Array(terms.sorted { abs($0.value) > abs($1.value) }.prefix($0)) } ?? terms
+        self.terms = largest.map { Array(terms.sortedWorstFirst { abs($0.value) }.prefix($0)) } ?? terms
         self.tree = tree.map(TreeReport.init)
         absorbed = AbsorbedScore(node, at: target, in: provenance).map(Absorbed.init)
         further = isInStepper ? Self.nextCommand(element, in: provenance) : Self.depthHint
@@ -176,7 +176,7 @@ public struct ElementReport: Report {
         let made = element.explanation.terms.filter { term in
             if case .node = element.node.inputs[term.slot] { true } else { false }
         }
-        guard let term = made.max(by: { abs($0.contribution) < abs($1.contribution) }) else { return "" }
+        guard let term = made.max(by: { abs($1.contribution).isWorse(than: abs($0.contribution)) }) else { return "" }
         let address = provenance.address(of: element.node.inputs[term.slot], at: term.index)
         return "`why \(address)` goes on from the largest term."
     }
@@ -266,7 +266,7 @@ public struct ElementReport: Report {
             ("source", .whole), ("value", .right), ("times", .right), (isFunction ? "share" : "adds", .right),
             ("", .left),
         ])
-        let most = terms.map { abs($0.value) }.max() ?? 0
+        let most = terms.map { abs($0.value) }.largestNumber() ?? 0
         let count = largest ?? 24
         for term in terms.prefix(count) {
             table.add(

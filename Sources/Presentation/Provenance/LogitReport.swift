@@ -1,4 +1,5 @@
 import LlamaModel
+import Tensors
 import Tracing
 
 /// The result of `explain logit`: a logit as the sum of what each part of the network wrote.
@@ -157,7 +158,7 @@ public struct LogitReport: Report {
     private func layerLines(_ style: Style) -> [String] {
         let embedding = parts[0].value
         let all = layers.flatMap { [$0.attention, $0.feedForward] } + [embedding]
-        let most = all.map(abs).max() ?? 0
+        let most = all.map(abs).largestNumber() ?? 0
         let half = max(4, min(16, (style.width - 34) / 4))
         func bar(_ value: Double) -> String {
             (Numbers.signed(value).leftPadded(to: 10) + " " + Bar.signed(most > 0 ? value / most : 0, half: half))
@@ -173,7 +174,7 @@ public struct LogitReport: Report {
     }
 
     private func headTable(_ style: Style) -> [String] {
-        let heads = parts.filter { $0.head != nil }.sorted { abs($0.value) > abs($1.value) }
+        let heads = parts.filter { $0.head != nil }.sortedWorstFirst { abs($0.value) }
         let most = heads.first.map { abs($0.value) } ?? 0
         var table = Table([
             ("head", .right), ("layer", .right), ("KV head", .right), ("adds", .right), ("", .left),
@@ -188,7 +189,7 @@ public struct LogitReport: Report {
 
     private func groupTable(_ style: Style) -> [String] {
         guard let first = kvGroups.first, first.heads.count > 1 else { return [] }
-        let groups = kvGroups.sorted { abs($0.value) > abs($1.value) }
+        let groups = kvGroups.sortedWorstFirst { abs($0.value) }
         let most = abs(groups[0].value)
         var table = Table([
             ("KV head", .right), ("layer", .right), ("heads", .right), ("adds", .right), ("", .left),
@@ -205,7 +206,7 @@ public struct LogitReport: Report {
     private func expertTable(_ style: Style) -> [String] {
         let experts = attribution.parts.filter { $0.kind == .expert || $0.kind == .sharedExpert }
         guard !experts.isEmpty else { return [] }
-        let sorted = experts.sorted { abs($0.value) > abs($1.value) }
+        let sorted = experts.sortedWorstFirst { abs($0.value) }
         let most = abs(sorted[0].value)
         var table = Table([("expert", .right), ("layer", .right), ("choice", .right), ("adds", .right), ("", .left)])
         for part in sorted.prefix(8) {

@@ -16,13 +16,13 @@ struct ProductPage {
 
     private var shown: [ProductBlock] {
         guard let largest else { return product.blocks }
-        return Array(product.blocks.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(largest))
+        return Array(product.blocks.sortedWorstFirst { abs($0.contribution) }.prefix(largest))
     }
 
     /// The blocks whose sub-blocks are shown: all if they are few, else the one that adds most.
     private var detailed: [ProductBlock] {
         if shown.reduce(0, { $0 + $1.pieces.count }) <= 32 { return shown }
-        return Array(product.blocks.sorted { abs($0.contribution) > abs($1.contribution) }.prefix(1))
+        return Array(product.blocks.sortedWorstFirst { abs($0.contribution) }.prefix(1))
     }
 
     func lines(_ style: Style) -> [String] {
@@ -59,7 +59,7 @@ struct ProductPage {
             [("block", .right), ("columns", .right)] + (hasOffset ? [("file offset", .right)] : [])
                 + (hasScale ? [("d", .right)] : []) + (hasMinimum ? [("dmin", .right)] : [])
                 + [("d_x", .right), ("adds", .right), ("", .left)])
-        let most = product.blocks.map { abs($0.contribution) }.max() ?? 0
+        let most = product.blocks.map { abs($0.contribution) }.largestNumber() ?? 0
         for block in shown {
             let bar = Bar.horizontal(most > 0 ? abs(block.contribution) / most : 0, width: 12)
             table.add(
@@ -81,7 +81,7 @@ struct ProductPage {
         ]
         if hasMinimum { columns += [("min", .right), (isStored ? "s" : "Σ q_x", .right)] }
         var table = Table(columns + [("adds", .right), ("", .left)])
-        let most = pieces.map { abs($0.1.contribution) }.max() ?? 0
+        let most = pieces.map { abs($0.1.contribution) }.largestNumber() ?? 0
         for (name, piece) in pieces {
             var cells = [
                 name, Numbers.significant(piece.integerSum), Numbers.short(Double(piece.scale)),
@@ -108,7 +108,7 @@ struct ProductPage {
 
     /// The columns that add most, with the weight's own numbers.
     private func elementLines(_ style: Style) -> [String] {
-        let terms = report.element.explanation.terms.sorted { abs($0.contribution) > abs($1.contribution) }
+        let terms = report.element.explanation.terms.sortedWorstFirst { abs($0.contribution) }
         var table = Table([
             ("column", .right), ("code", .right), ("weight", .right), ("activation", .right), ("rounded", .right),
             ("adds", .right),

@@ -88,7 +88,7 @@ public struct QuantErrorsReport: Report {
         self.imatrix = imatrix
         self.notTried = notTried
         self.limit = limit
-        tensors = errors.map(Line.init).sorted { $0.error.relRmse > $1.error.relRmse }
+        tensors = errors.map(Line.init).sortedWorstFirst(by: \.error.relRmse)
         // Several formats of one tensor are kept apart; the formats of a mix make up a layer's error together.
         let isMix = Set(errors.map(\.name)).count == errors.count
         layers = Self.grouped(errors.filter { $0.layer != nil }) {
@@ -159,9 +159,8 @@ public struct QuantErrorsReport: Report {
                 bpw: bits / Double(max(1, all.count)), n: all.count, error: Error(all))
         }.sorted {
             // The rest tells equal errors apart, so that the order is always the same.
-            ($1.error.relRmse, $0.type, $0.layer ?? 0, $0.role ?? "")
-                < ($0.error.relRmse, $1.type, $1.layer ?? 0, $1.role ?? "")
-        }
+            ($0.type, $0.layer ?? 0, $0.role ?? "") < ($1.type, $1.layer ?? 0, $1.role ?? "")
+        }.sortedWorstFirst(by: \.error.relRmse)
     }
 
     /// The matrices of one expert of a layer as if they were one; the worst first.
@@ -256,7 +255,7 @@ public struct QuantErrorsReport: Report {
 
     private func roleLines(_ style: Style) -> [String] {
         var table = Table([("role", .whole), ("weights", .right)] + Self.columns)
-        for line in roles.filter(isShown).sorted(by: { $0.error.relRmse > $1.error.relRmse }) {
+        for line in roles.filter(isShown).sortedWorstFirst(by: \.error.relRmse) {
             table.add([line.role ?? "", Numbers.scaled(line.n)] + Self.cells(line))
         }
         return table.lines(style)

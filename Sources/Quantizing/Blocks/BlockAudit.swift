@@ -77,7 +77,7 @@ public struct BlockAudit: Sendable {
     /// - Throws: `BlockProblem` if there is nothing to audit or the files do not belong together.
     public init(
         of file: GGUFFile, against reference: GGUFFile?, workers: Workers,
-        progress: @Sendable (Int, Int) -> Void = { _, _ in }
+        progress: @Sendable (Int, Int) throws -> Void = { _, _ in }
     ) throws {
         func isAudited(_ tensor: TensorInfo) -> Bool {
             tensor.type.blockElements > 1 && BlockFormats.describableFormat(for: tensor.type) != nil
@@ -103,9 +103,9 @@ public struct BlockAudit: Sendable {
                     relativeScale: candidate.scale == 0 ? 0 : candidate.scale / median)
             }
             // Equal ones stay in the order of the file.
-            worst = Array(worst.sortedStably { $0.measure > $1.measure }.prefix(Self.worstCount))
+            worst = Array(worst.sortedWorstFirst(by: \.measure).prefix(Self.worstCount))
             done += tensor.shape.count
-            progress(done, total)
+            try progress(done, total)
         }
         (self.tensors, self.worst) = (tensors, worst)
         types = Dictionary(grouping: tensors, by: \.tensor.type).sorted { $0.key.rawValue < $1.key.rawValue }.map {
@@ -189,11 +189,14 @@ private struct TensorScan: Sendable {
                 let scales = values.source.withBytes(in: start..<start + bytes, format.scales)
                 let range = length * block..<length * (block + 1)
                 tally.add(scales, isDead: !decoded[range].contains { $0 != 0 }, book: book)
-                let scale = scales.subScales.reduce(0) { max($0, $1.magnitude) }
+                let scale = scales.subScales.map(\.magnitude).worst() ?? 0
                 var measure = scale
                 if reference != nil {
                     measure = 0
-                    for i in range { measure = max(measure, abs(decoded[i] - original[i])) }
+                    for i in range {
+                        let error = abs(decoded[i] - original[i])
+                        if error.isWorse(than: measure) { measure = error }
+                    }
                 }
                 worst.offer(Candidate(row: row, block: block, scale: scale, measure: measure))
             }
@@ -209,8 +212,10 @@ private struct TensorScan: Sendable {
         init(limit: Int) { self.limit = limit }
 
         mutating func offer(_ candidate: Candidate) {
-            if candidates.count == limit, candidate.measure <= candidates[limit - 1].measure { return }
-            let index = candidates.firstIndex { $0.measure < candidate.measure } ?? candidates.count
+            if candidates.count == limit, !candidate.measure.isWorse(than: candidates[limit - 1].measure) {
+                return
+            }
+            let index = candidates.firstIndex { candidate.measure.isWorse(than: $0.measure) } ?? candidates.count
             candidates.insert(candidate, at: index)
             if candidates.count > limit { candidates.removeLast() }
         }
@@ -226,15 +231,5 @@ extension BlockAudit.Tally {
         for scale in block.subScales { scales.add(scale) }
         if !block.subMinima.isEmpty, minima == nil { minima = Distribution() }
         for minimum in block.subMinima { minima!.add(minimum) }
-    }
-}
-
-extension Array {
-    /// Sorted so that equal elements keep their order.
-    fileprivate func sortedStably(by isBefore: (Element, Element) -> Bool) -> [Element] {
-        enumerated().sorted {
-            if isBefore($0.element, $1.element) { return true }
-            return !isBefore($1.element, $0.element) && $0.offset < $1.offset
-        }.map(\.element)
     }
 }

@@ -27,7 +27,7 @@ extension BlockProblem: CustomStringConvertible {
         case .missing(let file, let tensor):
             "\(file) has no tensor '\(tensor)'; are the two files the same model?"
         case .unknownFormat(let name, let known):
-            "there is no format '\(name)'; known are \(known.joined(separator: ", "))"
+            "there is no format '\(name)'" + Self.hint(name, known) + " Known are \(known.joined(separator: ", "))"
         case .formatNotDescribable(let type, let known):
             "blocks of \(type) cannot be taken apart; those of \(known.joined(separator: ", ")) can"
         case .noSample(let file):
@@ -37,6 +37,18 @@ extension BlockProblem: CustomStringConvertible {
             "\(file): no tensor has blocks with scales to audit; its types are "
                 + types.map(\.name).joined(separator: ", ")
         }
+    }
+}
+
+extension BlockProblem {
+    /// A mix is a file of several formats; any other name may be mistyped.
+    private static func hint(_ name: String, _ known: [String]) -> String {
+        if let mix = GGUFFileType.allCases.first(where: { $0.name == name.uppercased() }) {
+            let main = known.filter { mix.name.hasPrefix($0) }.max { $0.count < $1.count }
+            return ": it is a mix of several, which `quipu quantize` makes"
+                + (main.map { "; most of its tensors are \($0), so see `quipu explain format \($0)`" } ?? "") + "."
+        }
+        return nearest(to: name, in: known, limit: 1).first.map { ". Did you mean \($0)?" } ?? "."
     }
 }
 

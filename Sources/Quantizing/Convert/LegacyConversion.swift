@@ -63,7 +63,8 @@ public struct LegacyConversion: Sendable {
                 return try file.values(of: tensor.record)
             }
         }
-        try GGUFWriter(metadata: metadata, tensors: entries).write(to: path, overwrite: overwrite)
+        try GGUFWriter(metadata: metadata, tensors: entries).write(
+            to: path, overwrite: overwrite, checking: file.file.checkUnchanged)
     }
 
     // MARK: names and shapes

@@ -72,7 +72,8 @@ public struct ModelQuantizer: Sendable {
                 try values(of: entry) { try progress(done + $0, total) }
             }
         }
-        try GGUFWriter(metadata: metadata, tensors: tensors).write(to: path, overwrite: overwrite)
+        try GGUFWriter(metadata: metadata, tensors: tensors).write(
+            to: path, overwrite: overwrite, checking: file.checkUnchanged)
     }
 
     /// The tensors that the plan changes, in memory, by name: `Llama.replacing` runs the model with them.

@@ -27,11 +27,14 @@ public struct QuantizationPlan: Sendable {
     public let entries: [Entry]
 
     public var byteCount: Int { entries.reduce(0) { $0 + $1.byteCount } }
+    /// Overrides whose expressions are found in no tensor's name.
+    public let unusedOverrides: [TypeOverride]
+
     public var fallbacks: Int { entries.count { $0.isFallback } }
 
     /// Every tensor as it is, in the order that quantising gives.
     public init(copying file: GGUFFile) {
-        fileType = nil
+        (fileType, unusedOverrides) = (nil, [])
         entries = Self.order(file.tensors).map {
             Entry(tensor: $0, type: $0.type, wanted: $0.type, isQuantizable: false, needsImportance: false)
         }
@@ -52,6 +55,7 @@ public struct QuantizationPlan: Sendable {
         for tensor in tensors { entries.append(try chooser.entry(tensor)) }
         fileType = mix.fileType
         self.entries = entries
+        unusedOverrides = chooser.unusedOverrides(tensors.map(\.name))
     }
 
     /// llama.cpp's order of tensors, in which its mixes count them.

@@ -47,7 +47,49 @@ public struct TypeOverride: Sendable, Hashable {
         guard let separator = text.firstIndex(of: "="), separator != text.startIndex else { throw .override(text) }
         let pattern = text[..<separator].lowercased()
         guard (try? Regex(pattern)) != nil else { throw .expression(pattern) }
+        guard BoundedExpression.isBounded(pattern) else { throw .slowExpression(pattern) }
         self.pattern = pattern
         type = try TensorType.writable(named: String(text[text.index(after: separator)...]))
+    }
+}
+
+/// Expressions that are found, or not, in a moment: matching goes back and tries again, and how often grows with the number
+/// of repetitions, and without bound where one is inside another.
+enum BoundedExpression {
+    /// In a name of 64 characters, four repetitions can be laid out in some 600,000 ways.
+    static let mostRepetitions = 4
+
+    static func isBounded(_ pattern: String) -> Bool {
+        var repetitions = 0
+        /// Of each group that is open, whether a repetition or a choice is in it.
+        var groups = [false]
+        /// Whether the part before is a group with such inside.
+        var isAmbiguous = false
+        var (isEscaped, isInSet, before) = (false, false, Character(" "))
+        for character in pattern {
+            defer { before = isEscaped || isInSet ? " " : character }
+            if isEscaped || (isInSet && character != "]" && character != "\\") {
+                (isEscaped, isAmbiguous) = (false, false)
+                continue
+            }
+            switch character {
+            case "\\": isEscaped = true
+            case "[": isInSet = true
+            case "]": (isInSet, isAmbiguous) = (false, false)
+            case "(": groups.append(false)
+            case ")":
+                isAmbiguous = groups.count > 1 ? groups.removeLast() : false
+                if isAmbiguous { groups[groups.count - 1] = true }
+            case "|": groups[groups.count - 1] = true
+            // Of (?: and of .*? it repeats nothing.
+            case "?" where "(*+?}".contains(before): continue
+            case "*", "+", "?", "{":
+                if isAmbiguous { return false }
+                repetitions += 1
+                groups[groups.count - 1] = true
+            default: isAmbiguous = false
+            }
+        }
+        return repetitions <= mostRepetitions
     }
 }

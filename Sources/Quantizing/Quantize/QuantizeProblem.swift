@@ -8,6 +8,8 @@ public enum QuantizeProblem: InputProblem, Sendable, Equatable {
     case layer(file: String, tensor: String, layers: Int)
     case override(String)
     case expression(String)
+    case slowExpression(String)
+    case importanceOfOthers(file: String, model: String, count: Int)
     /// Something wrong in a list of types.
     indirect case line(file: String, number: Int, QuantizeProblem)
     case metadata(String)
@@ -42,6 +44,9 @@ extension QuantizeProblem: CustomStringConvertible {
             "--tensor-type '\(text)': expected REGEX=TYPE, such as attn_v=Q6_K"
         case .expression(let pattern):
             "--tensor-type: '\(pattern)' is no regular expression"
+        case .slowExpression(let pattern):
+            "--tensor-type: '\(pattern)' may take for ever: expected at most \(BoundedExpression.mostRepetitions) of * + ? "
+                + "and {}, and none of a group that has one, or a |, inside"
         case .line(let file, let number, let problem):
             "\(file), line \(number): \(problem)"
         case .metadata(let text):
@@ -83,6 +88,9 @@ extension QuantizeProblem: CustomStringConvertible {
                 + (hasMatrix ? "; the one given has no entry for it" : "; give one with --imatrix")
         case .importanceSize(let file, let tensor, let found, let expected):
             "\(file): \(found) importances for tensor '\(tensor)', expected \(expected); is it of another model?"
+        case .importanceOfOthers(let file, let model, let count):
+            "\(file): " + (count == 1 ? "its one tensor is not" : "none of its \(count) tensors is")
+                + " in \(model), so it would do nothing; is it of another model?"
         case .importanceFile(let file, let found, let expected):
             "\(file): found \(found), expected \(expected); llama.cpp's llama-imatrix writes such files"
         case .importanceName(let file, let part, let example):

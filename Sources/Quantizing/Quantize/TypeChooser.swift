@@ -52,6 +52,12 @@ struct TypeChooser {
             needsImportance: needsImportance(tensor, type))
     }
 
+    func unusedOverrides(_ names: [String]) -> [TypeOverride] {
+        zip(options.overrides, overrides).filter { _, override in
+            !names.contains { $0.firstMatch(of: override.expression) != nil }
+        }.map(\.0)
+    }
+
     // MARK: which tensors
 
     private func isQuantizable(_ tensor: TensorInfo) -> Bool {

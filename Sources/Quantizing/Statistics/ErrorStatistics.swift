@@ -1,4 +1,5 @@
 import RealModule
+import Tensors
 
 /// How far some numbers are from what they stand for, gathered row by row.
 ///
@@ -6,6 +7,7 @@ import RealModule
 public struct ErrorStatistics: Sendable {
     /// Values compared.
     public private(set) var count = 0
+    /// The largest error; NaN if one of them is no number.
     public private(set) var maximum: Float = 0
     private var squaredError = 0.0
     private var absoluteError = 0.0
@@ -36,7 +38,7 @@ public struct ErrorStatistics: Sendable {
             squaredReference += x * x
             squaredOther += y * y
             products += x * y
-            maximum = max(maximum, error)
+            maximum = maximum.isWorse(than: error) ? maximum : error
             if !histogram.isEmpty { histogram[Int(error.bitPattern >> Self.droppedBits)] += 1 }
         }
     }
@@ -44,7 +46,7 @@ public struct ErrorStatistics: Sendable {
     /// Adds what another gathered.
     public mutating func merge(_ other: ErrorStatistics) {
         count += other.count
-        maximum = max(maximum, other.maximum)
+        maximum = maximum.isWorse(than: other.maximum) ? maximum : other.maximum
         squaredError += other.squaredError
         absoluteError += other.absoluteError
         squaredReference += other.squaredReference

@@ -55,30 +55,33 @@ extension TraceStore {
     /// What a run was made with, in order.
     public func interventions(of run: RecordedRun) throws -> [InterventionRecord] {
         // A trace of an earlier version has no such table.
-        guard try fetch("SELECT 1 FROM sqlite_schema WHERE name = 'intervention'", [], { _ in true }).first != nil
-        else { return [] }
-        return try fetch("SELECT * FROM intervention WHERE run_id = ? ORDER BY id", [run.id]) { row in
-            (id: row["id"] as Int, kind: row["kind"] as String, target: row["target"] as String, row["spec"] as String)
-        }.map { id, kind, target, spec in
-            let patches = try fetch("SELECT * FROM patch_value WHERE intervention_id = ?", [id]) { row in
-                let data: Data = row["data"]
-                let values = data.withUnsafeBytes { bytes in
-                    (0..<bytes.count / 4).map {
-                        Float(
-                            bitPattern: UInt32(
-                                littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
-                    }
-                }
-                return (
-                    row["step"] as Int,
-                    InterventionRecord.Patch(
-                        shape: Shape(row["ne0"], row["ne1"], row["ne2"], row["ne3"]), values: values)
-                )
+        guard try has("intervention") else { return [] }
+        return try fetch(
+            "intervention", by: ["id"], "SELECT * FROM intervention WHERE run_id = ? ORDER BY id", [run.id]
+        ) { row in
+            guard let kind = InterventionRecord.Kind(rawValue: try row.text("kind")) else {
+                let kinds = InterventionRecord.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+                throw row.damage("kind", expected: "one of \(kinds)")
             }
-            return InterventionRecord(
-                InterventionRecord.Kind(rawValue: kind)!, target: target, spec: spec,
-                patches: Dictionary(uniqueKeysWithValues: patches))
+            return (id: try row.int("id"), kind: kind, target: try row.text("target"), spec: try row.text("spec"))
+        }.map { id, kind, target, spec in
+            InterventionRecord(kind, target: target, spec: spec, patches: try patches(of: id))
         }
+    }
+
+    private func patches(of id: Int) throws -> [Int: InterventionRecord.Patch] {
+        let found = try fetch(
+            "patch_value", by: ["intervention_id", "step"], "SELECT * FROM patch_value WHERE intervention_id = ?", [id]
+        ) { row in
+            let (data, shape) = (try row.blob("data"), try row.shape())
+            let count = try row.int("n_elements", in: 1...shape.count)
+            guard data.count == 4 * count else { throw row.damage("data", expected: "a blob of \(4 * count) bytes") }
+            return (
+                try row.int("step"),
+                InterventionRecord.Patch(shape: shape, values: (0..<count).map { data.float(at: $0)! })
+            )
+        }
+        return Dictionary(found, uniquingKeysWith: { first, _ in first })
     }
 }
 

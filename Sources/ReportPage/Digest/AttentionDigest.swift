@@ -41,6 +41,7 @@ public struct AttentionDigest: Encodable, Sendable {
             JOIN pass ON pass.id = op.pass_id WHERE run_id = \(run.id)
             """)
         guard let layers = extent.first?[0].int, let positions = extent.first?[1].int, !map.isEmpty else { return nil }
+        try Self.check(layers, positions, heads: map.count, run, store)
         (self.layers, self.positions, heads) = (layers, positions, map.count)
         kvHead = map.map { $0[0].int ?? 0 }
         let all = layers * map.count
@@ -64,6 +65,24 @@ public struct AttentionDigest: Encodable, Sendable {
         }
     }
 
+    /// Throws unless the numbers are those of the model and the run.
+    private static func check(
+        _ layers: Int, _ positions: Int, heads: Int, _ run: RecordedRun, _ store: TraceStore
+    ) throws {
+        let (sizes, last) = (try store.sizes(of: run), try store.passes(of: run).last)
+        let evaluated = last.map { $0.firstPosition + $0.tokens } ?? 0
+        for (table, column, found, range) in [
+            ("attention_head", "layer", layers - 1, 0...sizes.layers - 1),
+            ("attention_head", "position", positions - 1, 0...max(0, evaluated - 1)),
+            ("gqa_map", "head", heads - 1, sizes.heads - 1...sizes.heads - 1),
+        ] where !range.contains(found) {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: store.path, table: table, row: "the last", column: column, found: "\(found)",
+                    expected: range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"))
+        }
+    }
+
     private mutating func readSummaries(of run: RecordedRun, _ table: DigestQuery, count: Int) throws {
         entropyBits = Array(repeating: nil, count: count)
         topPosition = Array(repeating: nil, count: count)
@@ -76,9 +95,9 @@ public struct AttentionDigest: Encodable, Sendable {
             WHERE run_id = \(run.id) AND a.position >= \(kept[0])
             """)
         for row in rows {
-            guard let layer = row[0].int, let head = row[1].int, let position = row[2].int, head < heads else {
-                continue
-            }
+            guard let layer = row[0].int, let head = row[1].int, let position = row[2].int,
+                (0..<layers).contains(layer), (0..<heads).contains(head), (kept[0]..<positions).contains(position)
+            else { continue }
             let index = (layer * heads + head) * kept.count + position - kept[0]
             entropyBits[index] = row[3].double?.digits(6)
             topPosition[index] = row[4].int
@@ -95,7 +114,7 @@ public struct AttentionDigest: Encodable, Sendable {
         for step in 0..<run.steps {
             let whole = try store.wholeTensors(of: run, step: step)
             for operation in try store.operations(of: run, step: step) where operation.isResult(of: .pattern) {
-                guard let layer = operation.layer, layer < layers else { continue }
+                guard let layer = operation.layer, (0..<layers).contains(layer) else { continue }
                 windows[layer] = operation.window
                 let values: Tensor
                 if let tensor = whole[operation.seq] {

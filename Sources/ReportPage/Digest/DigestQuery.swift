@@ -60,11 +60,6 @@ struct DigestQuery {
         }
         return row
     }
-
-    /// Whether the file has a table; those of later versions may be missing.
-    func has(_ table: String) throws -> Bool {
-        try !rows("SELECT 1 FROM sqlite_schema WHERE name = '\(table)'").isEmpty
-    }
 }
 
 extension Double {

@@ -99,7 +99,8 @@ extension GraphDigest {
         layer = operations.map(\.layer)
         type = operations.map(\.type.name)
         inputs = Array(repeating: [], count: operations.count)
-        let indices = Dictionary(uniqueKeysWithValues: operations.enumerated().map { ($1.id, $0) })
+        let indices = Dictionary(
+            operations.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
         let edges = try table.rows(
             """
             SELECT i.op_id, i.source_op_id, i.weight_id, i.leaf FROM op_input AS i JOIN op ON op.id = i.op_id

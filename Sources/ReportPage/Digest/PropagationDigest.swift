@@ -16,7 +16,7 @@ public struct PropagationDigest: Encodable, Sendable {
 
     /// `nil` if the run has none.
     init?(of run: RecordedRun, _ table: DigestQuery) throws {
-        guard try table.has("op_error") else { return nil }
+        guard try table.store.has("op_error") else { return nil }
         let rows = try table.rows(
             """
             SELECT op.seq, op.name, op.kind, op.role, op.layer, mode, cause, e.rmse, e.max_abs, e.sqnr_db, e.cosine

@@ -50,7 +50,8 @@ public struct QuantisationDigest: Encodable, Sendable {
             if records.isEmpty {
                 let measured = try QuantErrors(workers: workers) { try progress(Double($0) / Double(max(1, $1))) }
                     .errors(of: file, as: formats)
-                let indices = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
+                let indices = Dictionary(
+                    zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
                 records = measured.compactMap { error in
                     indices[error.name].map { ($0, error.record(reference: "self")) }
                 }
@@ -68,7 +69,7 @@ public struct QuantisationDigest: Encodable, Sendable {
     private static func recorded(
         _ run: RecordedRun, _ table: DigestQuery, _ weights: WeightDigest
     ) throws -> [(Int, QuantErrorRecord)] {
-        guard try table.has("quant_error") else { return [] }
+        guard try table.store.has("quant_error") else { return [] }
         let rows = try table.rows(
             """
             SELECT weight_id, e.type, reference, n, mse, max_abs, mean_abs, p95_abs, rel_rmse, sqnr_db, cosine,
@@ -156,7 +157,7 @@ public struct BlocksDigest: Encodable, Sendable {
     static func all(
         of file: GGUFFile, _ weights: WeightDigest, _ formats: [any EncodableFormat]
     ) throws -> [BlocksDigest] {
-        let indices = Dictionary(uniqueKeysWithValues: zip(weights.name, weights.name.indices))
+        let indices = Dictionary(zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
         return try file.tensors.compactMap { info in
             guard info.shape.rows > 1, let index = indices[info.name] else { return nil }
             guard let blocks = Blocks(of: info, in: file, formats) else { return nil }

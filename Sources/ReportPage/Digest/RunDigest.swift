@@ -170,7 +170,7 @@ public struct WeightDigest: Encodable, Sendable {
         shape = rows.map { row in Shape(row[5...8].map { $0.int ?? 1 }).significant }
         fileOffset = rows.map { $0[9].int ?? 0 }
         nBytes = rows.map { $0[10].int ?? 0 }
-        indices = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1[0].int ?? 0, $0) })
+        indices = Dictionary(rows.enumerated().map { ($1[0].int ?? 0, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// Index by the row's id in table `weight`.

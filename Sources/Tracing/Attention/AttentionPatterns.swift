@@ -79,15 +79,24 @@ public struct AttentionPatterns: Sendable {
         keeping keeps: @escaping Choice = { _, _ in true }
     ) throws -> AttentionPatterns? {
         var result = AttentionPatterns(tokens: try store.tokens(of: run).map(\.id), keeping: keeps)
-        for pass in try store.passes(of: run) {
+        let (heads, passes) = (try store.sizes(of: run).heads, try store.passes(of: run))
+        if passes.isEmpty { throw TraceError.noPass(path: store.path, step: 0, steps: 0) }
+        for pass in passes {
             let operations = try store.operations(of: run, step: pass.step)
             let whole = try store.wholeTensors(of: run, step: pass.step)
             for layer in layers {
-                guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }),
-                    let values = whole[operation.seq]
-                else { return nil }
+                guard let operation = operations.last(where: { $0.isResult(of: .pattern) && $0.layer == layer }) else {
+                    return nil
+                }
+                let shape = operation.shape
+                guard shape.ne0 >= pass.firstPosition + pass.tokens, shape.ne1 == pass.tokens, shape.ne2 == heads else {
+                    let expected = "\(pass.firstPosition + pass.tokens) or more x \(pass.tokens) x \(heads)"
+                    throw TraceError.damaged(
+                        TraceDamage(operation, in: store.path, "ne0 to ne2", found: "\(shape)", expected: expected))
+                }
+                guard let values = whole[operation.seq] else { return nil }
                 result.add(
-                    try store.tensor(of: values), heads: values.shape.ne2, layer: layer, first: pass.firstPosition,
+                    try store.tensor(of: values), heads: heads, layer: layer, first: pass.firstPosition,
                     window: operation.window)
             }
         }

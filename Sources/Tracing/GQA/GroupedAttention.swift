@@ -57,15 +57,24 @@ public struct GroupedAttention: Sendable {
     ) throws {
         try Self.analysis.check(model)
         let c = model.configuration
-        func values(_ part: NodeRole.Part, _ layer: Int) throws -> (shape: Shape, [Float]) {
+        func values(
+            _ part: NodeRole.Part, _ layer: Int, headsAt dimension: Int, _ heads: Int
+        ) throws -> (shape: Shape, [Float]) {
             let operation = try store.operation(part, layer: layer, run: run, step: step)
+            let shape = operation.shape
+            guard shape[dimension] == heads, shape.ne3 == 1 else {
+                throw TraceError.damaged(
+                    TraceDamage(
+                        operation, in: store.path, "ne\(dimension)", found: "\(shape)",
+                        expected: "\(heads) heads along dimension \(dimension)"))
+            }
             let recorded = try store.values(of: operation, in: run)
             guard recorded.isComplete else { throw TraceError.notCaptured(name: operation.name, capture: run.capture) }
             return (recorded.shape, recorded.all.map { $0! })
         }
         var positions = 0
         layers = try (0..<c.layers).map { layer in
-            let (shape, attention) = try values(.pattern, layer)
+            let (shape, attention) = try values(.pattern, layer, headsAt: 2, c.heads)
             positions = shape.ne0
             let plane = shape.ne0 * shape.ne1
             let heads = (0..<shape.ne2).map { head in
@@ -74,9 +83,10 @@ public struct GroupedAttention: Sendable {
             }
             return Layer(
                 layer: layer, patterns: heads.map { a in heads.map { cosine(a, $0) } },
-                keys: Self.perPosition(try values(.key, layer)),
+                keys: Self.perPosition(try values(.key, layer, headsAt: 1, c.kvHeads)),
                 // Of latent vectors, there is one for all heads: nothing to compare.
-                values: c.perLayer[layer].latent == nil ? Self.perPosition(try values(.value, layer)) : [[1]],
+                values: c.perLayer[layer].latent == nil
+                    ? Self.perPosition(try values(.value, layer, headsAt: 1, c.kvHeads)) : [[1]],
                 groupSize: c.groupSize)
         }
         self.positions = positions

@@ -81,7 +81,7 @@ public struct ResidualStream {
                     // Where there is one column, it is the last token's.
                     let isShort = values.shape.ne1 == 1 && pass.tokens > 1
                     if isShort, token != pass.tokens - 1 { continue }
-                    columns[number, token] = values.column(isShort ? 0 : token)
+                    columns[number, token] = values.column(isShort ? 0 : token, replay.model.configuration.embedding)
                 }
             } catch TraceError.notCaptured { continue }
         }
@@ -138,9 +138,10 @@ private final class StreamObserver: ExecutionObserver {
 }
 
 extension RecordedValues {
-    /// `nil` unless all of the column was captured.
-    fileprivate func column(_ column: Int) -> [Float]? {
-        let values = (0..<shape.ne0).compactMap { self[ElementIndex($0, column)] }
-        return values.count == shape.ne0 ? values : nil
+    /// `nil` unless all of the column was captured, and it is as long as the stream is wide.
+    fileprivate func column(_ column: Int, _ width: Int) -> [Float]? {
+        guard shape.ne0 == width else { return nil }
+        let values = (0..<width).compactMap { self[ElementIndex($0, column)] }
+        return values.count == width ? values : nil
     }
 }

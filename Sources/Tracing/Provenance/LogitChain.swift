@@ -35,7 +35,7 @@ extension LogitView {
     /// - Parameter parts: to choose from; roundings and the output's bias, which no layer wrote, lead nowhere.
     func chain(from parts: [Part]) throws -> LogitAttribution.Chain {
         let part = parts.filter { ![.attentionRounding, .outputRounding, .outputBias].contains($0.kind) }
-            .max { abs($0.value) < abs($1.value) }!
+            .max { abs($1.value).isWorse(than: abs($0.value)) }!
         switch part.kind {
         case .head:
             let size = model.configuration.perLayer[part.layer!].mixSize
@@ -63,7 +63,7 @@ extension LogitView {
     }
 
     private func chain(_ part: Part, _ biases: [WrittenBack.Bias]) throws -> LogitAttribution.Chain {
-        let bias = biases.max { abs($0.value) < abs($1.value) }!
+        let bias = biases.max { abs($1.value).isWorse(than: abs($0.value)) }!
         return try chain(part, bias.written, bias.direction, bias.source, row: 0)
     }
 
@@ -72,7 +72,7 @@ extension LogitView {
         _ part: Part, _ written: Node, _ direction: [Double], _ weight: Source, row: Int
     ) throws -> LogitAttribution.Chain {
         let values = zip(direction, provenance.tensor(of: weight).decodedRow(row)).map { $0 * Double($1) }
-        let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
+        let i = values.indices.max { abs(values[$1]).isWorse(than: abs(values[$0])) }!
         return LogitAttribution.Chain(
             part: part, channel: nil, dimension: i, written: address(written, i), direction: direction[i],
             weight: try StoredWeight(row: row, column: i, of: provenance.weight(weight)!, in: model.file),
@@ -120,12 +120,14 @@ extension LogitView {
         onto direction: [Double], channels: Range<Int>, source: (Int) -> String, written: (Int) -> String
     ) throws -> LogitAttribution.Chain {
         let projection = Projection(column, through: matrix, onto: direction.enumerated().map { ($0, $1) })
-        let k = channels.max { abs(projection.value(of: $0)) < abs(projection.value(of: $1)) }!
+        let k = channels.max {
+            abs(projection.value(of: $1)).isWorse(than: abs(projection.value(of: $0)))
+        }!
         let stored = try direction.indices.map { i in
             try StoredWeight(row: firstRow + i, column: k, of: weight, in: model.file)
         }
         let values = zip(stored, direction).map { Double($0.element.value) * $1 * Double(column[k]) }
-        let i = values.indices.max { abs(values[$0]) < abs(values[$1]) }!
+        let i = values.indices.max { abs(values[$1]).isWorse(than: abs(values[$0])) }!
         return LogitAttribution.Chain(
             part: part,
             channel: .init(

@@ -215,6 +215,26 @@ public struct StoredWeight: Sendable {
 }
 
 extension Provenance {
+    /// The node that was recorded as an operation.
+    ///
+    /// - Throws: `TraceError.damaged` if the graph has another one there.
+    public func node(of operation: RecordedOperation, in trace: String) throws(TraceError) -> Node {
+        guard graph.nodes.indices.contains(operation.seq) else {
+            throw .damaged(
+                TraceDamage(
+                    operation, in: trace, "seq", found: "\(operation.seq)",
+                    expected: "0 to \(graph.nodes.count - 1), which the model's graph has"))
+        }
+        let node = graph.nodes[operation.seq]
+        guard node.layout.shape == operation.shape else {
+            throw .damaged(
+                TraceDamage(
+                    operation, in: trace, "ne0 to ne3", found: "\(operation.shape)",
+                    expected: "\(node.layout.shape), as the model's graph has it"))
+        }
+        return node
+    }
+
     /// The node that an address names.
     ///
     /// - Throws: `TraceError` if there is none, with the names that come near.

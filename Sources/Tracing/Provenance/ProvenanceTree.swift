@@ -145,14 +145,11 @@ extension Provenance {
         guard explanation.rule == .function, explanation.terms.count > 2 else {
             let all = explanation.terms
             let terms = explanation.rule == .sum ? all.filter { $0.contribution != 0 } : all
-            return terms.enumerated().sorted {
-                let (a, b) = (abs($0.element.contribution), abs($1.element.contribution))
-                return a == b ? $0.offset < $1.offset : a > b
-            }.map(\.element)
+            return terms.sortedWorstFirst { abs($0.contribution) }
         }
         let own = explanation.terms.filter { $0.index == element }
-        let others = explanation.terms.filter { $0.index != element && $0.contribution > 0 }
-        return own + others.sorted { $0.contribution > $1.contribution }
+        let others = explanation.terms.filter { $0.index != element && !($0.contribution <= 0) }
+        return own + others.sortedWorstFirst(by: \.contribution)
     }
 
     /// The element that a term is multiplied by, if the operation has it as an input.

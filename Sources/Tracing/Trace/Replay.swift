@@ -1,4 +1,5 @@
 import ComputeGraph
+import Foundation
 import GGUF
 import LlamaModel
 import Recording
@@ -37,14 +38,43 @@ public struct Replay: Sendable {
         self.run = run
         interventions = try Interventions(try store.interventions(of: run))
         self.model = try interventions.applied(to: model)
-        let all = try store.tokens(of: run).map(\.id)
-        let passes = try store.passes(of: run)
-        guard passes.allSatisfy({ $0.firstPosition + $0.tokens <= all.count }) else {
-            throw ReplayProblem.noTokens(trace: store.path, run: run.id)
+        try Self.check(try store.sizes(of: run), against: model, store)
+        let all = try store.tokens(of: run)
+        let vocabulary = model.configuration.vocabulary
+        if let unknown = all.first(where: { $0.id >= vocabulary }) {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: store.path, table: "token", row: "run_id \(run.id), position \(unknown.position)",
+                    column: "token_id", found: "\(unknown.id)", expected: "0 to \(vocabulary - 1), which the model has")
+            )
         }
-        tokens = passes.map { Array(all[$0.firstPosition..<$0.firstPosition + $0.tokens]) }
+        tokens = try store.passes(of: run).map { pass in
+            all[pass.firstPosition..<pass.firstPosition + pass.tokens].map(\.id)
+        }
         let evaluated = tokens.reduce(0) { $0 + $1.count }
         capacity = try store.cacheCells(of: run) ?? max(evaluated, Session.defaultContext)
+        let (c, memory) = (model.configuration, Int(clamping: ProcessInfo.processInfo.physicalMemory))
+        guard capacity >= evaluated, KVCache.bytes(c, heads: c.kvHeads, positions: capacity) <= memory else {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: store.path, table: "op", row: "the first that writes keys to the cache", column: "ne1",
+                    found: "\(capacity)", expected: "\(evaluated) positions or more, of which the cache fits in memory")
+            )
+        }
+    }
+
+    /// What the trace says of the model, where its numbers are counted with.
+    private static func check(_ recorded: ModelSizes, against model: Llama, _ store: TraceStore) throws {
+        let sizes = model.configuration.sizes
+        for (column, found, expected) in [
+            ("n_layer", recorded.layers, sizes.layers), ("n_head", recorded.heads, sizes.heads),
+            ("n_head_kv", recorded.kvHeads, sizes.kvHeads), ("n_embd", recorded.embedding, sizes.embedding),
+        ] where found != expected {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: store.path, table: "model", row: "path \(model.file.path)", column: column,
+                    found: "\(found)", expected: "\(expected), as the model's file says"))
+        }
     }
 
     /// Pass `step`, evaluated after those before it, with the values of all its nodes kept.
@@ -145,7 +175,6 @@ public struct Replay: Sendable {
 /// A run that cannot be evaluated again.
 public enum ReplayProblem: InputProblem, Sendable, Equatable {
     case otherModel(trace: String, model: String, recorded: String, found: String)
-    case noTokens(trace: String, run: Int)
     case memory(trace: String, tokens: Int, estimate: Int, limit: Int)
 }
 
@@ -155,9 +184,6 @@ extension ReplayProblem: CustomStringConvertible {
         case .otherModel(let trace, let model, let recorded, let found):
             "\(model): its bytes are not those that \(trace) was recorded from (SHA-256 \(found.prefix(12))…, recorded "
                 + "\(recorded.prefix(12))…). Name the original file with --model, or trace again."
-        case .noTokens(let trace, let run):
-            "\(trace): run \(run) lacks tokens that its passes evaluated; it cannot be evaluated again. "
-                + "Trace again."
         case .memory(let trace, let tokens, let estimate, let limit):
             "\(trace): to evaluate its pass of \(tokens) tokens again would take about \(ByteSize(estimate)) of memory, "
                 + "more than --max-memory \(ByteSize(limit)). Raise the limit, or trace a shorter prompt."

@@ -164,8 +164,9 @@ private final class ValueComparison: ExecutionObserver {
                 return
             }
             compare(recorded.all, evaluation, operation)
-        } catch TraceError.damaged(_, _, let bytes, let elements) {
-            fail(node, index: nil, "\(bytes) bytes", "\(elements) elements", count: elements)
+        } catch TraceError.damaged(let damage) {
+            fail(
+                node, index: nil, "\(damage.column): \(damage.found)", damage.expected, count: operation.shape.count)
         }
     }
 

@@ -11,6 +11,7 @@ public enum InterventionProblem: InputProblem, Sendable, Equatable {
     case noStep(target: String, step: Int, steps: Int)
     case patchShape(target: String, step: Int, trace: String, found: Shape, expected: Shape)
     case patchIncomplete(target: String, step: Int, trace: String, capture: String)
+    case patchCount(target: String, step: Int, found: Int, expected: Int)
     case noTensor(file: String, name: String, suggestions: [String])
     case notEditable(file: String, tensor: String, type: TensorType, part: String, reason: String)
     case outside(file: String, tensor: String, part: String, found: Int, range: ClosedRange<Int>)
@@ -42,6 +43,9 @@ extension InterventionProblem: CustomStringConvertible {
         case .patchIncomplete(let target, let step, let trace, let capture):
             "the values of '\(target)' in step \(step) of \(trace) were not captured in full (--capture \(capture)). "
                 + "Trace it again with --capture all."
+        case .patchCount(let target, let step, let found, let expected):
+            "'\(target)' names \(expected) elements in step \(step), but the trace has \(found) values for them. "
+                + "The trace is damaged; make the run again."
         case .noTensor(let file, let name, let suggestions):
             "\(file): there is no tensor '\(name)'." + Self.hint(suggestions) + " `quipu inspect --tensors` lists them."
         case .notEditable(let file, let tensor, let type, let part, let reason):

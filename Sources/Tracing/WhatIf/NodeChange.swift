@@ -68,10 +68,14 @@ struct NodeChange: Sendable {
         let strides = node.layout.strides
         let start = (0..<4).reduce(origin.byteOffset) { $0 + ranges[$1].lowerBound * strides[$1] }
         let region = Layout(type: .f32, shape: Shape(ranges.map(\.count)), strides: strides)
-        return (origin.node, Edit(region: region, byteOffset: start, change: try values(for: node, step)))
+        return (
+            origin.node,
+            Edit(region: region, byteOffset: start, change: try values(for: node, step, region.shape.count))
+        )
     }
 
-    private func values(for node: Node, _ step: Int) throws -> Edit.Change {
+    /// - Parameter count: elements that are changed.
+    private func values(for node: Node, _ step: Int, _ count: Int) throws -> Edit.Change {
         switch change {
         case .set(let value): return .set(value)
         case .scale(let factor): return .scale(factor)
@@ -80,6 +84,10 @@ struct NodeChange: Sendable {
             guard patch.shape == node.layout.shape else {
                 throw InterventionProblem.patchShape(
                     target: target, step: step, trace: trace, found: patch.shape, expected: node.layout.shape)
+            }
+            guard patch.values.count == count else {
+                throw InterventionProblem.patchCount(
+                    target: target, step: step, found: patch.values.count, expected: count)
             }
             return .replace(patch.values)
         }

@@ -138,7 +138,7 @@ struct WeightEdit: Sendable {
         let width = stored.parts.map { $0.offset + $0.width }.max()!
         let codes = stored.isSigned ? -(1 << (width - 1))...(1 << (width - 1)) - 1 : 0...(1 << width) - 1
         guard let code = Int(exactly: value), codes.contains(code) else {
-            throw outside("code", Int(value), codes, file)
+            throw outside("code", Int(exactly: value) ?? .max, codes, file)
         }
         var bytes = block.bytes
         for part in stored.parts {

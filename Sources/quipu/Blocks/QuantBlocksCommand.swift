@@ -67,6 +67,7 @@ struct QuantBlocksCommand: AsyncParsableCommand {
         let file = try ModelArgument.open(arguments.first)
         defer { Terminal.status("") }
         let audit = try BlockAudit(of: file, against: other, workers: Workers(threads: threads.count)) { done, total in
+            try Task.checkCancellation()
             Terminal.status("\(done * 100 / max(1, total)) % of \(total) weights")
         }
         Terminal.status("")

@@ -4,7 +4,7 @@ import GGUF
 import Presentation
 import Quantizing
 
-struct ConvertCommand: AsyncParsableCommand {
+struct ConvertCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "convert",
         abstract: "Write a llama from before GGUF (ggml, ggmf, ggjt) as GGUF.",

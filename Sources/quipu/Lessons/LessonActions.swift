@@ -1,6 +1,7 @@
 import Foundation
 import Lessons
 import Presentation
+import ProgramFiles
 import Recording
 
 /// What commands and the line-by-line lesson have in common.
@@ -41,10 +42,10 @@ enum LessonActions {
             }
             return try Subject(trace: last)
         }
-        guard let handle = FileHandle(forReadingAtPath: path) else {
+        guard let start = PathKind.start(of: path, bytes: 4) else {
             throw InputError("\(path): found no such file, expected the trace or model you made. Check the path.")
         }
-        let isModel = try handle.read(upToCount: 4) == Data("GGUF".utf8)
+        let isModel = start == Data("GGUF".utf8)
         return isModel ? try Subject(model: path) : try Subject(trace: path)
     }
 

@@ -2,8 +2,10 @@ import ArgumentParser
 import EmbeddedModel
 import Foundation
 import GGUF
-import Recording
 import LlamaModel
+import ProgramFiles
+import Recording
+import Tensors
 import Tokenization
 
 /// Which model a command works on.
@@ -33,8 +35,23 @@ enum ModelArgument {
     ///
     /// - Throws: `EmbeddedModelMissing`.
     static func located(_ name: String) throws -> String {
+        if let start = PathKind.start(of: name, bytes: 16), start == Data("SQLite format 3\0".utf8) {
+            return try model(ofTrace: name)
+        }
         guard let file = EmbeddedModel.names[name], !FileManager.default.fileExists(atPath: name) else { return name }
         return try EmbeddedModel.path(of: file)
+    }
+
+    /// A trace knows its model: that of its newest run, which is then said on standard error.
+    private static func model(ofTrace path: String) throws -> String {
+        let run = try TraceStore.open(path: path).run()
+        guard let model = run.currentModelPath() else {
+            throw InputError(
+                "\(path): found a trace, expected a model, and the trace's own, \(run.modelPath), is not there. "
+                    + "Name a .gguf file.")
+        }
+        Terminal.complain("quipu: note: \(path) is a trace; this is the model of its newest run, \(model)")
+        return model
     }
 
     /// How a model is named on the command line; `nil` if it is the one taken when none is named.

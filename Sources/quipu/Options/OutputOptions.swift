@@ -24,6 +24,6 @@ struct OutputOptions: ParsableArguments {
     }
 
     func print(_ report: some Report) throws {
-        Terminal.write((json ? try JSONOutput.text(report) : report.page(style)) + "\n")
+        Terminal.write((json ? try JSONOutput.text(report) : style.shown(report.page(style))) + "\n")
     }
 }

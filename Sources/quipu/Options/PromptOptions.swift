@@ -38,6 +38,7 @@ struct PromptOptions: ParsableArguments {
         try ids.check(in: model)
         let vocabulary = model.vocabulary
         // The text that gives these ids, as far as one does: the beginning is added to a text, not part of it.
+        if let warning = vocabulary.doubled(in: ids.ids) { Terminal.complain("quipu: warning: \(warning)") }
         let hasAddedBOS = vocabulary.addsBOS && ids.ids.first == vocabulary.bos
         return Prompt(text: vocabulary.decode(Array(ids.ids.dropFirst(hasAddedBOS ? 1 : 0))), ids: ids.ids)
     }

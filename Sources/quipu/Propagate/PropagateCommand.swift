@@ -9,7 +9,7 @@ import ProgramFiles
 import Quantizing
 import Recording
 
-struct PropagateCommand: AsyncParsableCommand {
+struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "propagate",
         abstract: "Where quantisation error enters a forward pass, how it grows, and whether it matters.",

@@ -7,7 +7,7 @@ import Presentation
 import Quantizing
 import Tensors
 
-struct QuantizeCommand: AsyncParsableCommand {
+struct QuantizeCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
         abstract: "Write a model in another format, with llama.cpp's mixes and fallbacks, byte for byte.",
@@ -67,11 +67,20 @@ struct QuantizeCommand: AsyncParsableCommand {
             }
         }
         let importance = try types.importance()
+        if let importance, !file.tensors.contains(where: { importance.values[$0.name] != nil }) {
+            throw QuantizeProblem.importanceOfOthers(
+                file: importance.path, model: file.path, count: importance.values.count)
+        }
         var options = try types.options()
         options.metadata = try overrideKv.map { try MetadataOverride(parsing: $0) }
         let plan =
             try mix.map { try QuantizationPlan(file, as: $0, options, hasImportance: importance != nil) }
             ?? QuantizationPlan(copying: file)
+        for unused in plan.unusedOverrides {
+            Terminal.complain(
+                "quipu: warning: --tensor-type \(unused.pattern)=\(unused.type) is found in no tensor's name and does "
+                    + "nothing. `quipu inspect` lists the names.")
+        }
         let progress = WeightProgress(verb: dryRun ? "measuring" : "quantising")
         defer { progress.clear() }
         let quantizer = ModelQuantizer(

@@ -6,7 +6,7 @@ import ProgramFiles
 import Recording
 import ReportPage
 
-struct ReportCommand: AsyncParsableCommand {
+struct ReportCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "report",
         abstract: "A trace as one HTML file to look at in a browser.",
@@ -50,11 +50,9 @@ struct ReportCommand: AsyncParsableCommand {
         let page = Data(
             try ReportPage.html(title: "Quipu: \(recorded.prompt.prefix(60))", data: try digest.json()).utf8)
         Terminal.status("")
-        do {
-            try page.write(to: URL(fileURLWithPath: output), options: force ? [.atomic] : [.withoutOverwriting])
-        } catch {
-            throw InputError("\(output) cannot be written: \(FileProblem.reason(of: error)).")
-        }
+        // Again: the work may have taken long enough for someone else to take the name.
+        try checkOutput()
+        try Folders.replace(output, with: page, advice: "Give another --output.")
         try printing.print(
             HTMLReportSummary(report: output, trace: store.path, sizeBytes: page.count, notes: digest.notes))
     }
@@ -64,12 +62,11 @@ struct ReportCommand: AsyncParsableCommand {
         guard output != "-" else {
             throw InputError("A report is a page for a browser, not a terminal: give it a name, as in -o report.html.")
         }
-        if FileManager.default.fileExists(atPath: output) {
+        if PathKind(at: output) != .missing {
             guard force else {
                 throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
             }
-            let start = try? FileHandle(forReadingFrom: URL(fileURLWithPath: output)).read(upToCount: 15)
-            guard start == Data("<!DOCTYPE html>".utf8) else {
+            guard PathKind.start(of: output, bytes: 15) == Data("<!DOCTYPE html>".utf8) else {
                 throw InputError(
                     "\(output): found something else than a report, expected one to replace. Nothing was changed.")
             }

@@ -76,7 +76,7 @@ struct StepSession {
     }
 
     private func result(of statement: String) throws -> SQLReport {
-        var report = SQLReport(keepsBlobs: false)
+        var report = SQLReport()
         var count = 0
         do {
             try stepper.walk.store.query(statement, columns: { report.columns = $0 }) { row in
@@ -213,7 +213,7 @@ extension StepSession {
         var isClean = true
         if !printing.json {
             if let greeting { Terminal.complain("quipu: \(greeting)") }
-            Terminal.write(StepOperationReport(try stepper.view()).page(style) + "\n")
+            Terminal.write(style.shown(StepOperationReport(try stepper.view()).page(style)) + "\n")
         }
         while true {
             if isWatched { Terminal.prompt("step> ") }
@@ -245,7 +245,8 @@ extension StepSession {
         if let problem { return Terminal.complain("quipu: \(problem)") }
         var page = reply.report?.page(style)
         if page == nil, reply.showsOperation { page = StepOperationReport(try stepper.view()).page(style) }
-        Terminal.write("\n" + [reply.note, page].compactMap { $0 }.joined(separator: "\n") + "\n")
+        let lines = [reply.note, page].compactMap { $0 }.joined(separator: "\n")
+        Terminal.write("\n" + style.shown(lines) + "\n")
     }
 }
 

@@ -1,9 +1,10 @@
 import ArgumentParser
 import Foundation
 import Presentation
+import ProgramFiles
 import Recording
 
-struct ExportCommand: AsyncParsableCommand {
+struct ExportCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract: "Write recorded values as arrays for NumPy.",
@@ -106,12 +107,13 @@ struct ExportCommand: AsyncParsableCommand {
         if kind == .npy, arrays != 1 {
             throw InputError("\(output): a .npy file holds one array, and the names fit \(arrays). Write a .npz file.")
         }
-        guard FileManager.default.fileExists(atPath: output) else { return kind }
+        guard PathKind(at: output) != .missing else { return kind }
         guard force else {
             throw InputError("\(output) exists already. Give another --output, or --force to replace it.")
         }
-        let start = try? FileHandle(forReadingFrom: URL(fileURLWithPath: output)).read(upToCount: 6)
-        guard let start, start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8) else {
+        guard let start = PathKind.start(of: output, bytes: 6),
+            start.starts(with: Data("PK".utf8)) || start == Data([0x93]) + Data("NUMPY".utf8)
+        else {
             throw InputError(
                 "\(output): found something else than a file of arrays, expected one to replace. Nothing was changed.")
         }

@@ -3,7 +3,7 @@ import Foundation
 import Presentation
 import Recording
 
-struct MergeCommand: AsyncParsableCommand {
+struct MergeCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "merge",
         abstract: "Unite traces into one, without losing or doubling a row.",
@@ -27,7 +27,7 @@ struct MergeCommand: AsyncParsableCommand {
             guard !TraceStore.isSameFile(input, out) else { throw TraceError.sameTrace(path: input) }
             _ = try TraceStore.open(path: input)
         }
-        let store = try TraceStore.create(path: out, .appending)
+        let store = try TraceStore.createMerged(path: out)
         var merged: [MergedTrace] = []
         for input in inputs {
             try Task.checkCancellation()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Presentation
 import Recording
+import Tensors
 
 struct OpsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -34,8 +34,13 @@ struct SQLCommand: ParsableCommand {
     func run() throws {
         let query = try LeadingFile(arguments, file: "trace", rest: "a statement")
         let store = try LastTrace.open(query.file)
-        var report = SQLReport(keepsBlobs: printing.json)
-        try store.query(query.rest, columns: { report.columns = $0 }, row: { report.add($0) })
-        try printing.print(report)
+        let isDocument = printing.json
+        let style = printing.style
+        var stream = SQLStream(isDocument ? nil : style) { text in
+            // Whoever read has enough, as in `| head`.
+            guard Terminal.writeIfRead(isDocument ? text : style.shown(text)) else { throw ExitCode.success }
+        }
+        try store.query(query.rest, columns: { try stream.begin($0) }, row: { try stream.add($0) })
+        try stream.end()
     }
 }

@@ -1,13 +1,15 @@
 import ArgumentParser
+import ComputeGraph
 import Foundation
 import LlamaModel
 import Presentation
 import Recording
 import Tokenization
+import Tracing
 
 extension Capture.Policy: ExpressibleByArgument {}
 
-struct TraceCommand: AsyncParsableCommand {
+struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Run a prompt and record every operation.",
@@ -111,7 +113,7 @@ struct TraceCommand: AsyncParsableCommand {
             progress: Progress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
         tracing.showsPrompt = !setup.isConversation
-        try await record(&tracing, ids, generate: setup.generate, path: path, since: start)
+        try await record(&tracing, ids, generate: setup.generate, in: store, since: start)
 
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         let report = TraceReport(
@@ -119,6 +121,19 @@ struct TraceCommand: AsyncParsableCommand {
             model: model, program: Quipu.calledAs)
         if !printing.json { Terminal.write("\n\n") }
         try printing.print(report)
+        if tracing.brokenLogits > 0 { try warn(tracing.brokenLogits, of: model, in: path) }
+    }
+
+    /// A ranking of what is left when some are no numbers says little about the model.
+    private func warn(_ count: Int, of model: Llama, in path: String) throws {
+        let store = try TraceStore.open(path: path)
+        let workers = Workers(threads: threads.count)
+        let cause = try BrokenValues(of: store.run(), in: store, file: model.file, workers: workers)
+        let logits = count == 1 ? "1 logit is" : "\(count) logits are"
+        Terminal.complain(
+            "quipu: warning: \(logits) not finite: they come last in every ranking, and what is predicted is not to be "
+                + "trusted; \(cause.map(\.description) ?? "no operation was recorded that could tell where from.") "
+                + "`quipu verify \(model.file.path.quotedIfNeeded)` looks through all weights.")
     }
 
     private func setup() throws -> TraceSetup {
@@ -148,7 +163,8 @@ struct TraceCommand: AsyncParsableCommand {
 
     /// Runs to the end; what a run leaves that does not get there is a readable trace too.
     private func record(
-        _ tracing: inout Tracing, _ ids: [Int], generate: Int, path: String, since start: ContinuousClock.Instant
+        _ tracing: inout Tracing, _ ids: [Int], generate: Int, in store: TraceStore,
+        since start: ContinuousClock.Instant
     ) async throws {
         do {
             try tracing.run(
@@ -157,8 +173,11 @@ struct TraceCommand: AsyncParsableCommand {
         } catch {
             tracing.progress.end()
             try? tracing.recorder.abandon()
-            if error is CancellationError {
-                Terminal.complain("\nquipu: stopped. \(path) holds what was recorded until then (run.complete is 0).")
+            if error is CancellationError || store.replaced != nil {
+                let stopped = error is CancellationError ? "stopped. " : ""
+                let kept = store.replaced.map { "; \($0) is as it was" } ?? ""
+                Terminal.complain(
+                    "\nquipu: \(stopped)\(store.path) holds what was recorded until then (run.complete is 0)\(kept).")
             }
             throw error
         }

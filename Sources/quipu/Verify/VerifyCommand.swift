@@ -3,10 +3,11 @@ import ComputeGraph
 import Foundation
 import Measuring
 import Presentation
+import ProgramFiles
 import Recording
 import Tracing
 
-struct VerifyCommand: AsyncParsableCommand {
+struct VerifyCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "A trace against its model, every number evaluated again; or a model against its checks.",
@@ -67,8 +68,6 @@ struct VerifyCommand: AsyncParsableCommand {
 
     /// Whether a file begins as models do; any other is for the trace reader to judge.
     private static func isModel(_ path: String) -> Bool {
-        guard let handle = FileHandle(forReadingAtPath: path) else { return path.hasSuffix(".gguf") }
-        defer { try? handle.close() }
-        return (try? handle.read(upToCount: 4)) == Data("GGUF".utf8) || path.hasSuffix(".gguf")
+        PathKind.start(of: path, bytes: 4) == Data("GGUF".utf8) || path.hasSuffix(".gguf")
     }
 }

@@ -1,0 +1,115 @@
+import GRDB
+import GRDBSQLite
+
+/// What a file of some version must have before anything of it is read: nothing in a stranger's trace runs.
+extension TraceStore {
+    /// Makes a connection deaf to what the file's own schema would call.
+    static func distrust(_ db: Database) throws {
+        try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
+    }
+
+    /// Checks that tables are tables with all their columns, and that views are those of Quipu: a view is run as if it
+    /// were a query of ours. Other tables and views may be there, but no triggers where the file is written to.
+    ///
+    /// - Parameters:
+    ///   - database: `main`, or what another file is attached as.
+    ///   - allowsTriggers: whether the file is only read.
+    /// - Throws: `TraceError.damaged`.
+    static func checkSchema(
+        of path: String, _ db: Database, in database: String = "main", allowsTriggers: Bool
+    ) throws {
+        let version = try Int.fetchOne(db, sql: "PRAGMA \(database).user_version") ?? 0
+        func damage(_ name: String, _ column: String, _ found: String, _ expected: String) -> TraceError {
+            .damaged(
+                TraceDamage(
+                    path: path, table: "sqlite_schema", row: "name \(name)", column: column, found: found,
+                    expected: expected))
+        }
+        guard version > 0 else {
+            throw TraceError.damaged(
+                TraceDamage(
+                    path: path, table: "PRAGMA user_version", row: "", column: "user_version", found: "\(version)",
+                    expected: "1 to \(Schema.migrations.count)"))
+        }
+        guard version <= Schema.migrations.count else {
+            throw TraceError.newerSchema(path: path, found: version, supported: Schema.migrations.count)
+        }
+        var found: [String: (type: String, sql: String, isVirtual: Bool)] = [:]
+        let objects = try Row.fetchCursor(
+            db, sql: "SELECT type, name, coalesce(sql, ''), coalesce(rootpage, 0) FROM \(database).sqlite_schema")
+        while let object = try objects.next() {
+            let values = Array(object.databaseValues)
+            guard case .string(let type) = values[0].storage, case .string(let name) = values[1].storage,
+                case .string(let sql) = values[2].storage
+            else { continue }
+            if type == "trigger", !allowsTriggers {
+                throw damage(name, "type", "a trigger", "none: what is in the file would run when it is written to")
+            }
+            if type == "table" || type == "view" {
+                found[name] = (type, sql, type == "table" && values[3] == 0.databaseValue)
+            }
+        }
+        for object in try SchemaObject.all(version: version) {
+            guard let own = found[object.name] else {
+                throw damage(object.name, "name", "nothing of this name", "a \(object.type)")
+            }
+            guard own.type == object.type, !own.isVirtual else {
+                throw damage(object.name, "type", "a \(own.isVirtual ? "virtual table" : own.type)", "a \(object.type)")
+            }
+            if object.type == "view" {
+                guard SchemaObject.words(own.sql) == object.words else {
+                    throw damage(object.name, "sql", "another view", "the view that Quipu makes")
+                }
+            } else {
+                let columns = try Row.fetchAll(db, sql: "PRAGMA \(database).table_xinfo(\(object.name))")
+                    .filter { $0["hidden"] as Int? == 0 }.map { $0["name"] as String? }
+                for column in object.columns where !columns.contains(column) {
+                    throw damage(object.name, "sql", "no column \(column)", "a table with this column")
+                }
+            }
+        }
+    }
+}
+
+extension TraceStore {
+    var version: Int { get throws { try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 } } }
+
+    /// Whether traces of the file's version have a table; whatever else has the name in an earlier one is no table of ours.
+    public func has(_ table: String) throws -> Bool {
+        let version = try version
+        return try SchemaObject.all(version: version).contains { $0.name == table && $0.type == "table" }
+    }
+}
+
+/// A table or view as the migrations make it.
+private struct SchemaObject: Sendable {
+    let name: String
+    let type: String
+    /// Of a view: its statement without regard to spaces.
+    let words: [Substring]
+    /// Of a table.
+    let columns: [String]
+
+    /// What a file of the newest version has.
+    private static let newest = Result { try made(version: Schema.migrations.count) }
+
+    static func all(version: Int) throws -> [SchemaObject] {
+        try version == Schema.migrations.count ? newest.get() : made(version: version)
+    }
+
+    static func words(_ sql: String) -> [Substring] { sql.split(whereSeparator: \.isWhitespace) }
+
+    private static func made(version: Int) throws -> [SchemaObject] {
+        try DatabaseQueue().write { db in
+            for sql in Schema.migrations.prefix(version) { try db.execute(sql: sql) }
+            let objects = try Row.fetchAll(
+                db, sql: "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view')")
+            return try objects.map { row in
+                let name: String = row["name"]
+                return SchemaObject(
+                    name: name, type: row["type"], words: words(row["sql"]),
+                    columns: try db.columns(in: name).map(\.name))
+            }
+        }
+    }
+}
