@@ -16,7 +16,8 @@ extension Graph {
         }
         // Views keep the memory that they show.
         for index in nodes.indices.reversed() {
-            if case .view(let slot, _) = nodes[index].output.memory, case .node(let source) = nodes[index].inputs[slot] {
+            if case .view(let slot, _) = nodes[index].output.memory, case .node(let source) = nodes[index].inputs[slot]
+            {
                 lastUse[source] = max(lastUse[source], lastUse[index])
             }
         }

@@ -146,7 +146,8 @@ extension Interpreter {
         guard node.role.part == .scores, node.layout.byteCount > partBytes, node.layout.shape.ne1 > 1,
             let nodes = graph.scoresChain(at: position), nodes.allSatisfy({ edits[$0]?.isEmpty ?? true })
         else { return nil }
-        return PartChain(nodes: nodes, parts: OutputPart.all(of: node.layout.shape, bytes: partBytes), isPutTogether: true)
+        let parts = OutputPart.all(of: node.layout.shape, bytes: partBytes)
+        return PartChain(nodes: nodes, parts: parts, isPutTogether: true)
     }
 
     /// The nodes from the one at hand to the end, if they are what makes the logits: several tokens', each part dropped

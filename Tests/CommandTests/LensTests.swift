@@ -18,7 +18,8 @@ import Testing
         let bench = try bench()
         try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--capture", "stats", "-o", "stats.db")
         for command in [
-            ["lens", "stats.db"], ["explain", "logit", "stats.db"], ["explain", "element", "stats.db", "ffn_out-0[1,2]"],
+            ["lens", "stats.db"], ["explain", "logit", "stats.db"],
+            ["explain", "element", "stats.db", "ffn_out-0[1,2]"],
             ["attention", "stats.db"], ["verify", "stats.db"],
             ["propagate", "model.gguf", "-p", "Once upon a time"],
         ] {

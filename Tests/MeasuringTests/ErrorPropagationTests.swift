@@ -95,7 +95,9 @@ import Testing
             _ = try ErrorPropagation(
                 reference: micro, quantized: micro, tokens: tokens, threads: 1, memoryLimit: 1 << 20)
         } throws: { error in
-            guard case .memory(tokens.count, let estimate, 1 << 20)? = error as? PropagationProblem else { return false }
+            guard case .memory(tokens.count, let estimate, 1 << 20)? = error as? PropagationProblem else {
+                return false
+            }
             return estimate > 1 << 20 && "\(error)".contains("--max-memory")
         }
     }

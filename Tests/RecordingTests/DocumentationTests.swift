@@ -12,7 +12,7 @@ import Testing
         let names = try store.texts("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").compactMap(\.self)
         var actual: [String: [String]] = [:]
         for name in names {
-            actual[name] = try store.texts("SELECT name FROM pragma_table_info('\(name)')").compactMap(\.self).sorted()
+            actual[name] = try store.texts("SELECT name FROM pragma_table_xinfo('\(name)')").compactMap(\.self).sorted()
         }
         let page = try String(contentsOf: Places.package.appending(path: "docs/trace.md"), encoding: .utf8)
         // The tables of tables and views; the roles of operations follow, in a table of their own.

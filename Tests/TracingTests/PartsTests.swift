@@ -63,7 +63,9 @@ import Tracing
     func bitsAreThoseOfTheWhole(model: TinyModel) throws { try check(try model.load()) }
 
     @Test(arguments: ArchitectureFixture.all)
-    func bitsAreThoseOfTheWholeInEveryArchitecture(fixture: ArchitectureFixture) throws { try check(try fixture.load()) }
+    func bitsAreThoseOfTheWholeInEveryArchitecture(fixture: ArchitectureFixture) throws {
+        try check(try fixture.load())
+    }
 
     /// What no part can be taken of is evaluated as a whole.
     @Test func editedScoresAreWhole() throws {

@@ -127,7 +127,8 @@ struct RunBuilder {
         for (mine, theirs) in zip(one.nodes, other.nodes)
         where mine.name != theirs.name || mine.layout.shape != theirs.layout.shape {
             throw problem(
-                reference, quantized, "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)", "\(mine.name) \(mine.layout.shape)")
+                reference, quantized, "operation \(mine.index)", "\(theirs.name) \(theirs.layout.shape)",
+                "\(mine.name) \(mine.layout.shape)")
         }
         guard one.nodes.count == other.nodes.count else {
             throw problem(

@@ -180,6 +180,13 @@ private final class LastTokenObserver: ExecutionObserver {
     func didEvaluate(_ evaluation: Evaluation) {
         let (node, output) = (evaluation.node, evaluation.output)
         guard ![.scores, .pattern, .keyCache, .valueCache].contains(node.role.part), output.type.isPlain else { return }
+        if node.output.isPureView, case .node(let source)? = node.inputs.first,
+            values[source]?.shape.count == evaluation.inputs[0].shape.count
+        {
+            // Of the last token already: in the last layer others are not computed.
+            values[node.index] = output
+            return
+        }
         // A view has the tokens in its last dimension, but for those that only the scores read.
         let dimension = node.output.isPureView ? (1...3).last { output.shape[$0] == tokens } : node.tokenDimension
         guard let dimension else {

@@ -157,8 +157,8 @@ public struct Replay: Sendable {
             let estimate = try MemoryEstimate(
                 model, tokens: tokens[step].count, after: tokens[..<step].reduce(0) { $0 + $1.count },
                 capacity: capacity, outputs: step == steps.upperBound ? outputs : nil,
-                keepsValues: keepsValues && step == steps.upperBound, partBytes: interventions.isEmpty ? partBytes : nil,
-                end: end)
+                keepsValues: keepsValues && step == steps.upperBound,
+                partBytes: interventions.isEmpty ? partBytes : nil, end: end)
             guard estimate.bytes <= memoryLimit else {
                 throw ReplayProblem.memory(
                     trace: run.trace, tokens: tokens[step].count, estimate: estimate.bytes, limit: memoryLimit)

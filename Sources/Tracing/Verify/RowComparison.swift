@@ -141,7 +141,8 @@ struct RowComparison {
 
     private func compare(_ table: Table, _ slice: Slice?, _ verification: inout TraceVerification) throws {
         let (expected, found) = (
-            try rows(of: table, slice, in: recomputed, recomputedRun), try rows(of: table, slice, in: recorded, recordedRun)
+            try rows(of: table, slice, in: recomputed, recomputedRun),
+            try rows(of: table, slice, in: recorded, recordedRun)
         )
         for (key, row) in expected.sorted(by: { $0.key.isBefore($1.key) }) {
             guard let other = found[key] else {
@@ -170,7 +171,8 @@ struct RowComparison {
     ) throws -> [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]] {
         var (columns, rows): ([String], [[TraceStore.SQLValue]: [String: TraceStore.SQLValue]]) = ([], [:])
         try store.query(
-            table.sql(run) + (slice.map { " " + $0.condition } ?? ""), columns: { columns = $0 }) { row in
+            table.sql(run) + (slice.map { " " + $0.condition } ?? ""), columns: { columns = $0 }
+        ) { row in
             let cells = zip(columns, row).dropFirst(table.keys.count).filter { !table.ignored.contains($0.0) }
             rows[Array(row.prefix(table.keys.count))] = Dictionary(cells, uniquingKeysWith: { $1 })
         }

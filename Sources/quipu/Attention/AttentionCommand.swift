@@ -91,7 +91,8 @@ struct AttentionCommand: ParsableCommand {
         let found =
             try patterns
             ?? AttentionPatterns.replayed(
-                try replaying.open(run, in: store, memory: memory), layers: layers, keeping: isShown, threads: threads.count)
+                try replaying.open(run, in: store, memory: memory), layers: layers, keeping: isShown,
+                threads: threads.count)
         let tokens = try store.tokens(of: run)
         let scores = found.scores(sizes)
         let length = try store.passes(of: run).reduce(0) { $0 + $1.tokens }

@@ -85,8 +85,8 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
         let progress = WeightProgress(verb: "running", unit: "operations")
         let found = try ErrorPropagation(
-            reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count, memoryLimit: memory.bytes,
-            progress: progress.update(done:total:))
+            reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count,
+            memoryLimit: memory.bytes, progress: progress.update(done:total:))
         progress.clear()
         let shares = noShares ? nil : try shares(of: found)
         if let output { try await record(found, of: quantized, prompt.text, in: output) }
