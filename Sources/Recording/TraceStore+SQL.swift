@@ -64,7 +64,7 @@ extension TraceStore {
             let columns = try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+                    SELECT t.name, c.name FROM sqlite_schema t, pragma_table_xinfo(t.name) c
                     ORDER BY t.type DESC, t.name, c.name
                     """
             ).compactMap { row in
@@ -75,7 +75,7 @@ extension TraceStore {
             let bare = nearest(to: String(name), in: columns.map(\.column))
             let holders = columns.filter { bare.contains($0.column) }.map { "\($0.table).\($0.column)" }
             return holders.isEmpty
-                ? ". `SELECT name FROM pragma_table_info('op')` lists a table's columns."
+                ? ". `SELECT name FROM pragma_table_xinfo('op')` lists a table's columns."
                 : ". Did you mean \(holders.prefix(4).joined(separator: ", "))?"
         }
         return ""

@@ -61,10 +61,9 @@ extension TraceStore {
                     throw damage(object.name, "sql", "another view", "the view that Quipu makes")
                 }
             } else {
-                let columns = try Row.fetchAll(db, sql: "PRAGMA \(database).table_xinfo(\(object.name))")
-                    .filter { $0["hidden"] as Int? == 0 }.map { $0["name"] as String? }
+                let columns = try SchemaObject.columns(of: object.name, db, in: database)
                 for column in object.columns where !columns.contains(column) {
-                    throw damage(object.name, "sql", "no column \(column)", "a table with this column")
+                    throw damage(object.name, "sql", "no column \(column.name)", "a table with this column")
                 }
             }
         }
@@ -88,13 +87,26 @@ private struct SchemaObject: Sendable {
     /// Of a view: its statement without regard to spaces.
     let words: [Substring]
     /// Of a table.
-    let columns: [String]
+    let columns: [Column]
+
+    struct Column: Hashable {
+        let name: String
+        /// 0 of what is stored, 2 of what SQLite computes.
+        let hidden: Int
+    }
 
     /// What a file of the newest version has.
     private static let newest = Result { try made(version: Schema.migrations.count) }
 
     static func all(version: Int) throws -> [SchemaObject] {
         try version == Schema.migrations.count ? newest.get() : made(version: version)
+    }
+
+    /// - Parameter name: a table of ours.
+    static func columns(of name: String, _ db: Database, in database: String) throws -> [Column] {
+        try Row.fetchAll(db, sql: "PRAGMA \(database).table_xinfo(\(name))").map {
+            Column(name: $0["name"] ?? "", hidden: $0["hidden"] ?? 0)
+        }
     }
 
     static func words(_ sql: String) -> [Substring] { sql.split(whereSeparator: \.isWhitespace) }
@@ -108,7 +120,7 @@ private struct SchemaObject: Sendable {
                 let name: String = row["name"]
                 return SchemaObject(
                     name: name, type: row["type"], words: words(row["sql"]),
-                    columns: try db.columns(in: name).map(\.name))
+                    columns: try columns(of: name, db, in: "main"))
             }
         }
     }
