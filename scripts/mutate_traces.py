@@ -117,7 +117,7 @@ def commands(model: str, generator: random.Random) -> list[list[str]]:
         ["gqa", "map", model, "--trace", "t.db", "--layer", "0"],
         ["merge", "new.db", "t.db"],
         ["merge", "t.db", "good.db"],
-        ["trace", "--from", "t.db", "--model", model, "--scale", "ffn_out-1=2", "-o", "new.db"],
+        ["trace", model, "--from", "t.db", "--scale", "ffn_out-1=2", "-o", "new.db"],
         ["trace", model, "-p", "Once", "--append", "-o", "t.db"],
     ]
 
@@ -227,9 +227,11 @@ def loosen(path: str) -> None:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='table'").fetchall()]
         db.executescript("PRAGMA foreign_keys=OFF;" + "".join(f'DROP VIEW "{name}";' for name, _ in views))
         for table in tables:
-            columns = ", ".join(f'"{row[1]}"' for row in db.execute(f'PRAGMA table_info("{table}")').fetchall())
+            # With the columns that SQLite computes, as ordinary ones.
+            columns = ", ".join(f'"{row[1]}"' for row in db.execute(f'PRAGMA table_xinfo("{table}")').fetchall())
             db.executescript(
-                f'CREATE TABLE "loose_{table}" ({columns}); INSERT INTO "loose_{table}" SELECT * FROM "{table}"; '
+                f'CREATE TABLE "loose_{table}" ({columns}); '
+                f'INSERT INTO "loose_{table}" SELECT {columns} FROM "{table}"; '
                 f'DROP TABLE "{table}"; ALTER TABLE "loose_{table}" RENAME TO "{table}";'
             )
         for _, sql in views:

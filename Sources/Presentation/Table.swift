@@ -64,9 +64,11 @@ struct Table {
 
         func line(_ cells: [String]) -> String {
             let fitted = (0..<min(shown, cells.count)).map { column in
-                let cell = cells[column].onOneLine.cut(to: widths[column])
+                let cell = cells[column].onOneLine
+                // A number of a later row may be longer than those looked at; it is never cut.
                 return alignments[column] == .right
-                    ? cell.leftPadded(to: widths[column]) : cell.padded(to: widths[column])
+                    ? cell.leftPadded(to: widths[column])
+                    : cell.cut(to: widths[column]).padded(to: widths[column])
             }
             return fitted.joined(separator: "  ").withoutTrailingSpaces
         }

@@ -85,7 +85,8 @@ struct CheckedRow {
             let column = "ne\(dimension)"
             let extent = try int(column, in: 1...Self.largestTensor)
             guard extent <= Self.largestTensor / count else {
-                throw damage(column, expected: "at most \(Self.largestTensor) elements with the dimensions before")
+                let found = (0..<4).map { Self.words(value("ne\($0)")) }.joined(separator: " x ")
+                throw damage("ne0 to ne3", found: found, expected: "at most \(Self.largestTensor) elements in all")
             }
             count *= extent
             extents.append(extent)

@@ -62,7 +62,8 @@ extension TraceStore {
                 }
             } else {
                 let columns = try SchemaObject.columns(of: object.name, db, in: database)
-                for column in object.columns where !columns.contains(column) {
+                // What SQLite computes may be stored in a copy that another program made.
+                for column in object.columns where !columns.contains(column) && !columns.contains(column.stored) {
                     throw damage(object.name, "sql", "no column \(column.name)", "a table with this column")
                 }
             }
@@ -93,6 +94,8 @@ private struct SchemaObject: Sendable {
         let name: String
         /// 0 of what is stored, 2 of what SQLite computes.
         let hidden: Int
+
+        var stored: Column { Column(name: name, hidden: 0) }
     }
 
     /// What a file of the newest version has.

@@ -225,7 +225,6 @@ private struct Surgery {
     }
 
     @Test(arguments: [
-        ("token_embd.weight", Layout(.q4_1, Shape(64, 301)), Shape(64, 302)),
         ("blk.0.attn_k.weight", Layout(.q4_1, Shape(64, 64)), Shape(64, 32)),
         ("blk.0.attn_norm.weight", Layout(.f32, Shape(63)), Shape(64)),
         ("output.weight", Layout(.q4_1, Shape(64, 300)), Shape(64, 302)),
@@ -237,6 +236,17 @@ private struct Surgery {
         surgery.set(tensor: name, found)
         try surgery.expectRefusal(["'\(name)'", "shape \(found.shape)", "expected \(expected)"]) {
             .wrongShape(file: $0, name: name, found: found.shape, expected: expected)
+        }
+    }
+
+    /// The number of tokens is in the file twice.
+    @Test func tokensAndRowsAreCompared() throws {
+        var surgery = try Surgery()
+        surgery.set(tensor: "token_embd.weight", Layout(.q4_1, Shape(64, 301)))
+        try surgery.expectRefusal(["'tokenizer.ggml.tokens' lists 302 tokens", "'token_embd.weight' has 301 rows"]) {
+            .otherVocabulary(
+                file: $0, key: "tokenizer.ggml.tokens", verb: "lists", count: 302, tensor: "token_embd.weight",
+                rows: 301)
         }
     }
 

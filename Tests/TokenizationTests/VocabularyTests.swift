@@ -66,7 +66,8 @@ import Tokenization
             expect(.unknownModel(model, known: ["llama", "gpt2", "gemma4"]), ["tokenizer.ggml.model": .string(model)])
         }
         // SentencePiece vocabularies have no pre-tokenizer, whatever the file says.
-        #expect(try Vocabulary(metadata: metadata(["tokenizer.ggml.pre": .string("martian")])).warnings.isEmpty)
+        let warnings = try Vocabulary(metadata: metadata(["tokenizer.ggml.pre": .string("martian")])).warnings
+        #expect(!warnings.contains { $0.contains("martian") }, "\(warnings)")
     }
 
     @Test func idsThatDoNotExist() throws {
