@@ -5,8 +5,8 @@
     scripts/memory_table.py --model … --quipu old/quipu --save before.json
     scripts/memory_table.py --model … --against before.json       # before and after, as the table in docs/speed.md
 
-Each trace is of a prompt of random tokens, `--capture stats`. Memory is the most that the kernel counted as resident for
-the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and what it reads of it counts as
+Each trace is of a prompt of random tokens, `--capture stats`. Memory is the most that the kernel counted as resident
+for the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and what it reads of it counts as
 resident though the system may drop it at any time. Time is from start to end. A command that needs more than `--limit`
 of address space, or fails in another way, has no numbers.
 """
@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -53,13 +52,11 @@ def prompt(tokens: int) -> str:
 
 def measure(command: list[str], limit: int) -> dict:
     """Seconds, the most bytes resident, and why it failed if it did."""
-
-    def bound():
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
+    # The shell takes the limit on itself and then becomes the command: no code runs between fork and exec.
+    bounded = ["sh", "-c", f'ulimit -v {limit >> 10} && exec "$@"', "sh", *command]
     began = time.monotonic()
     with tempfile.TemporaryFile() as errors:
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, preexec_fn=bound)
+        running = subprocess.Popen(bounded, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
