@@ -6,9 +6,9 @@
     scripts/memory_table.py --model … --against before.json       # before and after, as the table in docs/speed.md
 
 Each trace is of a prompt of random tokens, `--capture stats`. Memory is the most that the kernel counted as resident
-for the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and what it reads of it counts as
-resident though the system may drop it at any time. Time is from start to end. A command that needs more than `--limit`
-of address space, or fails in another way, has no numbers.
+for the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and what it reads of it counts
+as resident though the system may drop it at any time. Time is from start to end. A command that needs more than
+`--limit` of address space, or fails in another way, has no numbers.
 """
 
 import argparse
