@@ -41,7 +41,7 @@ extension TraceError: CustomStringConvertible {
         case .exists(let path):
             "\(path) exists already. Give another --output, --append to add a run to it, or --force to replace it."
         case .leftover(let path):
-            "\(path) exists already, without a byte in it, as a run leaves it that was killed as it began. "
+            "\(path) exists already, without a table in it, as a run leaves it that was killed as it began. "
                 + "Give --force to replace it."
         case .missing(let path):
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."

@@ -10,6 +10,25 @@ extension TraceStore {
     /// A file without a byte, as a run leaves it that was killed before its first write.
     static func isEmpty(_ path: String) -> Bool { PathKind.start(of: path, bytes: 1)?.isEmpty ?? false }
 
+    /// A database without a table, as a run leaves it that was killed before it had made them.
+    static func isBlank(_ db: Database) throws -> Bool {
+        let id = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+        guard [0, applicationID].contains(id) else { return false }
+        return try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+    }
+
+    /// Whether the file has nothing to lose: a run was killed before its first row.
+    static func isLeftover(_ path: String) -> Bool {
+        if isEmpty(path) { return true }
+        guard (try? checkHeader(of: path)) != nil else { return false }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.prepareDatabase(distrust)
+        guard let database = try? DatabaseQueue(path: path, configuration: configuration) else { return false }
+        defer { try? database.close() }
+        return (try? database.read(isBlank)) ?? false
+    }
+
     /// Opens a file for reading by `body`. If a writer was killed in the middle of a change that a journal can undo, SQLite
     /// undoes it first, for which the file is opened for writing once.
     static func recovering<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {

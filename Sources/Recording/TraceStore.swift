@@ -36,7 +36,7 @@ public final class TraceStore: Sendable {
         let exists = PathKind(at: path) != .missing
         switch creation {
         case .new where exists:
-            throw isEmpty(path) ? TraceError.leftover(path: path) : TraceError.exists(path: path)
+            throw isLeftover(path) ? TraceError.leftover(path: path) : TraceError.exists(path: path)
         case .replacing where exists:
             try checkIsOurs(path)
             return try makeBeside(path)
@@ -101,9 +101,7 @@ public final class TraceStore: Sendable {
             let database = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? database.close() }
             try database.read { db in
-                let id = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
-                let isBlank = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
-                if isBlank, [0, applicationID].contains(id) { return }
+                if try isBlank(db) { return }
                 guard try isTrace(db, inFull: !isKept) else {
                     throw TraceError.notATrace(path: path, found: foreignDatabase)
                 }
@@ -113,6 +111,7 @@ public final class TraceStore: Sendable {
     }
 
     private static let foreignDatabase = "a database without the tables of a trace"
+    private static let blankDatabase = "a database without any table, as a run leaves it that was killed as it began"
 
     /// Whether the file is a trace by its header, or, of before it was said there, by its tables.
     ///
@@ -183,6 +182,7 @@ public final class TraceStore: Sendable {
                 sqlite3_limit(db.sqliteConnection, SQLITE_LIMIT_ATTACHED, 0)
                 try distrust(db)
                 TraceFunctions.register(in: db)
+                if try isBlank(db) { throw TraceError.notATrace(path: path, found: blankDatabase) }
                 guard try isTrace(db) else { throw TraceError.notATrace(path: path, found: foreignDatabase) }
                 try checkSchema(of: path, db, allowsTriggers: true)
                 try addRoles(db)
@@ -212,7 +212,7 @@ public final class TraceStore: Sendable {
     }
 
     /// The first bytes every SQLite file has; checked before SQLite sees the file, for a clearer message.
-    private static func checkHeader(of path: String) throws {
+    static func checkHeader(of path: String) throws {
         if let found = PathKind(at: path).words { throw TraceError.notATrace(path: path, found: found) }
         guard let start = PathKind.start(of: path, bytes: 16) else {
             throw TraceError.database(path: path, message: "cannot be read; check its permissions")

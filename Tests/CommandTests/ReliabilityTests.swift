@@ -42,12 +42,18 @@ import Testing
         expectComplaint(outcome, "the system gives the program too little", "ulimit \(limit.prefix(2))")
     }
 
+    /// The audit takes a fifth of a second: now and then a busy machine lets it end before the signal.
     @Test func anAuditIsStopped() throws {
         let bench = try Workbench()
-        let run = try bench.start(["quant", "blocks", EmbeddedModelTests.original, "--audit", "--threads", "1"])
-        usleep(30_000)
-        kill(run.process.processIdentifier, SIGINT)
-        #expect([130, SIGINT].contains(try run.wait().status))
+        try #require(bench.quipu("quantize", EmbeddedModelTests.original, "k.gguf", "Q4_K_M").status == 0)
+        let statuses = try (1...8).map { attempt in
+            let run = try bench.start(["quant", "blocks", "k.gguf", "--audit", "--threads", "1"])
+            usleep(UInt32(attempt) * 10_000)
+            kill(run.process.processIdentifier, SIGINT)
+            return try run.wait().status
+        }
+        #expect(statuses.allSatisfy([0, 130, SIGINT].contains), "\(statuses)")
+        #expect(statuses.contains { $0 != 0 })
     }
 
     /// A run far too long to finish on a copy of a model, with some passes written.

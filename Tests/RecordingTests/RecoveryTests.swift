@@ -101,6 +101,25 @@ import Testing
         #expect(try TraceStore.open(path: path).runs().isEmpty)
     }
 
+    /// As a run leaves it that is killed between the header and the tables.
+    @Test func aDatabaseWithoutATableIsNamedReplacedAndAddedTo() throws {
+        func leave() throws {
+            try? FileManager.default.removeItem(atPath: path)
+            try DatabaseQueue(path: path).writeWithoutTransaction {
+                try $0.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA page_size = 16384; VACUUM")
+            }
+        }
+        try leave()
+        #expect(throws: TraceError.leftover(path: path)) { try TraceStore.create(path: path) }
+        let refusal = #expect(throws: TraceError.self) { try TraceStore.open(path: path) }
+        #expect(refusal?.description.contains("killed as it began") == true)
+        for creation in [TraceStore.Creation.replacing, .appending] {
+            try leave()
+            try TraceStore.create(path: path, creation).close()
+            #expect(try TraceStore.open(path: path).runs().isEmpty)
+        }
+    }
+
     @Test func aTraceSaysSoInItsHeader() throws {
         try TraceStore.create(path: path).close()
         #expect(try Data(contentsOf: URL(filePath: path))[68..<72] == Data("Qipu".utf8))
