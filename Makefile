@@ -10,6 +10,9 @@ TOOLS := .venv
 PACKAGING := scripts/packaging
 STAGE := dist/stage
 PREFIX ?= /usr/local
+# Quipu's own loops are optimised, the libraries that it uses are not, which halves a build: Package.swift, at its end.
+BUILD := QUIPU_PLAIN_LIBRARIES=1 swift build -c release -Xswiftc -Onone
+TEST := QUIPU_PLAIN_LIBRARIES=1 swift test -c release -Xswiftc -Onone --disable-testable-imports
 
 .PHONY: demo test swift-test report-test docs-test docs examples course notebooks notebooks-open python-test python-commands pictures \
 	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-gemma3 model-train conformance format lint \
@@ -25,7 +28,7 @@ test: swift-test report-test
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
 swift-test: setup
 	python3 scripts/fetch_model.py smollm2 || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
-	swift test -c release --disable-testable-imports
+	$(TEST)
 
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
@@ -96,7 +99,7 @@ course: build model-smollm2
 		--model Tests/Fixtures/tiny-gqa-q4_1.gguf --model Tests/Fixtures/lesson-mha-q8_0.gguf --model $(SMOLLM2)
 
 build: setup
-	swift build -c release --product quipu
+	$(BUILD) --product quipu
 
 setup:
 	@scripts/setup.sh
@@ -142,9 +145,9 @@ conformance: build model-smollm2
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
-	$(if $(WHOLE_PASS),swift build -c release --product TemplateDriver)
+	$(if $(WHOLE_PASS),$(BUILD) --product TemplateDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/template_conformance.py)
-	$(if $(WHOLE_PASS),swift build -c release --product FormatDriver)
+	$(if $(WHOLE_PASS),$(BUILD) --product FormatDriver)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/format_conformance.py)
 
 format:

@@ -69,10 +69,10 @@ struct RowComparison {
             name: "op_input", keys: ["step", "seq", "slot"],
             sql: {
                 """
-                SELECT step, op.seq, slot, source.seq AS source, weight.name AS weight, leaf, i.name, i.ne0, i.ne1, i.ne2,
-                    i.ne3
+                SELECT step, op.seq, slot, (SELECT seq FROM op WHERE id = source_op_id) AS source, weight.name AS weight,
+                    leaf, i.name, i.ne0, i.ne1, i.ne2, i.ne3
                 FROM op_input AS i JOIN op ON op.id = op_id JOIN pass ON pass.id = op.pass_id
-                    LEFT JOIN op AS source ON source.id = source_op_id LEFT JOIN weight ON weight.id = weight_id
+                    LEFT JOIN weight ON weight.id = weight_id
                 WHERE run_id = \($0.id)
                 """
             }, ignored: [], isOfOperations: true),
