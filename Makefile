@@ -10,7 +10,7 @@ TOOLS := .venv
 PACKAGING := scripts/packaging
 STAGE := dist/stage
 PREFIX ?= /usr/local
-# Quipu's own loops are optimised, the libraries that it uses are not, which halves a build: Package.swift, at its end.
+# Quipu's own loops are optimised, the libraries that it uses are not, which spares a third of a build: Package.swift, at its end.
 BUILD := QUIPU_PLAIN_LIBRARIES=1 swift build -c release -Xswiftc -Onone
 TEST := QUIPU_PLAIN_LIBRARIES=1 swift test -c release -Xswiftc -Onone --disable-testable-imports
 

@@ -172,7 +172,7 @@ extension TraceStore {
         try TraceStore.wrapping(path) {
             try database.read { db in
                 var values: [Value] = []
-                let rows = try Row.fetchCursor(db, sql: sql, arguments: arguments)
+                let rows = try Row.fetchCursor(try db.cachedStatement(sql: sql), arguments: arguments)
                 while let row = try rows.next() {
                     values.append(try transform(CheckedRow(path: path, table: table, keys: keys, row: row)))
                 }

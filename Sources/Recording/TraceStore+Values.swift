@@ -343,8 +343,9 @@ extension TraceStore {
                             expected: "\(4 * operation.shape.count) for \(operation.shape.count) elements"))
                 }
                 let result = Tensor.zeros(.f32, operation.shape)
-                let rows = try Row.fetchCursor(
-                    db, sql: "SELECT * FROM tensor WHERE op_id = ? ORDER BY first_element", arguments: [operation.id])
+                let statement = try db.cachedStatement(
+                    sql: "SELECT * FROM tensor WHERE op_id = ? ORDER BY first_element")
+                let rows = try Row.fetchCursor(statement, arguments: [operation.id])
                 while let row = try rows.next() {
                     let chunk = CheckedRow(path: path, table: "tensor", keys: Self.chunkKeys, row: row)
                     let first = try chunk.int("first_element", in: 0...operation.shape.count)
