@@ -59,7 +59,8 @@ public final class OperationTimes: ExecutionObserver {
 }
 
 extension Graph {
-    /// Bytes of weights that one pass reads, each weight once; of a table of rows only those that are picked.
+    /// Bytes of weights that one pass reads, each weight once; of a table of rows only those that are picked, and of
+    /// experts only as many as can be chosen: of one token just those, of a prompt at most those.
     public var weightBytes: Int {
         var whole: Set<Int> = []
         var picked = 0
@@ -67,6 +68,9 @@ extension Graph {
             for case .leaf(let index) in node.inputs where leaves[index].role == .weight {
                 if node.operation is GetRows {
                     picked += node.layout.shape.rows * leaves[index].layout.rowBytes
+                } else if node.operation is MatMulID {
+                    let (stored, chosen) = (leaves[index].layout.shape.ne2, layout(of: node.inputs[2]).shape.count)
+                    picked += leaves[index].layout.byteCount / max(1, stored) * min(stored, chosen)
                 } else {
                     whole.insert(index)
                 }
