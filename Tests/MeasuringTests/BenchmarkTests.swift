@@ -43,23 +43,6 @@ import Testing
             bandwidth: 10e9)
     }
 
-    /// Two of five experts for a token, all five for many tokens.
-    @Test(arguments: [(1, 2), (16, 5)])
-    func onlyChosenExpertsAreRead(tokens: Int, experts: Int) throws {
-        let model = try TinyModel.mixtral.load()
-        let graph = try Session(model, positions: tokens, threads: 1).pass(over: Array(repeating: 1, count: tokens))
-            .interpreter.graph
-        let weights = graph.leaves.filter { $0.role == .weight }
-        let stored = weights.filter { $0.layout.shape.ne2 == 5 }
-        #expect(stored.count == 6)
-        let embedding = try #require(weights.first { $0.name == "token_embd.weight" }).layout
-        let rest = weights.filter { $0.layout.shape.ne2 == 1 && $0.name != "token_embd.weight" }
-        #expect(
-            graph.weightBytes
-                == rest.reduce(0) { $0 + $1.layout.byteCount } + tokens * embedding.rowBytes
-                + stored.reduce(0) { $0 + $1.layout.byteCount / 5 * experts })
-    }
-
     /// Whether a weight is meant is decided by where an operand comes from, views seen through.
     @Test func operandsAreSeenThroughViews() throws {
         let model = try TinyModel.biases.load()
