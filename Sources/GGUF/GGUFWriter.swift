@@ -75,7 +75,10 @@ public struct GGUFWriter: Sendable {
 
     /// Writes one file.
     ///
-    /// - Parameter check: called when all is written and before the file gets its name; what it throws removes the file.
+    /// - Parameters:
+    ///   - path: the file's name.
+    ///   - overwrite: whether a file of that name is replaced, once the new one is complete.
+    ///   - check: called when all is written and before the file gets its name; what it throws removes the file.
     /// - Throws: `GGUFError` if the path is taken, cannot be written, or the file would be one that `GGUFFile` refuses;
     ///   and whatever making a tensor's values throws. Nothing is left behind then.
     public func write(to path: String, overwrite: Bool = false, checking check: () throws -> Void = {}) throws {
@@ -87,7 +90,7 @@ public struct GGUFWriter: Sendable {
     /// has the metadata, each part its number.
     ///
     /// - Returns: The paths, in order.
-    /// - Throws: As `write(to:overwrite:)`. Either all parts appear or, but for failing renames, none.
+    /// - Throws: As `write(to:overwrite:checking:)`. Either all parts appear or, but for failing renames, none.
     @discardableResult
     public func write(splitAt limit: SplitLimit, toPrefix prefix: String, overwrite: Bool = false) throws -> [String] {
         let groups = groups(limit)
