@@ -11,12 +11,14 @@ PACKAGING := scripts/packaging
 STAGE := dist/stage
 PREFIX ?= /usr/local
 # Quipu's own loops are optimised, the libraries that it uses are not, which spares a third of a build: Package.swift, at its end.
-BUILD := QUIPU_PLAIN_LIBRARIES=1 swift build -c release -Xswiftc -Onone
-TEST := QUIPU_PLAIN_LIBRARIES=1 swift test -c release -Xswiftc -Onone --disable-testable-imports
+# With a section for each function, the wheel's program leaves out those that nobody calls. What a debugger needs is not made:
+# `swift build` makes it.
+PLAIN := -c release -Xswiftc -Onone -Xswiftc -gnone -Xswiftc -Xfrontend -Xswiftc -function-sections
+BUILD := QUIPU_PLAIN_LIBRARIES=1 swift build $(PLAIN)
 
 .PHONY: demo test swift-test report-test docs-test docs examples course notebooks notebooks-open python-test python-commands pictures \
 	build setup stage install uninstall dist wheel install-test wheel-test model-smollm2 model-gemma3 model-train conformance format lint \
-	quick sanitize scripts-test clean
+	quick sanitize fuzz scripts-test clean
 
 # The embedded model looks an answer up in a story.
 demo: build
@@ -28,7 +30,7 @@ test: swift-test report-test
 # Heavy arithmetic, so in release. Tests of SmolLM2 say that they were skipped where it cannot be fetched.
 swift-test: setup
 	python3 scripts/fetch_model.py smollm2 || [ -z "$$QUIPU_REQUIRE_SMOLLM2" ]
-	$(TEST)
+	QUIPU_PLAIN_LIBRARIES=1 python3 scripts/swift_tests.py $(PLAIN)
 
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
@@ -117,8 +119,8 @@ uninstall:
 dist: stage
 	python3 $(PACKAGING)/dist.py $(STAGE) dist
 
-wheel: stage
-	python3 $(PACKAGING)/wheel.py $(STAGE) dist
+wheel: stage $(TOOLS)/ready
+	$(TOOLS)/bin/python $(PACKAGING)/wheel.py $(STAGE) dist
 
 # Each is installed into a folder of its own, used from another one, and removed.
 install-test: stage
@@ -142,6 +144,7 @@ model-train:
 conformance: build model-smollm2
 	python3 Tests/Conformance/run.py --quipu $(QUIPU) --smollm2 $(SMOLLM2) $(if $(WHOLE_PASS),--whole-pass)
 	$(CONFORMANCE)/python Tests/Conformance/lesson_conformance.py --quipu $(QUIPU) models/micro-world-f16.gguf $(SMOLLM2)
+	$(CONFORMANCE)/python Tests/Conformance/code_conformance.py --quipu $(QUIPU) models/micro-world-f16.gguf
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/tokenizer_conformance.py --quipu $(QUIPU) --cache downloads)
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/architecture_conformance.py --quipu $(QUIPU))
 	$(if $(WHOLE_PASS),$(CONFORMANCE)/python Tests/Conformance/quantize_conformance.py --quipu $(QUIPU))
@@ -160,6 +163,10 @@ quick: setup $(TOOLS)/ready
 # C kernels and Swift tests under sanitizers; ONLY=kernels takes seconds, all of it long.
 sanitize: setup
 	scripts/sanitize.sh $(ONLY)
+
+# Inputs that end the process or break a promise, looked for ten minutes; docs/reliability.md.
+fuzz: setup
+	scripts/fuzz.sh $(SECONDS)
 
 # Swift, Python, shell and C.
 lint: $(TOOLS)/ready

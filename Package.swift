@@ -168,6 +168,15 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/TestSupport"),
+        // what `make fuzz` tries, and the tests replay
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Tensors", "GGUF", "Jinja", "Quantization", "Tokenization", "LlamaModel", "Recording", "Stepping",
+                "Lessons", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/Fuzz/Targets"),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], path: "Tests/Fuzz/Replay"),
         .testTarget(
             name: "PresentationTests",
             dependencies: [
@@ -181,7 +190,9 @@ let package = Package(
                 "quipu", "GGUF", "LlamaModel", "Recording", "Tensors", "TestSupport",
             ],
             exclude: ["step_on_a_terminal.py"]),
-        .testTarget(name: "LessonsTests", dependencies: ["Lessons", "Recording", "TestSupport"]),
+        .testTarget(
+            name: "LessonsTests",
+            dependencies: ["GGUF", "Lessons", "Quantization", "Recording", "TestSupport", "Tensors"]),
         .testTarget(
             name: "ArchitectureTests",
             dependencies: ["ComputeGraph", "GGUF", "LlamaModel", "Operations", "TestSupport"]),
@@ -224,8 +235,15 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type == .test || target.name == "TestSupport" {
-    target.swiftSettings = unoptimised
+// It needs libFuzzer, and everything compiled for it: scripts/fuzz.sh.
+if Context.environment["QUIPU_FUZZ"] == "1" {
+    package.targets.append(
+        .executableTarget(name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver"))
+}
+
+// Compiled as a whole, a module of tests takes less than file by file.
+for target in package.targets where target.type == .test || ["TestSupport", "FuzzTargets"].contains(target.name) {
+    target.swiftSettings = [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 }
 
 // `make` builds with `-Xswiftc -Onone`, so that nobody waits for the optimisation of libraries in which no loop is hot.

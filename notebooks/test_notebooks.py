@@ -141,8 +141,26 @@ def test_07_your_own_model():
 def test_08_many_machines():
     found = claims("08")
     assert found["shards"] == 4 and found["tensors"] == 39
-    assert found["workers_lost"] >= 1 and found["results"] == 8
+    assert found["workers_lost"] >= 1 and found["results"] == 5
     assert found["runs"] == 4
     assert found["rows"][0] == found["rows"][1] > 0 and found["same"] is True
     assert found["added_again"] == 0 and found["still_the_same"] is True
     assert len(list((HERE / ".work/08").glob("audit-*.db"))) == 5
+    # The worker that died left rows, and nobody computed them again: each is there once.
+    assert found["shares_workers_lost"] >= 1 and 3 <= found["rows_kept_by_the_dead"] < 15
+    assert found["rows_of_shares"] == [15, 15] and found["rows_united"] == 30
+    assert found["shares_same"] is True
+
+
+def test_09_which_head_did_it():
+    found = claims("09")
+    (base, other), (clean, patched) = found["base"], found["moved"]
+    assert base == clean and base > 0 > other and patched < base
+    assert found["share"] < 0.7
+    first, last, positions = found["from_to"]
+    assert first < last == positions - 1
+    if found["model"].startswith("SmolLM2"):
+        # It looks at the name that is said twice.
+        assert found["head"] == [23, 3] and found["looks_at"] == " John" and patched < 0
+    else:
+        assert found["looks_at"].strip() == "Mia"

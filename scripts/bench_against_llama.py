@@ -3,6 +3,9 @@
 
 Rates are tokens a second of a prompt of 128 tokens and of 32 generated ones, both from an empty cache, flash attention
 off, with as many threads as there are cores: `quipu bench` against `llama-bench`. Above 1, quipu is faster.
+
+With --lengths, prompts of these lengths, and 16 tokens generated after each, against llama.cpp with its defaults: flash
+attention where it chooses to.
 """
 
 import argparse
@@ -35,16 +38,23 @@ def main():
                         help="Quipu's kernels; llama.cpp is built for the same instructions; rates only")
     parser.add_argument("--formats", type=lambda text: text.split(","), default=FORMATS,
                         help=f"formats of the random model (default: {','.join(FORMATS)})")
+    parser.add_argument("--lengths", type=lambda text: [int(word) for word in text.split(",")],
+                        help="prompts of these lengths, and decoding after them, such as 0,128,1024: nothing else")
     parser.add_argument("--only", choices=MEASUREMENTS, help="leave out the rest")
     parser.add_argument("--output", help="write the results as JSON")
     bench = Bench(parser.parse_args())
 
     models = [pathlib.Path(m) for m in bench.options.model]
+    if bench.options.lengths and bench.options.only:
+        parser.error("--lengths measures nothing else: leave out --only")
     rates_only = models or bench.options.kernels
     wanted = [bench.options.only] if bench.options.only else ["rates"] if rates_only else MEASUREMENTS
     if not models and not SMOLLM2.exists():
         subprocess.run([sys.executable, ROOT / "scripts" / "fetch_model.py", "smollm2"], check=True)
     results = {"threads": bench.options.threads, "rounds": bench.options.rounds, "kernels": bench.options.kernels}
+    if bench.options.lengths:
+        wanted = []
+        results["lengths"] = bench.all_lengths(models or bench.made_models())
     if "rates" in wanted:
         results["rates"] = bench.all_rates(models or bench.made_models())
     model = models[0] if models else SMOLLM2
@@ -120,13 +130,54 @@ class Bench:
             share.append(ours["decode"]["memory_share"])
         result = {"model": model.name, "memory_bandwidth": statistics.median(bandwidth)}
         for phase, sides in runs.items():
-            medians = {side: statistics.median(values) for side, values in sides.items()}
-            result[phase] = {**medians, "ratio": medians["quipu"] / medians["llama"], "runs": sides}
+            result[phase] = compared(sides)
         weights = ours["decode"]["weight_bytes"]
         result["decode"]["bytes_per_second"] = weights * result["decode"]["quipu"]
         # The bandwidth of a shared machine changes from run to run, so each is held against its own.
         result["decode"]["of_memory"] = statistics.median(share)
         return result
+
+    def all_lengths(self, models):
+        """A line a model and length, printed when it is done."""
+        print(f"{'tokens a second':28}{'length':>7}{'prompt':>9}{'llama':>9}{'ratio':>7}{'decode':>9}{'llama':>8}"
+              f"{'ratio':>7}{'attention':>11}")
+        results = []
+        for model in models:
+            for length in self.options.lengths:
+                result = self.at_length(model, length)
+                cells = []
+                for phase, width in [("prompt", 9), ("decode", 8)]:
+                    found = result[phase]
+                    cells.append(f"{found['quipu']:9.1f}{found['llama']:{width}.1f}{found['ratio']:7.2f}" if found
+                                 else f"{'-':>9}{'-':>{width}}{'-':>7}")
+                share = f"{result['attention_share']:11.0%}"
+                print(f"{model.name[:27]:28}{length:7}{cells[0]}{cells[1]}{share}", flush=True)
+                results.append(result)
+        return results
+
+    def at_length(self, model, length):
+        """Prompts of a length and decoding after them, by both programs in turns."""
+        runs = {"prompt": {"quipu": [], "llama": []}, "decode": {"quipu": [], "llama": []}}
+        shares = []
+        for _ in range(self.options.rounds):
+            ours = self.json("bench", model, "--lengths", length, "-n", 16, "-r", 1)["lengths"][0]
+            if length:
+                runs["prompt"]["quipu"].append(ours["prompt"]["tokens_per_second"])
+                runs["prompt"]["llama"].append(self.llama_rate(model, "-p", length, "-n", 0))
+            runs["decode"]["quipu"].append(ours["decode"]["tokens_per_second"])
+            runs["decode"]["llama"].append(self.llama_rate(model, "-p", 0, "-n", 16, "-d", length))
+            shares.append(ours["decode"]["attention_share"])
+        result = {"model": model.name, "length": length, "attention_share": statistics.median(shares)}
+        for phase, sides in runs.items():
+            result[phase] = compared(sides) if sides["quipu"] else None
+        return result
+
+    def llama_rate(self, model, *arguments):
+        command = [os.path.join(self.options.llama, "llama-bench"), "-m", model, *arguments, "-r", 1]
+        # A run to warm up, of the whole length, tells nothing new of a long one.
+        command += ["--no-warmup"] if max(arguments[1::2]) >= 1024 else []
+        (row,) = json.loads(run([*command, "-t", self.options.threads, "-o", "json"]))
+        return row["avg_ts"]
 
     def quipu_bench(self, model):
         return self.json("bench", model, "-p", 128, "-n", 32, "-r", 1)
@@ -210,6 +261,12 @@ def run(command):
     if done.returncode != 0:
         sys.exit(f"{command[0]} failed with status {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def compared(sides):
+    """Medians of both programs, their ratio, and what they are of."""
+    medians = {side: statistics.median(values) for side, values in sides.items()}
+    return {**medians, "ratio": medians["quipu"] / medians["llama"], "runs": sides}
 
 
 def spread(shares):

@@ -3,6 +3,7 @@
 
     make_random_llama.py 1b llama-1b.gguf     # Llama 3.2 1B, F16, 2.5 GB: for `quipu quantize`
     make_random_llama.py 8b llama-8b.gguf     # Llama 3 8B, Q4_K_M, 4.9 GB: random blocks, never quantised from anything
+    make_random_llama.py 8b small.gguf 4      # the same with 4 layers
 
 Needs numpy and gguf.
 """
@@ -51,9 +52,9 @@ def tensors(s):
 
     yield matrix("token_embd", s.embedding, VOCABULARY)
     for layer in range(s.layers):
-        block, eighth = f"blk.{layer}.", s.layers // 8
+        block, eighth = f"blk.{layer}.", s.layers / 8
         # llama.cpp's Q4_K_M: six bits for some layers' values and down projections, and for the output.
-        more_bits = layer < eighth or layer >= 7 * eighth or (layer - eighth) % 3 == 2
+        more_bits = layer < eighth or layer >= 7 * eighth or int(layer - eighth) % 3 == 2
         yield norm(block + "attn_norm")
         yield matrix(block + "attn_q", s.embedding, s.heads * s.head_size)
         yield matrix(block + "attn_k", s.embedding, s.kv_heads * s.head_size)
@@ -83,8 +84,8 @@ def random_data(generator, shape, format):
     return blocks.reshape(*shape[:-1], -1)
 
 
-def write(name, path):
-    s = SHAPES[name]
+def write(name, path, layers=None):
+    s = dataclasses.replace(SHAPES[name], layers=layers or SHAPES[name].layers)
     partial = path + ".part"
     writer = gguf.GGUFWriter(partial, "llama")
     writer.add_name(f"random llama {name}")
@@ -118,9 +119,9 @@ def write(name, path):
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in SHAPES:
         sys.exit(__doc__)
-    write(*sys.argv[1:])
+    write(*sys.argv[1:3], *map(int, sys.argv[3:]))
 
 
 if __name__ == "__main__":

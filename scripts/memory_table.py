@@ -4,11 +4,12 @@
     scripts/memory_table.py --model SmolLM2-135M-Instruct.Q4_1.gguf
     scripts/memory_table.py --model … --quipu old/quipu --save before.json
     scripts/memory_table.py --model … --against before.json       # before and after, as the table in docs/speed.md
+    scripts/memory_table.py --model … --text FILE                 # its beginning as prompt: 0.1.0 takes no ids
 
-Each trace is of a prompt of random tokens, `--capture stats`. Memory is the most that the kernel counted as resident
-for the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and what it reads of it counts
-as resident though the system may drop it at any time. Time is from start to end. A command that needs more than
-`--limit` of address space, or fails in another way, has no numbers.
+Each trace is of a prompt of random tokens, or of a text's first tokens, `--capture stats`. Memory is the most that the
+kernel counted as resident for the process (`ru_maxrss`), less the bytes of the model's file: Quipu maps the file, and
+what it reads of it counts as resident though the system may drop it at any time. Time is from start to end. A command
+that needs more than `--limit` of address space, or fails in another way, has no numbers.
 """
 
 import argparse
@@ -30,7 +31,7 @@ COMMANDS = {
     "verify": ["verify", "{trace}"],
     "diff": ["diff", "{trace}", "{trace}"],
     "ops": ["ops", "{trace}"],
-    "propagate": ["propagate", "{model}", "--ids", "{ids}", "--no-shares"],
+    "propagate": ["propagate", "{model}", "{option}", "{prompt}", "--no-shares"],
 }
 # Ids that every vocabulary of a real model has, without its special tokens at either end.
 IDS = range(1000, 20_000)
@@ -45,9 +46,28 @@ def size(text: str) -> int:
     return int(float(text[:-1] if unit else text) * (unit or 1))
 
 
-def prompt(tokens: int) -> str:
+def prompt(tokens: int, options) -> tuple[str, str]:
+    """An option and its value."""
+    if options.text:
+        return "--prompt", beginning(pathlib.Path(options.text).read_text(), tokens, options)
     generator = random.Random(tokens)
-    return ",".join(str(generator.choice(IDS)) for _ in range(tokens))
+    return "--ids", ",".join(str(generator.choice(IDS)) for _ in range(tokens))
+
+
+def beginning(text: str, tokens: int, options) -> str:
+    """The shortest beginning of a text that has so many tokens."""
+
+    def count(length: int) -> int:
+        command = [options.quipu, "tokenize", options.model, text[:length], "--json"]
+        return len(json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["ids"])
+
+    low, high = 1, len(text)
+    if count(high) < tokens:
+        sys.exit(f"{options.text}: found a text of {count(high)} tokens, expected {tokens}")
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(middle) >= tokens else (middle + 1, high)
+    return text[:low]
 
 
 def measure(command: list[str], limit: int) -> dict:
@@ -71,12 +91,11 @@ def measure(command: list[str], limit: int) -> dict:
 def run(options, folder: str) -> dict:
     rows = {}
     for tokens in options.tokens:
-        trace, ids = f"{folder}/{tokens}.db", prompt(tokens)
-        begin = [options.quipu, "trace", options.model, "--ids", ids, "--capture", "stats", "--output", trace]
+        trace, (option, text) = f"{folder}/{tokens}.db", prompt(tokens, options)
+        begin = [options.quipu, "trace", options.model, option, text, "--capture", "stats", "--output", trace]
+        values = {"trace": trace, "folder": folder, "model": options.model, "option": option, "prompt": text}
         all_commands = {"trace": begin} | {
-            name: [options.quipu]
-            + [part.format(trace=trace, folder=folder, model=options.model, ids=ids) for part in command]
-            for name, command in COMMANDS.items()
+            name: [options.quipu] + [part.format(**values) for part in command] for name, command in COMMANDS.items()
         }
         for name, command in all_commands.items():
             if options.only and name not in ("trace", *options.only):
@@ -137,6 +156,7 @@ def main():
     parser.add_argument("--model", help="a .gguf file that takes so many tokens")
     parser.add_argument("--quipu", default=".build/release/quipu", help="the program to measure")
     parser.add_argument("--tokens", default="128,1923,4000", help="lengths of prompts, separated by commas")
+    parser.add_argument("--text", help="a text whose beginning is the prompt (default: random tokens)")
     parser.add_argument("--only", action="append", default=[], choices=COMMANDS, help="this command; repeatable")
     parser.add_argument("--limit", type=size, default=size("12G"), help="address space of each process (12G)")
     parser.add_argument("--save", metavar="JSON", help="write what was measured")

@@ -82,6 +82,8 @@ NAMES = [
     "kq_soft_max-2",
 ]
 BYTES = "bytes"
+# But for those that SQLite keeps for itself.
+TABLES = "SELECT name FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite%'"
 STEPS = "n\nlayer\nend\nback\ninputs\nusers\nheat\np\nwatch rms > 1\nc\nrwatch resid[1] > 0\nwhy\nfind kq\nquit\n"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 WORDS = ["Fatal error", "NSCocoaErrorDomain", "DecodingError", "SQLite error", "Swift/", "DatabaseError"]
@@ -127,7 +129,7 @@ class Mutator:
 
     def __init__(self, path: str) -> None:
         with sqlite3.connect(path) as db:
-            names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")]
+            names = [row[0] for row in db.execute(TABLES)]
             self.tables = {
                 name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')]
                 for name in names
@@ -224,7 +226,7 @@ def loosen(path: str) -> None:
     """Rebuilds each table without types and constraints, and the views as they were."""
     with sqlite3.connect(path) as db:
         views = db.execute("SELECT name, sql FROM sqlite_schema WHERE type='view'").fetchall()
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type='table'").fetchall()]
+        tables = [row[0] for row in db.execute(TABLES).fetchall()]
         db.executescript("PRAGMA foreign_keys=OFF;" + "".join(f'DROP VIEW "{name}";' for name, _ in views))
         for table in tables:
             # With the columns that SQLite computes, as ordinary ones.
@@ -367,6 +369,8 @@ def main() -> int:
                 for failure in found:
                     failures.append(failure)
                     print(json.dumps(failure), flush=True)
+                if ran % 500 == 0 and count:
+                    print(f"{ran} commands, {len(failures)} failures", file=sys.stderr, flush=True)
     print(f"{changed} of {len(numbers)} mutations took hold, {ran} commands, {len(failures)} failures")
     return 1 if failures else 0
 

@@ -33,16 +33,18 @@ kernels() {
 }
 
 # Swift's runtime keeps what looks like leaks. Undefined behaviour is what C code may have: it traps, since Swift on Linux
-# links no runtime that would report it. Release, because the tests are heavy arithmetic.
+# links no runtime that would report it. Release, because the tests are heavy arithmetic; libraries as `make` builds them.
+tests() {
+    QUIPU_PLAIN_LIBRARIES=1 swift test -c release -Xswiftc -Onone --disable-testable-imports "$@"
+}
+
 memory() {
-    ASAN_OPTIONS=detect_leaks=0 \
-        swift test -c release --disable-testable-imports --scratch-path .build-memory --sanitize address \
+    ASAN_OPTIONS=detect_leaks=0 tests --scratch-path .build-memory --sanitize address \
         -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined "$@"
 }
 
 threads() {
-    TSAN_OPTIONS=halt_on_error=1 \
-        swift test -c release --disable-testable-imports --scratch-path .build-threads --sanitize thread "$@"
+    TSAN_OPTIONS=halt_on_error=1 tests --scratch-path .build-threads --sanitize thread "$@"
 }
 
 part=${1:-all}

@@ -8,6 +8,8 @@ public struct Edit: Sendable {
         case scale(Float)
         /// A value for each element of the region, `ne0` fastest.
         case replace([Float])
+        /// Added to what was computed: one number, or one for each element of a row of the region.
+        case add([Float])
     }
 
     /// Which bytes of the node's output: a view of them, F32.
@@ -16,11 +18,14 @@ public struct Edit: Sendable {
     public let byteOffset: Int
     public let change: Change
 
-    /// - Precondition: the region is F32, and `replace` has a value for each of its elements.
+    /// - Precondition: the region is F32, `replace` has a value for each of its elements, and `add` one or a row.
     public init(region: Layout, byteOffset: Int, change: Change) {
         precondition(region.type == .f32, "an edit of \(region)")
         if case .replace(let values) = change {
             precondition(values.count == region.shape.count, "\(values.count) values for \(region)")
+        }
+        if case .add(let values) = change {
+            precondition([1, region.shape.ne0].contains(values.count), "\(values.count) values for rows of \(region)")
         }
         (self.region, self.byteOffset, self.change) = (region, byteOffset, change)
     }
@@ -48,6 +53,7 @@ public struct Edit: Sendable {
                     case .set(let value): element[0] = value
                     case .scale(let factor): element[0] *= factor
                     case .replace(let values): element[0] = values[number]
+                    case .add(let values): element[0] += values[values.count == 1 ? 0 : i0]
                     }
                 }
                 number += 1

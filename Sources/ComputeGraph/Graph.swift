@@ -50,6 +50,13 @@ public final class Node: Sendable {
             tokenDimension: tokenDimension)
     }
 
+    /// The same node with another operation, and another layout of what it makes.
+    func with(_ operation: any Operation, _ output: Output) -> Node {
+        Node(
+            index: index, name: name, role: role, layer: layer, operation: operation, inputs: inputs, output: output,
+            tokenDimension: tokenDimension)
+    }
+
     init(
         index: Int, name: String, role: NodeRole, layer: Int?, operation: any Operation, inputs: [Source],
         output: Output, tokenDimension: Int
@@ -71,15 +78,24 @@ public struct Graph: Sendable {
     public let nodes: [Node]
     /// Who reads what: the same for all graphs of one shape.
     let readers: Readers
+    /// What can be evaluated as one, in order.
+    let fused: [FusedNodes]
 
     package init(leaves: [Leaf], nodes: [Node]) {
-        self.init(leaves: leaves, nodes: nodes, readers: Readers(leaves: leaves.count, nodes))
+        let readers = Readers(leaves: leaves.count, nodes)
+        self.init(leaves: leaves, nodes: nodes, readers: readers, fused: Self.fusedNodes(nodes, readers))
     }
 
-    private init(leaves: [Leaf], nodes: [Node], readers: Readers) {
+    private init(leaves: [Leaf], nodes: [Node], readers: Readers, fused: [FusedNodes]) {
         self.leaves = leaves
         self.nodes = nodes
         self.readers = readers
+        self.fused = fused
+    }
+
+    /// Other nodes that read the same, and other leaves.
+    func with(leaves: [Leaf], nodes: [Node]) -> Graph {
+        Graph(leaves: leaves, nodes: nodes, readers: readers, fused: fused)
     }
 
     public func name(of source: Source) -> String {
@@ -98,6 +114,20 @@ public struct Graph: Sendable {
 
     public func cost(of node: Node) -> Cost {
         node.operation.cost(inputs: node.inputs.map(layout(of:)), output: node.layout)
+    }
+
+    /// The nodes before `start` whose values are read from there on, in order.
+    public func values(readFrom start: Int) -> [Int] {
+        var found: Set<Int> = []
+        for node in nodes[start...] {
+            for case .node(let index) in node.inputs where index < start { found.insert(index) }
+        }
+        return found.sorted()
+    }
+
+    /// The first node that reads one of these leaves; `nil` if none does.
+    public func firstReader(of names: Set<String>) -> Int? {
+        leaves.indices.filter { names.contains(leaves[$0].name) }.flatMap { readers.ofLeaves[$0] }.min()
     }
 
     /// The same nodes in the same order, with other operations or other leaves.
@@ -147,11 +177,12 @@ public struct Graph: Sendable {
             if output.layout != node.layout {
                 for reader in readers.ofNodes[index] { isAffected[reader] = true }
             }
-            nodes[index] = Node(
-                index: index, name: node.name, role: node.role, layer: node.layer, operation: operation,
-                inputs: node.inputs, output: output, tokenDimension: node.tokenDimension)
+            nodes[index] = node.with(operation, output)
         }
-        return Graph(leaves: leaves, nodes: nodes, readers: readers)
+        let isFusedAlike = operations.keys.allSatisfy { index in fused.allSatisfy { !$0.nodes.contains(index) } }
+        return Graph(
+            leaves: leaves, nodes: nodes, readers: readers,
+            fused: isFusedAlike ? fused : Self.fusedNodes(nodes, readers))
     }
 }
 
@@ -159,11 +190,14 @@ public struct Graph: Sendable {
 struct Readers: Sendable {
     private(set) var ofLeaves: [[Int]]
     private(set) var ofNodes: [[Int]]
+    /// By node, those it reads that no later one reads.
+    private(set) var lastReads: [[Int]]
 
     init(leaves: Int, _ nodes: [Node]) {
         ofLeaves = Array(repeating: [], count: leaves)
         // Of a part of a graph, nodes keep their indices.
         ofNodes = Array(repeating: [], count: (nodes.last?.index ?? -1) + 1)
+        lastReads = ofNodes
         for node in nodes {
             for input in node.inputs {
                 switch input {
@@ -171,6 +205,9 @@ struct Readers: Sendable {
                 case .node(let index): ofNodes[index].append(node.index)
                 }
             }
+        }
+        for (index, readers) in ofNodes.enumerated() {
+            if let last = readers.last { lastReads[last].append(index) }
         }
     }
 }

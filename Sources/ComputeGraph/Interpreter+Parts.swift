@@ -92,7 +92,7 @@ extension Graph {
 
 extension Graph {
     /// - Parameter whole: where the last node's part belongs; `nil`: memory of its own.
-    fileprivate func evaluate(
+    func evaluate(
         _ part: OutputPart, of chain: PartChain, into whole: Tensor?, on workers: Workers, value: (Source) -> Tensor
     ) -> [Evaluation] {
         var evaluations: [Evaluation] = []

@@ -1,5 +1,13 @@
 import Tensors
 
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
 /// Evaluates a graph node by node, all at once or as far as one wants, and tells observers what happened.
 ///
 /// One node at a time and all at once give the same bits: the order of evaluation is the graph's either way.
@@ -25,6 +33,10 @@ public struct Interpreter {
     var values: [Tensor?]
     /// Whether outputs stay to the end, for inspection, rather than to their last use.
     let keepsValues: Bool
+    /// The first of the graph's fused nodes that have not been passed.
+    var nextFused = 0
+    /// What fusions made of inputs that several of them share; of `nil`, none can be used.
+    var preparedInputs: [Source: Tensor?] = [:]
 
     /// - Parameters:
     ///   - leaves: a tensor for each leaf of the graph, in its order.
@@ -43,6 +55,27 @@ public struct Interpreter {
         self.observers = observers
         values = Array(repeating: nil, count: graph.nodes.count)
         self.keepsValues = keepsValues
+    }
+
+    /// Begins at a node, as if those before it had been evaluated.
+    ///
+    /// - Parameter known: the values of nodes before it that it or later ones read, by index: `graph.values(readFrom:)` says
+    ///   which. The memory of caches must hold what nodes before it would have written, as far as later ones read it.
+    /// - Precondition: nothing has been evaluated.
+    public mutating func begin(at node: Int, knowing known: [Int: Tensor]) {
+        precondition(position == 0, "begun at node \(position) already")
+        for (index, value) in known {
+            precondition(index < node && value.layout == graph.nodes[index].layout, "value of node \(index)")
+            values[index] = value
+        }
+        position = node
+    }
+
+    /// Begins after a cut.
+    ///
+    /// - Parameter known: the values that the cut needs, by index, and perhaps others.
+    public mutating func begin(after cut: Cut, values known: [Int: Tensor]) {
+        begin(at: cut.start, knowing: Dictionary(uniqueKeysWithValues: cut.values.map { ($0, known[$0]!) }))
     }
 
     public var isDone: Bool { position == graph.nodes.count }
@@ -84,18 +117,34 @@ public struct Interpreter {
 
     /// Evaluates up to, and not including, the node at `end`, or all.
     ///
-    /// Large scores are evaluated part by part if no value of theirs is edited, recalled or kept, and every observer takes
-    /// parts; the bits are the same.
+    /// Scores, pattern and mix are evaluated as one if no value of theirs is edited, recalled or kept, and no observer looks
+    /// at scores; large ones part by part if every observer takes parts. The bits are the same.
     public mutating func run(until end: Int? = nil) throws {
         let end = min(end ?? graph.nodes.count, graph.nodes.count)
         let takesParts = !keepsValues && observers.allSatisfy(\.takesParts)
+        let fuses = !keepsValues && !observers.contains(where: \.looksAtScores)
+        let showsViews = observers.contains(where: \.looksAtViews)
         while position < end {
+            if !showsViews, evaluateView() { continue }
+            if fuses, try evaluateFused(until: end) { continue }
             if takesParts, let chain = scoresInParts, chain.nodes.upperBound <= end {
                 try evaluateInParts(chain)
             } else {
                 try step()
             }
         }
+    }
+
+    /// Goes past a view that nobody wants to be shown.
+    ///
+    /// - Returns: whether the node at hand was one.
+    private mutating func evaluateView() -> Bool {
+        let node = graph.nodes[position]
+        guard edits.isEmpty, case .view(let slot, let byteOffset) = node.output.memory else { return false }
+        values[position] = value(of: node.inputs[slot])!.view(node.layout, at: byteOffset)
+        position += 1
+        releaseDeadValues()
+        return true
     }
 
     /// Goes on after nodes that were evaluated by other means than `step`.
@@ -117,17 +166,21 @@ public struct Interpreter {
     /// The result of the graph is read by no node and so stays.
     private mutating func releaseDeadValues() {
         guard !keepsValues else { return }
-        let done = position - 1
-        for case .node(let input) in graph.nodes[done].inputs where graph.readers.ofNodes[input].last == done {
-            values[input] = nil
-        }
+        for input in graph.readers.lastReads[position - 1] { values[input] = nil }
     }
 }
 
-/// How long it took, in nanoseconds.
+/// How long it took, in nanoseconds. The system's clock itself: a small operation takes no longer than the clocks of the
+/// standard library.
 func timed(_ body: () -> Void) -> Int {
-    let elapsed = ContinuousClock().measure(body).components
-    return Int(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
+    func now() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+    let start = now()
+    body()
+    return now() - start
 }
 
 /// One evaluated node with its tensors.
@@ -140,10 +193,23 @@ public struct Evaluation: Sendable {
     // Of a mix that was made part by part, `inputs` are those of the last part.
     /// What part of the node's output `output` is; `nil` for all of it.
     public let part: OutputPart?
+    /// The nodes that were evaluated as one, the last of which is `node`; `inputs` are then those of all of them. The
+    /// others have no values, and nobody is shown them.
+    public let fused: FusedEvaluation?
 
-    init(node: Node, inputs: [Tensor], output: Tensor, nanoseconds: Int, part: OutputPart? = nil) {
+    init(
+        node: Node, inputs: [Tensor], output: Tensor, nanoseconds: Int, part: OutputPart? = nil,
+        fused: FusedEvaluation? = nil
+    ) {
         (self.node, self.inputs, self.output) = (node, inputs, output)
-        (self.nanoseconds, self.part) = (nanoseconds, part)
+        (self.nanoseconds, self.part, self.fused) = (nanoseconds, part, fused)
+    }
+
+    /// What it cost, as far as layouts tell: only what was computed.
+    public var cost: Cost {
+        let layouts = inputs.map(\.layout)
+        return fused?.fusion.cost(inputs: layouts, output: output.layout)
+            ?? node.operation.cost(inputs: layouts, output: output.layout)
     }
 
     /// Whether the node is done with it: the last part, or all at once.
@@ -161,10 +227,23 @@ public protocol ExecutionObserver: AnyObject {
     /// Asked before each run. The default is no.
     var takesParts: Bool { get }
 
+    /// Whether it looks at scores or at the pattern made of them. If no observer does, they are not made: the mix of their
+    /// values is evaluated with them as one, and shown alone.
+    ///
+    /// Asked before each run. The default is yes.
+    var looksAtScores: Bool { get }
+
+    /// Whether it wants to be shown views, which compute nothing.
+    ///
+    /// Asked before each run. The default is yes.
+    var looksAtViews: Bool { get }
+
     /// - Throws: to stop the run; the error reaches whoever called `run`.
     func didEvaluate(_ evaluation: Evaluation) throws
 }
 
 extension ExecutionObserver {
     public var takesParts: Bool { false }
+    public var looksAtScores: Bool { true }
+    public var looksAtViews: Bool { true }
 }

@@ -131,7 +131,7 @@ public struct NodeRole: Hashable, Sendable {
     public var result: Part? { step == nil ? part : nil }
 }
 
-extension NodeRole: RawRepresentable {
+extension NodeRole: RawRepresentable, Codable {
     /// As traces and SQL have it: `query`, `query.product`.
     public var rawValue: String { step.map { "\(part.rawValue).\($0.rawValue)" } ?? part.rawValue }
 

@@ -44,6 +44,10 @@ public protocol Operation: Sendable {
     /// the part, to the bit; `nil` if it cannot be evaluated in parts.
     func source(of part: OutputPart, slot: Int, _ input: Layout, output: Layout) -> (layout: Layout, byteOffset: Int)?
 
+    /// How it is evaluated as one with the operations that make what it reads, each reading the one before; `nil` if it
+    /// is not.
+    func fusion(after operations: [any Operation]) -> (any Fusion)?
+
     /// Where one output element comes from. Inputs and output are as recorded; the value is computed anew.
     func explain(_ element: ElementIndex, inputs: [Tensor], output: Tensor) -> Explanation
 
@@ -62,6 +66,7 @@ extension Operation {
     public func source(
         of part: OutputPart, slot: Int, _ input: Layout, output: Layout
     ) -> (layout: Layout, byteOffset: Int)? { nil }
+    public func fusion(after operations: [any Operation]) -> (any Fusion)? { nil }
     public var kind: String { Self.kind }
     public var isView: Bool { Self.isView }
     public var isWrite: Bool { Self.isWrite }

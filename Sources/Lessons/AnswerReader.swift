@@ -17,17 +17,31 @@ enum AnswerReader {
         }
         if let grouped = text.wholeMatch(of: /-?\d{1,3}(,\d{3})+(\.\d+)?/) {
             text = String(grouped.output.0).replacing(",", with: "")
-        } else if let labelled = text.wholeMatch(of: /[A-Za-z]+ ?(\d+)/) {
-            text = String(labelled.output.1)
+        } else if let labelled = text.wholeMatch(of: /([A-Za-z]+) ?(\d+)/),
+            QueryFunction(rawValue: String(labelled.output.1)) == nil
+        {
+            text = String(labelled.output.2)
         }
-        guard let query = try? Query(text), !query.asksTheModel, query.names.isEmpty else { return nil }
+        guard let query = try? Query(text), !query.asksTheModel, query.names.isSubset(of: constants.keys) else {
+            return nil
+        }
         guard let value = try? arithmetic(query.root), value.isFinite else { return nil }
         return value * factor
     }
 
+    private static let constants = ["e": M_E, "pi": Double.pi]
+
+    /// For who typed something else: what a calculator here can do.
+    static let calculator =
+        "`1.5`, `3/4`, `0x1f`, `(7 - 8) * 0.25`, `2^10` or `2**10`, `e^-1.5`; functions are `sqrt`, `exp`, `ln`, `log10`, "
+        + "`log2`, `abs`, `round`, `floor`, `ceil`, `trunc`, `sin`, `cos`, `min`, `max`; `pi` and `e` are known."
+
     private static func arithmetic(_ node: Query.Node) throws(QueryProblem) -> Double {
         switch node {
         case .number(let number): return number
+        case .name(let name):
+            guard let constant = constants[name] else { throw .unknown(name: name, known: constants.keys.sorted()) }
+            return constant
         case .unary(let sign, let a):
             return try ValueArithmetic.unary(sign, .number(try arithmetic(a))).number(for: sign)
         case .binary(let sign, let a, let b):

@@ -8,6 +8,12 @@ public struct Course: Sendable {
     public let prompt: String
     /// Tokens generated after it.
     public let generate: Int
+    /// Other texts, for reviews and for classes.
+    public let prompts: [String]
+    /// Ways through the lessons: a name, and lessons by id.
+    public let tracks: [String: [String]]
+    /// What names in the queries of all lessons stand for.
+    let definitions: [String: Query]
 
     /// What a folder with lessons has beside them.
     static let headFile = "course.yml"
@@ -15,10 +21,12 @@ public struct Course: Sendable {
     private struct Head: Decodable {
         let prompt: String
         let generate: Int
+        let prompts: [String]?
+        let tracks: [String: [String]]?
         let names: [String: String]
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case prompt, generate
+            case prompt, generate, prompts, tracks
             case names = "let"
         }
         static let keys = CodingKeys.allCases.map(\.rawValue)
@@ -34,31 +42,32 @@ public struct Course: Sendable {
         }
         let url = URL(filePath: folder)
         let headFile = url.appending(path: Self.headFile).path
-        let head: Head = try YAMLSource.decode(try Self.text(headFile), keys: Head.keys) {
+        let head: Head = try YAMLSource.decode(try LessonText.read(headFile), keys: Head.keys) {
             .format(file: headFile, part: "course", reason: $0)
         }
         (prompt, generate) = (head.prompt, head.generate)
+        (prompts, tracks) = (head.prompts ?? [], head.tracks ?? [:])
         let shared = try QuestionParser.attempt({ .format(file: headFile, part: "let", reason: $0) }) {
             () throws(QueryProblem) in try Definitions.parsed(head.names)
         }
+        definitions = shared
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".md") }.sorted()
         lessons = try names.compactMap { name in
             guard let number = Int(name.prefix { $0.isNumber }) else { return nil }
             let file = url.appending(path: name).path
-            return try LessonParser(file: name, number: number, shared: shared).parse(try Self.text(file))
+            return try LessonParser(file: name, number: number, shared: shared).parse(try LessonText.read(file))
         }
         guard !lessons.isEmpty else {
             throw LessonError.format(file: folder, part: "folder", reason: "expected lessons, 01-name.md and on")
         }
-        try checkIds()
-    }
-
-    private static func text(_ path: String) throws(LessonError) -> String {
-        do {
-            return try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw .unreadable(path: path, reason: FileProblem.reason(of: error))
+        let ids = Set(lessons.map(\.id))
+        for (track, lessons) in tracks {
+            guard let unknown = lessons.first(where: { !ids.contains($0) }) else { continue }
+            throw LessonError.format(
+                file: headFile, part: "tracks",
+                reason: "found '\(unknown)' in '\(track)', expected the name of a lesson")
         }
+        try checkIds()
     }
 
     /// Ids must be unique, earlier ones included: progress is kept by them.
@@ -90,6 +99,7 @@ public struct Course: Sendable {
 extension Course {
     private init(lessons: [Lesson], of course: Course) {
         (self.lessons, prompt, generate) = (lessons, course.prompt, course.generate)
+        (definitions, prompts, tracks) = (course.definitions, course.prompts, course.tracks)
     }
 
     /// Only these lessons, by number or id.
@@ -97,5 +107,16 @@ extension Course {
         var kept: [Lesson] = []
         for name in names { kept.append(try lesson(name)) }
         return Course(lessons: kept, of: self)
+    }
+}
+
+/// A file of a course.
+enum LessonText {
+    static func read(_ path: String) throws(LessonError) -> String {
+        do {
+            return try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw .unreadable(path: path, reason: FileProblem.reason(of: error))
+        }
     }
 }

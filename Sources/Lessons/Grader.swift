@@ -1,6 +1,7 @@
 import Foundation
 import Recording
 import Tensors
+import Tokenization
 
 /// What became of an answer.
 public struct Verdict: Sendable, Equatable {
@@ -24,6 +25,9 @@ public struct Verdict: Sendable, Equatable {
 
 /// Compares answers with what queries give at that moment on the learner's model.
 public struct Grader {
+    /// What can be typed where a number is asked for.
+    public static var calculator: String { AnswerReader.calculator }
+
     let evaluator: Evaluator
     /// The order of choices.
     let seed: String
@@ -43,7 +47,7 @@ public struct Grader {
             }
             return try both(chosen == evaluator.value(truth).truth(for: "truth"), rest, question)
         case .choice, .sentences: return try gradeChoice(text, question)
-        case .token(let query): return try gradeToken(text, query, question)
+        case .token(let query, let ranks): return try gradeToken(text, query, ranks, question)
         case .address(let query): return try gradeAddress(text, query, question)
         case .change(let holds, _): return try gradeChange(holds, question)
         }
@@ -54,7 +58,7 @@ public struct Grader {
     private func grade(number text: String, _ question: Question.NumberAnswer) throws(QueryProblem) -> Verdict {
         guard let given = AnswerReader.number(text, unit: question.unit) else {
             let unit = question.unit.map { " in \($0)" } ?? ""
-            return .unreadable("Expected a number\(unit): 1.5, 3/4, 0x1f and (7 - 8) * 0.25 can all be read.")
+            return .unreadable("Expected a number\(unit), such as \(AnswerReader.calculator)")
         }
         return try grade(given, question)
     }
@@ -89,6 +93,17 @@ public struct Grader {
             second.outcome == .right
                 ? "The number is right. The first part is not: what does the number say about it?"
                 : "Work out the number first; it decides the first part.")
+    }
+
+    /// Whether an answer is the first part of two: a letter, or true or false, and the number is still to come.
+    public func isFirstPart(_ answer: String, _ question: Question) throws(QueryProblem) -> Bool {
+        let text = answer.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard question.then != nil, !text.isEmpty else { return false }
+        let (word, rest) = AnswerReader.head(text)
+        if case .truth = question.kind { return AnswerReader.truth(word) != nil && rest.isEmpty }
+        let count = try choices(question).count
+        guard rest.isEmpty, word.count == 1, let letter = word.lowercased().unicodeScalars.first else { return false }
+        return (97..<97 + UInt32(count)).contains(letter.value)
     }
 
     // MARK: choices
@@ -160,7 +175,9 @@ public struct Grader {
 
     // MARK: tokens, addresses, changes
 
-    private func gradeToken(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {
+    private func gradeToken(
+        _ text: String, _ query: Query, _ ranks: Query?, _ question: Question
+    ) throws(QueryProblem) -> Verdict {
         if text.isEmpty { return .unreadable("Expected a token: its id, or its text.") }
         func isMeant(_ query: Query) throws(QueryProblem) -> Bool {
             let id = try evaluator.value(query).integer(for: "token")
@@ -171,7 +188,29 @@ public struct Grader {
         for mistake in question.mistakes where (try? isMeant(mistake.answer)) == true {
             return .mistake(try mistake.says.filled(evaluator))
         }
-        return .wrong(nil)
+        return .wrong(try ranks.map { (query) throws(QueryProblem) in try placed(text, query) } ?? nil)
+    }
+
+    /// Where a token stands in the model's own order, and how probable it is.
+    private func placed(_ text: String, _ ranks: Query) throws(QueryProblem) -> String? {
+        let scores = try evaluator.value(ranks).numbers(for: "ranks")
+        let tokenizer: Tokenizer
+        do { tokenizer = try Tokenizer(metadata: evaluator.subject.file.metadata) } catch { return nil }
+        let vocabulary = tokenizer.vocabulary
+        let wanted = AnswerReader.bare(text)
+        let found =
+            Int(text)
+            ?? scores.indices.filter { AnswerReader.bare(vocabulary.displayPiece($0)) == wanted }
+            .max { scores[$0] < scores[$1] }
+        guard let id = found, scores.indices.contains(id) else {
+            return "Your model's vocabulary has no such piece. `quipu tokenize` shows how a text is cut."
+        }
+        let rank = scores.count { $0 > scores[id] }
+        let top = scores.max() ?? 0
+        let share = exp(scores[id] - top) / scores.reduce(0) { $0 + exp($1 - top) }
+        return
+            "‹\(vocabulary.displayPiece(id))› is number \(rank + 1) of \(scores.count) for your model, with a probability "
+            + "of \(Template.Form.significant(100 * share, 2)) %. Which one is number 1?"
     }
 
     private func gradeAddress(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {

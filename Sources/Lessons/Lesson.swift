@@ -6,6 +6,16 @@ public struct Lesson: Sendable {
         /// Commands without `quipu`; `MODEL` and `TRACE` stand for the learner's.
         case commands([Template])
         case question(Question)
+        /// What the learner is asked to guess before the rest of the step is shown; not graded.
+        case prediction(Prediction)
+    }
+
+    /// A guess: what is asked, and what the model says.
+    public struct Prediction: Sendable {
+        /// Unique in its lesson.
+        public let id: String
+        public let ask: Template
+        public let answer: Template
     }
 
     public struct Step: Sendable {
@@ -14,6 +24,11 @@ public struct Lesson: Sendable {
 
         public var question: Question? {
             for case .question(let question) in passages { return question }
+            return nil
+        }
+
+        public var prediction: Prediction? {
+            for case .prediction(let prediction) in passages { return prediction }
             return nil
         }
 
@@ -33,6 +48,8 @@ public struct Lesson: Sendable {
     /// The word, as in commands, for a model that comes with the program: the lesson is about it, unless the learner's is
     /// of the same architecture. `nil`: about whichever the learner has.
     public let model: String?
+    /// Whether it is about that model in any case.
+    public let isAboutIt: Bool
     /// What names in its queries stand for, those of the course included.
     public let definitions: [String: Query]
     public let steps: [Step]

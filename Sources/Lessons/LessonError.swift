@@ -7,10 +7,12 @@ public enum LessonError: InputProblem, Sendable {
     /// A fault in a lesson's file.
     case format(file: String, part: String, reason: String)
     case noLesson(name: String, known: [String])
+    case noCodeTask(name: String, known: [String])
     case notStarted
     case atTheEnd(lesson: String)
     case atTheStart
     case noQuestion(step: String)
+    case nothingToGuess
     case badProgress(path: String, reason: String)
     case newerProgress(path: String, found: Int, supported: Int)
     /// A question that this model or trace cannot be asked.
@@ -26,11 +28,14 @@ extension LessonError: CustomStringConvertible {
         case .format(let file, let part, let reason): "\(file): \(part): \(reason)"
         case .noLesson(let name, let known):
             "there is no lesson '\(name)'; there are \(known.joined(separator: ", "))"
+        case .noCodeTask(let name, let known):
+            "there is no code task '\(name)'; there are \(known.joined(separator: ", "))"
         case .notStarted: "no lesson was started; `quipu lesson start` begins with the first"
         case .atTheEnd(let lesson):
             "this is the last step of the last lesson, '\(lesson)'; `quipu lesson progress` shows what is still open"
         case .atTheStart: "this is the first step of the first lesson"
         case .noQuestion(let step): "the step '\(step)' asks nothing; `quipu lesson next` goes on"
+        case .nothingToGuess: "nothing is to be guessed here; `quipu lesson start` shows the step"
         case .badProgress(let path, let reason):
             "\(path): this is no progress of lessons: \(reason). Move it away to begin anew."
         case .newerProgress(let path, let found, let supported):

@@ -22,9 +22,14 @@ public struct LessonLint {
     /// The longest check of an answer.
     public internal(set) var slowest: Duration = .zero
     public internal(set) var answersChecked = 0
+    /// Evaluations of what is said only where it is true.
+    public internal(set) var claimsChecked = 0
+    /// Mistakes that give the right answer on the only model that their lesson was tried on; another model may tell.
+    public internal(set) var mistakesNotTold = 0
     /// Mistakes seen to be named, by lesson, question and index; of the follow-up behind those of the question.
     private var named: Set<String> = []
-    private var models = 0
+    /// By lesson: how many models it was tried on.
+    private var tried: [String: Int] = [:]
 
     /// How much processor time checking an answer may take.
     static let limit = Duration.seconds(2)
@@ -79,11 +84,14 @@ public struct LessonLint {
     public mutating func check(
         _ subject: Subject, lessons: [Lesson]? = nil, run: Runner, out: () -> String
     ) {
-        models += 1
         for lesson in lessons ?? course.lessons {
+            tried[lesson.id, default: 0] += 1
             checkTexts(lesson, subject, run)
+            checkClaims(lesson, subject)
+            let plainNumbers = lesson.plainNumbers
             for question in lesson.questions {
-                var check = QuestionLint(lesson: lesson, question: question, subject: subject)
+                var check = QuestionLint(
+                    lesson: lesson, question: question, subject: subject, plainNumbers: plainNumbers)
                 check.run(run, out: out)
                 problems += check.problems.map {
                     Problem(lesson: lesson.id, question: question.id, model: subject.file.path, says: $0)
@@ -111,6 +119,9 @@ public struct LessonLint {
                             let line = try line.filled(evaluator)
                             if let fault = try run(line, nil) { report("`quipu \(line)`: \(fault)") }
                         }
+                    case .prediction(let guess):
+                        _ = try guess.ask.filled(evaluator)
+                        _ = try guess.answer.filled(evaluator)
                     case .question: break
                     }
                 } catch {
@@ -120,17 +131,42 @@ public struct LessonLint {
         }
     }
 
-    /// Call when all models were checked: reports the mistakes that can be told from the answer on none of them.
+    /// What is said must be true.
+    private mutating func checkClaims(_ lesson: Lesson, _ subject: Subject) {
+        let evaluator = Evaluator(subject, definitions: lesson.definitions)
+        for (question, template) in lesson.templates {
+            for claim in template.claims {
+                claimsChecked += 1
+                let says: String
+                do {
+                    if try evaluator.value(claim.check).truth(for: "{{? }}") || claim.otherwise != nil { continue }
+                    says = "not true here: \(claim.plainText.onOneLine.prefix(90)) (`\(claim.check.text)`)"
+                } catch {
+                    says = "'\(claim.plainText.onOneLine.prefix(60))': \(error)"
+                }
+                problems.append(
+                    Problem(lesson: lesson.id, question: question?.id, model: subject.file.path, says: says))
+            }
+        }
+    }
+
+    /// Call when all models were checked: reports the mistakes that can be told from the answer on none of them. Where a
+    /// lesson was tried on one model that it did not bring itself, those are only counted: another model may tell them.
     public mutating func finish() {
-        guard models > 0 else { return }
         for lesson in course.lessons {
+            guard let tried = tried[lesson.id] else { continue }
             for question in lesson.questions {
                 for (index, mistake) in question.allMistakes.enumerated()
                 where !named.contains("\(lesson.id)/\(question.id)/\(index)") {
+                    guard tried > 1 || lesson.model != nil else {
+                        mistakesNotTold += 1
+                        continue
+                    }
+                    let models = tried == 1 ? "no model" : "none of \(tried) models"
                     problems.append(
                         Problem(
                             lesson: lesson.id, question: question.id, model: nil,
-                            says: "on no model is this mistake told from the answer: \(mistake.says.text.prefix(60))"))
+                            says: "on \(models) is this mistake told from the answer: \(mistake.says.text.prefix(60))"))
                 }
             }
         }
@@ -143,17 +179,30 @@ extension Question {
         let own: [Query] =
             switch kind {
             case .number(let number): [number.answer]
-            case .choice(let answer, _), .token(let answer), .address(let answer), .truth(let answer): [answer]
+            case .choice(let answer, _), .token(let answer, _), .address(let answer), .truth(let answer): [answer]
             case .sentences(let sentences): sentences.map(\.when)
             case .change(let holds, _): [holds]
             }
         return own + [then?.number.answer].compactMap { $0 }
     }
 
+    /// All texts but those of sentences to choose from, of which one is true at most.
+    var templates: [Template] {
+        [ask, derivation, why, yours] + hints + allMistakes.map(\.says) + [then?.ask].compactMap { $0 }
+    }
+
     var allMistakes: [Mistake] { mistakes + (then?.number.mistakes ?? []) }
 }
 
+extension String {
+    fileprivate var onOneLine: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+}
+
 extension Lesson {
+    /// How many sentences carry a check, and how many values are filled in.
+    public var claims: Int { templates.reduce(0) { $0 + $1.1.claims.count } }
+    public var filledValues: Int { templates.reduce(0) { $0 + $1.1.filledValues } }
+
     /// Lines that are shown as they are.
     fileprivate var fencedLines: [Substring] {
         var (lines, isFenced) = ([Substring](), false)
@@ -168,18 +217,18 @@ extension Lesson {
     }
 
     /// All that a learner can read in the file, without queries.
-    var plainTexts: [String] {
-        steps.flatMap { step in
-            step.passages.flatMap { passage -> [Template] in
-                switch passage {
-                case .prose(let template): return [template]
-                case .commands(let lines): return lines
-                case .question(let question):
-                    return [question.ask, question.derivation, question.why, question.yours] + question.hints
-                        + question.allMistakes.map(\.says) + [question.then?.ask].compactMap { $0 }
-                }
+    var plainTexts: [String] { templates.map(\.1.plainText) + [idea] }
+
+    /// All texts, each with the question that it belongs to.
+    var templates: [(Question?, Template)] {
+        steps.flatMap(\.passages).flatMap { passage -> [(Question?, Template)] in
+            switch passage {
+            case .prose(let template): [(nil, template)]
+            case .commands(let lines): lines.map { (nil, $0) }
+            case .question(let question): question.templates.map { (question, $0) }
+            case .prediction(let guess): [(nil, guess.ask), (nil, guess.answer)]
             }
-        }.map(\.plainText) + [idea]
+        }
     }
 
     /// Numbers that stand by themselves in the text: no part of a name such as `Q4_0`, of an address or of a range.

@@ -2,7 +2,7 @@ import Foundation
 import Yams
 
 /// Reads a lesson: a YAML head between lines of `---`, then Markdown. A heading `##` begins a step; a fence `run` holds
-/// commands, a fence `question` the YAML of a question.
+/// commands, a fence `question` the YAML of a question, a fence `predict` that of a guess.
 struct LessonParser {
     let file: String
     let number: Int
@@ -12,11 +12,11 @@ struct LessonParser {
         let id, title, idea: String
         let minutes: Int
         let aliases: [String]?
-        let model: String?
+        let model, always: String?
         let names: [String: String]?
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case id, title, idea, minutes, aliases, model
+            case id, title, idea, minutes, aliases, model, always
             case names = "let"
         }
         static let keys = CodingKeys.allCases.map(\.rawValue)
@@ -38,7 +38,8 @@ struct LessonParser {
         }
         return Lesson(
             id: head.id, aliases: head.aliases ?? [], number: number, title: head.title, idea: head.idea,
-            minutes: head.minutes, model: head.model, definitions: shared.merging(own) { $1 },
+            minutes: head.minutes, model: head.model ?? head.always, isAboutIt: head.always != nil,
+            definitions: shared.merging(own) { $1 },
             steps: try steps(String(pieces[2])), file: file)
     }
 
@@ -67,7 +68,7 @@ struct LessonParser {
             prose = []
         }
         while let line = rest.popFirst() {
-            guard line == "```run" || line == "```question" else {
+            guard ["```run", "```question", "```predict"].contains(line) else {
                 prose.append(line)
                 continue
             }
@@ -77,6 +78,8 @@ struct LessonParser {
             rest = rest[(inside.endIndex + 1)...]
             if line == "```run" {
                 passages.append(.commands(try inside.filter { !$0.isEmpty }.map { try command($0, step) }))
+            } else if line == "```predict" {
+                passages.append(.prediction(try prediction(inside.joined(separator: "\n"), step)))
             } else {
                 let parser = QuestionParser(part: step) { fault($0, $1) }
                 passages.append(.question(try parser.parse(inside.joined(separator: "\n"))))
@@ -87,6 +90,20 @@ struct LessonParser {
             throw fault(step, "a step asks one question at most")
         }
         return passages
+    }
+
+    private struct Prediction: Decodable {
+        let id, ask, answer: String
+        static let keys = ["id", "ask", "answer"]
+    }
+
+    private func prediction(_ text: String, _ step: String) throws -> Lesson.Prediction {
+        let source: Prediction = try YAMLSource.decode(text, keys: Prediction.keys) {
+            fault("a prediction of '\(step)'", $0)
+        }
+        return Lesson.Prediction(
+            id: source.id, ask: try template(source.ask.trimmingCharacters(in: .whitespacesAndNewlines), step),
+            answer: try template(source.answer.trimmingCharacters(in: .whitespacesAndNewlines), step))
     }
 
     private func command(_ line: String, _ step: String) throws -> Template {
@@ -118,12 +135,11 @@ enum YAMLSource {
         _ text: String, keys: [String], fault: (String) -> LessonError
     ) throws -> Content {
         do {
-            if let mapping = try Yams.compose(yaml: text)?.mapping {
-                for case let key? in mapping.keys.map(\.string) where !keys.contains(key) {
-                    throw fault("there is no key '\(key)'; there are \(keys.joined(separator: ", "))")
-                }
+            guard let node = try Yams.compose(yaml: text) else { throw fault("there is nothing in it") }
+            for case let key? in (node.mapping ?? [:]).keys.map(\.string) where !keys.contains(key) {
+                throw fault("there is no key '\(key)'; there are \(keys.joined(separator: ", "))")
             }
-            return try YAMLDecoder().decode(Content.self, from: text)
+            return try YAMLDecoder().decode(Content.self, from: node)
         } catch let error as LessonError {
             throw error
         } catch let error as DecodingError {

@@ -33,8 +33,24 @@ public struct LessonProgress: Codable, Sendable, Equatable {
         /// The model on which it was solved, by its hash.
         public var model: String?
         public var at: String?
+        /// Known mistakes that were made, by the beginning of what was said of them, and how often.
+        public var mistakes: [String: Int]?
+        /// How often it was asked again after it was solved.
+        public var reviews: Int?
 
         public init() {}
+
+        /// Whether it is answered, and not being asked again.
+        public var isSettled: Bool { solved && !due }
+
+        /// Notes a known mistake.
+        mutating func add(mistake: String) {
+            let key = String(mistake.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(60))
+            guard mistakes?.count ?? 0 < 20 || mistakes?[key] != nil else { return }
+            var made = mistakes ?? [:]
+            made[key, default: 0] += 1
+            mistakes = made
+        }
     }
 
     static let newest = 1
@@ -46,6 +62,10 @@ public struct LessonProgress: Codable, Sendable, Equatable {
     public var step = 0
     /// By `lesson/question`.
     public var questions: [String: Question] = [:]
+    /// What was guessed, by `lesson/prediction`; empty: nothing. `nil`: this file is from before there were any.
+    public var guesses: [String: String]?
+    /// The folder of lessons, if they are not the program's own.
+    public var course: String?
 
     public init() {}
 

@@ -6,8 +6,8 @@ public struct Question: Sendable {
         case choice(answer: Query, among: Query)
         /// One of several sentences, each with the condition under which it is the right one.
         case sentences([Sentence])
-        /// A token, by id or text.
-        case token(Query)
+        /// A token, by id or text. `ranks`: a score of every token, by which a wrong one is placed.
+        case token(Query, ranks: Query?)
         /// An address in a trace, such as `Qcur-0[3,1]`.
         case address(Query)
         case truth(Query)

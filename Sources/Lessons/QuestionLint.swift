@@ -5,6 +5,8 @@ struct QuestionLint {
     let lesson: Lesson
     let question: Question
     let subject: Subject
+    /// The lesson's `plainNumbers`, found once for all its questions.
+    let plainNumbers: Set<String>
 
     private(set) var problems: [String] = []
     /// Indices of the mistakes that were named.
@@ -12,8 +14,9 @@ struct QuestionLint {
     private(set) var answersChecked = 0
     private(set) var slowest: Duration = .zero
 
-    init(lesson: Lesson, question: Question, subject: Subject) {
+    init(lesson: Lesson, question: Question, subject: Subject, plainNumbers: Set<String>) {
         (self.lesson, self.question, self.subject) = (lesson, question, subject)
+        self.plainNumbers = plainNumbers
     }
 
     mutating func run(_ run: LessonLint.Runner, out: () -> String) {
@@ -86,7 +89,8 @@ struct QuestionLint {
             if choices.count < 2 { problems.append("there is nothing to choose: \(choices.count) choices") }
             if Set(choices).count < choices.count { problems.append("two choices are the same") }
             try checkChoices(choices.count, follow)
-        case .token(let query):
+        case .token(let query, let ranks):
+            if let ranks { _ = try evaluator.value(ranks).numbers(for: "ranks") }
             try expect(try evaluator.value(query).plain, .right, "the right token")
             for (mistakeIndex, mistake) in question.mistakes.enumerated() {
                 note(try verdict(try evaluator.value(mistake.answer).plain), mistakeIndex)
@@ -111,7 +115,7 @@ struct QuestionLint {
         let width = try number.tolerance.width(around: answer, evaluator)
         try expect(prefix + Self.digits(answer), .right, "the right answer")
         try expect(prefix + "0", .wrong, "zero")
-        for text in lesson.plainNumbers { try expect(prefix + text, .wrong, "a number of the lesson's text") }
+        for text in plainNumbers { try expect(prefix + text, .wrong, "a number of the lesson's text") }
         for (mistakeIndex, mistake) in number.mistakes.enumerated() {
             guard let wrong = try? evaluator.value(mistake.answer).number(for: "mistake"), wrong.isFinite,
                 abs(wrong - answer) > 3 * width
@@ -165,7 +169,7 @@ struct QuestionLint {
         let handle = FileHandle(forReadingAtPath: out)
         let isModel = try handle?.read(upToCount: 4) == Data("GGUF".utf8)
         let start = LessonLint.processorTime
-        if try !passes(isModel ? Subject(model: out) : Subject(trace: out)) {
+        if try !passes(subject.made(at: out, isModel: isModel)) {
             problems.append("the solution does not pass")
         }
         slowest = max(slowest, LessonLint.processorTime - start)

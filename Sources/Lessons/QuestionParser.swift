@@ -14,7 +14,7 @@ struct QuestionParser {
             let mistakes: [Mistake]?
         }
         let id, ask: String
-        let kind, answer, among, tolerance, unit, holds: String?
+        let kind, answer, among, tolerance, unit, holds, ranks: String?
         let sentences: [Sentence]?
         let mistakes: [Mistake]?
         let then: FollowUp?
@@ -24,7 +24,7 @@ struct QuestionParser {
 
         static let keys = [
             "id", "ask", "kind", "answer", "among", "tolerance", "unit", "holds", "sentences", "mistakes", "then",
-            "solution", "aliases", "hints", "derivation", "why", "yours",
+            "solution", "aliases", "hints", "ranks", "derivation", "why", "yours",
         ]
     }
 
@@ -66,7 +66,9 @@ struct QuestionParser {
                 parsed.append(.init(text: try template(sentence.text), when: try Query(sentence.when), says: says))
             }
             return .sentences(parsed)
-        case "token": return .token(try needed(source.answer, "answer"))
+        case "token":
+            return .token(
+                try needed(source.answer, "answer"), ranks: source.ranks == nil ? nil : try Query(source.ranks!))
         case "address": return .address(try needed(source.answer, "answer"))
         case "truth": return .truth(try needed(source.answer, "answer"))
         case "change":

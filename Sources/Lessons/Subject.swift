@@ -32,6 +32,15 @@ public struct Subject: Sendable {
         (trace, run) = (nil, nil)
     }
 
+    /// What a learner made, asked by commands as `program` of the subject that it was made from; there, `MADE` is its path.
+    public func made(at path: String, isModel: Bool) throws -> Subject {
+        var made = isModel ? try Subject(model: path) : try Subject(trace: path)
+        if let program {
+            made.program = { words in try program(words.map { $0 == "MADE" ? path : $0 }) }
+        }
+        return made
+    }
+
     /// Consecutive weights of a tensor as they decode, from row `row` on.
     func weights(of tensor: TensorInfo, rows: Range<Int>) throws(QueryProblem) -> [Float] {
         guard BlockFormats.format(for: tensor.type) != nil else {

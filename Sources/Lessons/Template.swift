@@ -1,10 +1,25 @@
 import Foundation
 
 /// Prose with queries in double braces: `{{x}}`, or `{{x | form}}` with how the number is written.
+///
+/// What is said only where it is true stands between `{{? query}}` and `{{/}}`, perhaps with what is said elsewhere after
+/// `{{:}}`. `LessonLint` evaluates all of these.
 public struct Template: Sendable, Equatable {
-    enum Part: Sendable, Equatable {
+    indirect enum Part: Sendable, Equatable {
         case plain(String)
         case query(Query, Form)
+        case claim(Claim)
+    }
+
+    /// Sentences that depend on the model.
+    struct Claim: Sendable, Equatable {
+        let check: Query
+        let says: [Part]
+        /// What is said where the check is false; `nil`: nothing, and the lint demands that it is true on every model.
+        let otherwise: [Part]?
+
+        /// As it stands in the file, without queries.
+        var plainText: String { Template.plainText(says) }
     }
 
     /// How a value is written.
@@ -36,43 +51,58 @@ public struct Template: Sendable, Equatable {
     /// - Throws: `QueryProblem.syntax` if a query or a form is wrong, or braces are not closed.
     public init(_ text: String) throws(QueryProblem) {
         self.text = text
-        var (parts, rest) = ([Part](), text[...])
-        while let open = rest.firstRange(of: "{{") {
-            if open.lowerBound > rest.startIndex { parts.append(.plain(String(rest[..<open.lowerBound]))) }
-            guard let close = rest[open.upperBound...].firstRange(of: "}}") else {
-                throw .syntax(
-                    text: String(rest[open.lowerBound...].prefix(60)), at: 0, expected: "}} somewhere after it")
-            }
-            parts.append(try Self.part(String(rest[open.upperBound..<close.lowerBound])))
-            rest = rest[close.upperBound...]
-        }
-        if !rest.isEmpty { parts.append(.plain(String(rest))) }
-        self.parts = parts
+        var reader = TemplateReader(text)
+        parts = try reader.whole()
     }
-
-    private static func part(_ inside: String) throws(QueryProblem) -> Part {
-        let pieces = inside.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false)
-        let name = pieces.count == 2 ? pieces[1].trimmingCharacters(in: .whitespaces) : "4"
-        guard let form = Form(name) else {
-            throw .syntax(
-                text: inside, at: pieces[0].count + 1,
-                expected: "a number of digits, percent, hex, bytes, grouped or token")
-        }
-        return .query(try Query(String(pieces[0])), form)
-    }
-
-    var queries: [Query] { parts.compactMap { if case .query(let query, _) = $0 { query } else { nil } } }
 
     /// What is not query.
-    var plainText: String { parts.map { if case .plain(let text) = $0 { text } else { " " } }.joined() }
+    var plainText: String { Self.plainText(parts) }
+
+    private static func plainText(_ parts: [Part]) -> String {
+        parts.map { part in
+            switch part {
+            case .plain(let text): text
+            case .query: " "
+            case .claim(let claim): claim.plainText + " " + plainText(claim.otherwise ?? [])
+            }
+        }.joined()
+    }
+
+    /// The sentences that carry a check; those in one another, too.
+    var claims: [Claim] { Self.claims(parts) }
+
+    private static func claims(_ parts: [Part]) -> [Claim] {
+        parts.flatMap { part -> [Claim] in
+            guard case .claim(let claim) = part else { return [] }
+            return [claim] + claims(claim.says) + claims(claim.otherwise ?? [])
+        }
+    }
+
+    /// How many values queries fill in.
+    var filledValues: Int { Self.filledValues(parts) }
+
+    private static func filledValues(_ parts: [Part]) -> Int {
+        parts.reduce(0) { count, part in
+            switch part {
+            case .plain: count
+            case .query: count + 1
+            case .claim(let claim): count + filledValues(claim.says) + filledValues(claim.otherwise ?? [])
+            }
+        }
+    }
 
     /// The text with the queries' values filled in.
-    public func filled(_ evaluator: Evaluator) throws(QueryProblem) -> String {
+    public func filled(_ evaluator: Evaluator) throws(QueryProblem) -> String { try Self.filled(parts, evaluator) }
+
+    private static func filled(_ parts: [Part], _ evaluator: Evaluator) throws(QueryProblem) -> String {
         var text = ""
         for part in parts {
             switch part {
             case .plain(let plain): text += plain
             case .query(let query, let form): text += form.text(try evaluator.value(query))
+            case .claim(let claim):
+                let isTrue = try evaluator.value(claim.check).truth(for: "{{? }}")
+                text += try filled(isTrue ? claim.says : claim.otherwise ?? [], evaluator)
             }
         }
         return text

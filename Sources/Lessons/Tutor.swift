@@ -52,6 +52,46 @@ public struct Tutor: Sendable {
         (progress.lesson, progress.step) = (course.lessons[index - 1].id, course.lessons[index - 1].steps.count - 1)
     }
 
+    /// Whether there is nothing after this step.
+    public func isAtTheEnd() throws(LessonError) -> Bool {
+        let lesson = try lesson()
+        return try stepIndex() + 1 >= lesson.steps.count && course.lessons.last?.id == lesson.id
+    }
+
+    // MARK: guesses
+
+    private func key(_ prediction: Lesson.Prediction) throws(LessonError) -> String {
+        "\(try lesson().id)/\(prediction.id)"
+    }
+
+    /// What is to be guessed before the rest of the step is shown.
+    public func openPrediction() throws(LessonError) -> Lesson.Prediction? {
+        guard let prediction = try step().prediction, try guess(prediction) == nil else { return nil }
+        return prediction
+    }
+
+    /// What was guessed; empty if it was passed over.
+    public func guess(_ prediction: Lesson.Prediction) throws(LessonError) -> String? {
+        progress.guesses?[try key(prediction)]
+    }
+
+    public mutating func guess(_ text: String) throws(LessonError) {
+        guard let prediction = try openPrediction() else { throw .nothingToGuess }
+        let key = try key(prediction)
+        var guesses = progress.guesses ?? [:]
+        guesses[key] = String(text.prefix(100))
+        progress.guesses = guesses
+    }
+
+    /// Goes past what is to be guessed.
+    ///
+    /// - Returns: whether there was anything.
+    public mutating func passesPrediction() throws(LessonError) -> Bool {
+        guard try openPrediction() != nil else { return false }
+        try guess("")
+        return true
+    }
+
     // MARK: questions
 
     /// The question of the current step, with its key in the progress.
@@ -67,11 +107,11 @@ public struct Tutor: Sendable {
 
     public func isDone(_ lesson: Lesson) -> Bool { lesson.questions.allSatisfy { note(lesson, $0).solved } }
 
-    /// Whether the current question was solved, or given up with its derivation shown.
+    /// Whether the current question was solved, or given up with its derivation shown. One that is reviewed is open.
     public func isSettled() throws(LessonError) -> Bool {
         guard let question = try step().question else { return true }
         let note = note(try lesson(), question)
-        return note.solved || note.due
+        return note.solved != note.due
     }
 
     public func evaluator(_ lesson: Lesson, made: Subject? = nil) -> Evaluator {
@@ -93,7 +133,9 @@ public struct Tutor: Sendable {
         if verdict.outcome == .unreadable { return verdict }
         var note = progress.questions[key] ?? .init()
         note.attempts += 1
+        if verdict.isKnownMistake, let says = verdict.says { note.add(mistake: says) }
         if verdict.outcome == .right {
+            if note.solved { note.reviews = (note.reviews ?? 0) + 1 }
             (note.solved, note.due) = (true, false)
             (note.model, note.at) = (subject.sha256, Date().formatted(.iso8601))
         }
@@ -147,7 +189,7 @@ public struct Tutor: Sendable {
             for (index, step) in lesson.steps.enumerated() {
                 guard let question = step.question else { continue }
                 let key = "\(lesson.id)/\(question.id)"
-                guard var note = progress.questions[key], note.due else { continue }
+                guard var note = progress.questions[key], note.due, !note.solved else { continue }
                 note.due = false
                 note.hints = 0
                 progress.questions[key] = note

@@ -16,6 +16,15 @@ public struct Candidate: Sendable, Hashable {
     }
 }
 
+/// What a model says about a token that is followed through a run.
+public struct TrackedToken: Sendable, Hashable {
+    /// The position that the prediction is made after.
+    public let position: Int
+    /// How many tokens are more probable.
+    public let rank: Int
+    public let candidate: Candidate
+}
+
 /// What a model says about the next token: all logits and their normaliser.
 public struct Prediction: Sendable {
     public let logits: [Float]
@@ -47,6 +56,13 @@ public struct Prediction: Sendable {
     /// How many tokens are more probable; all that are numbers before one that is none.
     public func rank(of token: Int) -> Int {
         logits.reduce(0) { $0 + ($1.ranksBefore(logits[token]) ? 1 : 0) }
+    }
+
+    /// What is said about tokens that are followed through a run.
+    ///
+    /// - Parameter position: of the token before.
+    public func tracked(_ tokens: [Int], after position: Int, _ vocabulary: Vocabulary) -> [TrackedToken] {
+        tokens.map { TrackedToken(position: position, rank: rank(of: $0), candidate: candidate($0, vocabulary)) }
     }
 
     /// Logits that are no numbers.

@@ -63,7 +63,7 @@ public enum FileKind: Sendable, Equatable {
                 + "llama-quantize takes it with --imatrix."
         case .controlVector:
             "This is a control vector: a direction for each layer that steers what a model writes. "
-                + "llama.cpp adds it with --control-vector."
+                + "`quipu trace --control-vector` adds it to a run, as llama.cpp's option of this name does."
         case .vocabulary:
             "This is a vocabulary only: a tokenizer without the weights of a model. `quipu tokenize` works with it."
         case .keys:

@@ -8,6 +8,10 @@ public struct LlamaGraph: Sendable {
     /// A tensor for each leaf of the graph, in its order; inputs are filled for this pass.
     public let leaves: [Tensor]
     private let growth: Growth
+    /// Positions attended to.
+    private let attended: Int
+    /// How it grows, once there are two graphs to tell from.
+    private let evenGrowth: (from: Int, EvenGrowth)?
 
     /// - Parameters:
     ///   - tokens: the tokens of this pass; their positions follow those already in the cache.
@@ -18,6 +22,7 @@ public struct LlamaGraph: Sendable {
         let pass = try Self.pass(model, tokens: tokens, cache: cache, outputs: outputs, isFilled: true)
         graph = pass.graph.build()
         growth = Growth(pass)
+        (attended, evenGrowth) = (cache.count + tokens.count, nil)
         leaves = pass.leafNames.map { pass.bindings[$0]! }
     }
 
@@ -52,9 +57,18 @@ public struct LlamaGraph: Sendable {
             tokens: tokens, outputs: tokens.count - 1..<tokens.count, first: cache.count, capacity: cache.capacity,
             c: growth.c)
         precondition(tokens.count == growth.tokenCount, "\(tokens.count) tokens, not \(growth.tokenCount)")
-        graph = try growth.graph(from: earlier.graph, attended: inputs.attended)
-        let names = growth.inputs
-        leaves = earlier.leaves.enumerated().map { index, tensor in names[index].map(inputs.tensor) ?? tensor }
+        attended = inputs.attended
+        if let (from, evenGrowth) = earlier.evenGrowth {
+            graph = growth.graph(by: evenGrowth, from: from, attended: attended)
+            self.evenGrowth = (from, evenGrowth)
+        } else {
+            graph = try growth.graph(from: earlier.graph, attended: attended)
+            evenGrowth = EvenGrowth(from: earlier.graph, to: graph, length: attended - earlier.attended)
+                .map { (earlier.attended, $0) }
+        }
+        var leaves = earlier.leaves
+        for (index, name) in growth.inputs { leaves[index] = inputs.tensor(name) }
+        self.leaves = leaves
     }
 
     /// The same graph if it attended to `attended` positions.
@@ -88,12 +102,25 @@ struct Growth {
     }
 
     func graph(from graph: Graph, attended: Int) throws(GraphError) -> Graph {
+        try graph.replacing(operations: operations(attended), layouts: masks(attended))
+    }
+
+    /// - Parameter from: the positions that the first graph of `evenGrowth` attended to.
+    fileprivate func graph(by evenGrowth: EvenGrowth, from: Int, attended: Int) -> Graph {
+        evenGrowth.graph(after: attended - from, operations: operations(attended), layouts: masks(attended))
+    }
+
+    private func operations(_ attended: Int) -> [Int: any Operation] {
         var operations: [Int: any Operation] = [:]
+        operations.reserveCapacity(keyViews.count + valueViews.count)
         for (node, layer) in keyViews { operations[node] = keyView(layer, attended) }
         for (node, layer) in valueViews { operations[node] = valueView(layer, attended) }
+        return operations
+    }
+
+    private func masks(_ attended: Int) -> [Int: Layout] {
         let masks = inputs.filter { [.mask, .windowMask].contains($0.value) }
-        return try graph.replacing(
-            operations: operations, layouts: masks.mapValues { _ in Layout(.f32, Shape(attended, tokenCount)) })
+        return masks.mapValues { _ in Layout(.f32, Shape(attended, tokenCount)) }
     }
 
     /// A row a position. [D,K,N]

@@ -39,9 +39,11 @@ public struct MatMul: Operation {
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
         let w = inputs[0]
         let format = BlockFormats.format(for: w.type)!
-        let activations = inputs[1].converted(for: format, on: workers)
-        let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
         let order = summationOrder(weights: w.layout, activations: inputs[1].layout)
+        let group = inputs[1].shape.ne2 / w.shape.ne2
+        let activations = inputs[1].converted(for: format, on: workers).withHeadsAsRows(of: group)
+        let output = output.withHeadsAsRows(of: group)
+        let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
         let product = Product(
             kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
             activations: activations, order: order, output: output, on: workers)
@@ -65,6 +67,13 @@ public struct MatMul: Operation {
         var weights = input
         weights.shape = Shape(input.shape.ne0, input.shape.ne1)
         return (weights, input.rowOffset(0, part.plane / (output.shape.ne2 / input.shape.ne2)))
+    }
+
+    public func fusion(after operations: [any Operation]) -> (any Fusion)? {
+        guard cachedDimension == 0, operations.count == 2, (operations[0] as? MatMul)?.cachedDimension == 1,
+            let softMax = operations[1] as? SoftMax
+        else { return nil }
+        return Attention(softMax)
     }
 
     /// Rows that a thread takes at a time, in eights: few enough to stay in the first-level cache while all tokens pass over

@@ -21,6 +21,18 @@ extension Tensor {
     }
 }
 
+extension Tensor {
+    /// Of a single token, the heads that share one on the left counted as rows of one plane: what they share is then read
+    /// once for all of them.
+    func withHeadsAsRows(of group: Int) -> Tensor {
+        guard shape.ne1 == 1, group > 1 else { return self }
+        var layout = layout
+        layout.shape = Shape(shape.ne0, group, shape.ne2 / group, shape.ne3)
+        layout.strides = .init(layout.strides.nb0, layout.strides.nb2, layout.strides.nb2 * group, layout.strides.nb3)
+        return view(layout)
+    }
+}
+
 /// One matrix product being computed: by a kernel if there is one, else by the format's own code. Both give the same bits.
 struct Product: Sendable {
     let kernel: ProductKernel?

@@ -14,6 +14,11 @@ struct RowKernels: @unchecked Sendable {
         kernels = set.isAvailable ? set.rowKernels : nil
     }
 
+    /// The kernels for attention of several tokens; `nil` if the set has none.
+    static func attention(on workers: Workers) -> quipu_attention_kernels? {
+        workers.instructions.isAvailable ? workers.instructions.attentionKernels : nil
+    }
+
     /// `y = exp(x - max)` with `x = scores * scale + mask`; the sum of y, or `nil` if there is no kernel.
     ///
     /// - Precondition: three rows of one length.

@@ -50,12 +50,16 @@ public struct SetRows: NamedAfterSource {
         guard isInPlace else { return writeFloats(inputs, into: output) }
         let (x, width) = (inputs[0], inputs[0].shape.ne0)
         let encoder = ActivationEncoder(BlockFormats.activationFormat(for: .f16)!, on: workers.instructions)
-        encoder.encode(x).withElements(of: UInt16.self) { x in
-            inputs[1].withRow(of: Int64.self, 0) { index in
-                output.withMutableElements(of: UInt16.self) { destination in
-                    for j in 0..<index.count {
-                        let row = Int(index[j])
-                        for i in 0..<width { destination[row * width + i] = x[j * width + i] }
+        let (numbers, index) = (encoder.encode(x), inputs[1])
+        // Cells are written once, so that it does not matter who comes first.
+        workers.run(items: index.shape.ne0, grain: rowGrain(elementsPerRow: width)) { items in
+            numbers.withElements(of: UInt16.self) { x in
+                index.withRow(of: Int64.self, 0) { index in
+                    output.withMutableElements(of: UInt16.self) { destination in
+                        for j in items {
+                            let row = Int(index[j])
+                            for i in 0..<width { destination[row * width + i] = x[j * width + i] }
+                        }
                     }
                 }
             }

@@ -128,7 +128,11 @@ public struct SoftMax: Operation {
     }
 
     /// Scale, mask, maximum, exponential (counted as one), sum, divide.
-    public func cost(inputs: [Layout], output: Layout) -> Cost { elementwiseCost(inputs, output, perElement: 6) }
+    static let operationsPerElement = 6
+
+    public func cost(inputs: [Layout], output: Layout) -> Cost {
+        elementwiseCost(inputs, output, perElement: Self.operationsPerElement)
+    }
 
     /// Writes the exponentials of one row without a mask; returns the largest exponent and the exponentials' sum.
     private func exponentials(_ scores: Span<Float>, into y: inout MutableSpan<Float>) -> (maximum: Float, sum: Double)

@@ -17,8 +17,12 @@ struct HeatMap {
 
     /// Lines without line ends: the picture, and a legend.
     ///
-    /// - Parameter firstRow: the number of the first row.
-    func lines(_ style: Style, maximumRows: Int = 32, firstRow: Int = 0) -> [String] {
+    /// - Parameters:
+    ///   - firstRow: the number of the first row.
+    ///   - axes: what goes right and what down.
+    func lines(
+        _ style: Style, maximumRows: Int = 32, firstRow: Int = 0, axes: String = "ne0 right, ne1 down"
+    ) -> [String] {
         let width = style.width - 8
         let cell = columns * 2 <= width ? 2 : 1
         let shown = (rows: min(rows, maximumRows), columns: min(columns, width / cell))
@@ -33,7 +37,7 @@ struct HeatMap {
             }
             lines.append(line)
         }
-        var note = "ne0 right, ne1 down"
+        var note = axes
         if shown.rows < rows || shown.columns < columns {
             let most = ((rows + shown.rows - 1) / shown.rows, (columns + shown.columns - 1) / shown.columns)
             note += "; a cell is the largest of up to \(most.1) x \(most.0) values"

@@ -1,38 +1,48 @@
-/// One line about how far a run is: a bar, the rate and the time left.
+/// How far a run is: the rate, the time left, and where it is shown a bar.
 public struct ProgressLine: Sendable {
-    /// Tokens evaluated, or weights written, so far; a part of one counts as a part.
-    let done: Double
-    let total: Int
-    let seconds: Double
+    private let verb: String
+    private let done: Double
+    private let total: Double
+    /// Seconds for what is left, at the rate so far.
+    private let left: Double
+    private let facts: String
 
-    public init(done: Double, total: Int, seconds: Double) {
-        self.done = done
-        self.total = total
-        self.seconds = seconds
+    /// Of tokens, so few that each counts.
+    ///
+    /// - Parameter done: those evaluated so far; a part of one counts as a part.
+    public init(tokens done: Double, of total: Int, seconds: Double) {
+        let rate = done / max(seconds, 1e-9)
+        (verb, self.done, self.total) = ("tracing", done, Double(total))
+        left = Self.left(Double(total) - done, rate)
+        facts = "\(Int(done)) of \(Numbers.count(total, "token"))  \(Numbers.fixed(rate, 1)) tokens/s"
     }
 
-    /// At most 79 columns, without a line end.
+    /// Of other work, of which there is too much to count: a share instead.
+    ///
+    /// - Parameters:
+    ///   - verb: what is being done, in a word.
+    ///   - unit: what the work is counted in.
+    ///   - before: what was done when the seconds began.
+    public init(verb: String, unit: String, done: Double, before: Double = 0, total: Double, seconds: Double) {
+        let rate = (done - before) / max(seconds, 1e-9)
+        (self.verb, self.done, self.total) = (verb, done, total)
+        left = Self.left(total - done, rate)
+        facts = "\(Int(min(1, done / max(1, total)) * 100)) %  \(Numbers.scaled(Int(rate))) \(unit)/s"
+    }
+
+    private static func left(_ rest: Double, _ rate: Double) -> Double { rate > 0 ? rest / rate : 0 }
+
+    /// For a terminal: at most 79 columns, without a line end.
     public var text: String {
-        let facts =
-            "\(Int(done)) of \(Numbers.count(total, "token"))  \(Numbers.fixed(rate, 1)) tokens/s  \(Self.time(left)) left"
-        return "tracing  " + bar(beside: "tracing    " + facts) + "  " + facts
+        let facts = "\(facts)  \(Self.time(left)) left"
+        let width = max(4, min(24, 79 - "\(verb)    \(facts)".count))
+        let bar = Bar.horizontal(min(1, done / max(1, total)), width: width).padded(to: width)
+        return "\(verb)  \(bar)  \(facts)"
     }
 
-    /// The same for other work; of weights there are too many to name each: a share instead.
-    public func text(of verb: String, in unit: String = "weights") -> String {
-        let facts = "\(Int(share * 100)) %  \(Numbers.scaled(Int(rate))) \(unit)/s  \(Self.time(left)) left"
-        return "\(verb)  " + bar(beside: "\(verb)    " + facts) + "  " + facts
-    }
-
-    private var share: Double { min(1, done / Double(max(1, total))) }
-    private var rate: Double { done / max(seconds, 1e-9) }
-    /// Seconds.
-    private var left: Double { rate > 0 ? (Double(total) - done) / rate : 0 }
-
-    /// As wide as the other text leaves room for.
-    private func bar(beside text: String) -> String {
-        let width = max(4, min(24, 79 - text.count))
-        return Bar.horizontal(share, width: width).padded(to: width)
+    /// For a log.
+    public var logged: String {
+        "\(verb): \(facts), \(Self.time(left)) left".replacing("  ", with: ", ")
     }
 
     /// `8 s`, `3 min 20 s`, `5 h 2 min`.

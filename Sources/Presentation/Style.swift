@@ -19,6 +19,8 @@ public struct Style: Sendable {
     public func bold(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.bold])) }
     public func dim(_ text: String) -> String { dressed(Rainbow.Segment(text: text, styles: [.dim])) }
     public func accent(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.cyan))) }
+    public func good(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.green))) }
+    public func bad(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.red))) }
     public func warning(_ text: String) -> String { dressed(Rainbow.Segment(text: text, color: .named(.yellow))) }
 
     /// Text on a background of 24-bit colour.

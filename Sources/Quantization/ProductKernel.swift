@@ -13,6 +13,11 @@ extension InstructionSet {
     /// The set's kernels for rows of floats, for `Operations`; `nil` if it has none.
     package var rowKernels: quipu_row_kernels? { kernels.flatMap { quipu_row_kernels_of($0)?.pointee } }
 
+    /// The set's kernels for attention of several tokens, for `Operations`; `nil` if it has none.
+    package var attentionKernels: quipu_attention_kernels? {
+        kernels.flatMap { quipu_attention_kernels_of($0)?.pointee }
+    }
+
     /// The set's name in C; `nil` for the reference.
     var kernels: quipu_instructions? {
         switch self {

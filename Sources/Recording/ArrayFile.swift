@@ -82,6 +82,20 @@ public final class ArrayFile {
         }
     }
 
+    /// Begins the array of a `.npy` file whose values come bit by bit.
+    ///
+    /// - Parameter type: of the values, as NumPy has it: `<f4`, `<i4`.
+    /// - Precondition: a `.npy` file with nothing in it.
+    public func begin(shape: [Int], type: String = "<f4") throws {
+        precondition(kind == .npy && written == 0)
+        try write(Self.header(shape, type: type))
+    }
+
+    /// Adds values after `begin`.
+    public func append(_ values: [some BitwiseCopyable]) throws {
+        if !values.isEmpty { try values.withUnsafeBytes { try write($0) } }
+    }
+
     /// Ends the file and gives it its name.
     ///
     /// - Returns: its size in bytes.
@@ -123,9 +137,9 @@ public final class ArrayFile {
     // MARK: formats
 
     /// What comes before the values of a `.npy` file: a multiple of 64 bytes.
-    static func header(_ shape: [Int]) -> [UInt8] {
+    static func header(_ shape: [Int], type: String = "<f4") -> [UInt8] {
         let tuple = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
-        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(tuple)), }"
+        let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(tuple)), }"
         let padding = (64 - (10 + text.utf8.count + 1) % 64) % 64
         let line = Array((text + String(repeating: " ", count: padding) + "\n").utf8)
         return [0x93] + Array("NUMPY".utf8) + [1, 0] + Self.bytes(UInt16(line.count)) + line

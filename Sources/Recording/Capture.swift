@@ -23,16 +23,27 @@ public struct Capture: Sendable, Hashable {
     /// Whether values of an operation of this name are kept.
     public func keepsValues(of name: String) -> Bool {
         (policy == .last || policy == .all)
-            && (names.isEmpty || names.contains { Capture.matches(Array(name.utf8)[...], Array($0.utf8)[...]) })
+            && (names.isEmpty || names.contains { Capture.matches(Array(name.utf8), Array($0.utf8)) })
     }
 
-    private static func matches(_ text: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
-        guard let first = pattern.first else { return text.isEmpty }
-        if first == UInt8(ascii: "*") {
-            return (text.startIndex...text.endIndex).contains { matches(text[$0...], pattern.dropFirst()) }
+    /// A pattern of many `*` costs no more than name times pattern: only what the last `*` stands for is tried again.
+    private static func matches(_ text: [UInt8], _ pattern: [UInt8]) -> Bool {
+        var (i, j) = (0, 0)
+        var star: (pattern: Int, text: Int)?
+        while i < text.count {
+            if j < pattern.count, pattern[j] == UInt8(ascii: "*") {
+                star = (j, i)
+                j += 1
+            } else if j < pattern.count, pattern[j] == text[i] || pattern[j] == UInt8(ascii: "?") {
+                (i, j) = (i + 1, j + 1)
+            } else if let last = star {
+                star = (last.pattern, last.text + 1)
+                (i, j) = (last.text + 1, last.pattern + 1)
+            } else {
+                return false
+            }
         }
-        guard let next = text.first, first == next || first == UInt8(ascii: "?") else { return false }
-        return matches(text.dropFirst(), pattern.dropFirst())
+        return pattern[j...].allSatisfy { $0 == UInt8(ascii: "*") }
     }
 }
 

@@ -31,7 +31,11 @@ struct MergedTable {
         MergedTable("run", .run, ("model_id", .model)),
         MergedTable("intervention", .intervention, ("run_id", .run)),
         MergedTable("patch_value", key: ["intervention_id", "step"], ("intervention_id", .intervention)),
+        MergedTable(
+            "sweep", key: ["run_id", "unit", "change", "source", "metric", "positions", "receiver", "layer", "item"],
+            ("run_id", .run)),
         MergedTable("token", key: ["run_id", "position"], ("run_id", .run)),
+        MergedTable("tracked", key: ["run_id", "position", "token_id"], ("run_id", .run)),
         MergedTable("graph", .graph),
         MergedTable("graph_op", key: ["graph_id", "seq"], ("graph_id", .graph)),
         MergedTable("graph_input", key: ["graph_id", "seq", "slot"], ("graph_id", .graph), ("weight_id", .weight)),

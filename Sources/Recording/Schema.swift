@@ -3,7 +3,7 @@
 /// `PRAGMA user_version` counts the migrations a file has seen; a change is one more element of the list, never an edit.
 package enum Schema {
     package static let migrations = [
-        version1, version2, version3, version4, version5, interventions, roles, experts, bytes,
+        version1, version2, version3, version4, version5, interventions, roles, experts, bytes, sweeps, groups, prompts,
     ]
     /// The version since which operations have roles.
     static let firstWithRoles = 7

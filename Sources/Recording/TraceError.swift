@@ -42,7 +42,7 @@ extension TraceError: CustomStringConvertible {
             "\(path) exists already. Give another --output, --append to add a run to it, or --force to replace it."
         case .leftover(let path):
             "\(path) exists already, without a table in it, as a run leaves it that was killed as it began. "
-                + "Give --force to replace it."
+                + "Give --force to replace it, or --append to go on with it."
         case .missing(let path):
             "\(path): there is no such trace. Write one with `quipu trace MODEL --prompt \"…\" --output \(path)`."
         case .notATrace(let path, let found):

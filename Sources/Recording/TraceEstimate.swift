@@ -33,22 +33,59 @@ public struct TraceEstimate: Sendable, Equatable {
         case model, metadata, weight, weightByName, run, token, pass, passByStep, passByGraph, graph, operation
         case operationByName, operationByRole, input, inputBySource, statistics, tensor, tensorByOperation, gqaMap
         case attentionHead, kvCache, logit, logitByPass, quantError, quantBlock, opError, intervention, patchValue,
-            patchValueByStep, expertChoice, router
+            patchValueByStep, expertChoice, router, sweep, tracked
     }
 
     /// Pages of each tree, the last one by its filled part.
     private typealias Pages = [Tree: Double]
 
-    /// Pages that hold the text of the schema.
-    private static let schemaPages = 1.0
+    /// Pages that hold the text of the schema: a root, and two for its 15 KB.
+    private static let schemaPages = 3.0
     /// Pages of a trace without rows: what migrations leave free is used as tables grow.
-    private static let emptyPages = 31.0
+    private static let emptyPages = 37.0
 
     /// - Parameters:
     ///   - promptTokens: tokens of the prefill pass.
     ///   - decodes: passes of one token that follow it.
     /// - Throws: `TraceError.noMatch` if one of the capture's names fits no operation.
     public init(model: Llama, capture: Capture, promptTokens: Int, decodes: Int) throws {
+        try self.init(model: model, capture: capture, prompts: [promptTokens], decodes: decodes)
+    }
+
+    /// The same for a run of each prompt.
+    ///
+    /// - Parameter prompts: how many tokens each has.
+    public init(model: Llama, capture: Capture, prompts: [Int], decodes: Int) throws {
+        var size = PassSize()
+        for (tokens, runs) in Dictionary(grouping: prompts, by: \.self).mapValues(\.count) {
+            let run = try Self.run(model, capture, promptTokens: tokens, decodes: decodes)
+            size.values += run.values * runs
+            size.add(run.pages.mapValues { $0 * Double(runs) })
+        }
+        var pages = Self.modelPages(model).merging(size.pages, uniquingKeysWith: +)
+        let passes = (decodes + 1) * prompts.count
+        pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
+        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
+        pages[.kvCache] = PageCount.index(passes * model.configuration.layers, keyBytes: RowBytes.kvCache)
+        pages[.token] = PageCount.index(prompts.reduce(0, +) + passes, keyBytes: RowBytes.token)
+        var total = Self.schemaPages
+        for tree in Tree.allCases {
+            let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
+            // Several leaves have a root above them; of indices it is part of what was measured.
+            let isTable = [Tree.statistics, .tensor, .weight, .logit].contains(tree)
+            total += leaves + (isTable && leaves > 1 ? 1 : 0)
+        }
+        total = max(total, Self.emptyPages)
+        // What SQLite is told of them in the end: `TraceStore.takeStock`.
+        if pages[.attentionHead] != nil { total += 1 }
+        values = size.values
+        rows = Int(total) * PageCount.pageBytes - values
+    }
+
+    /// Operations and values of a run.
+    private static func run(
+        _ model: Llama, _ capture: Capture, promptTokens: Int, decodes: Int
+    ) throws -> PassSize {
         var cache = KVCache(model.configuration, capacity: max(promptTokens + decodes, Session.defaultContext))
         func llamaGraph(tokens: Int, at position: Int) throws -> LlamaGraph {
             cache.count = position
@@ -69,22 +106,7 @@ public struct TraceEstimate: Sendable, Equatable {
                 size.add(pass.pages.mapValues { $0 * Double(decodes) / 2 })
             }
         }
-        var pages = Self.modelPages(model).merging(size.pages, uniquingKeysWith: +)
-        let passes = decodes + 1
-        pages[.logit] = PageCount.table(passes * 20, rowBytes: RowBytes.logit)
-        pages[.logitByPass] = PageCount.index(passes * 20, keyBytes: 14)  // its pages are half full
-        pages[.kvCache] = PageCount.index(passes * model.configuration.layers, keyBytes: RowBytes.kvCache)
-        pages[.token] = PageCount.index(promptTokens + passes, keyBytes: RowBytes.token)
-        var total = Self.schemaPages
-        for tree in Tree.allCases {
-            let leaves = max(1, (pages[tree] ?? 0).rounded(.up))
-            // Several leaves have a root above them; of indices it is part of what was measured.
-            let isTable = [Tree.statistics, .tensor, .weight, .logit].contains(tree)
-            total += leaves + (isTable && leaves > 1 ? 1 : 0)
-        }
-        total = max(total, Self.emptyPages)
-        values = size.values
-        rows = Int(total) * PageCount.pageBytes - values
+        return size
     }
 
     /// - Throws: `TraceError.tooLarge` if the trace would take more than `limit` bytes.

@@ -18,11 +18,17 @@ public struct RunDescription: Sendable {
     public var interventions: [InterventionRecord]
     /// The run it is changed against.
     public var parent: RunReference?
+    /// What it is one of, where there are several.
+    public var group: String?
+    /// What is looked at, in the words it was asked for in.
+    public var metric: String?
 
     public init(
         prompt: String, sampling: Sampler.Options, threads: Int, kernels: String, capture: Capture,
-        engineVersion: String, interventions: [InterventionRecord] = [], parent: RunReference? = nil
+        engineVersion: String, interventions: [InterventionRecord] = [], parent: RunReference? = nil,
+        group: String? = nil, metric: String? = nil
     ) {
+        (self.group, self.metric) = (group, metric)
         self.prompt = prompt
         self.sampling = sampling
         self.threads = threads
@@ -52,6 +58,8 @@ public final class TraceRecorder: ExecutionObserver {
     /// The run that this one repeats with changes.
     public let parent: RunReference?
     private let runID: Int
+    /// The id of the run in its trace.
+    public var run: Int { runID }
     private let modelID: Int
     private let weightIDs: [String: Int]
     private var nextPassID: Int
@@ -109,15 +117,34 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Records tokens at the positions from `first` on, with what the model had predicted for the first of them.
     public func record(
-        tokens: [Int], from first: Int, source: String, prediction: Prediction? = nil
+        tokens: [Int], from first: Int, source: String, prediction: Prediction? = nil,
+        scores: [(logProbability: Double, rank: Int)?] = []
     ) throws {
         let rows = zip(first..., tokens).map { position, token in
-            TokenRow(
+            let known = scores.indices.contains(position - first) ? scores[position - first] : nil
+            return TokenRow(
                 runID: runID, position: position, token: token, piece: model.vocabulary.displayPiece(token),
-                source: source, logProbability: position == first ? prediction?.logProbability(of: token) : nil,
-                rank: position == first ? prediction?.rank(of: token) : nil)
+                source: source,
+                logProbability: position == first ? prediction?.logProbability(of: token) ?? known?.0 : known?.0,
+                rank: position == first ? prediction?.rank(of: token) ?? known?.1 : known?.1)
         }
         try write(bytes: 100 * rows.count) { db in for row in rows { try row.insert(db) } }
+    }
+
+    /// Records what was said about tokens that are followed through the run.
+    public func record(_ tracked: [TrackedToken]) throws {
+        let rows = tracked.map { TrackedRow(runID: runID, tracked: $0) }
+        guard !rows.isEmpty else { return }
+        try write(bytes: 100 * rows.count) { db in for row in rows { try row.insert(db) } }
+    }
+
+    /// Records what the run's metric is.
+    public func record(metric value: Double) throws {
+        try write(bytes: 100) { [runID] db in
+            try db.execute(
+                sql: "UPDATE run SET metric_value = ? WHERE id = ?",
+                arguments: [value.isNaN ? nil : value, runID])
+        }
     }
 
     /// Call before the pass is evaluated.
@@ -158,6 +185,8 @@ public final class TraceRecorder: ExecutionObserver {
     }
 
     public var takesParts: Bool { recording.takesParts }
+    public var looksAtScores: Bool { capture.policy != .none }
+    public var looksAtViews: Bool { capture.policy != .none }
 
     public func didEvaluate(_ evaluation: Evaluation) throws {
         if recording.add(evaluation) { try flush() }
@@ -185,8 +214,9 @@ public final class TraceRecorder: ExecutionObserver {
 
     /// Call when all passes are done: waits for the writes, marks the run complete and closes the file.
     ///
+    /// - Parameter closing: whether it is the last run that the file gets.
     /// - Throws: `GGUFError.FileProblem.changed` if the model's file was written to meanwhile: the run is not complete.
-    public func finish(nanoseconds: Int) async throws {
+    public func finish(nanoseconds: Int, closing: Bool = true) async throws {
         let digest = await hash.value
         try model.file.checkUnchanged()
         try write(bytes: 100) { [modelID, runID] db in
@@ -195,7 +225,7 @@ public final class TraceRecorder: ExecutionObserver {
                 sql: "UPDATE run SET complete = 1, wall_ns = ? WHERE id = ?", arguments: [nanoseconds, runID])
         }
         try TraceStore.wrapping(store.path) { try writer.drain() }
-        try store.close()
+        if closing { try store.close() }
     }
 
     /// Call instead of `finish` when a run ends early: what was handed over is written, and the run stays incomplete.

@@ -40,6 +40,8 @@ public struct RecordedToken: Sendable {
     public let piece: String
     /// `prompt` or `generated`.
     public let source: String
+    /// Natural logarithm of the probability it had; `nil` where that was not computed.
+    public let logProbability: Double?
 }
 
 /// A forward evaluation as a reader sees it.
@@ -126,8 +128,31 @@ extension TraceStore {
             defer { next += 1 }
             return RecordedToken(
                 position: try row.int("position", in: next...next), id: try row.int("token_id", in: 0...Int(Int32.max)),
-                piece: try row.text("piece"), source: source)
+                piece: try row.text("piece"), source: source, logProbability: try row.real("logprob"))
         }
+    }
+
+    /// Ids of the tokens that were followed through a run.
+    public func trackedTokens(of run: RecordedRun) throws -> [Int] {
+        guard try has("tracked") else { return [] }
+        return try fetch(
+            "tracked", by: ["token_id"],
+            "SELECT DISTINCT token_id FROM tracked WHERE run_id = ? ORDER BY token_id", [run.id]
+        ) { try $0.int("token_id", in: 0...Int(Int32.max)) }
+    }
+
+    /// The metric of a run in words; `nil` if it has none.
+    public func metric(of run: RecordedRun) throws -> String? { try text("metric", of: run) }
+
+    /// What a run is one of, where there are several; `nil` if it is of no group.
+    public func group(of run: RecordedRun) throws -> String? { try text("prompt_group", of: run) }
+
+    private func text(_ column: String, of run: RecordedRun) throws -> String? {
+        // Columns of the same version as the table.
+        guard try has("tracked") else { return nil }
+        return try fetch("run", by: ["id"], "SELECT id, \(column) FROM run WHERE id = ?", [run.id]) { row in
+            try row.optionalText(column)
+        }.first ?? nil
     }
 
     /// The passes of a run, by step: each goes on where the one before ended, over tokens that the trace has.

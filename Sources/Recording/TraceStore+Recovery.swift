@@ -20,13 +20,18 @@ extension TraceStore {
     /// Whether the file has nothing to lose: a run was killed before its first row.
     static func isLeftover(_ path: String) -> Bool {
         if isEmpty(path) { return true }
-        guard (try? checkHeader(of: path)) != nil else { return false }
+        return (try? looking(into: path, isBlank)) ?? false
+    }
+
+    /// What `body` reads of a database that may be anything: nothing of its own runs, and nothing of it changes.
+    static func looking<Result>(into path: String, _ body: (Database) throws -> Result) throws -> Result {
+        try checkHeader(of: path)
         var configuration = Configuration()
         configuration.readonly = true
         configuration.prepareDatabase(distrust)
-        guard let database = try? DatabaseQueue(path: path, configuration: configuration) else { return false }
+        let database = try DatabaseQueue(path: path, configuration: configuration)
         defer { try? database.close() }
-        return (try? database.read(isBlank)) ?? false
+        return try database.read(body)
     }
 
     /// Opens a file for reading by `body`. If a writer was killed in the middle of a change that a journal can undo, SQLite

@@ -57,7 +57,11 @@ extension TraceStore {
     private static func hint(for message: String, _ db: Database) throws -> String {
         if message.hasPrefix("no such table") {
             let names = try String.fetchAll(
-                db, sql: "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY type, name")
+                db,
+                sql: """
+                    SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'
+                    ORDER BY type, name
+                    """)
             return ". There are " + names.joined(separator: ", ") + "."
         }
         if let name = message.split(separator: "no such column: ").last, name.count < message.count {

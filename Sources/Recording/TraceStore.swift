@@ -68,6 +68,8 @@ public final class TraceStore: Sendable {
             // The recorder makes its own references. To look each of them up would take longer than to write it.
             configuration.foreignKeysEnabled = false
             configuration.allowsUnsafeTransactions = true
+            // Whoever looks at the trace meanwhile holds it for moments.
+            configuration.busyMode = .timeout(patience)
             configuration.prepareDatabase { db in
                 // A short log stays in the processor's cache. Waiting for the disk guards against power failures only,
                 // and matters where there are earlier runs to lose.
@@ -93,14 +95,8 @@ public final class TraceStore: Sendable {
     /// - Parameter isKept: whether its rows stay, and so must be a trace's in full.
     private static func checkIsOurs(_ path: String, isKept: Bool = false) throws {
         if isEmpty(path) { return }
-        try checkHeader(of: path)
         try recovering(path) {
-            var configuration = Configuration()
-            configuration.readonly = true
-            configuration.prepareDatabase(distrust)
-            let database = try DatabaseQueue(path: path, configuration: configuration)
-            defer { try? database.close() }
-            try database.read { db in
+            try looking(into: path) { db in
                 if try isBlank(db) { return }
                 guard try isTrace(db, inFull: !isKept) else {
                     throw TraceError.notATrace(path: path, found: foreignDatabase)
@@ -148,6 +144,7 @@ public final class TraceStore: Sendable {
     /// Folds the write-ahead log into the file, so that one plain file is left, and closes it. If it replaces another, it
     /// now has its name.
     public func close() throws {
+        try TraceStore.wrapping(path) { try database.writeWithoutTransaction(Self.takeStock) }
         try closeUnfinished()
         if let replaced {
             // A log of the earlier trace would be taken for one of the new.
@@ -161,10 +158,28 @@ public final class TraceStore: Sendable {
     /// The same for a run that did not get to its end: what it was to replace stays.
     public func closeUnfinished() throws {
         try TraceStore.wrapping(path) {
-            try database.writeWithoutTransaction { db in
-                try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
-            }
+            try database.writeWithoutTransaction(foldLog)
             try database.close()
+        }
+    }
+
+    /// Seconds that a writer waits for readers.
+    private static let patience = 2.0
+
+    private func foldLog(_ db: Database) throws {
+        let end = Date.now.addingTimeInterval(Self.patience)
+        while true {
+            do {
+                return try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                // SQLite itself does not wait for readers here. Where one stays, the log stays beside the file, which
+                // is as good, unless the file gets another name.
+                if Date.now >= end {
+                    if replaced == nil { return }
+                    throw error
+                }
+                Thread.sleep(forTimeInterval: 0.01)
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 #include "sets.h"
 #if QUIPU_X86
 #include <immintrin.h>
+#include <math.h>
 #include <stddef.h>
 #pragma clang attribute push( \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
@@ -67,6 +68,7 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
 #include "avx512_floats.inc"
 #include "avx512_activations.inc"
 #include "avx512_functions.inc"
+#include "avx512_attention.inc"
 
 #define BLOCK_KERNEL(name) \
     static void multiply_##name(const quipu_product *p) { multiply_blocks(p, format_##name); } \
@@ -127,5 +129,6 @@ static const quipu_row_kernels row_kernels = {
     encode_q8_0, encode_q8_1, encode_q8_k, encode_f16, exponentials, swiglu, rotate, statistics, entropy,
 };
 const quipu_row_kernels *quipu_avx512_row_kernels(void) { return &row_kernels; }
+const quipu_attention_kernels *quipu_avx512_attention_kernels(void) { return &attention_kernels; }
 #pragma clang attribute pop
 #endif

@@ -76,3 +76,18 @@ const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set) {
         default: return 0;
     }
 }
+
+const quipu_attention_kernels *quipu_attention_kernels_of(quipu_instructions set) {
+    switch (set) {
+#if QUIPU_X86
+        case QUIPU_AVX2: return quipu_avx2_attention_kernels();
+        case QUIPU_AVXVNNI: return quipu_avxvnni_attention_kernels();
+        case QUIPU_AVX512: return quipu_avx512_attention_kernels();
+#endif
+#if QUIPU_ARM64
+        case QUIPU_NEON: return quipu_neon_attention_kernels();
+        case QUIPU_NEONDOT: return quipu_neondot_attention_kernels();
+#endif
+        default: return 0;
+    }
+}

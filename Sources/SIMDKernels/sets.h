@@ -19,10 +19,15 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type);
 const quipu_row_kernels *quipu_avx2_row_kernels(void);
 const quipu_row_kernels *quipu_avxvnni_row_kernels(void);
 const quipu_row_kernels *quipu_avx512_row_kernels(void);
+const quipu_attention_kernels *quipu_avx2_attention_kernels(void);
+const quipu_attention_kernels *quipu_avxvnni_attention_kernels(void);
+const quipu_attention_kernels *quipu_avx512_attention_kernels(void);
 #endif
 #if QUIPU_ARM64
 const quipu_product_kernel *quipu_neon_product_kernel(int type);
 const quipu_product_kernel *quipu_neondot_product_kernel(int type);
+const quipu_attention_kernels *quipu_neon_attention_kernels(void);
+const quipu_attention_kernels *quipu_neondot_attention_kernels(void);
 #endif
 
 #endif

@@ -35,7 +35,7 @@ public final class StepModel: Sendable {
         guard wanted.exchange(step, ordering: .relaxed) != step else { return }
         Task.detached(priority: .utility) { [self] in
             known.withLock { known in
-                // Whoever walks on quickly asks for the last pass only.
+                // A reader who walks on quickly asks for the last pass only.
                 if wanted.load(ordering: .relaxed) == step { _ = try? provenance(step, &known) }
             }
         }

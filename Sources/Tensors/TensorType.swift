@@ -2,7 +2,7 @@
 ///
 /// A type is known here by name and size even where Quipu cannot decode it yet, so that any file can be listed.
 /// Source: ggml `enum ggml_type` and `type_traits` (ggml 0.25).
-public enum TensorType: UInt32, CaseIterable, Sendable {
+public enum TensorType: UInt32, CaseIterable, Sendable, Codable {
     case f32 = 0
     case f16 = 1
     case q4_0 = 2

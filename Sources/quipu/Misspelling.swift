@@ -13,6 +13,7 @@ enum Misspelling {
         let message = Quipu.fullMessage(for: error)
         let usage = message.firstRange(of: "\nUsage:").map { message[$0.lowerBound...] } ?? ""
         Terminal.complain("Error: \(problem)\(usage)")
+        ErrorReport(problem, status: ExitCode.validationFailure.rawValue).printIfAsked()
         Quipu.exit(withError: ExitCode.validationFailure)
     }
 
@@ -44,11 +45,14 @@ enum Misspelling {
             (command, rest) = (next, rest.dropFirst())
         }
         let commands = command.configuration.subcommands.map { $0._commandName }
-        if let usual = command.configuration.defaultSubcommand {
-            command = usual
-        } else if !commands.isEmpty, let word = rest.first, !word.hasPrefix("-"), word != "help" {
-            return unknown("command", word, among: commands)
+        let usual = command.configuration.defaultSubcommand
+        if !commands.isEmpty, let word = rest.first, !word.hasPrefix("-"), word != "help" {
+            // It may be an argument of the usual command, if it looks like no other's name.
+            if usual == nil || !nearest(to: word, in: commands, limit: 1).isEmpty {
+                return unknown("command", word, among: commands)
+            }
         }
+        command = usual ?? command
         return unknownOption(in: rest, of: command)
     }
 

@@ -35,6 +35,7 @@ struct Quipu: AsyncParsableCommand {
             ExplainCommand.self,
             VerifyCommand.self,
             QuantizeCommand.self,
+            ImatrixCommand.self,
             ConvertCommand.self,
             PropagateCommand.self,
             LensCommand.self,
@@ -43,12 +44,17 @@ struct Quipu: AsyncParsableCommand {
             PerplexityCommand.self,
             CompareCommand.self,
             ReportCommand.self,
+            OpenCommand.self,
             MergeCommand.self,
             ExportCommand.self,
             LessonCommand.self,
             DiffCommand.self,
             GQACommand.self,
             ExpertsCommand.self,
+            ActivationsCommand.self,
+            PatchCommand.self,
+            AblateCommand.self,
+            VectorCommand.self,
         ])
 
     /// Errors of the input end in one line and status 1; wrong usage in ArgumentParser's help and status 64; Ctrl-C in
@@ -64,17 +70,23 @@ struct Quipu: AsyncParsableCommand {
         } catch is CancellationError {
             exit(withError: ExitCode(130))
         } catch let error as any InputProblem {
-            Terminal.complain("quipu: \(error)")
-            exit(withError: ExitCode(1))
+            fail("\(error)")
         } catch let error as CocoaError {
-            Terminal.complain("quipu: \(FileProblem(error))")
-            exit(withError: ExitCode(1))
+            fail("\(FileProblem(error))")
         } catch  where exitCode(for: error) == .failure && !(error is ExitCode) {
-            Terminal.complain("quipu: found an error that has no words of its own: \(error). Please report it.")
-            exit(withError: ExitCode(1))
+            fail("found an error that has no words of its own: \(error). Please report it.")
         } catch {
+            if exitCode(for: error) == .validationFailure, !(error is ExitCode) {
+                ErrorReport(message(for: error), status: ExitCode.validationFailure.rawValue).printIfAsked()
+            }
             exit(withError: error)
         }
+    }
+
+    private static func fail(_ message: String) -> Never {
+        Terminal.complain("quipu: \(message)")
+        ErrorReport(message, status: 1).printIfAsked()
+        exit(withError: ExitCode(1))
     }
 
     private static func run() async throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Presentation
+import Synchronization
 
 /// Where the program writes.
 enum Terminal {
@@ -38,8 +39,13 @@ enum Terminal {
     /// Writes a result, without a line end of its own.
     static func write(_ text: String) { _ = writeIfRead(text) }
 
+    private static let wrote = Atomic<Bool>(false)
+    /// Whether any part of a result has been written.
+    static var hasWritten: Bool { wrote.load(ordering: .relaxed) }
+
     /// - Returns: whether someone still reads.
     static func writeIfRead(_ text: String) -> Bool {
+        wrote.store(true, ordering: .relaxed)
         guard let failure = put(text, on: STDOUT_FILENO) else { return true }
         if failure == EPIPE { return false }
         complain("quipu: the result cannot be written: \(String(cString: strerror(failure)))")

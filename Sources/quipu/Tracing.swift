@@ -11,25 +11,33 @@ struct Tracing {
     let recorder: TraceRecorder
     var sampler: Sampler
     var changes: ChangedRun
-    let progress: Progress
+    let progress: RunProgress
     /// Whether an end-of-generation token ends the run.
     var stopsAtEnd = true
+    /// How well the prompt's tokens were predicted, where that was asked for.
+    var surprise: PromptSurprise?
+    /// Tokens to follow, by id, and what is made of the logits after the prompt.
+    var followed: [Int] = []
+    var metric: NamedMetric?
+    /// Whether other runs follow, which go on with the progress.
+    var isOneOfSeveral = false
     /// Whether the prompt's text goes ahead of what is generated.
     var showsPrompt = true
 
     private var promptIds: [Int] = []
-    private var generated: [Int] = []
-    private var text = ""
+    private(set) var generated: [Int] = []
+    private(set) var text = ""
     private var operations = 0
     private var passes = 0
     private var promptNs = 0
     private var decodeNs = 0
     private var summary: PassSummary?
-    private var firstPrediction: Prediction?
+    private(set) var firstPrediction: Prediction?
+    private(set) var tracked: [TrackedToken] = []
     /// Of the passes: logits that were no numbers.
     private(set) var brokenLogits = 0
 
-    init(session: Session, recorder: TraceRecorder, sampler: Sampler, changes: ChangedRun, progress: Progress) {
+    init(session: Session, recorder: TraceRecorder, sampler: Sampler, changes: ChangedRun, progress: RunProgress) {
         self.session = session
         self.recorder = recorder
         self.sampler = sampler
@@ -42,11 +50,15 @@ struct Tracing {
         let vocabulary = session.model.vocabulary
         promptIds = ids
         var detokenizer = Detokenizer(vocabulary)
-        try recorder.record(tokens: ids, from: 0, source: "prompt")
+        try recorder.record(
+            tokens: ids, from: 0, source: "prompt",
+            scores: surprise?.tokens.map { $0.map { ($0.logProbability, $0.rank) } } ?? [])
+        try note(surprise?.tracked ?? [])
         let summary = PassSummary(layers: session.model.configuration.layers)
         self.summary = summary
         var prediction = try evaluate(ids, observers: [summary])
         firstPrediction = prediction
+        if let metric { try recorder.record(metric: metric.value(prediction.logits)) }
         // From here on the text itself shows the progress, if it is printed to the terminal.
         if stream != nil, Terminal.isOutputTerminal { progress.end() }
         if showsPrompt { stream?(vocabulary.decode(ids)) }
@@ -66,7 +78,12 @@ struct Tracing {
         let rest = detokenizer.finish()
         text += rest
         stream?(rest)
-        progress.end()
+        if !isOneOfSeveral { progress.end() }
+    }
+
+    private mutating func note(_ more: [TrackedToken]) throws {
+        try recorder.record(more)
+        tracked += more
     }
 
     private mutating func evaluate(_ tokens: [Int], observers: [any ExecutionObserver]) throws -> Prediction {
@@ -80,6 +97,9 @@ struct Tracing {
         brokenLogits += prediction.notFinite
         let elapsed = start.duration(to: .now).nanoseconds
         try recorder.end(pass, prediction: prediction, nanoseconds: elapsed)
+        try note(
+            prediction.tracked(
+                followed, after: pass.firstPosition + tokens.count - 1, session.model.vocabulary))
         session.advance(past: pass)
         operations += pass.interpreter.graph.nodes.count
         passes += 1
@@ -91,6 +111,8 @@ struct Tracing {
         TraceReport.Outcome(
             trace: path, promptIds: promptIds, generatedIds: generated, generatedText: text, operations: operations,
             passes: passes, sizeBytes: bytes, wallNs: wallNs, promptNs: promptNs, decodeNs: decodeNs, capture: capture,
-            summary: summary!, prediction: firstPrediction!, changes: changes, parent: recorder.parent)
+            summary: summary!, prediction: firstPrediction!, changes: changes, parent: recorder.parent,
+            surprise: surprise, tracked: tracked,
+            metric: metric.map { ($0.text, $0.value(firstPrediction!.logits)) })
     }
 }

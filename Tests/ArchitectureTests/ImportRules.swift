@@ -58,7 +58,8 @@ struct ImportRules {
 
     /// The modules that a Swift file imports, whatever attributes, access level, kind or submodule the import names.
     static func imports(in text: String) -> [String] {
-        text.split(whereSeparator: \.isNewline).compactMap { line in
+        text.components(separatedBy: "\n").compactMap { line in
+            guard line.contains("import") else { return nil }
             let code = line.prefix { $0 != "/" }
             let words = code.split { $0 == " " || $0 == "\t" || $0 == ";" }
             guard let index = words.firstIndex(of: "import"), index + 1 < words.count else { return nil }

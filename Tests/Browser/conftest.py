@@ -3,6 +3,7 @@
 `QUIPU` names the program (default: the release build), `CHROMIUM` the browser (default: the one on the PATH).
 """
 
+import http.client
 import json
 import math
 import os
@@ -12,14 +13,17 @@ import shutil
 import sqlite3
 import struct
 import subprocess
+import urllib.parse
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 QUIPU = os.environ.get("QUIPU", str(ROOT / ".build/release/quipu"))
 MODEL = ROOT / "models/micro-world-f16.gguf"
 SMOLLM2 = ROOT / "downloads/SmolLM2-135M-Instruct.Q4_1.gguf"
+# Machines that test much at once are slow.
+expect.set_options(timeout=30_000)
 PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"
 
 
@@ -88,6 +92,65 @@ def real(tmp_path_factory):
     return Made(tmp_path_factory.mktemp("real"), SMOLLM2, "The capital of France is", 27, None)
 
 
+class Opened:
+    """A running `quipu open`."""
+
+    def __init__(self, state, file=None):
+        self.state = state
+        self.process = subprocess.Popen(
+            [QUIPU, "open", *([] if file is None else [str(file)]), "--no-browser", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"XDG_STATE_HOME": str(state)},
+        )
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if line.startswith("}"):
+                break
+        assert lines, self.process.stderr.read()
+        self.said = json.loads("".join(lines))
+        self.address, self.model = self.said["address"], self.said["model"]
+        parts = urllib.parse.urlsplit(self.address)
+        self.port, self.base = parts.port, parts.path
+
+    def ask(self, path, method="GET", body=None, **headers):
+        """Status and text of an answer, asked past any browser."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body=body, headers=names)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text
+
+    def get(self, path, **query):
+        status, text = self.ask(f"{self.base}{path}?{urllib.parse.urlencode(query)}")
+        assert status == 200, text
+        return json.loads(text)
+
+    def run(self, **request):
+        status, text = self.ask(self.base + "run", "POST", json.dumps(request), Content_Type="application/json")
+        assert status == 200, text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def path(self, trace):
+        return next(t["path"] for t in self.get("traces") if t["id"] == trace)
+
+    def close(self):
+        self.process.terminate()
+        self.process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """The embedded model, of which a first prompt has been run."""
+    opened = Opened(tmp_path_factory.mktemp("state"))
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
@@ -127,7 +190,43 @@ def show(browser, screen):
     assert complaints == []
 
 
+@pytest.fixture
+def visit(browser):
+    """Opens a page of `quipu open`; at the end no error may have come up, and nothing may have been asked of others."""
+    complaints, contexts = [], []
+
+    def visit(opened, address="#live", width=1280, height=900, theme="light"):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+        contexts.append(context)
+        # A trace's first page is computed; machines that test much at once are slow.
+        context.set_default_navigation_timeout(120_000)
+        page = context.new_page()
+        # Refused questions are what some tests ask for; the browser logs them.
+        page.on("console", lambda message: complaints.append(message.text)
+                if message.type != "log" and "status of 422" not in message.text else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url)
+                if not request.url.startswith(opened.address) else None)
+        page.goto(opened.address + address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(visit, opened):
+    return visit(opened)
+
+
 # What a person does and reads
+
+def address(page):
+    """Where the page says that it is. `page.url` is what the browser has told by now, which may be a step behind."""
+    return page.evaluate("location.href")
+
 
 def tip(page):
     """What the tooltip says."""

@@ -9,9 +9,9 @@ import re
 from functools import partial
 
 import pytest
-from conftest import MODEL, SCREENS, point, quipu, shows, tip
+from conftest import MODEL, SCREENS, address, point, quipu, shows, tip
 
-VIEWS = ["overview", "pass", "attention", "quantisation", "depth", "roofline"]
+VIEWS = ["overview", "pass", "picture", "attention", "quantisation", "depth", "roofline", "attribution"]
 
 
 def test_every_view_opens_by_mouse_and_by_key(show, made, screen):
@@ -92,7 +92,7 @@ def test_candidates_of_a_chosen_token(show, made):
         assert texts[1] == str(token) and shows(texts[3], logit)
         assert shows(texts[4], probability, 2 if probability < 0.1 else 3)
     page.keyboard.press("ArrowLeft")
-    assert f"position={position - 1}" in page.url
+    assert f"position={position - 1}" in address(page)
 
 
 # The pass
@@ -122,7 +122,7 @@ def test_arrows_step_unfold_and_fold(show, made):
         assert chosen(page).get_attribute("data-seq") == str(seq)
         assert chosen(page).locator("b").text_content() == names[seq]
         assert page.locator(".details h2").inner_text().startswith(names[seq])
-        assert chosen(page).is_visible() and f"seq={seq}" in page.url
+        assert chosen(page).is_visible() and f"seq={seq}" in address(page)
         page.keyboard.press("ArrowDown")
     assert "layer 1" in chosen(page).text_content()
     for seq in range(in_layer, 0, -1):
@@ -156,10 +156,16 @@ def test_every_number_of_every_operation(show, made):
         rows = made.db.execute(f"SELECT seq, name, op.kind, {', '.join('op.' + c for c in columns)} FROM op "
                                "JOIN pass ON pass.id = pass_id WHERE step = ? ORDER BY seq", (step,)).fetchall()
         assert len(rows) > 140
-        for seq, name, kind, *values in rows:
-            page.evaluate(f"go({{view: 'pass', step: {step}, seq: {seq}}})")
-            cells = page.query_selector_all("[data-stat]")
-            texts = {cell.get_attribute("data-stat"): cell.inner_text().strip() for cell in cells}
+        # In one go: a question to the browser takes longer than drawing.
+        shown = page.evaluate("""([step, seqs]) => seqs.map(seq => {
+            Object.assign(selection, {view: "pass", step, seq});
+            render();
+            const cells = [...document.querySelectorAll("[data-stat]")];
+            const stats = cells.map(cell => [cell.dataset.stat, cell.innerText.trim()]);
+            const sources = [...document.querySelector(".details .links").querySelectorAll("li")];
+            return [Object.fromEntries(stats), sources.map(source => source.innerText)];
+        })""", [step, [row[0] for row in rows]])
+        for (seq, name, kind, *values), (texts, listed) in zip(rows, shown, strict=True):
             v = dict(zip(columns, values, strict=True))
             for key in ("rms", "mean", "std", "min", "max"):
                 assert shows(texts[key], v[key]), (name, key, texts[key], v[key])
@@ -170,7 +176,6 @@ def test_every_number_of_every_operation(show, made):
             sources = made.db.execute(
                 "SELECT i.name FROM op_input AS i JOIN op ON op.id = i.op_id JOIN pass ON pass.id = op.pass_id "
                 "WHERE step = ? AND op.seq = ? ORDER BY slot", (step, seq)).fetchall()
-            listed = page.locator(".details .links").first.locator("li").all_inner_texts()
             assert len(listed) == len(sources)
             for text, (source,) in zip(listed, sources, strict=True):
                 assert text.startswith(source), (name, text, source)
@@ -231,11 +236,11 @@ def test_heads_and_sinks(show, made):
         assert shows(found[4], sink, 3 if sink >= 0.1 else 2)
     x, y = point(page, canvas, 3, 6)
     page.mouse.click(x, y)
-    assert "layer=3&head=6" in page.url
+    assert "layer=3&head=6" in address(page)
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press(".")
-    assert "layer=2&head=5&position=10" in page.url
+    assert "layer=2&head=5&position=10" in address(page)
 
 
 def test_links_and_pattern_are_the_recorded_weights(show, made):
@@ -393,7 +398,8 @@ def test_paper(show, made):
     assert page.locator("#view-overview").is_visible() and page.locator("main .view").count() == 1
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("main h1").all_inner_texts() == [
-        "Overview", "The pass", "Attention", "Quantisation", "Errors and lens", "Roofline"]
+        "Overview", "The pass", "In pictures", "Attention", "Quantisation", "Errors and lens", "Roofline",
+        "Attribution"]
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("main .view").count() == 1
 
@@ -412,6 +418,43 @@ def test_the_lens_is_that_of_the_command(show, made):
         found = re.search(r"probability (\S+ %), logit (\S+)", tip(page))
         probability, logit = reading["top"][0]["probability"], reading["top"][0]["logit"]
         assert shows(found[1], probability, 3 if probability >= 0.1 else 2) and shows(found[2], logit)
+
+
+def test_the_attribution_is_that_of_the_command(show, made):
+    """Both tokens and their difference: the logit, layers, and a head where the page says it."""
+    page = show(made.report, "#attribution")
+    (best, _), (second, _) = made.db.execute(
+        "SELECT token_id, piece FROM logit JOIN pass ON pass.id = pass_id WHERE step = 0 AND lens_layer IS NULL "
+        "ORDER BY rank LIMIT 2").fetchall()
+    explain = lambda *more: json.loads(quipu("explain", "logit", made.trace, "--token-id", *more, "--json").stdout)
+    told = [explain(best), explain(second)]
+    for chosen in range(3):
+        page.locator("#view-attribution select").select_option(str(chosen))
+        logit = told[chosen]["logit"] if chosen < 2 else told[0]["logit"] - told[1]["logit"]
+        assert shows(page.locator("#view-attribution .facts dd").first.inner_text(), logit)
+        rows = page.locator(".attributed tbody tr")
+        assert rows.count() == len(told[0]["layers"])
+        for row in range(rows.count()):
+            layers = [one["layers"][row]["feed_forward"] for one in told]
+            expected = layers[chosen] if chosen < 2 else layers[0] - layers[1]
+            assert shows(rows.nth(row).locator("td").nth(3).inner_text(), expected)
+    page.locator("#view-attribution select").select_option("0")
+    page.locator("#view-attribution canvas").focus()
+    page.keyboard.press("ArrowRight")
+    head = next(part for part in told[0]["parts"] if part["layer"] == 0 and part["head"] == 1)
+    found = re.search(r"layer 0, head 1: (\S+)", tip(page))
+    assert shows(found[1], head["value"])
+
+
+def test_experts_are_shown(show, tmp_path):
+    """A model with experts has a view more, which draws."""
+    trace, report = tmp_path / "experts.db", tmp_path / "experts.html"
+    model = MODEL.parent.parent / "Tests/Fixtures/tiny-mixtral.gguf"
+    quipu("trace", model, "--prompt", "Once upon a time", "--output", trace)
+    quipu("report", trace, "--output", report)
+    page = show(report, "#experts")
+    assert "Which token went where" in page.locator("#view-experts").inner_text()
+    assert page.locator("#view-experts canvas").count() == 1
 
 
 def test_error_propagation_is_the_recorded_one(show, propagated):

@@ -87,15 +87,25 @@ import Testing
         }
     }
 
-    /// The nodes, operations and bytes that `graph` lists, kind by kind.
+    /// The nodes, operations and bytes that `graph` lists, kind by kind. Attention of a prompt may be one.
     @Test(arguments: models)
     func linesAddUpToTheGraph(model: TinyModel) throws {
         let (bench, object) = (try Workbench(model.path), try measured(model))
         for (name, tokens) in [("prompt", "16"), ("decode", "1")] {
             let graph = try bench.quipu("graph", "model.gguf", "--tokens", tokens, "--json").object()
-            let nodes = try #require(graph["nodes"] as? [Object])
-            let lines = try lines(of: object, name)
+            var nodes = try #require(graph["nodes"] as? [Object])
+            var lines = try lines(of: object, name)
             #expect(lines.reduce(0) { $0 + ($1["n"] as! Int) } == nodes.count)
+            if let attention = lines.first(where: { $0["kind"] as! String == "ATTENTION" }) {
+                lines.removeAll { $0["kind"] as! String == "ATTENTION" }
+                let scored = nodes.filter { ($0["name"] as! String).wholeMatch(of: /(kq|kq_soft_max|kqv)-\d+/) != nil }
+                #expect(name == "prompt" && attention["n"] as? Int == scored.count && !scored.isEmpty)
+                #expect(attention["operand"] as? String == "cache" && attention["type"] as? String == "F16")
+                // What is hidden is not computed: nearly half of all, but for the diagonal.
+                let flops = scored.reduce(0) { $0 + ($1["flops"] as! Int) }
+                #expect(attention["ops"] as? Double == Double(flops) * 17 / 32)
+                nodes.removeAll { node in scored.contains { $0["seq"] as! Int == node["seq"] as! Int } }
+            }
             let kinds = Set(nodes.map { $0["kind"] as! String })
             #expect(Set(lines.map { $0["kind"] as! String }) == kinds)
             for kind in kinds {
@@ -171,6 +181,45 @@ import Testing
             expectComplaint(
                 try Workbench().quipu("bench", "model.gguf", option, "100000"), "needs 100000 positions", "trained for")
         }
+        expectComplaint(
+            try Workbench().quipu("bench", "model.gguf", "--lengths", "4,100000", "-n", "5"),
+            "needs 100005 positions", "trained for")
+    }
+
+    // MARK: lengths
+
+    @Test func lengthsAreThoseAskedFor() throws {
+        let outcome = try Workbench(TinyModel.gqa.path).quipu(
+            "bench", "model.gguf", "--lengths", "16,0,3", "-n", "2", "-r", "3", "-t", "1", "--json")
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
+        let object = try outcome.object()
+        #expect(object["threads"] as? Int == 1 && object["n_decode"] as? Int == 2)
+        let lines = try #require(object["lengths"] as? [Object])
+        #expect(lines.map { $0["n_tokens"] as? Int } == [16, 0, 3])
+        #expect(lines[1]["prompt"] is NSNull)
+        for line in lines {
+            let length = line["n_tokens"] as! Int
+            for (name, tokens) in [("prompt", length), ("decode", 1)] where tokens > 0 {
+                let phase = try #require(line[name] as? Object)
+                let rates = try #require(phase["rates"] as? [Double]).sorted()
+                #expect(rates.count == 3 && rates[0] > 0 && phase["tokens_per_second"] as? Double == rates[1])
+                #expect(phase["tokens_per_second_min"] as? Double == rates[0])
+                #expect(phase["tokens_per_second_max"] as? Double == rates[2])
+                let (ns, attention) = (phase["ns"] as! Double, phase["attention_ns"] as! Double)
+                #expect(0 < attention && attention < ns)
+                #expect(isClose(phase["attention_share"] as? Double, attention / ns))
+                // The mean time of a pass lies between those of the fastest and the slowest repetition.
+                #expect(Double(tokens) / rates[2] * 1e9 <= ns * 1.000001)
+                #expect(ns <= Double(tokens) / rates[0] * 1e9 * 1.000001)
+            }
+        }
+    }
+
+    @Test func aPageOfLengthsHasALineEach() throws {
+        let page = try Workbench().quipu("bench", "model.gguf", "--lengths", "0,8", "-n", "1", "-r", "1").output
+        #expect(page.contains("\ntokens  prompt, tokens/s  attention  decode, tokens/s  attention  "))
+        #expect(page.contains("\n     0                 -          -  ") && page.contains("\n     8  "))
+        #expect(page.contains("1 token generated after each prompt"))
     }
 
     private func lines(of object: Object, _ phase: String) throws -> [Object] {

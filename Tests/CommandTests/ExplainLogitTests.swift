@@ -10,6 +10,48 @@ import Testing
         return bench
     }
 
+    /// The logit at a position of the prompt is what a prompt that ends there predicts.
+    @Test(arguments: [TinyModel.stories, .mixtral, .gqa])
+    func anyPosition(model: TinyModel) throws {
+        let bench = try bench(model)
+        let ids = try bench.row("SELECT group_concat(token_id) AS ids FROM token WHERE position <= 2", of: "trace.db")
+        let prefix = ["trace", "model.gguf", "--ids", ids["ids"] as! String, "-o", "short.db"]
+        #expect(try bench.quipu(prefix).status == 0)
+        let short = try bench.quipu("explain", "logit", "short.db", "--json").object()
+        let object = try bench.quipu("explain", "logit", "trace.db", "--position", "2", "--json").object()
+        #expect(object["position"] as? Int == 2 && object["token_id"] as? Int == short["token_id"] as? Int)
+        for key in ["logit", "sum", "scale"] {
+            let (one, other) = (try #require(object[key] as? Double), try #require(short[key] as? Double))
+            // Sums in the order of another number of tokens.
+            #expect(abs(one - other) <= 1e-4 * max(1, abs(other)), "\(key)")
+        }
+        // The generated ones have passes of their own; counted from the end, too.
+        let last = try bench.quipu("explain", "logit", "trace.db", "--position=-1", "--json").object()
+        let step = try bench.quipu("explain", "logit", "trace.db", "--step", "2", "--json").object()
+        #expect(last["logit"] as? Double == step["logit"] as? Double && last["step"] as? Int == 2)
+        expectComplaint(
+            try bench.quipu("explain", "logit", "trace.db", "--position", "99"), "--position 99: the run evaluated")
+        expectComplaint(
+            try bench.quipu("explain", "logit", "trace.db", "--position", "1", "--step", "1"), "Usage: ", status: 64)
+    }
+
+    @Test func neuronsAreListed() throws {
+        let bench = try bench(.mixtral)
+        let object = try bench.quipu("explain", "logit", "trace.db", "--neurons", "3", "--json").object()
+        let neurons = try #require(object["neurons"] as? [[String: Any]])
+        #expect(neurons.count == 3 && (object["neuron_layers"] as? [Any])?.count == (object["layers"] as? [Any])?.count)
+        for neuron in neurons {
+            #expect(
+                Set(neuron.keys) == ["layer", "expert", "is_shared", "neuron", "source", "activation", "value"])
+        }
+        let page = try bench.quipu("explain", "logit", "trace.db", "--neurons", "3")
+        #expect(page.output.contains("The neurons that add most") && page.output.contains("neurons, which add"))
+        for line in page.lines { #expect(line.count <= 80, "\(line)") }
+        let none = try bench.quipu("explain", "logit", "trace.db", "--neurons", "0", "--json").object()
+        #expect((none["neurons"] as? [Any])?.isEmpty ?? false)
+        expectComplaint(try bench.quipu("explain", "logit", "trace.db", "--neurons=-1"), "0 or more", status: 64)
+    }
+
     @Test(arguments: TinyModel.allCases)
     func partsAreTheSum(model: TinyModel) throws {
         let bench = try bench(model)

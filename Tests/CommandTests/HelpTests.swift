@@ -11,13 +11,17 @@ import Testing
         ["explain", "logit"], ["verify"], ["quantize"], ["bench"], ["propagate"], ["lens"], ["attention"],
         ["perplexity"], ["compare"], ["step"], ["report"], ["merge"], ["quant", "table"], ["quant", "sensitivity"],
         ["export"], ["diff"], ["gqa", "map"], ["gqa", "what-if"], ["experts", "map"],
-        ["experts", "what-if"],
+        ["experts", "what-if"], ["imatrix"], ["quant", "recommend"], ["patch", "sweep"],
+        ["ablate", "sweep"], ["activations"], ["vector", "make"],
     ]
 
     /// Commands that have to do with no architecture.
-    static let others = [["convert"]]
+    static let others = [["convert"], ["lesson", "code"], ["lesson", "fault"]]
 
-    @Test(arguments: commands + others)
+    /// A command that does not end by itself; Tests/Browser tries it.
+    static let serving = [["open"]]
+
+    @Test(arguments: commands + others + serving)
     func saysWhatAndHowWithinThePage(command: [String]) throws {
         let help = try Workbench().quipu(command + ["--help"])
         #expect(help.status == 0)
@@ -35,10 +39,18 @@ import Testing
         try bench.addText()
         try bench.addChatModel()
         try bench.addOldModel()
+        try bench.folder.write("\"Once upon a time\"\n{\"prompt\": \"The dog\", \"group\": 1}\n", to: "prompts.jsonl")
+        try bench.folder.write("\"Mia is happy.\"\n", to: "happy.jsonl")
+        try bench.folder.write("\"Mia is sad.\"\n", to: "sad.jsonl")
         try FileManager.default.createSymbolicLink(
             atPath: bench.folder.path("other.gguf"), withDestinationPath: TinyModel.stories.path)
         try FileManager.default.createSymbolicLink(
             atPath: bench.folder.path("mixtral.gguf"), withDestinationPath: TinyModel.mixtral.path)
+        if command.first == "patch" {
+            for (name, prompt) in [("clean.db", "Mia has the ball."), ("corrupt.db", "Tom has the ball.")] {
+                #expect(try bench.quipu("trace", "--prompt", prompt, "--output", name).status == 0)
+            }
+        }
         let help = try bench.quipu(command + ["--help"])
         let examples = Self.examples(in: help)
         #expect(!examples.isEmpty)
@@ -60,9 +72,10 @@ import Testing
     @Test(arguments: commands + others)
     func defaultsAreSaid(command: [String]) throws {
         let without: Set = [
-            "--bytes", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference", "--tensor-type",
+            "--bytes", "--values", "--file", "--layer", "--kind", "--name", "--only", "--prompt", "--reference",
+            "--tensor-type",
             "--tensor-type-file", "--output-tensor-type", "--token-embedding-type", "--override-kv", "--imatrix",
-            "--include-weights", "--exclude-weights", "--token",
+            "--include-weights", "--exclude-weights", "--token", "--budget", "--at",
         ]
         let help = try Workbench().quipu(command + ["--help"]).output
         var entries: [String] = []

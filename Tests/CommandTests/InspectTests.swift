@@ -9,7 +9,7 @@ import Testing
         let page = try Workbench().quipu("inspect", "model.gguf").output
         #expect(page.contains("GGUF version 3, 19 metadata keys, 48 tensors"))
         let words = page.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        #expect(words.contains("292,800 weights. Their tensors take 1.1 MiB: 32.000 bits a weight"))
+        #expect(words.contains("292,800 weights. Their tensors take 1.1 MiB: 32.000 bits per weight"))
         #expect(words.contains("The file is 1.1 MiB."))
         #expect(page.contains("Architecture llama: norm, attention, norm"))
         #expect(page.contains("\nQuipu runs it.\n"))
@@ -32,6 +32,53 @@ import Testing
         let all = try bench.quipu(
             "inspect", "model.gguf", "--bytes", "output_norm.weight", "--count", "9223372036854775807")
         #expect(all.status == 0)
+    }
+
+    /// Decoded from a block's middle on, over rows, they are what `quant blocks` says of each.
+    @Test func valuesAreThoseOfTheBlocks() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        let tensor = "blk.0.attn_q.weight"
+        let window = try bench.quipu(
+            "inspect", "model.gguf", "--values", tensor, "--row", "2", "--rows", "3", "--offset", "20", "--count", "30",
+            "--json"
+        ).object()
+        let values = try #require(window["values"] as? [[Double]])
+        #expect(values.count == 3 && values.allSatisfy { $0.count == 30 })
+        #expect(window["first_row"] as? Int == 2 && window["first_column"] as? Int == 20)
+        for (row, found) in zip(2..., values) {
+            let blocks = try (0..<2).flatMap { block in
+                try #require(
+                    try bench.quipu(
+                        "quant", "blocks", "model.gguf", tensor, "--row", "\(row)", "--block", "\(block)", "--json"
+                    ).object()["values"] as? [Double])
+            }
+            #expect(found == Array(blocks[20..<50]))
+        }
+        let page = try bench.quipu("inspect", "model.gguf", "--values", tensor)
+        #expect(page.status == 0 && page.output.contains("columns 0 to 63 of 64") && page.output.contains("row 0"))
+        // No more than there is.
+        let end = try bench.quipu(
+            "inspect", "model.gguf", "--values", "output_norm.weight", "--offset", "60", "--count",
+            "9223372036854775807",
+            "--rows", "9223372036854775807", "--json"
+        ).object()
+        #expect((end["values"] as? [[Double]])?.map(\.count) == [4])
+    }
+
+    @Test func valuesThatAreNotThere() throws {
+        let bench = try Workbench(TinyModel.gqa.path)
+        let values = ["inspect", "model.gguf", "--values"]
+        expectComplaint(try bench.quipu(values + ["nothing"]), "there is no tensor 'nothing'")
+        expectComplaint(
+            try bench.quipu(values + ["output_norm.weight", "--row", "1"]), "'output_norm.weight' has rows 0 to 0")
+        expectComplaint(
+            try bench.quipu(values + ["output_norm.weight", "--offset", "64"]),
+            "has columns 0 to 63; column 64 is outside")
+        for wrong in [["--row=-1"], ["--rows", "0"], ["--bytes", "output_norm.weight"], ["--tensors"]] {
+            expectComplaint(
+                try bench.quipu(values + ["output_norm.weight"] + wrong), "Usage: ", status: 64)
+        }
+        expectComplaint(try bench.quipu("inspect", "model.gguf", "--row", "1"), "go with --values", status: 64)
     }
 
     @Test(arguments: ["", "--tensors", "--metadata", "--json"])
@@ -64,7 +111,9 @@ import Testing
         #expect(page.status == 0, "\(page.errors)")
         for type in TensorType.allCases {
             #expect(page.lines.contains { $0.hasPrefix("t.\(type.name) ") }, "\(type.name)")
-            #expect(try bench.quipu("inspect", "all.gguf", "--bytes", "t.\(type.name)").status == 0)
+            for option in ["--bytes", "--values"] {
+                #expect(try bench.quipu("inspect", "all.gguf", option, "t.\(type.name)").status == 0)
+            }
         }
     }
 

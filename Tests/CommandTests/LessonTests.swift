@@ -3,9 +3,17 @@ import TestSupport
 import Testing
 
 @Suite struct LessonTests {
+    @Test func theCourseEndsWithARecap() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "capstone")
+        for _ in 1...3 { #expect(try bench.quipu("lesson", "next").status == 0) }
+        let end = try bench.quipu("lesson", "next")
+        #expect(end.status == 1 && end.output.contains("That was the course.") && end.output.contains("RMSNorm"))
+    }
+
     @Test func aLessonStepByStep() throws {
         let bench = try Workbench()
-        let begin = try bench.quipu("lesson", "start")
+        let begin = try bench.quipu("lesson", "start", "1")
         #expect(begin.status == 0 && begin.output.contains("Lesson 1") && begin.errors.contains("recording a trace"))
         let question = try bench.quipu("lesson", "next")
         #expect(question.output.contains("Question.") && question.output.contains("quipu lesson check NUMBER"))
@@ -20,10 +28,12 @@ import Testing
         let right = try bench.quipu("lesson", "check", "\(bytes * 8 / weights)")
         #expect(right.output.hasPrefix("Right.") && right.output.contains("Why it matters."))
         #expect(right.output.contains("quipu inspect my.gguf --tensors"))
+        let again = try bench.quipu("lesson", "start")
+        #expect(again.output.contains("Solved.") && again.output.contains("The whole way."))
 
         let progress = try #require(
             try bench.quipu("lesson", "progress", "--json").object()["lessons"] as? [[String: Any]])
-        #expect(progress[0]["solved"] as? Int == 1 && progress[0]["attempts"] as? Int == 2)
+        #expect(progress[1]["solved"] as? Int == 1 && progress[1]["attempts"] as? Int == 2)
         #expect(try bench.quipu("lesson", "cheatsheet").output.contains("quipu inspect my.gguf --tensors"))
         #expect(try bench.quipu("lesson", "why").output.contains("The whole way."))
     }
@@ -32,7 +42,7 @@ import Testing
     @Test func aLessonNeedsNoNetwork() throws {
         let bench = try Workbench()
         guard try bench.shell("unshare --map-root-user --net true").status == 0 else { return }
-        let begin = try bench.shell("timeout 120 unshare --map-root-user --net quipu lesson start")
+        let begin = try bench.shell("timeout 120 unshare --map-root-user --net quipu lesson start 1")
         #expect(begin.status == 0 && begin.output.contains("$ quipu inspect"), "\(begin.errors)")
     }
 
@@ -42,17 +52,19 @@ import Testing
 
     @Test func hintsSkippingAndRedoing() throws {
         let bench = try Workbench()
-        try bench.quipu("lesson", "start")
+        try bench.quipu("lesson", "start", "1")
         try bench.quipu("lesson", "next")
         for rung in 1...3 { #expect(try bench.quipu("lesson", "hint").output.contains("Hint \(rung) of 3")) }
         #expect(try bench.quipu("lesson", "hint").output.contains("The whole way."))
         try bench.quipu("lesson", "next")
         #expect(try bench.quipu("lesson", "skip").output.contains("asked again"))
-        #expect(try bench.quipu("lesson", "list").output.contains("skipped: 2"))
+        let list = try bench.quipu("lesson", "list").output
+        #expect(list.contains("skipped: 2") && list.contains("  how it thinks     0 2 3 4 12 13 14 15 16\n"), "\(list)")
         #expect(try bench.quipu("lesson", "redo").output.contains("How many bits is a weight?"))
         #expect(try bench.quipu("lesson", "back").output.contains("Three parts"))
-        expectComplaint(try bench.quipu("lesson", "back"), "first step")
         expectComplaint(try bench.quipu("lesson", "check", "1"), "asks nothing")
+        try bench.quipu("lesson", "start", "0")
+        expectComplaint(try bench.quipu("lesson", "back"), "first step")
         expectComplaint(try bench.quipu("lesson", "start", "77"), "there is no lesson '77'")
     }
 
@@ -137,7 +149,8 @@ import Testing
     @Test func aChangedModelIsNoticed() throws {
         let bench = try Workbench()
         try FileManager.default.copyItem(atPath: TinyModel.gqa.path, toPath: bench.folder.path("mine.gguf"))
-        #expect(try bench.quipu("lesson", "start", "--model", "mine.gguf", "--prompt", "Once upon a time").status == 0)
+        #expect(
+            try bench.quipu("lesson", "start", "1", "--model", "mine.gguf", "--prompt", "Once upon a time").status == 0)
         let before = try trace(bench)
         try FileManager.default.removeItem(atPath: bench.folder.path("mine.gguf"))
         try FileManager.default.copyItem(atPath: TinyModel.stories.path, toPath: bench.folder.path("mine.gguf"))
@@ -251,17 +264,112 @@ import Testing
         #expect((taken[0]["takes"] as? [String])?.contains("scales") == true)
     }
 
-    /// StarCoder 2 has no gate, so a lesson about one says why it does not hold there.
+    /// By itself, on the model that comes with the program, it reports nothing that other models would clear up.
+    @Test func lintOnOneModelSaysOnlyWhatHolds() throws {
+        let bench = try Workbench()
+        let outcome = try bench.quipu("lesson", "lint", "--only", "minimums", "--only", "k-quants", "--json")
+        let report = try outcome.object()
+        #expect(outcome.status == 0 && (report["problems"] as? [Any])?.isEmpty == true, "\(outcome.output)")
+        #expect(try #require(report["mistakes_not_told"] as? Int) > 0)
+        #expect(try #require(report["claims"] as? Int) >= 5)
+    }
+
+    /// A guess is asked for first, is not graded, and stands beside the truth afterwards.
+    @Test func guessesStandBesideTheTruth() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "0")
+        let asked = try bench.quipu("lesson", "next")
+        #expect(asked.output.contains("Guess first.") && !asked.output.contains("Question."))
+        let told = try bench.quipu("lesson", "guess", "60", "%")
+        #expect(told.output.words.contains("You said 60 %; it is 87 %.") && told.output.contains("Question."))
+        expectComplaint(try bench.quipu("lesson", "guess", "70"), "nothing is to be guessed")
+        try bench.quipu("lesson", "start", "0")
+        #expect(try bench.quipu("lesson", "check", "Tom").output.contains("is number 5 of 1024"))
+    }
+
+    @Test func solvedQuestionsAreReviewed() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "2")
+        #expect(try bench.quipu("lesson", "review").output.contains("Nothing was solved yet"))
+        try bench.quipu("lesson", "check", "22")
+        #expect(try bench.quipu("lesson", "review").output.contains("Nothing is due before"))
+        let again = try bench.quipu("lesson", "review", "--now")
+        #expect(again.output.contains("Question.") && again.output.contains("Tom has the ball. Mia has the kite."))
+    }
+
+    @Test func aClassIsRead() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "1")
+        try bench.quipu("lesson", "next")
+        try bench.quipu("lesson", "check", "2")
+        let size = try bench.row("SELECT size_bytes AS size, n_params AS params FROM model", of: try trace(bench))
+        try bench.quipu("lesson", "check", "\(try #require(size["size"] as? Double) / (size["params"] as! Double))")
+        try FileManager.default.createDirectory(
+            atPath: bench.folder.path("class"), withIntermediateDirectories: false)
+        try bench.quipu("lesson", "export", "class/ada.yml")
+        try bench.quipu("lesson", "export", "class/ben.yml")
+        try bench.folder.write("no: progress", to: "class/notes.yml")
+        let page = try bench.quipu("lesson", "class", "class", "--prompts")
+        for part in ["ada", "ben", "That counts bytes.", "(2 learners)", "notes.yml: ", "Tom has the ball."] {
+            #expect(page.output.words.contains(part), "\(page.output)")
+        }
+        expectComplaint(try bench.quipu("lesson", "class", "nowhere"), "no such folder")
+    }
+
+    @Test func aPageToKeep() throws {
+        let bench = try Workbench()
+        try bench.quipu("lesson", "start", "1")
+        #expect(try bench.quipu("lesson", "certificate", "kept.html", "--name", "A <b> & C").status == 0)
+        let page = try String(contentsOfFile: bench.folder.path("kept.html"), encoding: .utf8)
+        #expect(page.contains("A &lt;b&gt; &amp; C") && page.contains("RMSNorm") && page.contains("0 of 4"))
+        expectComplaint(try bench.quipu("lesson", "certificate", "kept.html"), "kept.html", "--force")
+    }
+
+    /// Commands of other people's lessons run as soon as a step is shown, so they may only look.
+    @Test func anotherCourseMayOnlyLook() throws {
+        let bench = try Workbench()
+        let lesson = """
+            ---
+            id: mine
+            title: Mine
+            idea: An idea.
+            minutes: 5
+            ---
+
+            ## One
+
+            ```run
+            quipu tokenize MODEL "Mia has the ball."
+            ```
+
+            ## Two
+
+            ```run
+            quipu trace MODEL --prompt "Mia" --output stolen.db
+            ```
+            """
+        try FileManager.default.createDirectory(atPath: bench.folder.path("own"), withIntermediateDirectories: false)
+        try bench.folder.write("prompt: \"Mia has the ball.\"\ngenerate: 4\nlet: {}\n", to: "own/course.yml")
+        try bench.folder.write(lesson, to: "own/01-mine.md")
+        let begin = try bench.quipu("lesson", "start", "--course", "own")
+        #expect(begin.status == 0 && begin.output.contains("Lesson 1  Mine"), "\(begin.errors)")
+        expectComplaint(try bench.quipu("lesson", "next"), "may not run `quipu trace`")
+        #expect(!FileManager.default.fileExists(atPath: bench.folder.path("stolen.db")))
+        #expect(try bench.quipu("lesson", "start", "4", "--course", "quipu").output.contains("RMSNorm"))
+        expectComplaint(try bench.quipu("lesson", "start", "--course", "nowhere"), "no such folder")
+    }
+
+    /// StarCoder 2 has norms of another kind, so a lesson about RMSNorm says why it does not hold there.
     @Test func lintSaysWhichLessonsAModelTakes() throws {
         let bench = try Workbench()
         let path = Places.fixture("tiny-starcoder2.gguf")
-        let lint = ["lesson", "lint", "--model", path, "--only", "swiglu"]
+        let lint = ["lesson", "lint", "--model", path, "--only", "rmsnorm"]
         let outcome = try bench.quipu(lint + ["--json"])
         #expect(outcome.status == 1)
         let models = try #require(try outcome.object()["models"] as? [[String: Any]])
         #expect(models.count == 1 && models[0]["path"] as? String == path && models[0]["takes"] as? [String] == [])
         let refused = try #require(models[0]["refuses"] as? [[String: String]])
-        #expect(refused.count == 1 && refused[0]["lesson"] == "swiglu" && refused[0]["why"]?.isEmpty == false)
-        #expect(try bench.quipu(lint).output.words.contains("takes 0 of 1 lesson, not: swiglu: "))
+        #expect(refused.count == 1 && refused[0]["lesson"] == "rmsnorm" && refused[0]["why"]?.isEmpty == false)
+        #expect(try bench.quipu(lint).output.words.contains("takes 0 of 1 lesson, not: rmsnorm: "))
     }
 }

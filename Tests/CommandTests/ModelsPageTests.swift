@@ -57,6 +57,35 @@ import Testing
             "quant sensitivity",
             "quipu quant sensitivity model.gguf --type Q8_0 --by role --file text.txt --chunk 16 --chunks 1"
         ),
+        ("imatrix", "quipu imatrix model.gguf --file text.txt --chunk 16 --chunks 2 -o im.gguf"),
+        (
+            "quant recommend",
+            "quipu quant recommend model.gguf --budget 6bpw --types Q4_0,Q8_0 --file text.txt --chunk 16 --chunks 1 "
+                + "--held-out-chunks 1 --imatrix im.gguf"
+        ),
+        ("patch sweep --over heads", "quipu patch sweep trace.db changed.db"),
+        ("patch sweep --over layers", "quipu patch sweep trace.db changed.db --over layers"),
+        ("patch sweep --over positions", "quipu patch sweep trace.db changed.db --over positions"),
+        ("ablate sweep --over heads", "quipu ablate sweep trace.db --with mean"),
+        ("ablate sweep --over experts", "quipu ablate sweep trace.db --over experts"),
+        (
+            "activations",
+            "quipu activations model.gguf --file text.txt --chunk 16 --chunks 2 --at 'l_out-*,Qcur-*' -o shards"
+        ),
+        (
+            "trace --prompts",
+            "printf '\"Once upon a time\"\\n\"Once upon a dog\"\\n' > pos.jsonl; quipu trace model.gguf --prompts pos.jsonl "
+                + "--track '#5' --metric '#5 - #6' -o many.db"
+        ),
+        (
+            "vector make",
+            "printf '\"The dog was there\"\\n\"A time of cats\"\\n' > neg.jsonl; "
+                + "quipu vector make pos.jsonl neg.jsonl --model model.gguf -o v.gguf"
+        ),
+        (
+            "trace --control-vector",
+            "quipu trace --from many.db --run 2 --control-vector v.gguf --patch 'l_out-0[:,1]=many.db#1[:,2]' -o s.db"
+        ),
         ("propagate", "quipu propagate model.gguf --as Q8_0 -p 'Once upon a time there was a dog in the garden'"),
         ("perplexity", "quipu perplexity model.gguf --file text.txt --chunk 16 --chunks 1"),
         ("compare", "quipu compare model.gguf small.gguf --file text.txt --chunk 16 --chunks 1"),
@@ -73,10 +102,20 @@ import Testing
         }
     }
 
-    @Test func thePageSaysWhatHappens() throws {
+    @Test func thePageSaysWhatHappens() async throws {
         let names = Architectures.names.sorted()
+        let found = try await withThrowingTaskGroup(of: (String, [String?]).self) { group in
+            for name in names { group.addTask { (name, try Self.refusals(on: name)) } }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
         var refusals: [String] = []
-        let columns = try names.map { try Self.outcomes(on: $0, &refusals) }
+        let columns = names.map { name in
+            found[name]!.map { refusal in
+                guard let refusal else { return "works" }
+                if !refusals.contains(refusal) { refusals.append(refusal) }
+                return "refuses (\(refusals.firstIndex(of: refusal)! + 1))"
+            }
+        }
         var lines = [
             "| command | " + names.joined(separator: " | ") + " |", "|---" + names.map { _ in "|---" }.joined() + "|",
         ]
@@ -96,23 +135,21 @@ import Testing
         }
     }
 
-    /// `works`, or the number of the words it is refused with.
-    private static func outcomes(on architecture: String, _ refusals: inout [String]) throws -> [String] {
+    /// The words that each command is refused with; `nil` for those that work.
+    private static func refusals(on architecture: String) throws -> [String?] {
         let bench = try Workbench(Places.fixture("tiny-\(architecture).gguf"))
         try bench.folder.write(String(repeating: "Once upon a time there was a dog. ", count: 20), to: "text.txt")
         return try rows.map { row in
             let outcome = try bench.shell(row.line)
             if outcome.status == 0 {
                 #expect(outcome.errors.contains("error") == false, "\(row.line): \(outcome.errors)")
-                return "works"
+                return nil
             }
             // A refusal is one line of words; anything else is a fault of the program.
             let words = outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines)
             #expect(words.hasPrefix("quipu: ") && !words.contains("\n"), "\(row.line) on \(architecture): \(words)")
-            let refusal = words.replacing("quipu: ", with: "", maxReplacements: 1)
+            return words.replacing("quipu: ", with: "", maxReplacements: 1)
                 .replacing(bench.folder.path("model.gguf"), with: "model.gguf")
-            if !refusals.contains(refusal) { refusals.append(refusal) }
-            return "refuses (\(refusals.firstIndex(of: refusal)! + 1))"
         }
     }
 }

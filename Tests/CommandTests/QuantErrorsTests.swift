@@ -59,6 +59,34 @@ import Testing
         }
     }
 
+    /// A format is ranked by what it would make of all matrices: where its blocks do not divide rows, by what llama.cpp
+    /// writes in its place.
+    @Test func formatsAreRankedOnAllMatrices() throws {
+        let bench = try Workbench()
+        let command = ["quant", "errors", "model.gguf", "--as"]
+        let object = try bench.quipu(command + ["Q4_K,Q5_0,Q4_0,Q6_K,int8-affine-row", "--json"]).object()
+        let ranking = try Self.lines(object, "ranking")
+        let total = try #require(ranking.first?["n"] as? Int)
+        #expect(ranking.allSatisfy { $0["n"] as? Int == total } && ranking.count == 5)
+        let errors = ranking.map { $0["rel_rmse"] as! Double }
+        #expect(errors == errors.sorted())
+        func row(_ type: String) -> [String: Any] { ranking.first { $0["type"] as? String == type }! }
+        // Rows of 64 and 172: a block of 256 divides none of them.
+        #expect(row("Q4_K")["n_fallback"] as? Int == total && row("Q5_0")["n_fallback"] as? Int != total)
+        #expect(row("Q4_K")["rel_rmse"] as? Double == row("Q5_0")["rel_rmse"] as? Double)
+        #expect(row("Q4_K")["bpw"] as? Double == row("Q5_0")["bpw"] as? Double)
+        // What stands in is measured though nobody asked for it.
+        let alone = try Self.lines(try bench.quipu(command + ["Q6_K,Q4_0", "--json"]).object(), "ranking")
+        #expect((alone.first { $0["type"] as? String == "Q6_K" }?["fallbacks"] as? [String])?.contains("Q8_0") == true)
+        let page = try bench.quipu(command + ["Q6_K,Q4_0"])
+        #expect(page.output.contains("on all matrices") && page.output.contains("Q6_K to"))
+        for line in page.lines { #expect(line.count <= 80, "\(line)") }
+        // Against another file there is nothing to rank.
+        #expect(try bench.quipu("quantize", "model.gguf", "small.gguf", "Q8_0").status == 0)
+        let against = try bench.quipu("quant", "errors", "small.gguf", "--reference", "model.gguf", "--json").object()
+        #expect((against["ranking"] as? [Any])?.isEmpty == true)
+    }
+
     @Test func threadsMakeNoDifference() throws {
         let bench = try Workbench()
         let command = ["quant", "errors", "model.gguf", "--as", "Q4_K,Q4_1,Q6_K,F16", "--json", "--threads"]

@@ -221,7 +221,7 @@ import Testing
 
 extension Workbench {
     /// Every file of the folder with its bytes.
-    fileprivate var contents: [String: Data] {
+    var contents: [String: Data] {
         get throws {
             try Dictionary(uniqueKeysWithValues: files.filter { $0 != "folder" }.map { ($0, try bytes($0)) })
         }

@@ -42,19 +42,19 @@ import Testing
         expectComplaint(outcome, "the system gives the program too little", "ulimit \(limit.prefix(2))")
     }
 
-    /// The audit takes a fifth of a second: now and then a busy machine lets it end before the signal.
+    /// The audit takes a fifth of a second: a busy machine lets it end before the signal, and so it is tried until it is met.
     @Test func anAuditIsStopped() throws {
         let bench = try Workbench()
         let quantized = try bench.quipu("quantize", EmbeddedModelTests.original, "k.gguf", "Q4_K_M")
         #expect(quantized.status == 0, "\(quantized.errors)")
-        let statuses: [Int32] = try (1...8).map { attempt in
+        var statuses: [Int32] = []
+        while !statuses.contains(130), statuses.count < 100 {
             let run = try bench.start(["quant", "blocks", "k.gguf", "--audit", "--threads", "1"])
-            usleep(UInt32(attempt) * 10_000)
+            usleep(UInt32(1 + statuses.count % 8) * 10_000)
             kill(run.process.processIdentifier, SIGINT)
-            return try run.wait().status
+            statuses.append(try run.wait().status)
         }
-        #expect(statuses.allSatisfy { [0, 130, SIGINT].contains($0) }, "\(statuses)")
-        #expect(statuses.contains { $0 != 0 })
+        #expect(statuses.allSatisfy { [0, 130, SIGINT].contains($0) } && statuses.contains(130), "\(statuses)")
     }
 
     /// A run far too long to finish on a copy of a model, with some passes written.

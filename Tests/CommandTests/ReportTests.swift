@@ -66,6 +66,39 @@ import Testing
         #expect(try data(in: dense)["experts"] == nil)
     }
 
+    /// The numbers of `explain logit`, of two tokens.
+    @Test(arguments: [TinyModel.stories, .mixtral])
+    func attributionIsThatOfTheCommand(model: TinyModel) throws {
+        let bench = try Workbench(model.path)
+        try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--generate", "2", "-o", "t.db")
+        #expect(try bench.quipu("report", "t.db").status == 0)
+        let attribution = try #require(try data(in: bench)["attribution"] as? [String: Any])
+        let tokens = try #require(attribution["tokens"] as? [[String: Any]])
+        #expect(tokens.count == 2)
+        for token in tokens {
+            let told = try bench.quipu(
+                "explain", "logit", "t.db", "--token-id", "\(token["token_id"]!)", "--neurons", "0", "--json"
+            ).object()
+            func near(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-5 * max(1, abs(b)) }
+            #expect(near(token["logit"] as! Double, told["logit"] as! Double))
+            let parts = try #require(told["parts"] as? [[String: Any]])
+            let heads = try #require(token["heads"] as? [[Double]])
+            for part in parts where part["head"] is Int {
+                #expect(near(heads[part["layer"] as! Int][part["head"] as! Int], part["value"] as! Double))
+            }
+            let layers = try #require(told["layers"] as? [[String: Any]])
+            let forward = try #require(token["feed_forward"] as? [Double])
+            #expect(layers.count == forward.count)
+            for (layer, value) in zip(layers, forward) { #expect(near(value, layer["feed_forward"] as! Double)) }
+            let attention = try #require(token["attention"] as? [Double])
+            let sum = (token["embedding"] as! Double) + forward.reduce(0, +) + attention.reduce(0, +)
+            #expect(near(sum + (token["rest"] as! Double), token["logit"] as! Double))
+        }
+        // Without the model the page has no such view; with too little memory it says so.
+        let small = try bench.quipu("report", "t.db", "-o", "s.html", "--max-memory", "20K")
+        #expect(small.output.contains("attribution is left out"), "\(small.output)")
+    }
+
     @Test func tablesAreAllThere() throws {
         let bench = try Workbench()
         try bench.addTrace("t.db")
@@ -138,6 +171,27 @@ import Testing
         #expect((data["attention"] == nil) == (capture == "none"))
         let patterns = (data["attention"] as? [String: Any])?["patterns"] as? [Any]
         #expect((patterns?.isEmpty ?? true) == (capture != "last"))
+    }
+
+    /// Other runs beside the page's are compared as `diff` compares them.
+    @Test func otherRuns() throws {
+        let bench = try Workbench()
+        try bench.addTrace("t.db")
+        let changed = try bench.quipu("trace", "--from", "t.db", "--scale", "ffn_out-1=0", "-o", "child.db")
+        #expect(changed.status == 0)
+        #expect(try bench.quipu("report", "t.db", "--against", "child.db", "--against", "t.db#1").status == 0)
+        let found = try #require(try data(in: bench)["comparisons"] as? [[String: Any]])
+        let told = try bench.quipu("diff", "t.db", "child.db", "--json").object()
+        let first = try #require(told["first_divergence"] as? [String: Any])
+        #expect(found.count == 2 && found[1]["is_identical"] as? Bool == true && found[1]["first"] == nil)
+        #expect((found[0]["first"] as? [String: Any])?["name"] as? String == first["name"] as? String)
+        #expect(
+            found[0]["flips"] as? Int == told["flips"] as? Int && found[0]["steps"] as? Int == told["steps"] as? Int)
+        try bench.quipu("trace", "model.gguf", "--prompt", "Once", "--output", "short.db")
+        expectComplaint(try bench.quipu("report", "t.db", "--against", "short.db", "-o", "s.html"), "cannot be paired")
+        expectComplaint(try bench.quipu("report", "t.db", "--against", "none.db", "-o", "s.html"), "none.db")
+        expectComplaint(try bench.quipu("report", "t.db", "--against", "child.db#9", "-o", "s.html"), "9")
+        #expect(!bench.exists("s.html"))
     }
 
     @Test func onlyAPageIsReplaced() throws {

@@ -37,6 +37,25 @@ import Testing
         #expect(try bench.quipu("tokenize", "model.gguf", "", "--no-add-special").output == "0 tokens\n")
     }
 
+    @Test func idsAreLookedUp() throws {
+        let bench = try Workbench()
+        let there = try bench.quipu("tokenize", "model.gguf", "Once upon a time", "--json").object()
+        let list = try #require(there["ids"] as? [Int]).map(String.init).joined(separator: ", ")
+        let back = try bench.quipu("tokenize", "model.gguf", "--ids", list, "--json").object()
+        #expect(back["ids"] as? [Int] == there["ids"] as? [Int])
+        #expect(back["pieces"] as? [String] == there["pieces"] as? [String])
+        #expect((back["text"] as? String)?.hasSuffix("Once upon a time") == true)
+        #expect((back["kinds"] as? [String])?.prefix(2) == ["control", "normal"])
+        #expect(try bench.quipu("tokenize", "model.gguf", "--ids", "1").output.contains("control"))
+        expectComplaint(
+            try bench.quipu("tokenize", "model.gguf", "--ids", "1,512"), "number 2 is 512", "ids 0 to 511")
+        for wrong in [
+            ["--ids", "x"], ["--ids", "1", "--steps"], ["--ids", "1", "--file", "x"], ["text", "--ids", "1"],
+        ] {
+            #expect(try bench.quipu(["tokenize", "model.gguf"] + wrong).status == 64)
+        }
+    }
+
     @Test func stepsLeadToTheIds() throws {
         let bench = try Workbench(TinyModel.biases.path)
         let object = try bench.quipu("tokenize", "model.gguf", "Once upon", "--steps", "--json").object()

@@ -34,6 +34,21 @@ import Testing
         for line in page.lines { #expect(line.count <= 80, "\(line)") }
     }
 
+    /// What the run's metric says comes from the logits, which are made again.
+    @Test func aMetricReproduces() throws {
+        let bench = try Workbench()
+        let made = try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "--metric", "#5 - #6", "-o", "m.db")
+        #expect(made.status == 0)
+        #expect(try bench.quipu("verify", "m.db").status == 0)
+        try changeTrace(bench.folder.path("m.db"), "UPDATE run SET metric_value = metric_value + 1e-9")
+        let outcome = try bench.quipu("verify", "m.db", "--json")
+        let failed = try #require(try outcome.object()["failed"] as? [[String: Any]])
+        #expect(outcome.status == 2 && failed.count == 1)
+        #expect(failed[0]["table"] as? String == "run" && failed[0]["column"] as? String == "metric_value")
+        try changeTrace(bench.folder.path("m.db"), "UPDATE run SET metric = '#nosuchword'")
+        expectComplaint(try bench.quipu("verify", "m.db"), "run.metric", "nosuchword")
+    }
+
     /// One bit of one weight, far from anything that a header tells.
     @Test func aChangedModelIsToldByItsHash() throws {
         let bench = try bench()

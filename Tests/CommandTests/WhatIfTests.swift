@@ -167,7 +167,8 @@ import Testing
         let bench = try Workbench()
         try bench.addTrace()
         expectComplaint(
-            try bench.quipu("trace", "model.gguf"), "give --prompt, --chat, --file or --ids, or --from", status: 64)
+            try bench.quipu("trace", "model.gguf"), "give --prompt, --chat, --file or --ids, --prompts, or --from",
+            status: 64)
         expectComplaint(
             try bench.quipu("trace", "--from", "trace.db", "-p", "A"),
             "leave --prompt, --chat, --file and --ids out", status: 64)

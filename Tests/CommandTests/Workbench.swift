@@ -71,6 +71,16 @@ final class Workbench: Sendable {
         try changeTrace(folder.path(name), "UPDATE model SET path = '\(folder.path("model.gguf"))'")
     }
 
+    /// With `a.db` and `b.db`, traces of two prompts as long as each other, in which two names are exchanged.
+    static func withPair(_ model: String = ScoringTests.micro) throws -> Workbench {
+        let bench = try Workbench(model)
+        for (name, prompt) in [("a", "Mia has the ball. Tom has the"), ("b", "Tom has the ball. Mia has the")] {
+            let outcome = try bench.quipu("trace", "model.gguf", "-p", prompt, "-o", "\(name).db")
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+        return bench
+    }
+
     /// Puts `chat.gguf` here: the stories' model with a chat template, and tokens for roles.
     func addChatModel(_ template: String = ChatTests.template) throws {
         try TinyModel.stories.file().write(
@@ -132,7 +142,14 @@ func expectComplaint(
     _ outcome: Outcome, _ parts: String..., status: Int32 = 1, location: SourceLocation = #_sourceLocation
 ) {
     #expect(outcome.status == status, "\(outcome.errors)", sourceLocation: location)
-    #expect(outcome.output == "", sourceLocation: location)
+    // Under --json the complaint is a document too, and nothing else is printed.
+    if !outcome.output.isEmpty {
+        let document = try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+        let error = document?["error"] as? [String: Any]
+        #expect(document?.count == 1 && error?["status"] as? Int32 == status, sourceLocation: location)
+        let message = error?["message"] as? String ?? "-"
+        #expect(outcome.errors.contains(message.prefix(40)), "\(outcome.output)", sourceLocation: location)
+    }
     let lines = outcome.errors.split(separator: "\n")
     if status == 1 {
         #expect(lines.count == 1 && outcome.errors.hasPrefix("quipu: "), "\(outcome.errors)", sourceLocation: location)

@@ -147,8 +147,17 @@ def value40(f, offset=8, shift=0):
     return d * (codes[int(np.argmax(np.abs(codes[:8] - 8))) + shift] - offset)
 
 
-# Eight: what the first feed-forward network adds for token one.
-def row8(f): return f.values("ffn_out-0")[1]
+def clipped7(f):
+    """The largest error of 2048 weights in Q4_0, in steps."""
+    w = f.flat(W, 0, 2048).astype(np.float32)
+    raw = gguf.quants.quantize(w, Q4_0).reshape(-1, 18)
+    d = np.abs(raw[:, :2].copy().view(np.float16).astype(np.float64))
+    values = gguf.quants.dequantize(raw.reshape(-1), Q4_0).reshape(-1, 32)
+    return float((np.abs(values - w.reshape(-1, 32)) / d).max())
+
+
+# Eight: the hidden numbers of the first feed-forward network for token one, in blocks of 32.
+def row8(f): return f.values("ffn_swiglu-0")[1][:len(f.values("ffn_swiglu-0")[1]) // 32 * 32]
 def power8(f): return 2.0 ** (math.frexp(np.max(np.abs(row8(f))))[1])
 def fixed8(f): return np.clip(away(row8(f) / (power8(f) / 128)), -128, 127) * (power8(f) / 128)
 def error8(f, which):
@@ -158,7 +167,7 @@ def db(ratio): return 20 * math.log10(ratio)
 
 
 def pair8(f):
-    w = row8(f)
+    w = f.values("ffn_out-0")[1]
     m = np.max(np.abs(w)) / 3
     d = absmax(w)[0]
     return tuple(int(away(w[np.argmin(np.abs(w - s * m))] / d)) for s in (1, -1))
@@ -350,6 +359,7 @@ ANSWERS = {
     "minimums/q41-min": lambda f: ("The lowest weight of the block", block7(f).min() + 14 * step41(f)),
     "minimums/q40-scale": lambda f: peak7(f) / -8,
     "minimums/decode-q40": value40,
+    "minimums/clipped": clipped7,
     "minimums/zero-point": lambda f: int(away(-block7(f).min() / ((block7(f).max() - block7(f).min()) / 255))),
     "comparison/fixed-step": lambda f: power8(f) / 128,
     "comparison/sqnr": lambda f: db(rms(row8(f)) / error8(f, "fixed")),
@@ -413,6 +423,7 @@ MISTAKES = {
     "minimums/q40-scale": (lambda f: peak7(f) / 8, "sign is missing"),
     "minimums/decode-q40": (lambda f: value40(f, offset=0), "forgot to take 8"),
     "minimums/zero-point": (lambda f: int(away(-block7(f).min() / step41(f))), "sixteen codes"),
+    "minimums/clipped": (lambda f: 0.5, "there is none"),
     "mixes/one-format": (lambda f: f"false {len(f.reader.tensors)}", "how many tensors"),
     "mixes/real-bits": (lambda f: bits11(f, lambda f, t: t.tensor_type.name), "as it is now"),
     "mixes/who": (lambda f: ("attn_q and attn_k", favoured_layers11(f)), "Softmax forgives"),

@@ -17,13 +17,14 @@ import numpy as np
 
 import ggml
 import lesson_answers
+import lesson_claims
 import lesson_experts
 import lesson_measures
 from lesson_answers import Facts
 
-ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS | lesson_experts.ANSWERS
-MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES | lesson_experts.MISTAKES
-CHANGES = lesson_answers.CHANGES | lesson_measures.CHANGES
+ANSWERS = lesson_answers.ANSWERS | lesson_measures.ANSWERS | lesson_experts.ANSWERS | lesson_claims.ANSWERS
+MISTAKES = lesson_answers.MISTAKES | lesson_measures.MISTAKES | lesson_experts.MISTAKES | lesson_claims.MISTAKES
+CHANGES = lesson_answers.CHANGES | lesson_measures.CHANGES | lesson_claims.CHANGES
 
 def q4_k(values):
     """A super-block as the real ggml writes it."""
@@ -134,7 +135,7 @@ class Learner:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quipu", required=True)
-    parser.add_argument("--first", default="1", help="the lesson to begin with")
+    parser.add_argument("--first", default="0", help="the lesson to begin with")
     parser.add_argument("models", nargs="+")
     options = parser.parse_args()
     failed = False

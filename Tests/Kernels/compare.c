@@ -168,7 +168,150 @@ static size_t compare(const format *f, size_t rows, size_t tokens, size_t count,
     return different;
 }
 
+// MARK: attention
+
+typedef struct {
+    size_t key_size, value_size, heads, first, tokens, rows;
+    /// Positions that a token sees; 0: all up to its own.
+    size_t window;
+    bool has_sinks;
+} attention_case;
+
+/// ggml's `ggml_v_expf`, one value at a time.
+static float exponential(float x) {
+    const float shifter = 0x1.8p23f, n = fmaf(x, 0x1.715476p+0f, shifter) - shifter;
+    if (n < -192) return 0;
+    const float b = fmaf(-n, 0x1.7f7d1cp-20f, fmaf(-n, 0x1.62e4p-1f, x)), u = b * b;
+    const float j = fmaf(
+        fmaf(fmaf(0x1.0e4020p-7f, b, 0x1.573e2ep-5f), u, fmaf(0x1.555e66p-3f, b, 0x1.fffdb6p-2f)), u,
+        fmaf(0x1.ffffecp-1f, b, 1));
+    return (float)ldexp((double)j, (int)n);
+}
+
+/// One row of scores to shares in F16, by the book; positions that are not seen get zeros.
+static void share_out(const float *scores, size_t begin, size_t end, size_t count, float scale, const float *sink, uint8_t *y) {
+    float most = sink ? *sink : -INFINITY;
+    for (size_t i = begin; i < end; i++) if (scores[i] * scale > most) most = scores[i] * scale;
+    float *e = memory((count + 16) * sizeof(float));
+    for (size_t i = 0; i < count + 16; i++) e[i] = i >= begin && i < end ? exponential(scores[i] * scale - most) : 0;
+    double sum = 0;
+    for (size_t i = 0; i < count; i += 16) {
+        float eight[8], four[4];
+        for (int k = 0; k < 8; k++) eight[k] = e[i + k] + e[i + k + 8];
+        for (int k = 0; k < 4; k++) four[k] = eight[k] + eight[k + 4];
+        sum += (double)((four[0] + four[2]) + (four[1] + four[3]));
+    }
+    if (sink) sum += (double)expf(*sink - most);
+    for (size_t i = 0; i < count; i++) {
+        const _Float16 share = (_Float16)(e[i] * (float)(1 / sum));
+        memcpy(y + 2 * i, &share, 2);
+    }
+    release(e, (count + 16) * sizeof(float));
+}
+
+/// What products in plain C and the soft max by the book make of one head.
+static void attend_in_plain_c(const quipu_attention *a, size_t tokens, size_t head, float *output) {
+    const quipu_product_kernel *kernel = quipu_product_kernel_for(QUIPU_PORTABLE, F16);
+    const size_t query_bytes = tokens * a->key_size * 2, score_bytes = tokens * a->positions * 4;
+    uint8_t *queries = memory(query_bytes), *shares = memory(score_bytes / 2);
+    float *scores = memory(score_bytes);
+    for (size_t t = 0; t < tokens; t++) {
+        const char *x = (const char *)a->queries + t * a->query_token_stride + head * a->query_head_stride;
+        for (size_t i = 0; i < a->key_size; i++) {
+            float value;
+            memcpy(&value, x + 4 * i, 4);
+            const _Float16 rounded = (_Float16)value;
+            memcpy(queries + 2 * (t * a->key_size + i), &rounded, 2);
+        }
+    }
+    multiply(kernel, (quipu_product){
+        .weights = a->keys, .weight_stride = a->key_stride, .activations = queries,
+        .activation_stride = 2 * a->key_size, .output = scores, .output_stride = a->positions, .rows = a->positions,
+        .tokens = tokens, .count = a->key_size, .is_tile = true,
+    });
+    for (size_t t = 0; t < tokens; t++) {
+        share_out(scores + t * a->positions, (size_t)a->visible[2 * t], (size_t)a->visible[2 * t + 1], a->positions,
+            a->scale, a->sinks ? a->sinks + head : 0, shares + 2 * t * a->positions);
+    }
+    multiply(kernel, (quipu_product){
+        .weights = a->values, .weight_stride = a->value_stride, .activations = shares,
+        .activation_stride = 2 * a->positions, .output = output, .output_stride = a->value_size,
+        .rows = a->value_size, .tokens = tokens, .count = a->positions, .is_tile = true, .is_padded = true,
+    });
+    release(queries, query_bytes), release(shares, score_bytes / 2), release(scores, score_bytes);
+}
+
+static bool attend(const quipu_attention_kernels *kernels, quipu_attention a, size_t tokens, size_t rows) {
+    const size_t blocks = (a.positions + kernels->block_keys - 1) / kernels->block_keys;
+    const size_t packed = blocks * kernels->block_keys * a.key_size * 2, scratch_bytes = kernels->scratch_bytes(&a, rows);
+    a.packed_keys = memory(packed);
+    void *scratch = memory(scratch_bytes);
+    bool is_done = true;
+    for (size_t b = 0; b < blocks; b++) is_done &= kernels->pack(&a, b);
+    for (size_t r = 0; is_done && r < tokens * a.heads; r += rows) {
+        const size_t rest = tokens * a.heads - r;
+        is_done &= kernels->attend(&a, r, rest < rows ? rest : rows, scratch);
+    }
+    release(a.packed_keys, packed), release(scratch, scratch_bytes);
+    return is_done;
+}
+
+/// Compares attention in all sets with plain C, and adds plain C's result to the hash. Returns how many values differ.
+static size_t compare_attention(const attention_case *c, uint64_t *hash) {
+    const size_t positions = c->first + c->tokens, key_bytes = positions * c->key_size * 2;
+    const size_t value_bytes = c->value_size * positions * 2, queries = c->tokens * c->heads * c->key_size;
+    const size_t mixes = c->tokens * c->heads * c->value_size;
+    uint8_t *keys = memory(key_bytes), *values = memory(value_bytes);
+    float *query = memory(queries * 4), *found = memory(mixes * 4), *expected = memory(mixes * 4);
+    float *sinks = memory(c->heads * 4);
+    int32_t *visible = memory(c->tokens * 8);
+    fill_plain(keys, F16, positions * c->key_size), fill_plain(values, F16, c->value_size * positions);
+    for (size_t i = 0; i < queries; i++) query[i] = small_float() / 4;
+    for (size_t h = 0; h < c->heads; h++) sinks[h] = small_float();
+    for (size_t t = 0; t < c->tokens; t++) {
+        const size_t end = c->first + t + 1;
+        visible[2 * t] = c->window && end > c->window ? (int32_t)(end - c->window) : 0;
+        visible[2 * t + 1] = (int32_t)end;
+    }
+    // Token after token, of each its heads; plain C's are head after head.
+    quipu_attention a = {
+        .keys = keys, .key_stride = c->key_size * 2, .values = values, .value_stride = positions * 2, .queries = query,
+        .query_token_stride = c->heads * c->key_size * 4, .query_head_stride = c->key_size * 4, .output = found,
+        .output_token_stride = c->value_size, .output_head_stride = c->tokens * c->value_size,
+        .key_size = c->key_size, .value_size = c->value_size, .positions = positions, .heads = c->heads,
+        .visible = visible, .scale = 0.125f, .sinks = c->has_sinks ? sinks : 0,
+    };
+    for (size_t h = 0; h < c->heads; h++) attend_in_plain_c(&a, c->tokens, h, expected + h * c->tokens * c->value_size);
+    for (size_t i = 0; i < mixes * 4; i++) *hash = (*hash ^ ((uint8_t *)expected)[i]) * 1099511628211u;
+    size_t different = 0;
+    for (quipu_instructions set = QUIPU_AVX2; set <= QUIPU_NEONDOT; set++) {
+        const quipu_attention_kernels *kernels = quipu_can_run(set) ? quipu_attention_kernels_of(set) : 0;
+        if (!kernels) continue;
+        memset(found, 0xff, mixes * 4);
+        if (!attend(kernels, a, c->tokens, c->rows)) different++, printf("%s attention: not finite\n", set_names[set]);
+        for (size_t i = 0; i < mixes; i++) {
+            if (!memcmp(found + i, expected + i, 4)) continue;
+            if (!different++) {
+                printf("%s attention: %zu tokens, %zu heads of %zu: %a, plain C %a\n", set_names[set], c->tokens, c->heads,
+                    c->key_size, found[i], expected[i]);
+            }
+        }
+        // The last key is hidden from all but the last token, and not without effect on them if it is not finite.
+        const uint8_t last = keys[key_bytes - 1];
+        keys[key_bytes - 1] |= 0x7c;
+        if (attend(kernels, a, c->tokens, c->rows)) different++, printf("%s attention: finite\n", set_names[set]);
+        keys[key_bytes - 1] = last;
+    }
+    release(keys, key_bytes), release(values, value_bytes), release(query, queries * 4), release(found, mixes * 4);
+    release(expected, mixes * 4), release(sinks, c->heads * 4), release(visible, c->tokens * 8);
+    return different;
+}
+
 int main(void) {
+    static const attention_case cases[] = {
+        {64, 64, 3, 0, 40, 24, 0, false}, {64, 64, 1, 7, 33, 12, 0, true}, {128, 128, 4, 0, 70, 48, 0, false},
+        {80, 48, 5, 90, 40, 36, 17, true}, {16, 16, 2, 0, 2, 12, 0, false}, {48, 32, 16, 3, 20, 60, 0, false},
+    };
     static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {11, 7}, {3, 133}};
     size_t different = 0;
     fprintf(stderr, "sets:");
@@ -191,5 +334,8 @@ int main(void) {
         }
         printf("%-6s %016" PRIx64 "\n", f->name, hash);
     }
+    uint64_t hash = 14695981039346656037u;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) different += compare_attention(cases + c, &hash);
+    printf("%-6s %016" PRIx64 "\n", "ATTEND", hash);
     return different > 0;
 }

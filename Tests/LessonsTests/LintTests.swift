@@ -23,14 +23,30 @@ import Testing
         ("tolerance: 1%", "tolerance: 1000", "zero, '0', is accepted"),
         ("The width is {{count(x)}}.", "The width is {{count(y)}}.", "nothing is called `y`"),
         ("quipu show TRACE 'embd[0:4,1]'", "quipu fail", "fails"),
-        ("answer: mean(x * x)", "answer: rms(x)", "on no model is this mistake told"),
         ("tolerance: 1%", "tolerance: sql('SELECT NULL')", "NULL"),
+        ("The width is {{count(x)}}.", "{{? count(x) == 3}}It is small.{{/}}", "not true here: It is small."),
+        ("The width is {{count(x)}}.", "{{? count(x)}}It is small.{{/}}", "is not for a number"),
     ])
     func faultsAreFound(part: String, fault: String, message: String) async throws {
         let text = Samples.text.replacing(part, with: fault, maxReplacements: 1)
         #expect(text != Samples.text)
         let found = try await problems(text)
         #expect(found.contains { $0.contains(message) }, "\(found)")
+    }
+
+    /// What is not true of a model is not said, or something else is.
+    @Test(arguments: [
+        ("A {{? 1 == 1}}b {{? 1 == 2}}c{{:}}d {{1 + 1}}{{/}}{{/}} e", "A b d 2 e"),
+        ("A {{? 1 == 2}}b{{/}}c", "A c"), ("{{? 1 == 1}}b{{:}}c{{/}}", "b"),
+    ])
+    func claimsAreSaidWhereTheyHold(text: String, said: String) async throws {
+        let evaluator = Evaluator(try await Samples.stories.value.subject)
+        #expect(try Template(text).filled(evaluator) == said)
+    }
+
+    @Test(arguments: ["{{? 1 == 1}}b", "b{{/}}", "{{? 1 == 1}}b{{:}}c", "{{:}}", "{{? }}b{{/}}", "{{? 1 == 1}b{{/}}"])
+    func claimsMustBeClosed(text: String) {
+        #expect(throws: QueryProblem.self) { try Template(text) }
     }
 
     @Test func answersInTheTextAreFound() async throws {

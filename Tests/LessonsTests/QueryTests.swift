@@ -16,7 +16,9 @@ import Testing
         ("rms([3, 4])", 12.5.squareRoot()), ("argmax([1, 5, 2])", 1), ("count([1, 2])", 2), ("max(1, [4, 2])", 4),
         ("sum([1, 2] * [3, 4])", 11), ("choose(1 < 2, 10, 20)", 10), ("sum([1, 5, 3] > 2)", 2), ("round(-2.5)", -3),
         ("trunc(-2.5)", -2), ("log2(8)", 3), ("columns([1, 2, 5, 4], 2)[1]", 3), ("softmax([0, 0])[0]", 0.5),
-        ("distinct([1, 1, 2])", 2),
+        ("distinct([1, 1, 2])", 2), ("log10(1000)", 3), ("ln(exp(2))", 2), ("2 ** 3 ** 2", 512), ("-2 ** 2", -4),
+        ("repeated([1, 2], 2)[2]", 2), ("round(1000 * turned([1, 0], 2, 3, 100, 1 == 1)[1])", 141),
+        ("turned([1, 2, 3, 4], 4, 0, 100, 1 == 2)[3]", 4),
     ])
     func arithmetic(text: String, expected: Double) async throws {
         #expect(try await value(text) == .number(expected))

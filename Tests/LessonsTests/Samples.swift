@@ -68,10 +68,10 @@ enum Samples {
         .lessons[0].questions[0]
     }
 
-    static func course(_ lessons: String...) throws -> Course {
+    static func course(_ lessons: String..., tracks: String = "") throws -> Course {
         let folder = try TemporaryFolder()
         try folder.write(
-            "prompt: Once\ngenerate: 2\nlet:\n  shared: sql(\"SELECT n_embd FROM model\")\n", to: "course.yml")
+            "prompt: Once\ngenerate: 2\nlet:\n  shared: sql(\"SELECT n_embd FROM model\")\n" + tracks, to: "course.yml")
         for (number, text) in zip(1..., lessons) { try folder.write(text, to: "0\(number)-x.md") }
         return try Course(folder: folder.url.path)
     }

@@ -118,5 +118,8 @@ import Testing
 
     @Test func idsAreUnique() {
         #expect { try Samples.course(Samples.text, Samples.text) } throws: { "\($0)".contains("'sample' is taken") }
+        #expect { try Samples.course(Samples.text, tracks: "tracks:\n  short: [sample, smaple]\n") } throws: {
+            "\($0)".contains("course.yml") && "\($0)".contains("found 'smaple' in 'short'")
+        }
     }
 }

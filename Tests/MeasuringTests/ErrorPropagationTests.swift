@@ -63,9 +63,10 @@ import Testing
     /// Scores two rows at a time, logits eight: the same numbers.
     @Test func partsGiveTheSameErrors() throws {
         let other = try quantized(micro, "Q4_0")
-        let whole = try ErrorPropagation(reference: micro, quantized: other, tokens: tokens, threads: 2)
-        let inParts = try ErrorPropagation(
+        let wholeWork = try ErrorPropagation(reference: micro, quantized: other, tokens: tokens, threads: 2)
+        let partsWork = try ErrorPropagation(
             reference: micro, quantized: other, tokens: tokens, threads: 2, partBytes: 64)
+        let (whole, inParts) = (try wholeWork.runs(), try partsWork.runs())
         #expect(whole.operations.count == inParts.operations.count)
         for (mine, theirs) in zip(inParts.operations, whole.operations) {
             #expect(mine.seq == theirs.seq && mine.worstInput == theirs.worstInput, "\(mine.name)")
@@ -76,7 +77,7 @@ import Testing
             }
         }
         for cause in ErrorCause.allCases { #expect(inParts.divergence[cause]?.kld == whole.divergence[cause]?.kld) }
-        let (mine, theirs) = (try inParts.shares(), try whole.shares())
+        let (mine, theirs) = (try partsWork.shares(), try wholeWork.shares())
         #expect(mine.map(\.kld) == theirs.map(\.kld))
     }
 
@@ -85,9 +86,24 @@ import Testing
     func runsSideBySideInEveryArchitecture(fixture: ArchitectureFixture) throws {
         let model = try fixture.load()
         let found = try ErrorPropagation(
-            reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2, partBytes: 64)
+            reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2, partBytes: 64
+        ).runs()
         #expect(found.divergence[.both]!.kld.count == 5)
         #expect(found.operations.last?.role.result == .logits)
+    }
+
+    /// What comes before a part is taken from the reference; evaluated again, it is the same.
+    @Test(arguments: ArchitectureFixture.all)
+    func partsBeginWhereTheyDiffer(fixture: ArchitectureFixture) throws {
+        let model = try fixture.load()
+        let exact = try quantized(model, "F32", name: "f32.gguf")
+        let work = try ErrorPropagation(
+            reference: exact, quantized: try quantized(exact, "F16"), tokens: [1, 5, 9, 7, 3], threads: 2, partBytes: 64
+        )
+        let (whole, short) = (try work.partPasses(streamBytes: 0), try work.partPasses())
+        for part in ModelPart.all(layers: model.configuration.layers) {
+            #expect(try short.kld(of: part) == whole.kld(of: part), "\(part.name)")
+        }
     }
 
     @Test func tooMuchMemoryIsRefusedBefore() throws {
@@ -105,14 +121,15 @@ import Testing
     @Test(arguments: [TinyModel.stories])
     func anF32FileHasNoError(model: TinyModel) throws {
         let model = try model.load()
-        let found = try ErrorPropagation(reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2)
+        let work = try ErrorPropagation(reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2)
+        let found = try work.runs()
         #expect(found.divergence.values.allSatisfy { $0.maximum == 0 && $0.sameTop == 5 })
         #expect(found.operations.count > 100)
         for operation in found.operations {
             #expect(operation.accumulated.values.allSatisfy { $0.mse == 0 }, "\(operation.name)")
             #expect(operation.local?.values.allSatisfy { $0.mse == 0 } ?? true, "\(operation.name)")
         }
-        let shares = try found.shares()
+        let shares = try work.shares()
         #expect(shares.count == 7 && shares.allSatisfy { $0.kld == 0 && $0.share == 0 })
     }
 
@@ -120,7 +137,7 @@ import Testing
     @Test(arguments: [TinyModel.gqa, .kQuants, .biases])
     func aFileAgainstItself(model: TinyModel) throws {
         let model = try model.load()
-        let found = try ErrorPropagation(reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2)
+        let found = try ErrorPropagation(reference: model, quantized: model, tokens: [1, 5, 9, 7, 3], threads: 2).runs()
         #expect(found.divergence[.weights]!.maximum == 0)
         #expect(found.divergence[.activations]!.mean > 0 && found.divergence[.both]!.mean > 0)
         #expect(found.operations.allSatisfy { $0.accumulated[.weights]!.mse == 0 })
@@ -132,7 +149,7 @@ import Testing
     func wholeModelDivergenceIsThatOfTheTwoFiles(type: String) throws {
         let exact = try quantized(micro, "F32", name: "f32.gguf")
         let other = type == "F16" ? micro : try quantized(micro, type)
-        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2).runs()
         let expected = kld(try predictions(exact, tokens), try predictions(other, tokens))
         // Both sums are in Double; the terms cancel to divergences down to 1e-8.
         #expect(abs(found.divergence[.both]!.mean - expected) < 1e-12 + 1e-6 * expected)
@@ -146,10 +163,11 @@ import Testing
         let exact = try quantized(model, "F32", name: "f32.gguf")
         let other = try quantized(exact, "F16")
         let tokens = [1, 5, 9, 7, 3]
-        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let work = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let found = try work.runs()
         let expected = kld(try predictions(exact, tokens), try predictions(other, tokens))
         #expect(abs(found.divergence[.both]!.mean - expected) < 1e-12 + 1e-6 * expected)
-        #expect(try found.shares().map(\.part).count == model.configuration.layers + 2)
+        #expect(try work.shares().map(\.part).count == model.configuration.layers + 2)
     }
 
     /// The run of quantised weights and F32 activations is a real run of those weights written out as F32.
@@ -157,8 +175,8 @@ import Testing
         let exact = try quantized(micro, "F32", name: "f32.gguf")
         let other = try quantized(micro, "Q4_K_M")
         let decoded = try quantized(other, "F32", name: "decoded.gguf")
-        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
-        let again = try ErrorPropagation(reference: exact, quantized: decoded, tokens: tokens, threads: 1)
+        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2).runs()
+        let again = try ErrorPropagation(reference: exact, quantized: decoded, tokens: tokens, threads: 1).runs()
         #expect(found.divergence[.weights]!.kld == again.divergence[.both]!.kld)
         for (mine, theirs) in zip(found.operations, again.operations) {
             #expect(mine.accumulated[.weights]!.mse == theirs.accumulated[.both]!.mse, "\(mine.name)")
@@ -175,7 +193,8 @@ import Testing
         (options.outputType, options.embeddingType) = (.f32, .f32)
         let exact = try quantized(micro, "F32", name: "f32.gguf")
         let other = try quantized(micro, "Q4_0", options)
-        let found = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let work = try ErrorPropagation(reference: exact, quantized: other, tokens: tokens, threads: 2)
+        let found = try work.runs()
         let first = try #require(found.operations.first { $0.layer == 1 })
         for operation in found.operations {
             let isBefore = operation.seq < first.seq
@@ -190,7 +209,7 @@ import Testing
         for cause in ErrorCause.allCases { #expect(query.local![cause]!.mse == query.accumulated[cause]!.mse) }
         #expect(query.worstInput == 0 && query.jump == query.accumulated[.both]!.relativeRMSE)
         #expect(found.operations.last!.name == "result_output" && found.operations.last!.worstInput > 0)
-        let shares = try found.shares()
+        let shares = try work.shares()
         #expect(shares.map(\.share) == [0, 0, 1, 0, 0, 0])
         #expect(shares[2].kld == found.divergence[.both]!.mean)
         #expect(shares[2].part == .layer(1))
@@ -201,7 +220,7 @@ import Testing
     func realModel() throws {
         let model = try Llama(file: GGUFFile(path: Places.smolLM2))
         let tokens = try model.tokenizer.encode("The capital of France is")
-        let found = try ErrorPropagation(reference: model, quantized: model, tokens: tokens, threads: 2)
+        let found = try ErrorPropagation(reference: model, quantized: model, tokens: tokens, threads: 2).runs()
         #expect(found.operations.allSatisfy { $0.accumulated[.weights]!.mse == 0 })
         let decoded = try quantized(model, "F32")
         let expected = kld(try predictions(decoded, tokens), try predictions(model, tokens))

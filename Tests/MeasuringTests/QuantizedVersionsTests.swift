@@ -67,21 +67,51 @@ import Testing
         let versions = try versions(Places.microWorld, chunk: 32, limit: 2)
         let plan = try versions.plan(try #require(QuantizationMix.named("Q3_K_S")), isPure: true)
         let mix = try versions.plan(try #require(QuantizationMix.named("Q3_K_M")))
-        let found = try Sensitivity(versions, plan: plan, against: mix, by: unit)
+        let parts = SensitivityPlan(plan, against: mix, by: unit)
+        let found = Sensitivity(try parts.names.indices.map { try parts.measure($0, versions) })
         let changed = plan.entries.filter { !$0.isCopied }
         let expected = [Sensitivity.Unit.tensor: 30, .layer: 6, .role: 9][unit]!
         #expect(found.parts.count == expected && Set(found.parts.map(\.name)).count == expected)
+        #expect(Set(found.parts.map(\.name)) == Set(parts.names))
         #expect(found.parts.reduce(0) { $0 + $1.weights } == changed.reduce(0) { $0 + $1.tensor.shape.count })
-        let divergences = found.parts.map(\.divergence.meanDivergence.value)
+        let divergences = found.parts.map(\.divergence.value)
         #expect(divergences == divergences.sorted(by: >) && divergences.last! > 0)
         // One part, by hand.
         let part = found.parts[1]
         if unit == .tensor {
             let alone = try versions.measure(plan) { $0.tensor.name == part.name }
-            #expect(alone.divergence.meanDivergence == part.divergence.meanDivergence)
+            #expect(alone.divergence.meanDivergence == part.divergence)
+            #expect(alone.divergence.sameTop.value == part.sameTop)
             let favoured = Set(zip(plan.entries, mix.entries).filter { $0.type != $1.type }.map { $0.0.tensor.name })
             #expect(Set(found.parts.filter(\.hasMoreBits).map(\.name)) == favoured && !favoured.isEmpty)
         }
+    }
+
+    /// Whether the stream is kept after each layer, after some, or not at all: the same bits, and less work.
+    @Test func onlyWhatFollowsAChangeIsEvaluated() throws {
+        let model = try Llama(file: GGUFFile(path: Places.microWorld))
+        let bytes = try Data(contentsOf: URL(filePath: ScoringGolden.text))
+        let text = try ScoredText(Array(bytes), name: "text", for: model, chunkSize: 32, limit: 2)
+        func versions(_ streamBytes: Int) throws -> QuantizedVersions {
+            let base = try BaseLogits(ChunkLogits(model, on: text, threads: 2), streamBytes: streamBytes)
+            return QuantizedVersions(of: base, importance: nil, threads: 2)
+        }
+        let stream = 2 * 32 * 4 * model.configuration.embedding
+        let (without, some, all) = (try versions(0), try versions(2 * stream), try versions(1 << 30))
+        let mix = try #require(QuantizationMix.named("Q3_K_S"))
+        let parts = SensitivityPlan(try all.plan(mix, isPure: true), against: try all.plan(mix), by: .tensor)
+        for part in parts.names.indices {
+            let expected = try parts.measure(part, without)
+            #expect(try parts.measure(part, some) == expected, "\(parts.names[part])")
+            #expect(try parts.measure(part, all) == expected, "\(parts.names[part])")
+        }
+        func work(_ name: String, _ versions: QuantizedVersions) throws -> Double {
+            parts.work(try #require(parts.names.firstIndex(of: name)), versions)
+        }
+        #expect(try work("blk.3.ffn_down.weight", without) == 1)
+        #expect(try work("token_embd.weight", all) == 1 && work("blk.0.attn_q.weight", all) == 1)
+        #expect(try work("blk.3.ffn_down.weight", all) < 0.35 && work("blk.1.attn_q.weight", all) < 0.85)
+        #expect(try work("blk.2.attn_q.weight", some) >= work("blk.2.attn_q.weight", all))
     }
 
     @Test func ranksCorrelateAsSpearmanSays() {

@@ -6,7 +6,7 @@ import Testing
 
 /// What is often said of formats, held against numbers made here and now.
 @Suite struct FormatClaimTests {
-    /// Whoever changes the examples must see that the sentences still hold.
+    /// Who changes the examples must see that the sentences still hold.
     @Test(arguments: [TensorType.q4_0, .q4_1, .q5_0, .q5_1]) func theMinimumIsNoMatterOfOutliers(type: TensorType)
         throws
     {

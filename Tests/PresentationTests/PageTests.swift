@@ -39,17 +39,26 @@ import Testing
 
     @Test func progressHasABarARateAndTheTimeLeft() {
         #expect(
-            ProgressLine(done: 12, total: 48, seconds: 3).text
+            ProgressLine(tokens: 12, of: 48, seconds: 3).text
                 == "tracing  ██████                    12 of 48 tokens  4.0 tokens/s  9 s left")
         #expect(
-            ProgressLine(done: 1, total: 1000, seconds: 2).text.hasSuffix(
+            ProgressLine(tokens: 1, of: 1000, seconds: 2).text.hasSuffix(
                 "1 of 1000 tokens  0.5 tokens/s  33 min 18 s left"))
-        #expect(ProgressLine(done: 1, total: 1, seconds: 2).text.hasSuffix("1 of 1 token  0.5 tokens/s  0 s left"))
-        #expect(ProgressLine(done: 0, total: 5, seconds: 0).text.hasSuffix("0.0 tokens/s  0 s left"))
-        #expect(ProgressLine(done: 1, total: 5000, seconds: 10).text.hasSuffix("  13 h 53 min left"))
+        #expect(ProgressLine(tokens: 1, of: 1, seconds: 2).text.hasSuffix("1 of 1 token  0.5 tokens/s  0 s left"))
+        #expect(ProgressLine(tokens: 0, of: 5, seconds: 0).text.hasSuffix("0.0 tokens/s  0 s left"))
+        #expect(ProgressLine(tokens: 1, of: 5000, seconds: 10).text.hasSuffix("  13 h 53 min left"))
         for done in stride(from: 0.0, through: 99_999, by: 3333.3) {
-            #expect(ProgressLine(done: done, total: 99_999, seconds: done * 7).text.count <= 79)
+            #expect(ProgressLine(tokens: done, of: 99_999, seconds: done * 7).text.count <= 79)
         }
+    }
+
+    /// In a log there is no bar; what an earlier run did counts as done, and not for the rate.
+    @Test func progressInALog() {
+        let line = ProgressLine(verb: "scoring", unit: "tokens", done: 3000, before: 1000, total: 9000, seconds: 4)
+        #expect(line.logged == "scoring: 33 %, 500 tokens/s, 12 s left")
+        #expect(line.text.hasPrefix("scoring  ████") && line.text.hasSuffix("33 %  500 tokens/s  12 s left"))
+        #expect(
+            ProgressLine(tokens: 12, of: 48, seconds: 3).logged == "tracing: 12 of 48 tokens, 4.0 tokens/s, 9 s left")
     }
 
     @Test func documentsUseSnakeCaseAndKeepInfinities() throws {

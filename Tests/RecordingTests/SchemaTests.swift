@@ -17,10 +17,12 @@ import Testing
         ],
         "run": [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
-            "complete", "wall_ns", "sampling", "uuid", "parent", "parent_path",
+            "complete", "wall_ns", "sampling", "uuid", "parent", "parent_path", "prompt_group", "metric",
+            "metric_value",
         ],
         "intervention": ["id", "run_id", "kind", "target", "spec"],
         "patch_value": ["intervention_id", "step"] + shape + ["n_elements", "data"],
+        "tracked": ["run_id", "position", "token_id", "piece", "rank", "logit", "probability"],
         "token": ["run_id", "position", "token_id", "piece", "source", "logprob", "rank"],
         "pass": ["id", "run_id", "step", "kind", "first_position", "n_tokens", "wall_ns", "graph_id", "first_op_id"],
         "op": ["id", "pass_id", "seq", "name", "kind", "role", "layer", "type"] + shape + [
@@ -54,6 +56,10 @@ import Testing
         ],
         "op_error": [
             "op_id", "mode", "cause", "reference", "n", "mse", "rmse", "max_abs", "sqnr_db", "cosine",
+        ],
+        "sweep": [
+            "run_id", "unit", "change", "source", "metric", "positions", "receiver", "layer", "item", "name", "base",
+            "other", "value",
         ],
         "logit": ["pass_id", "position", "lens_layer", "rank", "token_id", "piece", "logit", "probability"],
     ]
@@ -91,7 +97,7 @@ import Testing
             try store.integers(
                 "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'"
             ) == [0])
-        #expect(try store.integers("PRAGMA user_version") == [9])
+        #expect(try store.integers("PRAGMA user_version") == [12])
         #expect(try store.integers("PRAGMA page_size") == [16384])
     }
 

@@ -22,6 +22,28 @@ import Testing
         #expect(try Data(contentsOf: URL(filePath: path))[18...19] == Data([1, 1]))
     }
 
+    /// Someone who reads just then neither ends a run nor keeps its log.
+    @Test(arguments: [0.3, 4]) func aReaderIsWaitedFor(seconds: Double) throws {
+        let store = try TraceStore.create(path: path)
+        let reader = try DatabaseQueue(path: path)
+        let (isReading, hasRead) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        Thread.detachNewThread {
+            try? reader.read { db in
+                _ = try Int.fetchOne(db, sql: "SELECT count(*) FROM run")
+                isReading.signal()
+                Thread.sleep(forTimeInterval: seconds)
+            }
+            try? reader.close()
+            hasRead.signal()
+        }
+        isReading.wait()
+        try store.close()
+        // Of one that stays, the log does too.
+        #expect(try Data(contentsOf: URL(filePath: path))[18...19] == (seconds < 1 ? Data([1, 1]) : Data([2, 2])))
+        hasRead.wait()
+        #expect(try TraceStore.open(path: path).runs().isEmpty)
+    }
+
     @Test func runsAreAppended() async throws {
         _ = try await Recorded(generate: 2, Capture(.all), in: folder)
         let second = try await Recorded(prompt: "the dog", generate: 3, Capture(.last), in: folder, .appending)

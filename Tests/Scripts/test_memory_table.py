@@ -1,5 +1,6 @@
 """What a command's memory and time are taken from, and the table of them."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def test_what_needs_more_than_the_limit_has_no_numbers() -> None:
 
 def test_sizes_and_prompts() -> None:
     assert memory_table.size("12G") == 12 << 30 and memory_table.size("500M") == 500 << 20
-    ids = memory_table.prompt(4000).split(",")
+    option, text = memory_table.prompt(4000, argparse.Namespace(text=None))
+    ids = text.split(",")
+    assert option == "--ids"
     assert len(ids) == 4000 and len(set(ids)) > 1000
     assert all(int(number) in memory_table.IDS for number in ids)
 

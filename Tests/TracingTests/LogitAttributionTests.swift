@@ -39,7 +39,8 @@ import Tracing
         let provenance = try recorded.provenance(step: step)
         let c = recorded.model.configuration
         for token in tokens {
-            let found = try LogitAttribution(of: token, in: provenance)
+            let found = try LogitAttribution(of: token, neurons: .max, in: provenance)
+            try checkNeurons(found, provenance)
             #expect(found.logit == recorded.passes[step].prediction.logits[token])
             #expect(abs(found.residual) <= 1e-3, "\(found.residual)")
             #expect(found.parts.count { $0.kind == .head } == c.layers * c.heads)
@@ -58,6 +59,51 @@ import Tracing
                 #expect(group.value == members.reduce(0) { $0 + $1.value })
             }
             try check(found.chain, found, provenance)
+        }
+    }
+
+    /// Single neurons, their rounding and experts' biases are what networks and experts add.
+    private func checkNeurons(_ found: LogitAttribution, _ provenance: Provenance) throws {
+        #expect(found.neuronLayers.map(\.layer) == Array(0..<provenance.model.configuration.layers))
+        let hasBiases = provenance.graph.nodes.contains { $0.kind == "ADD_ID" }
+        for layer in found.neuronLayers {
+            let neurons = found.neurons.filter { $0.layer == layer.layer }
+            #expect(neurons.count == layer.count)
+            #expect(abs(neurons.reduce(0) { $0 + $1.value } - layer.sum) <= 1e-9 * Double(layer.count))
+            let size = neurons.reduce(0.0) { $0 + abs($1.value) }
+            if !hasBiases { #expect(abs(layer.rest) <= 1e-4 * size, "\(layer)") }
+        }
+        for neuron in found.neurons.prefix(3) {
+            let address = try TensorAddress(neuron.address)
+            let node = try provenance.node(address)
+            let element = try address.element(in: node.layout.shape)
+            #expect(
+                provenance.tensor(of: .node(node.index))[element] == neuron.activation && element.i0 == neuron.index)
+        }
+        let sizes = found.neurons.map { abs($0.value) }
+        #expect(sizes == sizes.sorted(by: >))
+    }
+
+    /// What a neuron adds is what the network writes less without it, in the logit's direction.
+    @Test func aNeuronIsWhatItsSilenceTakesAway() async throws {
+        let recorded = try await Recorded(.biases, prompt: InterventionTests.prompt, generate: 3, Capture(.all))
+        let (model, c) = (recorded.model, recorded.model.configuration)
+        let (token, width) = (42, recorded.model.configuration.embedding)
+        let found = try LogitAttribution(of: token, neurons: 3, in: recorded.provenance(step: 0))
+        let gains = model.weights.outputNorm.tensor.floats()
+        let output = model.weights.output.tensor.floats()[token * width..<(token + 1) * width]
+        let direction = zip(gains, output).map { Double($0) * Double($1) * found.scale }
+        #expect(found.neurons.count == 3 && c.layers == found.neuronLayers.count)
+        for neuron in found.neurons {
+            let (silent, _) = try await InterventionTests.record(.biases, [InterventionTests.set(neuron.address)])
+            func written(_ recorded: Recorded) throws -> ArraySlice<Float> {
+                let name = "ffn_out-\(neuron.layer)"
+                return try #require(recorded.passes[0].nodes.last { $0.node.name == name }).values.suffix(width)
+            }
+            let lost = zip(try written(recorded), try written(silent)).map { Double($0) - Double($1) }
+            let value = zip(lost, direction).reduce(0) { $0 + $1.0 * $1.1 }
+            // Activations are rounded to F16 before the product.
+            #expect(abs(value - neuron.value) <= 0x1p-10 * abs(neuron.value) + 1e-5, "\(value) \(neuron)")
         }
     }
 

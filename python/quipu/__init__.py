@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._errors import QuipuError as QuipuError
     from ._errors import TraceError as TraceError
     from ._find import find_program as find_program
+    from ._map import map as map
     from ._plots import heat_map as heat_map
     from ._plots import plot_quant_errors as plot_quant_errors
     from ._program import QuipuWarning as QuipuWarning
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     gqa = gqa_map = gqa_what_if = graph = inspect = lens = lesson = lesson_back = lesson_cheatsheet = _any
     lesson_check = lesson_export = lesson_hint = lesson_import = lesson_lint = lesson_list = lesson_next = _any
     lesson_play = lesson_progress = lesson_redo = lesson_reset = lesson_skip = lesson_start = lesson_why = _any
-    convert = _any
+    lesson_certificate = lesson_class = lesson_code = lesson_fault = lesson_guess = lesson_review = _any
+    ablate_sweep = activations = convert = imatrix = patch_sweep = quant_recommend = vector_make = _any
     merge = ops = perplexity = propagate = quant_blocks = quant_compare = quant_errors = quant_sensitivity = _any
     quant_table = quantize = report = show = sql = step = tokenize = verify = _any
 
@@ -54,6 +56,7 @@ _HOMES = {
     "_commands": ("run",),
     "_errors": ("Missing", "NotInTrace", "ProgramError", "ProgramNotFound", "QuipuError", "TraceError"),
     "_find": ("find_program",),
+    "_map": ("map",),
     "_plots": ("heat_map", "plot_quant_errors"),
     "_program": ("QuipuWarning",),
     "_run": ("run_with_cache", "trace"),

@@ -19,8 +19,8 @@ from ._program import run_program
 
 TABLE = os.path.join(PACKAGE, "commands.json")
 
-# It has a function of its own, because a trace is an object here.
-_ELSEWHERE = ("trace",)
+# `trace` has a function of its own, because a trace is an object here; `open` opens one, and serves no page.
+_ELSEWHERE = ("trace", "open")
 
 # What every function takes beside the command's options.
 _RUNNING = ("program", "progress", "input")

@@ -12,7 +12,7 @@ from . import _functions
 from ._errors import TraceError
 
 #: The newest schema that this package knows (`PRAGMA user_version`; docs/trace.md describes it).
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 12
 
 # What every trace has had since the first version, apart from `op`, which is a table or a view.
 _TABLES = ("model", "run", "token", "pass", "tensor", "logit", "attention_head", "gqa_map", "kv_cache", "weight")

@@ -70,6 +70,9 @@ def run_program(
         if status in _FINISHED:
             raise ProgramError(f"it printed no JSON document: {error}", status, command) from error
         document = None
+    # An error of its own is what the message says already.
+    if status and isinstance(document, dict) and list(document) == ["error"]:
+        document = None
     if status not in _FINISHED:
         if status < 0:
             message = f"{message}\nended by {signal.Signals(-status).name}".strip()

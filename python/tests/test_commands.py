@@ -82,6 +82,10 @@ def test_documents(trace, recorded, tmp_path):
     assert quipu.quantize(MODEL, q4, "Q4_0")["output"] == str(q4)
     weight = "blk.1.ffn_up.weight"
     quipu.trace(MIXTURE, "Once upon a time", output=tmp_path / "mixture.db").close()
+    text = {"file": ROOT / "models/micro-world-held-out.txt", "chunk": 64, "chunks": 1}
+    prompts = [tmp_path / "pos.jsonl", tmp_path / "neg.jsonl"]
+    for path, prompt in zip(prompts, ["Mia has the ball.", "Tom has the ball."]):
+        path.write_text(f'"{prompt}"\n')
     documents = {
         "inspect": (quipu.inspect(MODEL), "n_params"),
         "tokenize": (quipu.tokenize(MODEL, "-x, Mia", steps=True), "ids"),
@@ -116,6 +120,15 @@ def test_documents(trace, recorded, tmp_path):
         "lesson": (quipu.lesson(), "lessons"),
         "convert": (quipu.convert(ROOT / "models/before-gguf.bin", tmp_path / "new.gguf", context=128), "n_ff"),
         "export": (quipu.export(trace, "kq-*", output=tmp_path / "x.npz"), "arrays"),
+        "imatrix": (quipu.imatrix(MODEL, output=tmp_path / "im.gguf", **text), "n_chunks"),
+        "quant_recommend": (
+            quipu.quant_recommend(MODEL, budget="6bpw", types=["Q4_0", "Q8_0"], held_out_chunks=1, time="1s", **text),
+            "choice",
+        ),
+        "patch_sweep": (quipu.patch_sweep(trace, trace, over="layers", metric="kld"), "cells"),
+        "ablate_sweep": (quipu.ablate_sweep(trace, over="layers", metric="kld"), "cells"),
+        "vector_make": (quipu.vector_make(*prompts, model=MODEL, output=tmp_path / "v.gguf"), "n_pairs"),
+        "activations": (quipu.activations(MODEL, at="ffn_out-1", output=tmp_path / "shards", **text), "n_shards"),
     }
     for name, (document, key) in documents.items():
         assert key in document, (name, list(document))

@@ -31,8 +31,6 @@ expect() {
 }
 
 if env -i PATH=/usr/bin:/bin sh -c 'command -v swift' >/dev/null; then fail "there is a swift in /usr/bin or /bin"; fi
-size=$(stat -c %s "$wheel")
-[ "$size" -le 41500000 ] || fail "$wheel: $size bytes, expected at most 41500000"
 
 python3 -m venv "$work/venv"
 clean pip install --quiet --no-index --disable-pip-version-check "$wheel"
@@ -57,7 +55,7 @@ expect "$(basename "$wheel" | cut -d- -f2)" quipu --version
 expect "Mia." quipu trace --prompt "Mia has the red ball. Tom is at the lake. Who has the ball?" --generate 4
 expect "kq_soft_max-0" quipu ops --layer 0
 expect "report.html" quipu report
-expect "What is in a GGUF file" quipu lesson start
+expect "What is in a GGUF file" quipu lesson start 1
 expect "39" python -m quipu inspect
 expect "n_tensors" python -m quipu inspect --json
 expect "Everything reproduces" quipu verify

@@ -20,7 +20,7 @@ def escaped(text):
 
 def sentences(text):
     """Running text with a line for each sentence, as roff wants it."""
-    return "\n".join(escaped(line) for line in re.split(r"(?<=[A-Za-z)`][.?!]) (?=[A-Z])", text))
+    return "\n".join(escaped(line) for line in re.split(r"(?<=[A-Za-z0-9)`][.?!]) (?=[A-Z])", text))
 
 
 def words(text):

@@ -3,8 +3,8 @@
 
     wheel.py STAGE FOLDER
 
-Only Python's own library is used, so that a wheel is made wherever quipu is built. In the wheel the program lies in the
-package, `quipu/bin/quipu` with `quipu/share/quipu`; manual pages and completions go where the environment has them.
+Needs `deflate` from PyPI, which `make wheel` installs in .venv/. In the wheel the program lies in the package,
+`quipu/bin/quipu` with `quipu/share/quipu`; manual pages and completions go where the environment has them.
 """
 
 import base64
@@ -15,11 +15,13 @@ import sys
 import time
 import zipfile
 
+import deflate
+
 import program
 from stage import ROOT, epoch, version
 
 # The host of packages takes 100 MB; ours should not take a minute to fetch.
-LIMIT = 41_500_000
+LIMIT = 40_000_000
 METADATA = """\
 Metadata-Version: 2.1
 Name: quipu
@@ -76,23 +78,39 @@ def members(stage, number, platform_tag):
     yield f"{information}/entry_points.txt", ENTRY_POINTS.encode()
 
 
+class Compressor:
+    """As zlib's, for a whole file at once. libdeflate searches longer: the program takes 5 % less."""
+
+    def __init__(self):
+        self.content = b""
+
+    def compress(self, content):
+        self.content += content
+        return b""
+
+    def flush(self):
+        return deflate.deflate_compress(self.content, 12)
+
+
 def pack(stage, wheel, number, platform_tag):
     date = time.gmtime(epoch())[:6]
     record = f"quipu-{number}.dist-info/RECORD"
     rows = []
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         def add(name, content):
             entry = zipfile.ZipInfo(name, date)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, whose permissions follow
             entry.external_attr = (0o100755 if name == "quipu/bin/quipu" else 0o100644) << 16
-            archive.writestr(entry, content)
+            with archive.open(entry, "w") as member:
+                member._compressor = Compressor()
+                member.write(content)
 
         for name, content in members(stage, number, platform_tag):
             add(name, content)
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             rows.append(f"{name},sha256={digest},{len(content)}")
-        add(record, "\n".join([*rows, f"{record},,"]) + "\n")
+        add(record, ("\n".join([*rows, f"{record},,"]) + "\n").encode())
 
 
 def main():

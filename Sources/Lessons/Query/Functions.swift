@@ -2,16 +2,17 @@ import Foundation
 
 /// The functions of queries that ask no model.
 enum QueryFunction: String, CaseIterable {
-    case abs, sqrt, exp, log, log2, sin, cos, floor, ceil, round, trunc
+    case abs, sqrt, exp, log, ln, log2, log10, sin, cos, floor, ceil, round, trunc
     case sum, mean, rms, count, argmax, argmin, softmax, sorted
-    case min, max, range, choose, distinct, index, place, columns
+    case min, max, range, choose, distinct, index, place, columns, repeated, turned
 
     func callAsFunction(_ arguments: [Value]) throws(QueryProblem) -> Value {
         switch self {
         case .abs: try each(arguments) { Swift.abs($0) }
         case .sqrt: try each(arguments) { $0.squareRoot() }
         case .exp: try each(arguments) { Foundation.exp($0) }
-        case .log: try each(arguments) { Foundation.log($0) }
+        case .log, .ln: try each(arguments) { Foundation.log($0) }
+        case .log10: try each(arguments) { Foundation.log10($0) }
         case .log2: try each(arguments) { Foundation.log2($0) }
         case .sin: try each(arguments) { Foundation.sin($0) }
         case .cos: try each(arguments) { Foundation.cos($0) }
@@ -35,6 +36,8 @@ enum QueryFunction: String, CaseIterable {
         case .choose: try chosen(arguments)
         case .index, .place: try index(arguments)
         case .columns: .numbers(try columnMeans(arguments))
+        case .turned: .numbers(try turnedRows(arguments))
+        case .repeated: .numbers(try eachRepeated(arguments))
         }
     }
 
@@ -92,13 +95,49 @@ enum QueryFunction: String, CaseIterable {
         }
     }
 
+    /// `repeated(list, n)`: each number n times, as a block's scale is for its weights.
+    private func eachRepeated(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        guard arguments.count == 2 else { throw .arguments(function: rawValue, expected: "a list and how often") }
+        let count = try arguments[1].integer(for: rawValue)
+        guard (1...65536).contains(count) else { throw .arguments(function: rawValue, expected: "1 to 65536 times") }
+        return try arguments[0].numbers(for: rawValue).flatMap { Array(repeating: $0, count: count) }
+    }
+
+    /// `turned(list, n, position, base, halves)`: rows of n numbers, each pair of which RoPE turns; of neighbours, or of
+    /// number i and i + n / 2.
+    private func turnedRows(_ arguments: [Value]) throws(QueryProblem) -> [Double] {
+        guard arguments.count == 5 else {
+            throw .arguments(function: rawValue, expected: "a list, a row's length, position, base, and whether halves")
+        }
+        let width = try arguments[1].integer(for: rawValue)
+        var list = try list([arguments[0]])
+        guard width > 1, width % 2 == 0, list.count % width == 0 else {
+            throw .arguments(function: rawValue, expected: "rows of equal, even length; found \(list.count) numbers")
+        }
+        let (position, base) = (try arguments[2].number(for: rawValue), try arguments[3].number(for: rawValue))
+        let isHalves = try arguments[4].truth(for: rawValue)
+        for row in stride(from: 0, to: list.count, by: width) {
+            for pair in 0..<width / 2 {
+                let angle = position * pow(base, -2 * Double(pair) / Double(width))
+                let a = row + (isHalves ? pair : 2 * pair)
+                let b = a + (isHalves ? width / 2 : 1)
+                let (x, y) = (list[a], list[b])
+                list[a] = x * Foundation.cos(angle) - y * Foundation.sin(angle)
+                list[b] = x * Foundation.sin(angle) + y * Foundation.cos(angle)
+            }
+        }
+        return list
+    }
+
     private func extremum(_ arguments: [Value], _ isBetter: (Double, Double) -> Bool) throws(QueryProblem) -> Int {
         let list = try list(arguments)
         return list.indices.reduce(0) { isBetter(list[$1], list[$0]) ? $1 : $0 }
     }
 
     private func chosen(_ arguments: [Value]) throws(QueryProblem) -> Value {
-        guard arguments.count == 3 else { throw .arguments(function: rawValue, expected: "a truth and two values") }
+        guard arguments.count == 3 else {
+            throw .arguments(function: rawValue, expected: "true or false, and two values")
+        }
         return try arguments[0].truth(for: rawValue) ? arguments[1] : arguments[2]
     }
 

@@ -1,4 +1,4 @@
-/// Reads queries, by recursive descent: `or`, `and`, `not`, comparisons, `+ -`, `* / %`, `-`, `^`, then what follows a
+/// Reads queries, by recursive descent: `or`, `and`, `not`, comparisons, `+ -`, `* / %`, `-`, `^` or `**`, then what follows a
 /// value: `(…)`, `[…]`, `.field`.
 struct QueryParser {
     private let text: String
@@ -22,8 +22,11 @@ struct QueryParser {
         var depth = 0
         for (index, character) in characters.enumerated() {
             offset = index
-            if "([{".contains(character) { depth += 1 }
-            if ")]}".contains(character) { depth -= 1 }
+            switch character {
+            case "(", "[", "{": depth += 1
+            case ")", "]", "}": depth -= 1
+            default: break
+            }
             if depth > Self.deepest { throw fault("at most \(Self.deepest) brackets in one another") }
         }
         offset = Self.longest
@@ -80,7 +83,7 @@ struct QueryParser {
 
     private mutating func power() throws(QueryProblem) -> Query.Node {
         let node = try postfix()
-        return accept(["^"]) == nil ? node : .binary("^", node, try signed())
+        return accept(["^", "**"]) == nil ? node : .binary("^", node, try signed())
     }
 
     private mutating func postfix() throws(QueryProblem) -> Query.Node {
@@ -202,7 +205,7 @@ struct QueryParser {
     private mutating func acceptWord(_ wanted: String) -> Bool {
         skipSpaces()
         let end = offset + wanted.count
-        guard end <= characters.count, String(characters[offset..<end]) == wanted,
+        guard isNext(wanted), end <= characters.count,
             end == characters.count || !Self.isWordCharacter(characters[end])
         else { return false }
         offset = end
@@ -211,9 +214,14 @@ struct QueryParser {
 
     private mutating func accept(_ signs: [String]) -> String? {
         skipSpaces()
-        guard let sign = signs.first(where: { characters[offset...].starts(with: $0) }) else { return nil }
+        guard let sign = signs.first(where: isNext) else { return nil }
         offset += sign.count
         return sign
+    }
+
+    /// Nearly always a look at one character says no.
+    private func isNext(_ text: String) -> Bool {
+        offset < characters.count && characters[offset] == text.first && characters[offset...].starts(with: text)
     }
 
     private mutating func skipSpaces() {

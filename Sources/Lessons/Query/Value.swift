@@ -16,7 +16,7 @@ public enum Value: Sendable, Equatable {
         case .numbers(let list): "\(list.count) numbers"
         case .text: "text"
         case .texts(let list): "\(list.count) texts"
-        case .truth: "a truth"
+        case .truth: "true or false"
         case .record: "a record"
         }
     }

@@ -83,19 +83,19 @@ private struct Measurement {
     ) throws {
         self.tokens = tokens
         self.passes = passes
-        let ids = (0..<passes).map { Self.ids(tokens, from: $0, of: start) }
+        let ids = (0..<passes).map { start.arbitraryTokens(tokens, from: $0) }
 
         // The warm-up; the operations of its last pass are the samples that peaks are measured with.
         var session = start
         for index in 0..<passes - 1 {
             try beforePass()
-            _ = try Self.pass(&session, ids[index], observers: [])
+            _ = try session.timedPass(over: ids[index], observers: [])
         }
         let graph = try session.pass(over: ids[passes - 1]).interpreter.graph
         weightBytes = graph.weightBytes
         peaks = CachedPeaks(graph)
         try beforePass()
-        _ = try Self.pass(&session, ids[passes - 1], observers: [peaks])
+        _ = try session.timedPass(over: ids[passes - 1], observers: [peaks])
 
         for _ in 0..<repetitions {
             beforeRepetition()
@@ -104,31 +104,14 @@ private struct Measurement {
             var elapsed = Duration.zero
             for index in 0..<passes {
                 try beforePass()
-                let timing = try Self.pass(&session, ids[index], observers: [times])
+                let timing = try session.timedPass(over: ids[index], observers: [times])
                 times.add(timing.graph)
                 graphTime += timing.building
-                elapsed += timing.whole
+                elapsed += timing.building + timing.evaluating
             }
             passTime += elapsed
             rates.append(Double(tokens * passes) / (elapsed / .seconds(1)))
         }
-    }
-
-    private static func pass(
-        _ session: inout Session, _ ids: [Int], observers: [any ExecutionObserver]
-    ) throws -> (graph: Graph, building: Duration, whole: Duration) {
-        let start = ContinuousClock.now
-        var pass = try session.pass(over: ids, observers: observers)
-        let built = ContinuousClock.now
-        try pass.interpreter.run()
-        let end = ContinuousClock.now
-        session.advance(past: pass)
-        return (pass.interpreter.graph, built - start, end - start)
-    }
-
-    /// Ids spread over the vocabulary.
-    private static func ids(_ count: Int, from first: Int, of session: Session) -> [Int] {
-        (first..<first + count).map { ($0 + 1) * 7919 % session.model.configuration.vocabulary }
     }
 
     func phase(bandwidth: Double, workers: Workers) -> Benchmark.Phase {
@@ -146,7 +129,27 @@ private struct Measurement {
     }
 }
 
+extension Session {
+    /// A pass from the building of its graph to its end.
+    mutating func timedPass(
+        over ids: [Int], observers: [any ExecutionObserver]
+    ) throws -> (graph: Graph, building: Duration, evaluating: Duration) {
+        let start = ContinuousClock.now
+        var pass = try pass(over: ids, observers: observers)
+        let built = ContinuousClock.now
+        try pass.interpreter.run()
+        let end = ContinuousClock.now
+        advance(past: pass)
+        return (pass.interpreter.graph, built - start, end - built)
+    }
+
+    /// Ids spread over the vocabulary.
+    func arbitraryTokens(_ count: Int, from first: Int) -> [Int] {
+        (first..<first + count).map { ($0 + 1) * 7919 % model.configuration.vocabulary }
+    }
+}
+
 extension [Double] {
     /// The middle of sorted values; of two middle ones their mean.
-    fileprivate var median: Double { (self[(count - 1) / 2] + self[count / 2]) / 2 }
+    var median: Double { (self[(count - 1) / 2] + self[count / 2]) / 2 }
 }

@@ -15,12 +15,14 @@ public final class CachedPeaks: ExecutionObserver {
     private var samples: [OperationGroup: (operations: Int, evaluation: Evaluation)] = [:]
     private let graph: Graph
 
+    public var looksAtScores: Bool { false }
+
     /// - Parameter graph: that of the pass to be observed.
     public init(_ graph: Graph) { self.graph = graph }
 
     public func didEvaluate(_ evaluation: Evaluation) {
-        let group = OperationGroup(evaluation.node, in: graph)
-        let operations = graph.cost(of: evaluation.node).operations
+        let group = OperationGroup(evaluation, in: graph)
+        let operations = evaluation.cost.operations
         guard operations > samples[group]?.operations ?? 0 else { return }
         samples[group] = (operations, evaluation)
     }
@@ -32,6 +34,7 @@ public final class CachedPeaks: ExecutionObserver {
 
     /// The best of some repetitions, after one that fills the cache.
     private static func rate(of evaluation: Evaluation, on workers: Workers) -> Double {
+        if let fused = evaluation.fused { return rate(of: fused, evaluation, on: workers) }
         let operation = evaluation.node.operation
         var inputs = evaluation.inputs
         var shape = evaluation.output.shape
@@ -42,15 +45,29 @@ public final class CachedPeaks: ExecutionObserver {
         // Nothing that counts operations writes in place.
         let output = Tensor.zeros(evaluation.output.type, shape)
         let cost = operation.cost(inputs: inputs.map(\.layout), output: output.layout)
+        return Double(cost.operations) / best { operation.evaluate(inputs, into: output, on: workers) }
+    }
+
+    /// Keys and values of a head stay in the cache while its queries pass over them: all of it is repeated.
+    private static func rate(of fused: FusedEvaluation, _ evaluation: Evaluation, on workers: Workers) -> Double {
+        let output = Tensor.unwritten(evaluation.output.type, evaluation.output.shape)
+        return Double(evaluation.cost.operations)
+            / best {
+                _ = fused.fusion.evaluate(evaluation.inputs, prepared: fused.prepared, into: output, on: workers)
+            }
+    }
+
+    /// Seconds of the shortest of some repetitions.
+    private static func best(_ body: () -> Void) -> Double {
         let clock = ContinuousClock()
-        operation.evaluate(inputs, into: output, on: workers)
+        body()
         let begin = clock.now
         var best = Duration.seconds(1_000_000)
         for round in 1... {
-            best = min(best, clock.measure { operation.evaluate(inputs, into: output, on: workers) })
+            best = min(best, clock.measure(body))
             if round >= 3, round >= 200 || begin.duration(to: clock.now) > .milliseconds(30) { break }
         }
-        return Double(cost.operations) / (best / .seconds(1))
+        return best / .seconds(1)
     }
 
     private static func firstRows(of weight: Tensor, threads: Int) -> Tensor {

@@ -17,6 +17,23 @@ public struct OperationGroup: Hashable, Sendable {
         type = operand?.layout.type
         role = operand?.role
     }
+
+    /// The nodes of a fusion together, as one with the cache.
+    init(_ fused: FusedEvaluation, in graph: Graph) {
+        kind = Swift.type(of: fused.fusion).kind
+        let leaves = graph.nodes[fused.nodes.lowerBound].inputs.compactMap(graph.leaf(behind:))
+        let operand = leaves.first { $0.role == .cache }
+        type = operand?.layout.type
+        role = operand?.role
+    }
+
+    public init(_ evaluation: Evaluation, in graph: Graph) {
+        if let fused = evaluation.fused {
+            self.init(fused, in: graph)
+        } else {
+            self.init(evaluation.node, in: graph)
+        }
+    }
 }
 
 /// Sums up the time, operations and bytes of each group over passes.
@@ -29,8 +46,8 @@ public final class OperationTimes: ExecutionObserver {
 
         package init() {}
 
-        package mutating func add(_ cost: Cost, nanoseconds: Int) {
-            nodes += 1
+        package mutating func add(_ cost: Cost, nanoseconds: Int, nodes: Int = 1) {
+            self.nodes += nodes
             self.nanoseconds += nanoseconds
             self.cost.operations += cost.operations
             self.cost.bytesRead += cost.bytesRead
@@ -40,21 +57,46 @@ public final class OperationTimes: ExecutionObserver {
 
     public private(set) var totals: [OperationGroup: Total] = [:]
     public private(set) var passes = 0
+    /// Of the pass at hand, by node; of nodes that were evaluated as one, the last has it.
     private var nanoseconds: [Int] = []
+    private var fused: [(evaluation: FusedEvaluation, cost: Cost)] = []
+
+    public var takesParts: Bool { true }
+    public var looksAtScores: Bool { false }
+    public var looksAtViews: Bool { false }
 
     public init() {}
 
     /// As little as can be: it takes place while the pass is being timed.
-    public func didEvaluate(_ evaluation: Evaluation) { nanoseconds.append(evaluation.nanoseconds) }
+    public func didEvaluate(_ evaluation: Evaluation) {
+        let index = evaluation.node.index
+        while nanoseconds.count <= index { nanoseconds.append(0) }
+        nanoseconds[index] += evaluation.nanoseconds
+        if let fused = evaluation.fused { self.fused.append((fused, evaluation.cost)) }
+    }
 
     /// Counts a finished pass, which this object observed.
     public func add(_ graph: Graph) {
+        while nanoseconds.count < graph.nodes.count { nanoseconds.append(0) }
         precondition(nanoseconds.count == graph.nodes.count, "\(nanoseconds.count) times, \(graph.nodes.count) nodes")
-        for (node, time) in zip(graph.nodes, nanoseconds) {
-            totals[OperationGroup(node, in: graph), default: Total()].add(graph.cost(of: node), nanoseconds: time)
+        var next = 0
+        for (evaluation, cost) in fused {
+            addNodes(next..<evaluation.nodes.lowerBound, of: graph)
+            next = evaluation.nodes.upperBound
+            totals[OperationGroup(evaluation, in: graph), default: Total()].add(
+                cost, nanoseconds: nanoseconds[next - 1], nodes: evaluation.nodes.count)
         }
+        addNodes(next..<graph.nodes.count, of: graph)
         nanoseconds.removeAll(keepingCapacity: true)
+        fused.removeAll(keepingCapacity: true)
         passes += 1
+    }
+
+    private func addNodes(_ nodes: Range<Int>, of graph: Graph) {
+        for node in graph.nodes[nodes] {
+            totals[OperationGroup(node, in: graph), default: Total()].add(
+                graph.cost(of: node), nanoseconds: nanoseconds[node.index])
+        }
     }
 }
 

@@ -4,7 +4,7 @@ import LlamaModel
 import Tensors
 
 /// How far predictions are from reference predictions, position by position.
-public struct LogitDivergence: Sendable {
+public struct LogitDivergence: Sendable, Codable {
     /// KL(reference || other) in nats, of each position.
     public private(set) var kld: [Double] = []
     /// Positions at which both find the same token most probable.

@@ -11,7 +11,18 @@ public enum ModelPart: Hashable, Sendable {
     /// The final norm and the output matrix.
     case output
 
-    static func all(layers: Int) -> [ModelPart] { [.embedding] + (0..<layers).map(ModelPart.layer) + [.output] }
+    public static func all(layers: Int) -> [ModelPart] {
+        [.embedding] + (0..<layers).map(ModelPart.layer) + [.output]
+    }
+
+    /// `layer 3`, or the part's word.
+    public var name: String {
+        switch self {
+        case .embedding: "embedding"
+        case .layer(let index): "layer \(index)"
+        case .output: "output"
+        }
+    }
 }
 
 /// What in a run is quantised: nothing in the reference, everything in the real run.

@@ -26,11 +26,29 @@ public struct ChunkLogits {
     public func callAsFunction(
         _ chunk: Int, progress: @escaping (_ share: Double) throws -> Void = { _ in }
     ) throws -> Tensor {
-        let observer = ShareObserver(progress)
+        try evaluate(chunk, progress: progress).logits
+    }
+
+    /// The same, with some values of the pass, or from some on.
+    ///
+    /// - Parameters:
+    ///   - kept: nodes whose values are wanted, too.
+    ///   - begin: where to begin, and the values of the nodes before that are read after.
+    func evaluate(
+        _ chunk: Int, keeping kept: Set<Int> = [], after begin: (cut: Cut, values: [Int: Tensor])? = nil,
+        progress: @escaping (_ share: Double) throws -> Void
+    ) throws -> (logits: Tensor, kept: [Int: Tensor]) {
+        let observer = PassObserver(keeping: kept, progress)
         var pass = try session.pass(over: text.chunks[chunk], outputs: text.scored, observers: [observer])
-        observer.nodes = pass.interpreter.graph.nodes.count
+        if let begin { pass.interpreter.begin(after: begin.cut, values: begin.values) }
+        observer.nodes = pass.interpreter.position..<pass.interpreter.graph.nodes.count
         try pass.interpreter.run()
-        return pass.logitRows!
+        return (pass.logitRows!, observer.values)
+    }
+
+    /// The graph of a chunk, the same for each.
+    func graph() throws -> Graph {
+        try session.pass(over: text.chunks[0], outputs: text.scored).interpreter.graph
     }
 
     /// What `body` makes of each row of logits, computed on all threads.
@@ -49,14 +67,27 @@ public struct ChunkLogits {
     }
 }
 
-private final class ShareObserver: ExecutionObserver {
-    var nodes = 1
+/// Tells the share of a pass that is done, and keeps values.
+final class PassObserver: ExecutionObserver {
+    /// Those to evaluate.
+    var nodes = 0..<1
+    private(set) var values: [Int: Tensor] = [:]
+    private let kept: Set<Int>
     private let progress: (Double) throws -> Void
+    var looksAtScores: Bool { !kept.isEmpty }
+    var looksAtViews: Bool { !kept.isEmpty }
 
-    init(_ progress: @escaping (Double) throws -> Void) { self.progress = progress }
+    init(keeping kept: Set<Int> = [], _ progress: @escaping (Double) throws -> Void) {
+        (self.kept, self.progress) = (kept, progress)
+    }
+
+    // No part of a value is looked at.
+    var takesParts: Bool { true }
 
     func didEvaluate(_ evaluation: Evaluation) throws {
-        try progress(Double(evaluation.node.index + 1) / Double(nodes))
+        let index = evaluation.node.index
+        if kept.contains(index) { values[index] = evaluation.output }
+        try progress(Double(index + 1 - nodes.lowerBound) / Double(nodes.count))
     }
 }
 

@@ -29,6 +29,12 @@ public struct Divergence: Sendable {
     /// To be filled chunk by chunk; for measuring several models against the logits of one.
     public init(on text: ScoredText) { tokensPerChunk = text.scored.count }
 
+    /// Of chunks that have been measured.
+    public init(_ tokens: [Token], on text: ScoredText) {
+        self.init(on: text)
+        self.tokens = tokens
+    }
+
     /// Both models on all of the text, in one pass.
     ///
     /// - Parameter progress: called often with the tokens evaluated, by both models and also in part, and those to
@@ -40,17 +46,26 @@ public struct Divergence: Sendable {
         progress: @escaping (_ done: Double, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
         let text = base.text
-        precondition(text == other.text, "models on different texts")
         self.init(on: text)
         let total = 2 * text.chunks.count * text.chunkSize
-        func advance(_ passes: Int, _ share: Double) throws {
-            try progress((Double(passes) + share) * Double(text.chunkSize), total)
-        }
         for chunk in text.chunks.indices {
-            let expected = try base(chunk) { try advance(2 * chunk, $0) }
-            let found = try other(chunk) { try advance(2 * chunk + 1, $0) }
-            try add(chunk, of: other, found, from: expected)
+            tokens += try Self.tokens(of: chunk, other, from: base) {
+                try progress((Double(chunk) + $0) * Double(2 * text.chunkSize), total)
+            }
         }
+    }
+
+    /// Both models on one chunk.
+    ///
+    /// - Parameter progress: called often with the share that is done.
+    public static func tokens(
+        of chunk: Int, _ other: ChunkLogits, from base: ChunkLogits,
+        progress: @escaping (_ share: Double) throws -> Void = { _ in }
+    ) throws -> [Token] {
+        precondition(base.text == other.text, "models on different texts")
+        let expected = try base(chunk) { try progress($0 / 2) }
+        let found = try other(chunk) { try progress(0.5 + $0 / 2) }
+        return try tokens(of: chunk, other, found, from: expected)
     }
 
     /// Adds a chunk.
@@ -62,7 +77,13 @@ public struct Divergence: Sendable {
     public mutating func add(
         _ chunk: Int, of other: ChunkLogits, _ logits: Tensor, from base: Tensor
     ) throws(ScoringProblem) {
-        tokens += try other.scores(of: chunk) { row, target in
+        tokens += try Self.tokens(of: chunk, other, logits, from: base)
+    }
+
+    private static func tokens(
+        of chunk: Int, _ other: ChunkLogits, _ logits: Tensor, from base: Tensor
+    ) throws(ScoringProblem) -> [Token] {
+        try other.scores(of: chunk) { row, target in
             base.withRow(of: Float.self, row) { base in
                 logits.withRow(of: Float.self, row) { Token(base: base, other: $0, target: target) }
             }
@@ -112,6 +133,46 @@ public struct Divergence: Sendable {
             base.uncertainty * base.uncertainty + other.uncertainty * other.uncertainty
             - 2 * base.value * other.value * joint
         return Estimate(other.value - base.value, max(0, variance).squareRoot())
+    }
+}
+
+extension Divergence {
+    /// Tokens as a row of results has them.
+    public struct Columns: Codable, Sendable {
+        private var baseSurprise: [Double] = []
+        private var otherSurprise: [Double] = []
+        private var divergence: [Double] = []
+        private var isSameTop: [Bool] = []
+
+        public init(_ tokens: [Token]) {
+            for token in tokens {
+                baseSurprise.append(token.baseSurprise)
+                otherSurprise.append(token.otherSurprise)
+                divergence.append(token.divergence)
+                isSameTop.append(token.isSameTop)
+            }
+        }
+
+        public var tokens: [Token] {
+            isSameTop.indices.map {
+                Token(
+                    baseSurprise: baseSurprise[$0], otherSurprise: otherSurprise[$0], divergence: divergence[$0],
+                    isSameTop: isSameTop[$0])
+            }
+        }
+
+        public init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            baseSurprise = try container.decode([Double].self, forKey: .baseSurprise)
+            otherSurprise = try container.decode([Double].self, forKey: .otherSurprise)
+            divergence = try container.decode([Double].self, forKey: .divergence)
+            isSameTop = try container.decode([Bool].self, forKey: .isSameTop)
+            guard [baseSurprise.count, otherSurprise.count, divergence.count].allSatisfy({ $0 == isSameTop.count })
+            else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .isSameTop, in: container, debugDescription: "columns of several lengths")
+            }
+        }
     }
 }
 

@@ -20,13 +20,9 @@ public struct Perplexity: Sendable {
         _ logits: ChunkLogits, progress: @escaping (_ done: Double, _ total: Int) throws -> Void = { _, _ in }
     ) throws {
         let text = logits.text
-        var surprises: [Double] = []
-        for chunk in text.chunks.indices {
-            let rows = try logits(chunk) {
+        let surprises = try text.chunks.indices.flatMap { chunk in
+            try logits.surprises(of: chunk) {
                 try progress((Double(chunk) + $0) * Double(text.chunkSize), text.chunks.count * text.chunkSize)
-            }
-            surprises += try logits.scores(of: chunk) { row, target in
-                rows.withRow(of: Float.self, row) { $0.surprise(at: target) }
             }
         }
         self.init(surprises: surprises, tokensPerChunk: text.scored.count)
@@ -55,6 +51,18 @@ public struct Perplexity: Sendable {
             sum += surprises[start..<start + tokensPerChunk].reduce(0, +)
             return Double.exp(sum / Double(start + tokensPerChunk))
         }
+    }
+}
+
+extension ChunkLogits {
+    /// The surprise of each of a chunk's scored tokens.
+    ///
+    /// - Throws: `ScoringProblem` if the model gives anything but numbers.
+    public func surprises(
+        of chunk: Int, progress: @escaping (_ share: Double) throws -> Void = { _ in }
+    ) throws -> [Double] {
+        let rows = try self(chunk, progress: progress)
+        return try scores(of: chunk) { row, target in rows.withRow(of: Float.self, row) { $0.surprise(at: target) } }
     }
 }
 

@@ -33,10 +33,18 @@ public struct QuantizedVersions {
     public func plan(
         _ mix: QuantizationMix, isPure: Bool = false
     ) throws(QuantizeProblem) -> QuantizationPlan {
+        try Self.plan(mix, of: base.model.file, importance: importance, isPure: isPure)
+    }
+
+    /// The same of a file, before anything is evaluated.
+    public static func plan(
+        _ mix: QuantizationMix, of file: GGUFFile, importance: ImportanceMatrix?, isPure: Bool = false
+    ) throws(QuantizeProblem) -> QuantizationPlan {
         var options = QuantizeOptions()
         options.isPure = isPure
-        let plan = try QuantizationPlan(base.model.file, as: mix, options, hasImportance: importance != nil)
-        try quantizer(plan).check(allowsRequantizing: true)
+        let plan = try QuantizationPlan(file, as: mix, options, hasImportance: importance != nil)
+        try ModelQuantizer(file: file, plan: plan, importance: importance, workers: Workers(threads: 1))
+            .check(allowsRequantizing: true)
         return plan
     }
 
@@ -44,15 +52,15 @@ public struct QuantizedVersions {
     ///
     /// - Parameters:
     ///   - isMeant: which of them; the others stay as they are.
-    ///   - evaluated: called often with the tokens evaluated, also in part; what it throws ends the work.
+    ///   - evaluated: called often with the share of the work that is done; what it throws ends it.
     /// - Throws: `QuantizeProblem` if weights are not finite, `ScoringProblem` if logits are not.
     public func measure(
         _ plan: QuantizationPlan, where isMeant: (QuantizationPlan.Entry) -> Bool = { _ in true },
-        evaluated: @escaping (_ tokens: Double) throws -> Void = { _ in }
+        evaluated: @escaping (_ share: Double) throws -> Void = { _ in }
     ) throws -> BaseLogits.Measurement {
-        let model = base.model.replacing(try quantizer(plan).changedTensors(where: isMeant))
+        let tensors = try quantizer(plan).changedTensors(where: isMeant)
         return try base.measure(
-            ChunkLogits(model, on: base.text, threads: threads, instructions: instructions), progress: evaluated)
+            replacing: tensors, threads: threads, instructions: instructions, progress: evaluated)
     }
 
     private func quantizer(_ plan: QuantizationPlan) -> ModelQuantizer {
@@ -60,17 +68,4 @@ public struct QuantizedVersions {
             [progress] _, _ in try progress()
         }
     }
-}
-
-extension QuantizationMix {
-    /// The file types that models are usually offered in, larger ones first.
-    ///
-    /// None is for models trained for it, as ternary ones are, and none needs an importance matrix. Types of grids, such
-    /// as IQ3_S, are left out because they take as long as all of these together.
-    public static let usual: [QuantizationMix] = types.compactMap { mix(for: $0) }
-
-    private static let types: [GGUFFileType] = [
-        .f16, .q8_0, .q6_K, .q5_1, .q5_K_M, .q5_K_S, .q5_0, .q4_1, .q4_K_M, .q4_K_S, .iq4_nl, .q4_0, .iq4_xs, .q3_K_L,
-        .q3_K_M, .q3_K_S, .q2_K,
-    ]
 }

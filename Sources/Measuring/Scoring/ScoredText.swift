@@ -26,12 +26,14 @@ public struct ScoredText: Sendable, Equatable {
     ///   - other: another model that will read the same tokens.
     ///   - chunkSize: tokens of a chunk. `nil`: 512, or the positions the models were trained for if these are fewer.
     ///   - limit: chunks to use at most, the first ones.
+    ///   - skipped: whole chunks at the beginning that are left out.
+    ///   - parseSpecial: whether the texts of special tokens become these tokens.
     /// - Throws: `ScoringProblem` if the model has no tokenizer, the text is shorter than a chunk, a chunk longer than a model can take, or the same
     ///   tokens mean something else to the other model.
     /// - Precondition: `chunkSize` is `shortestChunk` or more, `limit` 1 or more.
     public init(
         _ bytes: [UInt8], name: String, for model: Llama, and other: Llama? = nil, chunkSize: Int? = nil,
-        limit: Int? = nil
+        limit: Int? = nil, skipping skipped: Int = 0, parseSpecial: Bool = false
     ) throws(ScoringProblem) {
         let tokenizer: Tokenizer
         do throws(LlamaError) { tokenizer = try model.tokenizer } catch { throw .noTokenizer(error) }
@@ -42,10 +44,14 @@ public struct ScoredText: Sendable, Equatable {
         let size = chunkSize ?? models.map(\.configuration.trainedContext).reduce(Self.defaultChunk, min)
         for model in models { try Self.check(size, for: model) }
         // Special tokens are not looked for: a text must not pretend to be anything else.
-        let tokens = tokenizer.encode(bytes: bytes, addSpecial: true, parseSpecial: false)
+        let tokens = tokenizer.encode(bytes: bytes, addSpecial: true, parseSpecial: parseSpecial)
         guard tokens.count >= size else { throw .tooShort(text: name, tokens: tokens.count, chunk: size) }
+        guard tokens.count / size > skipped else {
+            throw .nothingLeft(text: name, chunks: tokens.count / size, skipped: skipped)
+        }
         let start = model.vocabulary.addsBOS ? model.vocabulary.bos : nil
-        chunks = (0..<min(tokens.count / size, limit ?? .max)).map { number in
+        let last = min(tokens.count / size, skipped + min(limit ?? .max, tokens.count))
+        chunks = (skipped..<last).map { number in
             var chunk = Array(tokens[number * size..<(number + 1) * size])
             if let start { chunk[0] = start }
             return chunk

@@ -4,6 +4,7 @@ import Tensors
 /// A text that a model cannot be scored on, or models that cannot be compared.
 public enum ScoringProblem: InputProblem, Sendable, Equatable {
     case tooShort(text: String, tokens: Int, chunk: Int)
+    case nothingLeft(text: String, chunks: Int, skipped: Int)
     case chunkTooLong(file: String, chunk: Int, trained: Int)
     case otherVocabulary(base: String, other: String, difference: VocabularyDifference)
     case notFinite(file: String, text: String, chunk: Int)
@@ -17,6 +18,9 @@ extension ScoringProblem: CustomStringConvertible {
             "\(text): found \(tokens) \(tokens == 1 ? "token" : "tokens"), expected at least the \(chunk) of one chunk. "
                 + "Give a longer text with --file"
                 + (tokens >= ScoredText.shortestChunk ? ", or make chunks shorter with --chunk \(tokens)." : ".")
+        case .nothingLeft(let text, let chunks, let skipped):
+            "\(text): found \(chunks) whole \(chunks == 1 ? "chunk" : "chunks"), expected more than the \(skipped) to leave "
+                + "out. Leave fewer out, give a longer text, or make chunks shorter with --chunk."
         case .chunkTooLong(let file, let chunk, let trained):
             "\(file): the model was trained for \(trained) positions, a chunk of \(chunk) tokens needs more. "
                 + "Make chunks shorter with --chunk."

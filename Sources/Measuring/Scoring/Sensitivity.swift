@@ -11,7 +11,7 @@ public struct Sensitivity: Sendable {
     }
 
     /// One part, measured.
-    public struct Part: Sendable {
+    public struct Part: Sendable, Codable, Equatable {
         /// The tensor's name, or `layer 3`, or the role.
         public let name: String
         /// `nil` of parts outside the layers, and of roles.
@@ -23,7 +23,10 @@ public struct Sensitivity: Sendable {
         public let bitsPerWeight: Double
         /// Bits per weight that the mix gives it.
         public let mixBitsPerWeight: Double
-        public let divergence: Divergence
+        /// The mean KL divergence from the model as it is.
+        public let divergence: Estimate
+        /// The share of positions at which both hold the same token most probable.
+        public let sameTop: Double
 
         /// Whether the mix spends more on it.
         public var hasMoreBits: Bool { mixBitsPerWeight > bitsPerWeight + 1e-9 }
@@ -48,38 +51,7 @@ public struct Sensitivity: Sendable {
     public static let analysis = Analysis("quant sensitivity", needs: [.result(.logits)])
 
     public init(_ parts: [Part]) {
-        self.parts = parts.sortedWorstFirst { $0.divergence.meanDivergence.value }
-    }
-
-    /// - Parameters:
-    ///   - plan: all tensors in one type, as far as rows allow.
-    ///   - mix: the plan of a mix to compare with, of the same model.
-    ///   - evaluated: called often with the tokens evaluated, also in part, and those to evaluate.
-    /// - Throws: `AnalysisProblem` if the network has no logits, and as `QuantizedVersions.measure`.
-    public init(
-        _ versions: QuantizedVersions, plan: QuantizationPlan, against mix: QuantizationPlan, by unit: Unit,
-        evaluated: @escaping (_ done: Double, _ total: Int) throws -> Void = { _, _ in }
-    ) throws {
-        try Self.analysis.check(versions.base.model)
-        let mixed = Dictionary(uniqueKeysWithValues: mix.entries.map { ($0.tensor.name, $0.byteCount) })
-        let groups = Self.groups(plan, by: unit)
-        let tokens = versions.base.text.chunks.count * versions.base.text.chunkSize
-        self.init(
-            try groups.enumerated().map { number, group in
-                let names = Set(group.entries.map(\.tensor.name))
-                let found = try versions.measure(plan) {
-                    names.contains($0.tensor.name)
-                } evaluated: {
-                    try evaluated(Double(number * tokens) + $0, groups.count * tokens)
-                }
-                let weights = group.entries.reduce(0) { $0 + $1.tensor.shape.count }
-                func bits(_ bytes: Int) -> Double { Double(8 * bytes) / Double(weights) }
-                return Part(
-                    name: group.name, layer: group.layer, role: group.role, weights: weights,
-                    bitsPerWeight: bits(group.entries.reduce(0) { $0 + $1.byteCount }),
-                    mixBitsPerWeight: bits(group.entries.reduce(0) { $0 + mixed[$1.tensor.name]! }),
-                    divergence: found.divergence)
-            })
+        self.parts = parts.sortedWorstFirst { $0.divergence.value }
     }
 
     /// `nil` if the mix gives no part more bits, or all.
@@ -90,41 +62,7 @@ public struct Sensitivity: Sendable {
             favoured: favoured, shared: parts.prefix(favoured).count(where: \.hasMoreBits),
             expected: Double(favoured * favoured) / Double(parts.count),
             rankCorrelation: Self.rankCorrelation(
-                parts.map(\.divergence.meanDivergence.value), parts.map(\.mixBitsPerWeight)))
-    }
-
-    // MARK: parts
-
-    private struct Group {
-        let name: String
-        let layer: Int?
-        let role: String?
-        var entries: [QuantizationPlan.Entry]
-    }
-
-    /// In the plan's order; tensors that the plan leaves as they are belong to none.
-    private static func groups(_ plan: QuantizationPlan, by unit: Unit) -> [Group] {
-        var groups: [Group] = []
-        for entry in plan.entries where !entry.isCopied {
-            let name = entry.tensor.name
-            let parsed = WeightName(name)
-            let group =
-                switch unit {
-                case .tensor: Group(name: name, layer: parsed.layer, role: parsed.role, entries: [entry])
-                case .layer:
-                    // What is outside the layers stands alone.
-                    Group(
-                        name: parsed.layer.map { "layer \($0)" } ?? name, layer: parsed.layer,
-                        role: parsed.layer == nil ? parsed.role : nil, entries: [entry])
-                case .role: Group(name: parsed.role, layer: nil, role: parsed.role, entries: [entry])
-                }
-            if let known = groups.firstIndex(where: { $0.name == group.name }) {
-                groups[known].entries.append(entry)
-            } else {
-                groups.append(group)
-            }
-        }
-        return groups
+                parts.map(\.divergence.value), parts.map(\.mixBitsPerWeight)))
     }
 
     // MARK: ranks

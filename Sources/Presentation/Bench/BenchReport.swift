@@ -160,7 +160,7 @@ public struct BenchReport: Report {
         return [style.bold("\(title): \(Numbers.duration(nanoseconds: Int(phase.ns)))")] + table.lines(style)
     }
 
-    private static func rate(_ value: Double) -> String { Numbers.fixed(value, value < 100 ? 1 : 0) }
+    static func rate(_ value: Double) -> String { Numbers.fixed(value, value < 100 ? 1 : 0) }
 
     private static func giga(_ perSecond: Double) -> String { Numbers.fixed(perSecond / 1e9, 1) }
 

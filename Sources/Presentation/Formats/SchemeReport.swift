@@ -68,8 +68,8 @@ public struct SchemeReport: Report {
         lines += [style.bold("Formula"), ""] + style.paragraph(formula, indent: "", paint: style.accent)
         lines += ["", style.bold("Stored"), ""]
         lines += style.paragraph(
-            "A code of \(codeBits) bits a weight; for each \(group) \(stored.joined(separator: " and ")): "
-                + "\(Numbers.significant(bpw)) bits a weight for \(matrix)"
+            "A code of \(codeBits) bits per weight; for each \(group) \(stored.joined(separator: " and ")): "
+                + "\(Numbers.significant(bpw)) bits per weight for \(matrix)"
                 + (groupGrows ? ", and hardly more than \(codeBits) for the large matrices of models." : "."),
             indent: "")
         lines += ["", style.bold("The first 8 weights of \(matrix)")]

@@ -131,7 +131,7 @@ public struct InspectReport: Report {
         return [
             header,
             "\(Numbers.grouped(nParams)) weights. Their tensors take \(ByteSize(tensors.total)): "
-                + "\(Numbers.fixed(bpw, 3)) bits a weight"
+                + "\(Numbers.fixed(bpw, 3)) bits per weight"
                 + (fileType.map { " (the file calls itself \($0))" } ?? "") + ". " + size,
         ]
     }
@@ -139,7 +139,7 @@ public struct InspectReport: Report {
     private func types(_ style: Style) -> [String] {
         guard !tensors.isEmpty else { return ["no tensors"] }
         var table = Table([
-            ("type", .left), ("tensors", .right), ("size", .right), ("share", .right), ("bits a weight", .right),
+            ("type", .left), ("tensors", .right), ("size", .right), ("share", .right), ("bits per weight", .right),
         ])
         let byType = Dictionary(grouping: tensors, by: \.type)
         let total = max(1, tensors.reduce(0) { $0 + $1.nBytes })

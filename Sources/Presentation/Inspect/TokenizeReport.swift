@@ -5,13 +5,17 @@ import Tokenization
 public struct TokenizeReport: Report {
     let ids: [Int]
     let pieces: [String]
+    /// What each is for: `normal`, `control`, `byte`, …
+    let kinds: [String]
+    /// What the ids stand for, where no text was given.
+    @OrNull var text: String?
     @OrNull var steps: [Step]?
     /// The text that a chat template made of a conversation.
     @OrNull var chat: String?
 
     private var segments: ChatPromptPage?
 
-    private enum CodingKeys: CodingKey { case ids, pieces, steps, chat }
+    private enum CodingKeys: CodingKey { case ids, pieces, kinds, text, steps, chat }
 
     struct Step: Encodable {
         let fragment: String
@@ -28,9 +32,15 @@ public struct TokenizeReport: Report {
         let reason: String
     }
 
-    /// - Parameter chat: what a chat template wrote, if one did.
-    public init(ids: [Int], steps: [TokenizationStep]?, vocabulary: Vocabulary, chat: [UInt8]? = nil) {
+    /// - Parameters:
+    ///   - chat: what a chat template wrote, if one did.
+    ///   - text: what the ids stand for, if they were what was given.
+    public init(
+        ids: [Int], steps: [TokenizationStep]?, vocabulary: Vocabulary, chat: [UInt8]? = nil, text: [UInt8]? = nil
+    ) {
         self.ids = ids
+        kinds = ids.map { vocabulary.kind($0).words }
+        self.text = text.map { String(storedBytes: $0).showingBytes() }
         self.chat = chat.map { String(storedBytes: $0).showingBytes() }
         segments = chat.map { _ in ChatPromptPage(ids, vocabulary) }
         pieces = ids.map(vocabulary.displayPiece)
@@ -44,10 +54,15 @@ public struct TokenizeReport: Report {
     }
 
     public func page(_ style: Style) -> String {
-        var table = Table([("position", .right), ("id", .right), ("piece", .left)])
-        for (position, (id, piece)) in zip(ids, pieces).enumerated() { table.add("\(position)", "\(id)", "‹\(piece)›") }
+        let hasKinds = text != nil
+        var table = Table(
+            [("position", .right), ("id", .right), ("piece", .left)] + (hasKinds ? [("kind", .left)] : []))
+        for (position, (id, piece)) in zip(ids, pieces).enumerated() {
+            table.add(["\(position)", "\(id)", "‹\(piece)›"] + (hasKinds ? [kinds[position]] : []))
+        }
         var lines = segments.map { [$0.text(style, listsIds: false), ""] } ?? []
         lines += [style.bold(Numbers.count(ids.count, "token"))] + (ids.isEmpty ? [] : table.lines(style))
+        if let text { lines += ["", "‹\(text)›"] }
         lines += spaceNote.map { ["", style.dim($0)] } ?? []
         for step in steps ?? [] {
             let note = step.takenWhole ? "  is in the vocabulary whole" : ""
@@ -86,6 +101,20 @@ extension TokenizationStep.Reason {
         switch self {
         case .rank(let rank): "rank \(rank), the lowest left"
         case .score(let score): "score \(score), the highest left"
+        }
+    }
+}
+
+extension TokenKind {
+    fileprivate var words: String {
+        switch self {
+        case .undefined: "undefined"
+        case .normal: "normal"
+        case .unknown: "unknown"
+        case .control: "control"
+        case .userDefined: "user-defined"
+        case .unused: "unused"
+        case .byte: "byte"
         }
     }
 }

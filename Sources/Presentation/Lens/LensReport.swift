@@ -38,6 +38,8 @@ public struct LensReport: Report {
     }
 
     let trace: String
+    /// The file of a tuned lens, through which the stream is read.
+    @OrNull var translator: String?
     let positions: [Position]
 
     /// The text of all positions.
@@ -45,9 +47,12 @@ public struct LensReport: Report {
     /// The token that was asked for; `nil`: what the model predicts at each position.
     private let named: String?
 
-    private enum CodingKeys: CodingKey { case trace, positions }
+    private enum CodingKeys: CodingKey { case trace, translator, positions }
 
-    public init(trace: String, tokens: [String], columns: [LensColumn], named: String?, top: Int) {
+    public init(
+        trace: String, tokens: [String], columns: [LensColumn], named: String?, top: Int, translator: String? = nil
+    ) {
+        self.translator = translator
         self.trace = trace
         self.tokens = tokens
         self.named = named
@@ -80,7 +85,7 @@ public struct LensReport: Report {
         let room = style.width - 12
         let tail = text.count > room ? "…" + text.suffix(room - 1) : text
         var lines = [
-            style.bold("Logit lens of \(trace)"),
+            style.bold("\(translator == nil ? "Logit lens" : "Tuned lens") of \(trace)"),
             "position \(position.position), step \(position.step): what comes after",
             "  " + style.accent(tail.onOneLine),
         ]
@@ -130,7 +135,7 @@ public struct LensReport: Report {
     private static let cellWidth = 9
 
     private func grid(_ style: Style) -> [String] {
-        var lines = [style.bold("Logit lens of \(trace)")]
+        var lines = [style.bold("\(translator == nil ? "Logit lens" : "Tuned lens") of \(trace)")]
         let what =
             named.map {
                 "Rank of \(Self.quoted($0)) after each layer (0: most probable), and how probable it is there."

@@ -6,6 +6,13 @@ public struct LessonLintReport: Report {
     public let steps: Int
     public let questions: Int
     public let mistakes: Int
+    /// Sentences that carry a check, and how many evaluations of them were made.
+    public let claims: Int
+    public let claimsChecked: Int
+    /// Values in the text that are queries.
+    public let filledValues: Int
+    /// Mistakes of lessons that were tried on one model, on which they give the right answer.
+    public let mistakesNotTold: Int
     public let models: [Model]
     public let answersChecked: Int
     public let slowestCheckNs: Int
@@ -41,6 +48,9 @@ public struct LessonLintReport: Report {
         let questions = course.lessons.flatMap(\.questions)
         self.questions = questions.count
         mistakes = questions.reduce(0) { $0 + $1.mistakes.count + ($1.then?.number.mistakes.count ?? 0) }
+        claims = course.lessons.reduce(0) { $0 + $1.claims }
+        filledValues = course.lessons.reduce(0) { $0 + $1.filledValues }
+        (claimsChecked, mistakesNotTold) = (lint.claimsChecked, lint.mistakesNotTold)
         self.models = models.map { Model(path: $0.path, lessons: $0.lessons, problems: lint.problems) }
         answersChecked = lint.answersChecked
         let (seconds, attoseconds) = lint.slowest.components
@@ -54,7 +64,15 @@ public struct LessonLintReport: Report {
                 + "\(Numbers.count(questions, "question")) with \(Numbers.count(mistakes, "known mistake"))",
             "\(Numbers.count(answersChecked, "answer")) checked on \(Numbers.count(models.count, "model")), "
                 + "the slowest in \(Numbers.duration(nanoseconds: slowestCheckNs))",
+            "\(Numbers.count(claims, "sentence")) with a check, evaluated \(claimsChecked) times; "
+                + "\(filledValues) values filled in",
         ]
+        if mistakesNotTold > 0 {
+            let text =
+                "\(Numbers.count(mistakesNotTold, "known mistake")) give the right answer on this model. Only other "
+                + "models can tell them from it: give more --model."
+            lines += text.wrapped(to: style.width, indent: "")
+        }
         for model in models {
             let all = Numbers.count(model.takes.count + model.refuses.count, "lesson")
             let end = model.refuses.isEmpty ? "." : ", not:"

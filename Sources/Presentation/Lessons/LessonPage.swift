@@ -50,24 +50,25 @@ public struct LessonQuestion: Encodable, Sendable {
         (_then, _unit) = (OrNull(wrappedValue: then), OrNull(wrappedValue: unit))
     }
 
-    func lines(_ style: Style) -> [String] {
+    func lines(_ style: Style, isLoop: Bool) -> [String] {
         var lines = LessonProse(text: "**Question.** " + ask).lines(style)
         for (letter, choice) in zip("abcdefgh", choices) {
             let text = LessonProse(text: choice, indent: "     ").lines(style)
             lines.append("  \(letter)  " + (text.first ?? "").drop { $0 == " " })
             lines += text.dropFirst()
         }
-        if let then { lines += LessonProse(text: "And the number: " + then).lines(style) }
-        if let unit { lines.append(style.dim("Unit: \(unit)")) }
+        // Line by line, the number is asked for when the first part was answered.
+        if let then, !isLoop { lines += LessonProse(text: "And the number: " + then).lines(style) }
+        if let unit, then == nil || !isLoop { lines.append(style.dim("Unit: \(unit)")) }
         return lines
     }
 
     /// How an answer is given.
-    func example(_ prefix: String) -> String {
+    func example(_ prefix: String, isLoop: Bool) -> String {
         switch kind {
         case "number": prefix + "NUMBER"
-        case "choice": prefix + (then == nil ? "LETTER" : "LETTER NUMBER")
-        case "truth": prefix + (then == nil ? "true|false" : "true|false NUMBER")
+        case "choice": prefix + (then == nil || isLoop ? "LETTER" : "LETTER NUMBER")
+        case "truth": prefix + (then == nil || isLoop ? "true|false" : "true|false NUMBER")
         case "token": prefix + "ID or TEXT"
         case "address": prefix + "'NAME[…]'"
         default: prefix + "FILE"
@@ -88,33 +89,51 @@ public struct LessonStepReport: Report {
     public let step: Int
     public let steps: Int
     public let passages: [LessonPassage]
+    /// What is to be guessed before the rest is shown.
+    @OrNull public var prediction: String?
     @OrNull public var question: LessonQuestion?
+    /// Of a question that was solved: how, and why it matters.
+    @OrNull public var answered: String?
     /// What is shown once the question is settled.
     public let after: [LessonPassage]
     /// Whether lines are typed in the lesson, without `quipu lesson`.
     private let isLoop: Bool
+    /// Of each step, whether its question was solved.
+    private let settled: [Bool]
 
     private enum CodingKeys: CodingKey {
-        case lesson, number, title, model, trace, stepTitle, step, steps, passages, question, after
+        case lesson, number, title, model, trace, stepTitle, step, steps, passages, prediction, question, answered,
+            after
     }
 
     public init(
-        lesson: Lesson, about model: LessonProgress.Model, stepTitle: String, step: Int, passages: [LessonPassage],
-        question: LessonQuestion?, after: [LessonPassage], isLoop: Bool
+        lesson: Lesson, about model: LessonProgress.Model, stepTitle: String, step: Int, settled: [Bool],
+        passages: [LessonPassage], prediction: String?, question: LessonQuestion?, answered: String?,
+        after: [LessonPassage], isLoop: Bool
     ) {
         (self.lesson, number, title) = (lesson.id, lesson.number, lesson.title)
         (self.model, trace) = (model.path, model.trace)
         (self.stepTitle, self.step, steps) = (stepTitle, step, lesson.steps.count)
         (self.passages, self.after, self.isLoop) = (passages, after, isLoop)
+        self.settled = settled
+        _prediction = OrNull(wrappedValue: prediction)
         _question = OrNull(wrappedValue: question)
+        _answered = OrNull(wrappedValue: answered)
     }
 
     public func page(_ style: Style) -> String {
-        let bar = (1...steps).map { $0 < step ? "●" : $0 == step ? "◉" : "○" }.joined()
+        // Where one is stands in brackets; what was answered is full.
+        let bar = (1...steps).map { number in
+            let mark = settled[number - 1] ? style.good("●") : "○"
+            return number == step ? "[\(mark)]" : mark
+        }.joined()
         var lines = [style.dim("Lesson \(number)  \(title)  \(bar)"), "", style.bold(stepTitle), ""]
         for passage in passages { lines += passage.lines(style) + [""] }
-        if let question { lines += question.lines(style) + [""] }
+        if let prediction { lines += LessonProse(text: "**Guess first.** " + prediction).lines(style) + [""] }
+        if let question { lines += question.lines(style, isLoop: isLoop) + [""] }
+        if let answered { lines += [style.good("Solved.")] + LessonProse(text: answered).lines(style) + [""] }
         for passage in after { lines += passage.lines(style) + [""] }
+        if prediction != nil { return (lines + [LessonFooter.guess(style, isLoop: isLoop)]).joined(separator: "\n") }
         lines += LessonFooter(question: question, isSettled: !after.isEmpty, isLoop: isLoop).lines(style)
         return lines.joined(separator: "\n")
     }
@@ -126,6 +145,14 @@ struct LessonFooter {
     let isSettled: Bool
     let isLoop: Bool
 
+    /// How a guess is given.
+    static func guess(_ style: Style, isLoop: Bool) -> String {
+        style.dim(
+            isLoop
+                ? "Your guess, which is not graded; `next` goes on without one."
+                : "Guess: quipu lesson guess …   without one: quipu lesson next")
+    }
+
     func lines(_ style: Style) -> [String] {
         let prefix = isLoop ? "" : "quipu lesson "
         let others = "next  back  hint  skip  why  play  redo" + (isLoop ? "  list  quit" : "")
@@ -135,7 +162,7 @@ struct LessonFooter {
             return [style.dim(done + "Go on: " + prefix + "next" + others)]
         }
         return [
-            style.dim("Answer: " + question.example(prefix + (isLoop ? "" : "check "))),
+            style.dim("Answer: " + question.example(prefix + (isLoop ? "" : "check "), isLoop: isLoop)),
             style.dim("Also" + (isLoop ? ": " : ", after `quipu lesson`: ") + others),
         ]
     }

@@ -35,11 +35,12 @@ public struct LessonVerdictReport: Report {
         case .unreadable:
             return LessonProse(text: "That cannot be read. " + (says ?? "")).lines(style).joined(separator: "\n")
         case .wrong:
-            let opening = isKnownMistake ? "**Not quite, and this is why.** " : "**No.** "
+            let opening = isKnownMistake ? "Not quite, and this is why." : "No."
             let advice = isKnownMistake ? "" : "\n\n`\(prefix)hint` helps."
-            return LessonProse(text: opening + (says ?? "") + advice).lines(style).joined(separator: "\n")
+            let text = says.map { "\n" + $0 } ?? ""
+            return ([style.bad(opening)] + LessonProse(text: text + advice).lines(style)).joined(separator: "\n")
         case .right:
-            var lines = [style.bold("Right."), ""]
+            var lines = [style.good("Right."), ""]
             for passage in after { lines += passage.lines(style) + [""] }
             if let why { lines += LessonProse(text: "**Why it matters.** " + why).lines(style) + [""] }
             if let yours {
@@ -112,7 +113,15 @@ public struct LessonListReport: Report {
         public let hints: Int
     }
 
+    /// A way through the lessons.
+    public struct Track: Encodable, Sendable {
+        public let name: String
+        /// Their ids, in order.
+        public let lessons: [String]
+    }
+
     public let lessons: [Row]
+    public let tracks: [Track]
     /// The lesson one stands at.
     @OrNull public var current: String?
     @OrNull public var model: String?
@@ -121,14 +130,15 @@ public struct LessonListReport: Report {
     public let file: String
     private let isDetailed: Bool
 
-    private enum CodingKeys: CodingKey { case lessons, current, model, prompt, trace, file }
+    private enum CodingKeys: CodingKey { case lessons, tracks, current, model, prompt, trace, file }
 
     public init(_ course: Course, _ progress: LessonProgress, file: String, isDetailed: Bool) {
+        tracks = course.tracks.sorted { $0.key < $1.key }.map { Track(name: $0.key, lessons: $0.value) }
         lessons = course.lessons.map { lesson in
             let notes = lesson.questions.map { progress.questions["\(lesson.id)/\($0.id)"] ?? .init() }
             return Row(
                 number: lesson.number, id: lesson.id, title: lesson.title, idea: lesson.idea, minutes: lesson.minutes,
-                questions: notes.count, solved: notes.count(where: \.solved), due: notes.count(where: \.due),
+                questions: notes.count, solved: notes.count(where: \.solved), due: notes.count { $0.due && !$0.solved },
                 attempts: notes.reduce(0) { $0 + $1.attempts }, hints: notes.reduce(0) { $0 + $1.hints })
         }
         (self.file, self.isDetailed) = (file, isDetailed)
@@ -139,26 +149,42 @@ public struct LessonListReport: Report {
     }
 
     public func page(_ style: Style) -> String {
-        var columns: [(String, Table.Alignment)] = [("", .left), ("no", .right), ("lesson", .left), ("solved", .right)]
+        var columns: [(String, Table.Alignment)] = [
+            ("", .left), ("", .left), ("no", .right), ("lesson", .left), ("solved", .right),
+        ]
         columns += isDetailed ? [("again", .right), ("tries", .right), ("hints", .right)] : [("min", .right)]
         var table = Table(columns)
         for row in lessons {
-            let mark = row.id == current ? "▸" : row.solved == row.questions ? "✓" : ""
             let solved = "\(row.solved)/\(row.questions)"
             let rest =
                 isDetailed
                 ? ["\(row.due)", "\(row.attempts)", "\(row.hints)"].map { $0 == "0" ? "" : $0 } : ["\(row.minutes)"]
-            table.add([mark, "\(row.number)", row.title, solved] + rest)
+            let marks = [row.id == current ? "▸" : "", row.solved == row.questions ? "✓" : ""]
+            table.add(marks + ["\(row.number)", row.title, solved] + rest)
         }
         var lines = table.lines(style) + [""]
         if isDetailed {
             if let model { lines += ["Model   \(model)", "Prompt  \(prompt ?? "")", "Trace   \(trace ?? "")"] }
             lines += ["Kept in \(file)", ""]
         }
+        lines += trackLines
         let due = lessons.reduce(0) { $0 + $1.due }
         if due > 0 { lines.append("`quipu lesson redo` asks again what was skipped: \(due).") }
         lines.append((current == nil ? "Begin" : "Go on") + ": quipu lesson start")
         return lines.joined(separator: "\n")
+    }
+
+    /// Each way by the numbers of its lessons, those that are solved marked.
+    private var trackLines: [String] {
+        guard !tracks.isEmpty else { return [] }
+        let width = tracks.map(\.name.count).max() ?? 0
+        return ["Ways through them, if you do not want all:"]
+            + tracks.map { track in
+                let numbers = track.lessons.compactMap { id in lessons.first { $0.id == id } }
+                    .map { $0.solved == $0.questions ? "✓\($0.number)" : "\($0.number)" }
+                let gap = String(repeating: " ", count: width - track.name.count + 2)
+                return "  \(track.name)\(gap)\(numbers.joined(separator: " "))"
+            } + [""]
     }
 }
 
@@ -188,6 +214,41 @@ public struct LessonCheatsheetReport: Report {
             title = row.title
             lines += FoldedCommand.lines(row.command, after: "  ", style) { style.accent($0) }
         }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// What the course was about, at its end.
+public struct LessonRecapReport: Report {
+    public struct Row: Encodable, Sendable {
+        public let number: Int
+        public let title: String
+        public let idea: String
+        public let isDone: Bool
+    }
+
+    public let lessons: [Row]
+    public let questions: Int
+    public let solved: Int
+
+    public init(_ tutor: Tutor) {
+        lessons = tutor.course.lessons.map {
+            Row(number: $0.number, title: $0.title, idea: $0.idea, isDone: tutor.isDone($0))
+        }
+        let all = tutor.course.lessons.flatMap { lesson in lesson.questions.map { tutor.note(lesson, $0) } }
+        (questions, solved) = (all.count, all.count(where: \.solved))
+    }
+
+    public func page(_ style: Style) -> String {
+        var lines = [style.bold("That was the course. What it said:"), ""]
+        for row in lessons {
+            let mark = row.isDone ? style.good("✓") : " "
+            let text = LessonProse(text: "**\(row.title).** \(row.idea)", indent: "      ").lines(style)
+            lines += ["\(mark) \(row.number < 10 ? " " : "")\(row.number)  " + (text.first ?? "").drop { $0 == " " }]
+            lines += text.dropFirst()
+        }
+        lines += ["", "\(solved) of \(questions) questions are solved. Open ones: quipu lesson progress"]
+        lines += ["Functions to write: quipu lesson code. A page to keep: quipu lesson certificate"]
         return lines.joined(separator: "\n")
     }
 }

@@ -143,7 +143,8 @@ public struct PropagateReport: Report {
     ///   - type: what the model was quantised to.
     ///   - limit: operations to list on the page; the document has all.
     public init(
-        _ found: ErrorPropagation, model: Llama, reference: String?, type: String?, shares: [PartShare]?, limit: Int
+        _ found: ErrorPropagation.Runs, of tokens: [Int], model: Llama, reference: String?, type: String?,
+        shares: [PartShare]?, limit: Int
     ) {
         let logits = found.operations.last { $0.role.result == .logits }!.accumulated
         func cause(_ cause: ErrorCause) -> Cause {
@@ -155,8 +156,8 @@ public struct PropagateReport: Report {
         self.model = model.file.path
         self.reference = reference ?? "self"
         self.limit = limit
-        promptIds = found.tokens
-        pieces = found.tokens.map(model.vocabulary.displayPiece)
+        promptIds = tokens
+        pieces = tokens.map(model.vocabulary.displayPiece)
         causes = Causes(weights: cause(.weights), activations: cause(.activations), both: cause(.both))
         ops = found.operations.map(Operation.init)
         let types = Set(

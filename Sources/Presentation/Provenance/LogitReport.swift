@@ -20,6 +20,27 @@ public struct LogitReport: Report {
         let feedForward: Double
     }
 
+    /// A hidden unit: a column of a down projection.
+    struct Neuron: Encodable {
+        let layer: Int
+        /// `null` in a network that all tokens go through.
+        @OrNull var expert: Int?
+        let isShared: Bool
+        let neuron: Int
+        let source: String
+        let activation: Float
+        let value: Double
+    }
+
+    /// What all neurons of a layer add together.
+    struct NeuronLayer: Encodable {
+        let layer: Int
+        let n: Int
+        let sum: Double
+        let rounding: Double
+        let rest: Double
+    }
+
     /// The heads of a layer that share keys and values.
     struct Group: Encodable {
         let layer: Int
@@ -60,6 +81,9 @@ public struct LogitReport: Report {
     /// The parts of a layer together.
     let layers: [Layer]
     let kvGroups: [Group]
+    /// Single neurons that add most, and what all of each layer add together.
+    let neurons: [Neuron]
+    let neuronLayers: [NeuronLayer]
     let chain: Chain
 
     private let before: String
@@ -68,7 +92,7 @@ public struct LogitReport: Report {
 
     private enum CodingKeys: CodingKey {
         case trace, step, position, tokenId, piece, againstId, againstPiece, logit, rank, probability, sum, residual
-        case scale, parts, layers, kvGroups, chain
+        case scale, parts, layers, kvGroups, neurons, neuronLayers, chain
     }
 
     /// - Parameters:
@@ -100,6 +124,14 @@ public struct LogitReport: Report {
         kvGroups = attribution.groups.map {
             Group(layer: $0.layer, kvHead: $0.kvHead, heads: $0.heads, value: $0.value)
         }
+        neurons = attribution.neurons.map {
+            Neuron(
+                layer: $0.layer, expert: $0.expert, isShared: $0.isShared, neuron: $0.index, source: $0.address,
+                activation: $0.activation, value: $0.value)
+        }
+        neuronLayers = attribution.neuronLayers.map {
+            NeuronLayer(layer: $0.layer, n: $0.count, sum: $0.sum, rounding: $0.rounding, rest: $0.rest)
+        }
         let found = attribution.chain
         chain = Chain(
             part: found.part.name, source: found.channel?.address, activation: found.channel?.activation,
@@ -112,7 +144,7 @@ public struct LogitReport: Report {
     public func page(_ style: Style) -> String {
         let lines =
             headLines(style) + [""] + layerLines(style) + [""] + headTable(style) + groupTable(style)
-            + expertTable(style) + [""]
+            + expertTable(style) + neuronTable(style) + [""]
             + sumLines(style) + [""] + chainLines(style)
         return lines.joined(separator: "\n")
     }
@@ -215,6 +247,27 @@ public struct LogitReport: Report {
                 Numbers.signed(part.value), Bar.signed(most > 0 ? part.value / most : 0, half: 16))
         }
         return ["", style.bold("The experts that add most, each with the router's weight"), ""] + table.lines(style)
+    }
+
+    private func neuronTable(_ style: Style) -> [String] {
+        guard let first = neurons.first else { return [] }
+        let hasExperts = neurons.contains { $0.expert != nil || $0.isShared }
+        var table = Table(
+            [("neuron", .right), ("layer", .right)] + (hasExperts ? [("expert", .right)] : [])
+                + [("activation", .right), ("adds", .right), ("", .left)])
+        for neuron in neurons {
+            let expert = neuron.expert.map { "\($0)" } ?? (neuron.isShared ? "shared" : "-")
+            table.add(
+                ["\(neuron.neuron)", "\(neuron.layer)"] + (hasExperts ? [expert] : [])
+                    + [
+                        Numbers.short(Double(neuron.activation)), Numbers.signed(neuron.value),
+                        Bar.signed(first.value == 0 ? 0 : neuron.value / abs(first.value), half: 16),
+                    ])
+        }
+        let all = neuronLayers.reduce(0) { $0 + $1.n }
+        let sum = neuronLayers.reduce(0) { $0 + $1.sum }
+        let note = "Of \(Numbers.grouped(all)) neurons, which add \(Numbers.signed(sum)) together."
+        return ["", style.bold("The neurons that add most"), ""] + table.lines(style) + [style.dim(note)]
     }
 
     private func sumLines(_ style: Style) -> [String] {

@@ -22,6 +22,14 @@ public struct QuantErrorsReport: Report {
         }
 
         enum CodingKeys: CodingKey { case rmse, relRmse, maxAbs, p95Abs, sqnrDb, cosine }
+
+        /// Under all `columns` but the first.
+        var cells: [String] {
+            [
+                Numbers.fixed(relRmse * 100) + " %", sqnrDb.isFinite ? Numbers.fixed(sqnrDb) : "exact",
+                Numbers.fixed(cosine, 5), Numbers.short(rmse), Numbers.short(p95Abs), Numbers.short(maxAbs),
+            ]
+        }
     }
 
     /// A tensor, a layer, a role or an expert of a layer in one format.
@@ -62,6 +70,10 @@ public struct QuantErrorsReport: Report {
     /// The routed experts of each layer, all of an expert's matrices together; none in a model without.
     let experts: [Line]
     let types: [Line]
+    /// Formats on all matrices, fallbacks included, the most exact first; none against another file.
+    let ranking: [RankedFormat]
+    /// Formats that some matrix can be written in neither itself nor by a fallback.
+    let notRanked: [String]
     @OrNull var imatrix: String?
     let notTried: [FormatNotTried]
     /// Formats that the weights were quantised to before, if they stand for themselves.
@@ -69,23 +81,27 @@ public struct QuantErrorsReport: Report {
     private let limit: Int
 
     private enum CodingKeys: CodingKey {
-        case file, reference, tensors, layers, roles, experts, types, imatrix, notTried
+        case file, reference, tensors, layers, roles, experts, types, ranking, notRanked, imatrix, notTried
     }
 
     /// - Parameters:
     ///   - reference: what the errors are against, in words or as a path.
+    ///   - ranking: the formats on all matrices; `nil` where errors are of what the file holds.
     ///   - imatrix: the importance matrix's path.
     ///   - notTried: formats that were asked for, or that all means, and that no tensor was written in.
     ///   - stored: the types of the file's weights if they are what errors are against.
     ///   - limit: tensors on the page; the document has all.
     public init(
-        file: String, reference: String, errors: [TensorError], imatrix: String? = nil,
+        file: String, reference: String, errors: [TensorError], ranking: FormatRanking? = nil,
+        imatrix: String? = nil,
         notTried: [FormatNotTried] = [], stored: Set<TensorType> = [], limit: Int
     ) {
         self.stored = stored.filter { $0.blockElements > 1 }.sorted { $0.rawValue < $1.rawValue }
         self.file = file
         self.reference = reference
         self.imatrix = imatrix
+        self.ranking = ranking?.rows.map(RankedFormat.init) ?? []
+        notRanked = ranking?.unranked.map(\.name) ?? []
         self.notTried = notTried
         self.limit = limit
         tensors = errors.map(Line.init).sortedWorstFirst(by: \.error.relRmse)
@@ -213,44 +229,30 @@ public struct QuantErrorsReport: Report {
         ("p95", .right), ("max", .right),
     ]
 
-    static func cells(_ line: Line) -> [String] {
-        [
-            Numbers.short(line.bpw), Numbers.fixed(line.error.relRmse * 100) + " %",
-            line.error.sqnrDb.isFinite ? Numbers.fixed(line.error.sqnrDb) : "exact",
-            Numbers.fixed(line.error.cosine, 5),
-            Numbers.short(line.error.rmse), Numbers.short(line.error.p95Abs), Numbers.short(line.error.maxAbs),
-        ]
-    }
+    static func cells(_ line: Line) -> [String] { [Numbers.short(line.bpw)] + line.error.cells }
 
     /// What was quantised before comes back unharmed from formats with the same steps.
     static func warning(_ stored: [TensorType], _ style: Style) -> [String] {
-        guard !stored.isEmpty else { return [] }
-        let names = stored.map(\.name).joined(separator: ", ")
+        warning(names: stored.map(\.name), style)
+    }
+
+    static func warning(names: [String], _ style: Style) -> [String] {
+        guard !names.isEmpty else { return [] }
         return [""]
-            + "Mind that these weights were quantised before, to \(names): formats with the same or like steps look better than they are. To choose a format, start from an F16, BF16 or F32 file of the model."
+            + "Mind that these weights were quantised before, to \(names.joined(separator: ", ")): formats with the same or like steps look better than they are. To choose a format, start from an F16, BF16 or F32 file of the model."
             .wrapped(to: style.width, indent: "", paint: style.warning)
     }
 
     private func isShown(_ line: Line) -> Bool { shown == nil || line.type == shown!.name }
 
-    /// Best first. Formats whose blocks do not divide all rows were not tried everywhere.
+    /// Best first.
     private func typeLines(_ style: Style) -> [String] {
-        let isPartial = types.contains { $0.n < total } && shown != nil
-        var table = Table([("format", .whole)] + (isPartial ? [("weights", .right)] : []) + Self.columns)
-        for line in types.reversed() {
-            let share = Numbers.percent(Double(line.n) / Double(max(1, total)))
-            table.add([line.label] + (isPartial ? [share] : []) + Self.cells(line))
-        }
+        if !ranking.isEmpty { return RankedFormat.lines(ranking, without: notRanked, style) }
+        var table = Table([("format", .whole)] + Self.columns)
+        for line in types.reversed() { table.add([line.label] + Self.cells(line)) }
         let weights = "\(Numbers.grouped(total)) weights in \(Numbers.count(count, "tensor"))"
-        var lines = [style.bold(types.count > 1 ? "By format, best first" : "All tensors") + ": \(weights)", ""]
-        lines += table.lines(style)
-        if isPartial {
-            lines += paragraph(
-                "Formats with less than 100 % of the weights were tried only on rows that their blocks divide.", style
-            )
-            .map(style.dim)
-        }
-        return lines + (types.contains(where: \.textbook) ? [style.dim(Line.textbookNote)] : [])
+        return [style.bold(types.count > 1 ? "By format, best first" : "All tensors") + ": \(weights)", ""]
+            + table.lines(style)
     }
 
     private func roleLines(_ style: Style) -> [String] {

@@ -102,7 +102,9 @@ public struct QuantizeReport: Report {
         var lines = [style.bold(title), ""]
         if isListed { lines += tensorLines(style) + [""] }
         lines += typeLines(style) + [""]
-        lines.append("\(size(bytesBefore, bpwBefore))  →  \(size(bytesAfter, bpwAfter))")
+        lines.append(
+            "\(mebibytes(bytesBefore)) → \(mebibytes(bytesAfter)) "
+                + "(\(Numbers.fixed(bpwBefore)) → \(Numbers.fixed(bpwAfter)) bits per weight)")
         if let wallNs { lines[lines.count - 1] += style.dim("  in \(Numbers.duration(nanoseconds: wallNs))") }
         if nFallback > 0 {
             lines.append(
@@ -115,9 +117,7 @@ public struct QuantizeReport: Report {
         return lines.joined(separator: "\n")
     }
 
-    private func size(_ bytes: Int, _ bpw: Double) -> String {
-        "\(Numbers.fixed(Double(bytes) / 1_048_576)) MiB (\(Numbers.fixed(bpw)) bits a weight)"
-    }
+    private func mebibytes(_ bytes: Int) -> String { "\(Numbers.fixed(Double(bytes) / 1_048_576)) MiB" }
 
     private func tensorLines(_ style: Style) -> [String] {
         var table = Table([

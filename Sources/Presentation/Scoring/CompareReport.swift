@@ -47,6 +47,9 @@ public struct CompareReport: Report {
     let nTokens: Int
     /// In nats.
     let kld: Divergences
+    /// `kld.mean` and its uncertainty under the names that other documents have.
+    let kldMean: Double
+    let kldUncertainty: Double
     let sameTop: Double
     let sameTopUncertainty: Double
     /// Of the probability of the token that followed: the other's minus the base's.
@@ -59,6 +62,7 @@ public struct CompareReport: Report {
         self.text = TextFacts(text)
         nTokens = divergence.tokens.count
         kld = Divergences(divergence)
+        (kldMean, kldUncertainty) = (kld.mean, kld.uncertainty)
         sameTop = divergence.sameTop.value
         sameTopUncertainty = divergence.sameTop.uncertainty
         deltaP = Changes(divergence)

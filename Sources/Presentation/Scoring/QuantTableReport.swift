@@ -43,20 +43,19 @@ public struct QuantTableReport: Report {
 
     /// - Precondition: at least one row.
     public init(
-        _ rows: [(plan: QuantizationPlan, measured: BaseLogits.Measurement)], of base: BaseLogits,
+        _ rows: [(type: String, figures: VersionFigures)], of model: Llama, on text: ScoredText,
         notTried: [FormatNotTried]
     ) {
-        let file = base.model.file
-        let (weights, divergence) = (Double(file.parameterCount), rows[0].measured.divergence)
+        let file = model.file
+        let (weights, perplexity) = (Double(file.parameterCount), rows[0].figures.basePerplexity)
         let bytes = file.tensors.reduce(0) { $0 + $1.byteCount }
-        model = file.path
-        text = TextFacts(base.text)
-        nTokens = divergence.tokens.count
-        let perplexity = divergence.basePerplexity.estimate
+        self.model = file.path
+        self.text = TextFacts(text)
+        nTokens = text.scored.count * text.chunks.count
         self.base = Base(
             sizeBytes: bytes, bpw: Double(8 * bytes) / weights, perplexity: perplexity.value,
             uncertainty: perplexity.uncertainty)
-        self.rows = rows.map { Row($0.plan, $0.measured, weights: weights) }
+        self.rows = rows.map { Row($0.type, $0.figures, weights: weights) }
         self.notTried = notTried
         isQuantized = file.tensors.contains { $0.type.blockElements > 1 }
     }
@@ -157,15 +156,13 @@ public struct QuantTableReport: Report {
 }
 
 extension QuantTableReport.Row {
-    fileprivate init(_ plan: QuantizationPlan, _ measured: BaseLogits.Measurement, weights: Double) {
-        let divergence = measured.divergence
-        let (perplexity, increase) = (divergence.otherPerplexity.estimate, divergence.difference)
-        let (kld, same) = (divergence.meanDivergence, divergence.sameTop)
+    fileprivate init(_ type: String, _ figures: VersionFigures, weights: Double) {
         self.init(
-            type: plan.fileType!.name, sizeBytes: plan.byteCount, bpw: Double(8 * plan.byteCount) / weights,
-            perplexity: perplexity.value, uncertainty: perplexity.uncertainty, increase: increase.value,
-            increaseUncertainty: increase.uncertainty, kldMean: kld.value, kldUncertainty: kld.uncertainty,
-            sameTop: same.value, sameTopUncertainty: same.uncertainty, tokensPerSecond: measured.tokensPerSecond,
-            nFallback: plan.fallbacks)
+            type: type, sizeBytes: figures.byteCount, bpw: Double(8 * figures.byteCount) / weights,
+            perplexity: figures.perplexity.value, uncertainty: figures.perplexity.uncertainty,
+            increase: figures.increase.value, increaseUncertainty: figures.increase.uncertainty,
+            kldMean: figures.divergence.value, kldUncertainty: figures.divergence.uncertainty,
+            sameTop: figures.sameTop.value, sameTopUncertainty: figures.sameTop.uncertainty,
+            tokensPerSecond: figures.tokensPerSecond, nFallback: figures.fallbacks)
     }
 }

@@ -1,3 +1,4 @@
+import LlamaModel
 import Measuring
 
 /// The result of `quant sensitivity`: parts of a model by what quantising each of them alone does.
@@ -7,6 +8,8 @@ public struct SensitivityReport: Report {
         @OrNull var layer: Int?
         @OrNull var role: String?
         let kld: Double
+        /// The same under the name that other documents have.
+        let kldMean: Double
         let kldUncertainty: Double
         let sameTop: Double
         let n: Int
@@ -37,20 +40,21 @@ public struct SensitivityReport: Report {
 
     /// - Parameter limit: parts to list for people.
     public init(
-        _ sensitivity: Sensitivity, of base: BaseLogits, by unit: Sensitivity.Unit, type: String, mix: String,
-        limit: Int
+        _ sensitivity: Sensitivity, of model: Llama, on text: ScoredText, by unit: Sensitivity.Unit, type: String,
+        mix: String, limit: Int
     ) {
-        model = base.model.file.path
-        text = TextFacts(base.text)
+        self.model = model.file.path
+        self.text = TextFacts(text)
         by = unit.rawValue
         self.type = type
         self.mix = mix
         self.limit = limit
         tensors = sensitivity.parts.map { part in
-            let kld = part.divergence.meanDivergence
-            return Line(
-                name: part.name, layer: part.layer, role: part.role, kld: kld.value, kldUncertainty: kld.uncertainty,
-                sameTop: part.divergence.sameTop.value, n: part.weights, bpw: part.bitsPerWeight,
+            Line(
+                name: part.name, layer: part.layer, role: part.role, kld: part.divergence.value,
+                kldMean: part.divergence.value,
+                kldUncertainty: part.divergence.uncertainty, sameTop: part.sameTop, n: part.weights,
+                bpw: part.bitsPerWeight,
                 mixBpw: part.mixBitsPerWeight, moreBits: part.hasMoreBits)
         }
         agreement = sensitivity.agreement.map {

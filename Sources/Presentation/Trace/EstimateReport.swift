@@ -3,15 +3,18 @@ import Recording
 /// The result of `trace --estimate`.
 public struct EstimateReport: Report {
     let capture: String
+    /// Prompts, and the tokens of them all.
+    let prompts: Int
     let promptTokens: Int
     let generate: Int
     let valueBytes: Int
     let rowBytes: Int
     let sizeBytes: Int
 
-    public init(_ estimate: TraceEstimate, capture: Capture, promptIds: [Int], generate: Int) {
+    /// - Parameter prompts: how many tokens each has.
+    public init(_ estimate: TraceEstimate, capture: Capture, prompts: [Int], generate: Int) {
         self.capture = capture.description
-        promptTokens = promptIds.count
+        (self.prompts, promptTokens) = (prompts.count, prompts.reduce(0, +))
         self.generate = generate
         valueBytes = estimate.values
         rowBytes = estimate.rows
@@ -19,9 +22,10 @@ public struct EstimateReport: Report {
     }
 
     public func page(_ style: Style) -> String {
-        """
-        \(style.bold("about \(ByteSize(sizeBytes))")) for \(Numbers.count(promptTokens, "prompt token")) and \(generate) generated, capture \(capture)
-        \(ByteSize(valueBytes)) of values, \(ByteSize(rowBytes)) of rows; nothing was run
-        """
+        let each = prompts > 1 ? " of \(prompts) prompts" : ""
+        return """
+            \(style.bold("about \(ByteSize(sizeBytes))")) for \(Numbers.count(promptTokens, "prompt token"))\(each) and \(generate) generated\(prompts > 1 ? " each" : ""), capture \(capture)
+            \(ByteSize(valueBytes)) of values, \(ByteSize(rowBytes)) of rows; nothing was run
+            """
     }
 }

@@ -66,9 +66,12 @@ public struct ShowReport: Report {
     // MARK: for people
 
     public func page(_ style: Style) -> String {
-        var lines = [
-            style.bold(name) + "  \(kind)  \(type) \(Shape(shape))" + style.dim("  op \(seq) of step \(step), \(trace)")
-        ]
+        let what = "  \(kind)  \(type) \(Shape(shape))"
+        let place = "  op \(seq) of step \(step)"
+        // A path that does not fit has a line of its own, so that it can be copied.
+        let fits = (name + what + place + ", " + trace).displayWidth <= style.width
+        var lines = [style.bold(name) + what + style.dim(fits ? "\(place), \(trace)" : place)]
+        if !fits { lines.append(style.dim(trace)) }
         lines += ("from " + inputs.joined(separator: ", ")).wrapped(
             to: style.width)
         if ranges.indices.contains(where: { ranges[$0].count != shape[$0] }) {

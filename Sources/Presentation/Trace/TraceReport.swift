@@ -9,6 +9,10 @@ public struct TraceReport: Report {
     public let model: String
     public let promptIds: [Int]
     public let promptPieces: [String]
+    /// Of each token but the first the natural logarithm of its probability, and how many were more probable; empty unless
+    /// all logits were asked for.
+    public let promptLogprobs: [Double?]
+    public let promptRanks: [Int?]
     public let generatedIds: [Int]
     public let generatedText: String
     /// Operations evaluated, all passes.
@@ -27,6 +31,11 @@ public struct TraceReport: Report {
     public let interventions: [Change]
     /// The trace that it repeats with changes.
     @OrNull public var parent: String?
+    /// What was said about tokens to follow, in the order of positions.
+    public let tracked: [Tracked]
+    /// A sum of logits after the prompt, in words, and what it is.
+    @OrNull public var metric: String?
+    @OrNull public var metricValue: Double?
     /// Operations that were computed, and those whose values the parent had; views and writes to the cache are neither.
     public let nComputed: Int
     public let nRecalled: Int
@@ -65,8 +74,10 @@ public struct TraceReport: Report {
     private let patterns: [String?]
 
     private enum CodingKeys: CodingKey {
-        case trace, model, promptIds, promptPieces, generatedIds, generatedText, nOps, nPasses, sizeBytes, wallNs,
-            tokensPerSecond, promptTokensPerSecond, capture, top, layers, interventions, parent, nComputed, nRecalled
+        case trace, model, promptIds, promptPieces, promptLogprobs, promptRanks, generatedIds, generatedText, nOps,
+            nPasses, sizeBytes, wallNs,
+            tokensPerSecond, promptTokensPerSecond, capture, top, layers, interventions, parent, tracked,
+            metric, metricValue, nComputed, nRecalled
     }
 
     /// What the command knows when a run is over.
@@ -87,12 +98,18 @@ public struct TraceReport: Report {
         public var prediction: Prediction
         public var changes: ChangedRun
         public var parent: RunReference?
+        public var surprise: PromptSurprise?
+        public var tracked: [TrackedToken]
+        public var metric: (text: String, value: Double)?
 
         public init(
             trace: String, promptIds: [Int], generatedIds: [Int], generatedText: String, operations: Int, passes: Int,
             sizeBytes: Int, wallNs: Int, promptNs: Int, decodeNs: Int, capture: Capture, summary: PassSummary,
-            prediction: Prediction, changes: ChangedRun, parent: RunReference?
+            prediction: Prediction, changes: ChangedRun, parent: RunReference?, surprise: PromptSurprise? = nil,
+            tracked: [TrackedToken] = [], metric: (text: String, value: Double)? = nil
         ) {
+            (self.tracked, self.metric) = (tracked, metric)
+            self.surprise = surprise
             self.trace = trace
             self.promptIds = promptIds
             self.generatedIds = generatedIds
@@ -118,6 +135,8 @@ public struct TraceReport: Report {
         self.model = model.file.path
         promptIds = outcome.promptIds
         promptPieces = outcome.promptIds.map(model.vocabulary.displayPiece)
+        promptLogprobs = outcome.surprise?.tokens.map { $0?.logProbability } ?? []
+        promptRanks = outcome.surprise?.tokens.map { $0?.rank } ?? []
         generatedIds = outcome.generatedIds
         generatedText = outcome.generatedText
         nOps = outcome.operations
@@ -129,6 +148,8 @@ public struct TraceReport: Report {
             Change(kind: $0.kind.rawValue, target: $0.target, spec: $0.spec)
         }
         parent = outcome.parent?.path
+        tracked = outcome.tracked.map { Tracked($0, in: outcome.promptIds + outcome.generatedIds, model) }
+        (metric, metricValue) = (outcome.metric?.text, outcome.metric?.value)
         (nComputed, nRecalled) = (outcome.changes.computed, outcome.changes.recalled)
         policy = outcome.capture
         patterns = outcome.summary.layers.map(\.pattern)
@@ -165,11 +186,13 @@ public struct TraceReport: Report {
     // MARK: for people
 
     public func page(_ style: Style) -> String {
-        (tokenLines(style) + [""] + layerLines(style) + [""] + topLines(style) + [""] + closingLines(style))
+        (tokenLines(style) + [""] + layerLines(style) + [""] + topLines(style) + trackedLines(style) + [""]
+            + closingLines(style))
             .joined(separator: "\n")
     }
 
     private func tokenLines(_ style: Style) -> [String] {
+        guard promptLogprobs.isEmpty else { return SurpriseLines.lines(promptPieces, promptLogprobs, style) }
         let words = zip(promptIds, promptPieces).map { "\($0)‹\($1)›" }
         let lines = words.wrapped(to: style.width - 3, indent: "") { word in
             let start = word.firstIndex(of: "‹") ?? word.endIndex
@@ -228,6 +251,15 @@ public struct TraceReport: Report {
                 Numbers.percent(candidate.probability).padded(to: 7) + Bar.horizontal(candidate.probability, width: 24))
         }
         return [style.bold("3  What the model expects after the prompt")] + table.lines(style)
+    }
+
+    private func trackedLines(_ style: Style) -> [String] {
+        var lines: [String] = []
+        if !tracked.isEmpty {
+            lines += ["", style.bold("4  Tokens that were followed")] + Tracked.lines(tracked, style)
+        }
+        if let metric, let metricValue { lines += ["", "\(metric) = \(Numbers.short(metricValue))"] }
+        return lines
     }
 
     private func closingLines(_ style: Style) -> [String] {

@@ -78,7 +78,7 @@ extension FormatIQ2_S: DescribableFormat {
                 fields: [
                     .half("d", "unit of the scales"),
                     .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
-                    .bytes("qs+32", 32, "signs, a bit a weight"),
+                    .bytes("qs+32", 32, "signs, a bit per weight"),
                     .bytes("qh", 8, "bits 8-9 of the indices, four to a byte"),
                     .bytes("scales", 8, "a 4-bit scale a sub-block"),
                 ],

@@ -91,7 +91,7 @@ extension FormatIQ3_S: DescribableFormat {
                     .half("d", "unit of the scales"),
                     .bytes("qs", 64, "bits 0-7 of the index of the point of four weights"),
                     .bytes("qh", 8, "bit 8 of the indices, eight to a byte"),
-                    .bytes("signs", 32, "signs, a bit a weight"),
+                    .bytes("signs", 32, "signs, a bit per weight"),
                     .bytes("scales", 4, "a 4-bit scale a sub-block"),
                 ],
                 formula: "x = d * (1 + 2 * scale) * g",

@@ -95,7 +95,7 @@ extension FormatQ5_1: DescribableFormat {
             BlockLayout(
                 fields: [
                     .half("d", "scale"), .half("m", "minimum"),
-                    .bytes("qh", 4, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qh", 4, "bit 4 of the codes, one bit per weight"),
                     .bytes("qs", 16, "bits 0-3 of the codes, weight j low and weight j + 16 high in byte j"),
                 ],
                 formula: "x = q * d + m", codes: 0...31,

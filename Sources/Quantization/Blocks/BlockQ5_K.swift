@@ -105,7 +105,7 @@ extension FormatQ5_K: DescribableFormat {
                 fields: [
                     .half("d", "unit of the scales"), .half("dmin", "unit of the mins"),
                     .bytes("scales", 12, "a 6-bit scale and a 6-bit min a sub-block"),
-                    .bytes("qh", 32, "bit 4 of the codes, one bit a weight"),
+                    .bytes("qh", 32, "bit 4 of the codes, one bit per weight"),
                     .bytes("qs", 128, "bits 0-3 of the codes, two to a byte, 32 weights apart"),
                 ],
                 formula: "x = d * scale * q - dmin * min", codes: 0...31,

@@ -5,7 +5,7 @@ import Synchronization
 import Tensors
 
 /// What weights are written in: a format of ggml's, or a scheme that textbooks show.
-public struct WeightForm: Sendable, Hashable {
+public struct WeightForm: Sendable, Hashable, Codable {
     /// Of a scheme, its id.
     public let name: String
     /// No file holds it; for comparison.
@@ -16,7 +16,7 @@ public struct WeightForm: Sendable, Hashable {
 }
 
 /// The error of one weight tensor in one format.
-public struct TensorError: Sendable {
+public struct TensorError: Sendable, Codable {
     public let name: String
     /// `nil` outside the blocks.
     public let layer: Int?
@@ -31,43 +31,11 @@ public struct TensorError: Sendable {
     public let experts: [ErrorStatistics]
 }
 
-/// Why weights cannot be compared.
-public enum QuantErrorProblem: InputProblem, Sendable, Equatable {
-    case notDecodable(file: String, tensor: String, type: TensorType)
-    case notEncodable(type: String, known: [String])
-    case needsImportance(type: TensorType)
-    case notFinite(file: String, tensor: String, index: Int, value: Float)
-    case missing(file: String, tensor: String)
-    case shapes(tensor: String, found: Shape, expected: Shape)
-    case nothingToCompare(file: String, advice: String)
-}
-
-extension QuantErrorProblem: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .notDecodable(let file, let tensor, let type):
-            "\(file): tensor '\(tensor)' is \(type), which cannot be decoded yet"
-        case .notEncodable(let type, let known):
-            "'\(type)' is no format that can be written; known are \(known.joined(separator: ", "))"
-        case .needsImportance(let type):
-            "\(type) can only be written with an importance matrix; `quant errors --imatrix FILE` takes one"
-        case .notFinite(let file, let tensor, let index, let value):
-            "\(file): tensor '\(tensor)' holds \(value) at element \(index); no format can stand for it. The file is damaged."
-        case .missing(let file, let tensor):
-            "\(file) has no tensor '\(tensor)'; are the two files the same model?"
-        case .shapes(let tensor, let found, let expected):
-            "tensor '\(tensor)' has shape \(found) in one file and \(expected) in the other; are they the same model?"
-        case .nothingToCompare(let file, let advice):
-            "\(file): no tensor to compare. \(advice)"
-        }
-    }
-}
-
 /// Compares weights with what a format makes of them, tensor by tensor.
 public struct QuantErrors: Sendable {
     private let workers: Workers
     private let part: Int?
-    /// Called after each tensor with the weights done and to do; what it throws ends the work.
+    /// Called often with the weights done and to do; what it throws ends the work.
     private let progress: @Sendable (Int, Int) throws -> Void
 
     /// Parts of a tensor that are gathered on their own and merged in order, whatever the number of threads.
@@ -82,65 +50,125 @@ public struct QuantErrors: Sendable {
         self.progress = progress
     }
 
-    /// The errors of a file's tensors against the same tensors of a file of higher precision, in the file's order.
+    /// One tensor, and what it is compared with.
+    public struct Piece: Sendable {
+        let tensor: TensorInfo
+        let content: Content
+
+        enum Content: Sendable {
+            /// The tensor of this name in a file of higher precision.
+            case reference(TensorInfo, in: GGUFFile)
+            case format(any EncodableFormat, importance: [Float]?)
+            case scheme(any TeachingScheme)
+        }
+
+        /// The tensor's name and the form's.
+        public var name: String {
+            switch content {
+            case .reference: tensor.name
+            case .format(let format, _): "\(tensor.name) \(format.type.name)"
+            case .scheme(let scheme): "\(tensor.name) \(scheme.id)"
+            }
+        }
+        public var weights: Int { tensor.shape.count }
+    }
+
+    /// A file's tensors beside the same tensors of a file of higher precision, in the file's order.
     ///
     /// - Throws: `QuantErrorProblem` if the files do not belong together.
-    public func errors(of file: GGUFFile, against reference: GGUFFile) throws -> [TensorError] {
-        let tensors = file.tensors.filter { ($0.shape.rows > 1 || $0.type != .f32) && $0.part == part ?? $0.part }
-        let total = tensors.reduce(0) { $0 + $1.shape.count }
-        var done = 0
-        return try tensors.map { info in
+    public func pieces(of file: GGUFFile, against reference: GGUFFile) throws -> [Piece] {
+        try file.tensors.filter { ($0.shape.rows > 1 || $0.type != .f32) && $0.part == part ?? $0.part }.map { info in
             guard let original = reference.tensor(named: info.name) else {
                 throw QuantErrorProblem.missing(file: reference.path, tensor: info.name)
             }
             guard original.shape == info.shape else {
                 throw QuantErrorProblem.shapes(tensor: info.name, found: info.shape, expected: original.shape)
             }
-            let (format, other) = (try Self.decoder(of: info, in: file), file.values(of: info))
-            let compared = try compare(original, in: reference) { row, _, output in
-                other.decodeRow(row, by: format, into: &output)
-            }
-            done += info.shape.count
-            try progress(done, total)
-            return TensorError(
-                info, type: WeightForm(info.type), bitsPerWeight: info.type.bitsPerWeight, compared)
+            return Piece(tensor: info, content: .reference(original, in: reference))
         }
     }
 
-    /// The errors that formats would make of a file's tensors, in the file's order, all formats of a tensor together.
+    /// The tensors that formats are tried on.
+    func matrices(of file: GGUFFile) -> [TensorInfo] {
+        file.tensors.filter { $0.shape.rows > 1 && $0.part == part ?? $0.part }
+    }
+
+    /// A file's tensors beside themselves in each format, in the file's order, all formats of a tensor together.
     ///
     /// The reference is what the file's own weights decode to. Only matrices are compared; where a format's block does
-    /// not divide a tensor's rows, or it needs importances that are not known, there is no result.
+    /// not divide a tensor's rows, or it needs importances that are not known, there is no piece.
     ///
-    /// - Throws: `QuantErrorProblem` if weights are not finite or cannot be decoded, `QuantizeProblem` if the importance
-    ///   matrix is another model's.
-    public func errors(
+    /// - Throws: `QuantizeProblem` if the importance matrix is another model's.
+    public func pieces(
         of file: GGUFFile, as formats: [any EncodableFormat], schemes: [any TeachingScheme] = [],
         importance: ImportanceMatrix? = nil
-    ) throws -> [TensorError] {
-        let tensors = file.tensors.filter { $0.shape.rows > 1 && $0.part == part ?? $0.part }
-        let total = tensors.reduce(0) { $0 + $1.shape.count }
-        var done = 0
-        return try tensors.flatMap { info in
+    ) throws -> [Piece] {
+        try matrices(of: file).flatMap { info in
             let columns = try importance?.values(for: info)
             let fitting = formats.filter {
                 info.shape.ne0 % $0.type.blockElements == 0 && ($0.importance != .required || columns != nil)
             }
-            let results = try fitting.map { try errors(of: info, in: file, as: $0, importance: columns) }
-            let textbook = try schemes.map { try errors(of: info, in: file, as: $0) }
-            done += info.shape.count
-            try progress(done, total)
-            return results + textbook
+            return fitting.map { Piece(tensor: info, content: .format($0, importance: columns)) }
+                + schemes.map { Piece(tensor: info, content: .scheme($0)) }
         }
+    }
+
+    /// The errors of all pieces, in their order.
+    ///
+    /// - Throws: `QuantErrorProblem` if weights are not finite or cannot be decoded.
+    public func errors(of pieces: [Piece], in file: GGUFFile) throws -> [TensorError] {
+        let total = pieces.reduce(0) { $0 + $1.weights }
+        var done = 0
+        return try pieces.map { piece in
+            let error = try error(of: piece, in: file) { [progress, done] in try progress(done + $0, total) }
+            done += piece.weights
+            return error
+        }
+    }
+
+    /// The error of one piece.
+    ///
+    /// - Parameter progress: called often with the piece's weights that are done; what it throws ends the work.
+    public func error(
+        of piece: Piece, in file: GGUFFile, progress: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) throws -> TensorError {
+        let info = piece.tensor
+        switch piece.content {
+        case .reference(let original, let reference):
+            let (format, other) = (try Self.decoder(of: info, in: file), file.values(of: info))
+            let compared = try compare(original, in: reference, progress) { row, _, output in
+                other.decodeRow(row, by: format, into: &output)
+            }
+            return TensorError(info, type: WeightForm(info.type), bitsPerWeight: info.type.bitsPerWeight, compared)
+        case .format(let format, let importance):
+            return try errors(of: info, in: file, as: format, importance: importance, progress: progress)
+        case .scheme(let scheme):
+            return try errors(of: info, in: file, as: scheme, progress: progress)
+        }
+    }
+
+    /// The errors of a file's tensors against the same tensors of a file of higher precision.
+    public func errors(of file: GGUFFile, against reference: GGUFFile) throws -> [TensorError] {
+        try errors(of: try pieces(of: file, against: reference), in: file)
+    }
+
+    /// The errors that formats would make of a file's tensors.
+    public func errors(
+        of file: GGUFFile, as formats: [any EncodableFormat], schemes: [any TeachingScheme] = [],
+        importance: ImportanceMatrix? = nil
+    ) throws -> [TensorError] {
+        try errors(
+            of: try pieces(of: file, as: formats, schemes: schemes, importance: importance), in: file)
     }
 
     /// The error that one format would make of one tensor.
     ///
     /// - Parameter importance: for each of the tensor's matrices, as many numbers as a row has weights; `nil` if unknown.
     public func errors(
-        of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat, importance: [Float]? = nil
+        of info: TensorInfo, in file: GGUFFile, as format: any EncodableFormat, importance: [Float]? = nil,
+        progress: @escaping @Sendable (Int) throws -> Void = { _ in }
     ) throws -> TensorError {
-        let compared = try compare(info, in: file) { row, original, output in
+        let compared = try compare(info, in: file, progress) { row, original, output in
             var bytes = [UInt8](repeating: 0, count: format.type.rowBytes(original.count)!)
             var elements = bytes.mutableSpan
             var span = elements.mutableBytes
@@ -160,7 +188,8 @@ public struct QuantErrors: Sendable {
     ///
     /// The tensor is held in memory as Floats, since all of it may share a scale.
     public func errors(
-        of info: TensorInfo, in file: GGUFFile, as scheme: any TeachingScheme
+        of info: TensorInfo, in file: GGUFFile, as scheme: any TeachingScheme,
+        progress: @escaping @Sendable (Int) throws -> Void = { _ in }
     ) throws -> TensorError {
         let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
         let (width, rows) = (info.shape.ne0, info.shape.rows)
@@ -170,7 +199,7 @@ public struct QuantErrors: Sendable {
                 file: file.path, tensor: info.name, index: index, value: values[index])
         }
         let result = scheme.roundTrip(values, rows: rows, columns: width)
-        let compared = try compare(info, in: file) { row, _, output in
+        let compared = try compare(info, in: file, progress) { row, _, output in
             for i in 0..<width { output[i] = result.values[width * row + i] }
         }
         return TensorError(info, type: WeightForm(scheme), bitsPerWeight: result.bitsPerWeight, compared)
@@ -180,7 +209,7 @@ public struct QuantErrors: Sendable {
     ///
     /// - Returns: the error of each of its matrices: of experts as many as there are, else one.
     private func compare(
-        _ info: TensorInfo, in file: GGUFFile,
+        _ info: TensorInfo, in file: GGUFFile, _ progress: @escaping @Sendable (Int) throws -> Void,
         _ make: @escaping @Sendable (_ row: Int, _ original: Span<Float>, _ output: inout MutableSpan<Float>) -> Void
     ) throws -> [ErrorStatistics] {
         let (format, tensor) = (try Self.decoder(of: info, in: file), file.values(of: info))
@@ -191,9 +220,9 @@ public struct QuantErrors: Sendable {
         let chunksPerMatrix = (rows + rowsPerChunk - 1) / rowsPerChunk
         let chunks = matrices * chunksPerMatrix
         let results = Mutex([ErrorStatistics?](repeating: nil, count: chunks))
-        let broken = Mutex<(index: Int, value: Float)?>(nil)
+        let outcome = Mutex(Outcome())
         workers.run(items: chunks) { range in
-            for chunk in range {
+            for chunk in range where outcome.withLock({ $0.stop == nil }) {
                 var statistics = ErrorStatistics()
                 var (original, made) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
                 let (matrix, part) = chunk.quotientAndRemainder(dividingBy: chunksPerMatrix)
@@ -202,8 +231,7 @@ public struct QuantErrors: Sendable {
                     var span = original.mutableSpan
                     tensor.decodeRow(row, by: format, into: &span)
                     if let column = original.firstIndex(where: { !$0.isFinite }) {
-                        let index = row * width + column
-                        broken.withLock { if $0 == nil || index < $0!.index { $0 = (index, original[column]) } }
+                        outcome.withLock { $0.found(original[column], at: row * width + column) }
                         break
                     }
                     var output = made.mutableSpan
@@ -211,15 +239,36 @@ public struct QuantErrors: Sendable {
                     statistics.add(reference: original.span, other: made.span)
                 }
                 results.withLock { $0[chunk] = statistics }
+                outcome.withLock { $0.finished(inMatrix.count * width, progress) }
             }
         }
-        if let (index, value) = broken.withLock({ $0 }) {
+        try outcome.withLock { outcome in
+            if let stop = outcome.stop { throw stop }
+            guard let (index, value) = outcome.broken else { return }
             throw QuantErrorProblem.notFinite(file: file.path, tensor: info.name, index: index, value: value)
         }
         return results.withLock { chunks in
             stride(from: 0, to: chunks.count, by: chunksPerMatrix).map { first in
                 chunks[first..<first + chunksPerMatrix].reduce(into: ErrorStatistics()) { $0.merge($1!) }
             }
+        }
+    }
+
+    /// What threads that compare a tensor tell each other.
+    private struct Outcome {
+        /// The first value that is no number.
+        private(set) var broken: (index: Int, value: Float)?
+        /// What ended the work.
+        private(set) var stop: (any Error)?
+        private var done = 0
+
+        mutating func found(_ value: Float, at index: Int) {
+            if broken == nil || index < broken!.index { broken = (index, value) }
+        }
+
+        mutating func finished(_ weights: Int, _ progress: (Int) throws -> Void) {
+            done += weights
+            do { try progress(done) } catch { stop = stop ?? error }
         }
     }
 
@@ -244,12 +293,18 @@ extension TensorError {
         let parsed = WeightName(info.name)
         self.init(
             name: info.name, layer: parsed.layer, role: parsed.role, type: type, bitsPerWeight: bitsPerWeight,
-            statistics: compared.reduce(into: ErrorStatistics()) { $0.merge($1) },
+            statistics: Self.all(compared),
             experts: parsed.holdsExperts
                 ? compared.map { expert in
                     var plain = ErrorStatistics(quantiles: false)
                     plain.merge(expert)
                     return plain
                 } : [])
+    }
+
+    private static func all(_ compared: [ErrorStatistics]) -> ErrorStatistics {
+        var all = compared.reduce(into: ErrorStatistics()) { $0.merge($1) }
+        all.pack()
+        return all
     }
 }

@@ -32,6 +32,10 @@ public struct QuantizationPlan: Sendable {
 
     public var fallbacks: Int { entries.count { $0.isFallback } }
 
+    init(fileType: GGUFFileType?, entries: [Entry]) {
+        (self.fileType, self.entries, unusedOverrides) = (fileType, entries, [])
+    }
+
     /// Every tensor as it is, in the order that quantising gives.
     public init(copying file: GGUFFile) {
         (fileType, unusedOverrides) = (nil, [])

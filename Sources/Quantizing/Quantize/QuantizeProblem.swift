@@ -29,6 +29,7 @@ public enum QuantizeProblem: InputProblem, Sendable, Equatable {
     case importanceName(file: String, part: String, example: String)
     case importanceValue(file: String, tensor: String, index: Int, value: Float)
     case sameFile(String)
+    case noCandidate(file: String, tensor: String, length: Int)
 }
 
 extension QuantizeProblem: CustomStringConvertible {
@@ -99,6 +100,9 @@ extension QuantizeProblem: CustomStringConvertible {
             "\(file): the importance of column \(index) of tensor '\(tensor)' is \(value), no finite number"
         case .sameFile(let path):
             "\(path): this is a file to be read as well; write to another name"
+        case .noCandidate(let file, let tensor, let length):
+            "\(file): tensor '\(tensor)' has rows of \(length) values, which the blocks of none of the types divide, or they "
+                + "need an importance matrix that has it; name types with smaller blocks, such as Q4_0 and Q8_0"
         default: preconditionFailure("worded above")
         }
     }

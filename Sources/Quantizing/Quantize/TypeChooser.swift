@@ -132,7 +132,9 @@ struct TypeChooser {
     }
 
     /// A type whose blocks divide the tensor's rows.
-    private static func fitting(_ type: TensorType, _ tensor: TensorInfo) throws(QuantizeProblem) -> TensorType {
+    ///
+    /// - Throws: `QuantizeProblem.noFallback` if llama.cpp has none in its place.
+    static func fitting(_ type: TensorType, _ tensor: TensorInfo) throws(QuantizeProblem) -> TensorType {
         let length = tensor.shape.ne0
         guard length % type.blockElements != 0 else { return type }
         let smaller: TensorType

@@ -4,7 +4,7 @@ import Tensors
 /// How far some numbers are from what they stand for, gathered row by row.
 ///
 /// Sums are in Double. Add rows in a fixed order and merge in a fixed order: then results do not depend on threads.
-public struct ErrorStatistics: Sendable {
+public struct ErrorStatistics: Sendable, Codable {
     /// Values compared.
     public private(set) var count = 0
     /// The largest error; NaN if one of them is no number.
@@ -14,16 +14,12 @@ public struct ErrorStatistics: Sendable {
     private var squaredReference = 0.0
     private var squaredOther = 0.0
     private var products = 0.0
-    /// Errors by the upper bits of their magnitude; empty until a quantile can be asked for.
-    private var histogram: [UInt32]
-
-    /// Exponent and 8 bits of mantissa: neighbouring buckets are 0.4 % apart.
-    private static let droppedBits: UInt32 = 15
-    private static let buckets = 1 << 16
+    /// `nil` if no quantile can be asked for.
+    private var histogram: ErrorHistogram?
 
     /// - Parameter quantiles: whether `p95` will be asked for, which takes 256 KiB.
     public init(quantiles: Bool = true) {
-        histogram = quantiles ? Array(repeating: 0, count: Self.buckets) : []
+        histogram = quantiles ? ErrorHistogram() : nil
     }
 
     /// - Precondition: as many values in both, all of them finite in `reference`.
@@ -39,7 +35,7 @@ public struct ErrorStatistics: Sendable {
             squaredOther += y * y
             products += x * y
             maximum = maximum.isWorse(than: error) ? maximum : error
-            if !histogram.isEmpty { histogram[Int(error.bitPattern >> Self.droppedBits)] += 1 }
+            histogram?.add(error)
         }
     }
 
@@ -52,12 +48,11 @@ public struct ErrorStatistics: Sendable {
         squaredReference += other.squaredReference
         squaredOther += other.squaredOther
         products += other.products
-        if other.histogram.isEmpty {
-            histogram = []
-        } else if !histogram.isEmpty {
-            for bucket in histogram.indices { histogram[bucket] += other.histogram[bucket] }
-        }
+        if let more = other.histogram { histogram?.merge(more) } else { histogram = nil }
     }
+
+    /// Lets go of memory that only adding and merging into it need.
+    mutating func pack() { histogram?.pack() }
 
     /// Mean squared error, in the square of the values' unit.
     public var mse: Double { count > 0 ? squaredError / Double(count) : 0 }
@@ -80,16 +75,7 @@ public struct ErrorStatistics: Sendable {
 
     /// The magnitude that 95 % of the errors do not pass, to 0.4 %; `nil` if quantiles were not gathered.
     public var p95: Double? {
-        guard !histogram.isEmpty, count > 0 else { return nil }
-        let rank = (count * 95 + 99) / 100
-        var seen = 0
-        for (bucket, number) in histogram.enumerated() {
-            seen += Int(number)
-            if seen >= rank {
-                let upper = Float(bitPattern: (UInt32(bucket) + 1) << Self.droppedBits).nextDown
-                return Double(bucket == 0 ? 0 : min(upper, maximum))
-            }
-        }
-        return Double(maximum)
+        guard let histogram, count > 0 else { return nil }
+        return histogram.magnitude(ofRank: (count * 95 + 99) / 100, most: maximum) ?? Double(maximum)
     }
 }

@@ -1,7 +1,7 @@
 import RealModule
 
 /// A figure from a sample, and how far the sample may be off.
-public struct Estimate: Sendable, Hashable {
+public struct Estimate: Sendable, Hashable, Codable {
     public let value: Double
     /// One standard error.
     public let uncertainty: Double

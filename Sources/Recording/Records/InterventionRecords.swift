@@ -22,6 +22,8 @@ public struct InterventionRecord: Sendable, Equatable {
         case scale
         /// Elements of an operation's output get those of another run.
         case patch
+        /// Something is added to elements of an operation's output.
+        case add
         /// A number in a block of a weight tensor is changed.
         case weight
     }
@@ -41,9 +43,9 @@ public struct InterventionRecord: Sendable, Equatable {
     public let kind: Kind
     /// `kq_soft_max-3[:,:,2]`, or `blk.3.ffn_down.weight@row=12,block=4,code=7`.
     public let target: String
-    /// `0`, `*1.1`, or the trace that the values are from.
+    /// `0`, `*1.1`, or the trace or file that the values are from.
     public let spec: String
-    /// By step; of `patch` only.
+    /// By step, of `patch`; of `add` the vector that is added in every pass, as that of step 0. Empty for all else.
     public let patches: [Int: Patch]
 
     public init(_ kind: Kind, target: String, spec: String, patches: [Int: Patch] = [:]) {

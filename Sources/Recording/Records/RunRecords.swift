@@ -9,7 +9,7 @@ struct RunRow: TraceRow {
         into: "run",
         columns: [
             "id", "model_id", "created_at", "engine_version", "prompt", "seed", "threads", "kernels", "capture",
-            "complete", "sampling", "uuid", "parent", "parent_path",
+            "complete", "sampling", "uuid", "parent", "parent_path", "prompt_group", "metric",
         ])
 
     let id: Int
@@ -22,7 +22,7 @@ struct RunRow: TraceRow {
             id, modelID, createdAt, description.engineVersion, description.prompt,
             Int64(bitPattern: description.sampling.seed), description.threads, description.kernels,
             description.capture.description, false, description.samplingJSON, UUID().uuidString.lowercased(),
-            description.parent?.uuid, description.parent?.path)
+            description.parent?.uuid, description.parent?.path, description.group, description.metric)
     }
 }
 
@@ -84,6 +84,23 @@ struct KVCacheRow: TraceRow {
             passID, layer, sizes.kvHeads, sizes.keySize, positions, "f16", sizes.cacheBytes(positions: positions),
             bytes(sizes.heads), bytes(1), sizes.attentionKind.rawValue, sizes.keyWidth,
             sizes.latent == nil ? sizes.valueWidth : 0)
+    }
+}
+
+/// What the model said about a token that is followed through the run.
+struct TrackedRow: TraceRow {
+    static let insertion = Insertion(
+        into: "tracked",
+        columns: ["run_id", "position", "token_id", "piece", "rank", "logit", "probability"])
+
+    let runID: Int
+    let tracked: TrackedToken
+
+    func bind(to row: RowBinder) {
+        let candidate = tracked.candidate
+        row.bind(
+            runID, tracked.position, candidate.token, candidate.piece, tracked.rank, candidate.logit,
+            candidate.probability)
     }
 }
 

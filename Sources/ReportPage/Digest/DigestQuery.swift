@@ -51,12 +51,14 @@ struct DigestQuery {
         return rows
     }
 
-    /// The first row, by column; empty if there is none.
+    /// The first row, by column; empty if there is none. What is NULL is left out, as are columns that an earlier version
+    /// does not have.
     func row(_ sql: String) throws -> [String: DigestValue] {
         var (names, row) = ([String](), [String: DigestValue]())
         try store.query(sql, columns: { names = $0 }) { values in
             guard row.isEmpty else { return }
-            row = Dictionary(zip(names, values.map(DigestValue.init)), uniquingKeysWith: { first, _ in first })
+            let cells = zip(names, values).filter { $0.1 != .null }.map { ($0.0, DigestValue($0.1)) }
+            row = Dictionary(cells, uniquingKeysWith: { first, _ in first })
         }
         return row
     }

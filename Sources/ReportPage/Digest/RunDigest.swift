@@ -1,6 +1,7 @@
 import ComputeGraph
 import Foundation
 import GGUF
+import Measuring
 import Operations
 import Quantization
 import Recording
@@ -36,17 +37,23 @@ public struct RunDigest: Encodable, Sendable {
     public let propagation: PropagationDigest?
     /// The guesses of the logit lens at the last position of the first pass; `nil` if none are known.
     public let lens: LensDigest?
+    /// Two logits of the first pass as sums of what parts of the network wrote; `nil` if the model is not at hand.
+    public let attribution: AttributionDigest?
+    /// Other runs beside this one.
+    public let comparisons: [ComparisonDigest]
     /// What was left out or down-sampled, in sentences.
     public private(set) var notes: [String]
 
     /// - Parameters:
     ///   - model: the file that the run was of, or why it is not at hand.
+    ///   - others: other runs, each compared with this one, which is the first side.
     ///   - formats: whose errors are measured if the trace holds none.
     ///   - memoryLimit: bytes beside the model that evaluating the prompt again may take; what needs more is left out.
     ///   - progress: called with the share done, 0 to 1; what it throws ends the work.
     /// - Throws: `TraceError` if the trace cannot be read, `QuantErrorProblem` if weights cannot be decoded.
     public init(
-        of run: RecordedRun, in store: TraceStore, model: ModelAtHand, formats: [any EncodableFormat], workers: Workers,
+        of run: RecordedRun, in store: TraceStore, against others: [TraceDiff] = [], model: ModelAtHand,
+        formats: [any EncodableFormat], workers: Workers,
         memoryLimit: Int = MemoryEstimate.usualLimit,
         progress: @escaping @Sendable (Double) throws -> Void = { _ in }
     ) throws {
@@ -68,6 +75,7 @@ public struct RunDigest: Encodable, Sendable {
             of: run, table, weights, model: model, formats: formats, workers: workers, &notes
         ) { try progress(0.6 + $0 * 0.4) }
         propagation = try PropagationDigest(of: run, table)
+        comparisons = others.map(ComparisonDigest.init)
         do {
             lens = try LensDigest(
                 of: run, in: store, table, model: model, threads: workers.count, memoryLimit: memoryLimit)
@@ -75,6 +83,17 @@ public struct RunDigest: Encodable, Sendable {
             guard case .memory = problem else { throw problem }
             lens = nil
             notes.append("The logit lens is left out. \(problem)")
+        }
+        do {
+            attribution = try AttributionDigest(
+                of: run, in: store, model: model, threads: workers.count, memoryLimit: memoryLimit)
+        } catch let problem as ReplayProblem {
+            guard case .memory = problem else { throw problem }
+            attribution = nil
+            notes.append("The attribution is left out. \(problem)")
+        } catch let problem as AnalysisProblem {
+            attribution = nil
+            notes.append("The attribution is left out. \(problem)")
         }
         self.notes = notes
     }

@@ -156,7 +156,7 @@ function gqaPanel(a) {
     range(kvHeads).map(kv => svg("g", {}, svg("rect", {x: kx(kv) - 17, y: 92, width: 34, height: 24, rx: 5, fill: groupColor(kv)}),
       svg("text", {x: kx(kv), y: 108, class: "inhead"}, `KV ${kv}`))),
     svg("text", {x: 2, y: 10, class: "axis"}, `${a.heads} query heads`), svg("text", {x: 2, y: 130, class: "axis"}, `${kvHeads} KV heads in the cache`));
-  return panel("Grouped-query attention", el("div", {class: "columns"}, el("div", {class: "scroll"}, picture), cache ? el("div", {},
+  return panel("Grouped-query attention", el("div", {class: "columns"}, scroller(picture), cache ? el("div", {},
     table(["cache after the last pass", "KV heads", "bytes", ""], [
       ["as it is", cache.n_kv_heads, cache.bytes], ["a KV head for each query head (MHA)", a.heads, cache.mha_bytes],
       ["one for all (MQA)", 1, cache.mqa_bytes],

@@ -18,9 +18,14 @@ function fill(node, attributes, children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat(3).filter(child => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(3).filter(child => child !== null && child !== undefined && child !== false)
+    .map(child => typeof child === "string" ? visible(child) : child));
   return node;
 }
+
+/** Names and texts come from files: what would turn the text around it, or is not seen, is shown as its number. */
+const visible = text => text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+  c => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
 // Numbers
 
@@ -52,6 +57,7 @@ const count = x => scaled(x, "", ["", "k", "M", "G", "T"], 1000).trim();
 const flop = x => scaled(x, "flop", ["", "k", "M", "G", "T"], 1000);
 
 const quoted = piece => "‹" + piece + "›";
+const shortened = (text, length) => text.length > length ? text.slice(0, length - 1) + "…" : text;
 const shapeText = shape => shape.join(" × ");
 
 // Base64
@@ -72,7 +78,7 @@ function half(bits) {
 // The selection: which view, and what is chosen in it. It lives in the address, so that links and "back" work.
 
 const VIEWS = [];
-const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0};
+const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0, tensor: 0, row: 0, column: 0};
 
 /** Adds a view: {id, title, draw(root), key(event) → handled}. */
 function view(definition) { VIEWS.push(definition); }
@@ -80,6 +86,7 @@ function view(definition) { VIEWS.push(definition); }
 function readSelection() {
   const [name, query] = location.hash.slice(1).split("?");
   if (VIEWS.some(v => v.id === name)) selection.view = name;
+  else if (!VIEWS.some(v => v.id === selection.view)) selection.view = VIEWS[0].id;
   for (const [key, value] of new URLSearchParams(query || "")) {
     if (key in selection && key !== "view" && Number.isInteger(+value)) selection[key] = +value;
   }
@@ -97,6 +104,7 @@ function go(changes, quiet) {
   Object.assign(selection, changes);
   history[quiet || selection.view === from ? "replaceState" : "pushState"](null, "", address({}));
   render(selection.view !== from);
+  document.dispatchEvent(new Event("moved"));
 }
 
 /** A link to a selection. */
@@ -111,7 +119,7 @@ const tip = document.getElementById("tip");
 
 function showTip(text, x, y) {
   if (!text) { tip.hidden = true; return; }
-  tip.textContent = text;
+  tip.textContent = visible(text);
   tipScroll = scrollY;
   tip.hidden = false;
   const box = tip.getBoundingClientRect(), gap = 14;
@@ -171,11 +179,23 @@ function facts(pairs) {
     .map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
 
-function table(heads, rows, options = {}) {
-  return el("div", {class: "scroll"}, el("table", {class: options.class},
-    el("thead", {}, el("tr", {}, heads.map(head => el("th", {scope: "col"}, head)))),
-    el("tbody", {}, rows.map(cells => el("tr", {}, cells.map(cell => el("td", {}, cell)))))));
+/** What is wider or higher than its place scrolls by keys too. */
+const scrolled = new ResizeObserver(entries => entries.forEach(({target}) => {
+  const isCut = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
+  if (isCut && !target.querySelector("a, button, [tabindex='0']")) target.setAttribute("tabindex", "0");
+  else target.removeAttribute("tabindex");
+}));
+
+/** What scrolls in its place if it must. Keys reach it until it is known that they need not. */
+function scroller(...children) {
+  const node = el("div", {class: "scroll", tabindex: 0}, children);
+  scrolled.observe(node);
+  return node;
 }
+
+const table = (heads, rows, options = {}) => scroller(el("table", {class: options.class},
+  el("thead", {}, el("tr", {}, heads.map(head => el("th", {scope: "col"}, head)))),
+  el("tbody", {}, rows.map(cells => el("tr", {}, cells.map(cell => el("td", {}, cell)))))));
 
 /** A select with a label; the options are [value, text]. */
 function chooser(label, options, value, change) {

@@ -18,7 +18,7 @@ function lineChart(series, {x, y, title, isLog}) {
   const [low, high] = [Math.min(...ys), Math.max(...ys)];
   const ticks = isLog ? range(Math.ceil(high) - Math.floor(low) + 1).map(i => Math.floor(low) + i) : niceTicks(low, high), y0 = ticks[0], y1 = ticks[ticks.length - 1];
   const px = v => left + (v - x0) / (x1 - x0) * (width - left - right), py = v => height - bottom - (v - y0) / (y1 - y0 || 1) * (height - top - bottom);
-  return el("div", {class: "scroll"}, svg("svg", {viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": title},
+  return scroller(svg("svg", {viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": title},
     ticks.map(t => [svg("path", {class: "grid", d: `M${left} ${py(t)}H${width - right}`}), svg("text", {class: "axis end", x: left - 6, y: py(t) + 4}, number(isLog ? 10 ** t : t, 3))]),
     niceTicks(x0, x1).filter(t => Number.isInteger(t) && t <= x1).map(t => svg("text", {class: "axis mid", x: px(t), y: height - bottom + 16}, String(t))),
     svg("text", {class: "axis mid", x: (left + width) / 2, y: height - 6}, x), svg("text", {class: "axis", x: 4, y: 10}, y),

@@ -6,13 +6,13 @@ if (DATA.experts) view({
   key(event) {
     const step = {ArrowUp: -1, ArrowDown: 1}[event.key], layers = DATA.experts.layers.layer;
     if (!step) return false;
-    go({layer: layers[clamp(Math.max(0, layers.indexOf(place.layer)) + step, 0, layers.length - 1)]}, true);
+    go({layer: layers[clamp(Math.max(0, layers.indexOf(selection.layer)) + step, 0, layers.length - 1)]}, true);
     return true;
   },
 });
 
 function expertsPanel() {
-  const x = DATA.experts, layers = x.layers.layer, layer = layers.includes(place.layer) ? place.layer : layers[0];
+  const x = DATA.experts, layers = x.layers.layer, layer = layers.includes(selection.layer) ? selection.layer : layers[0];
   const count = x.layers.n_experts[layers.indexOf(layer)], chosen = range(x.layer.length).filter(i => x.layer[i] === layer);
   const positions = [...new Set(chosen.map(i => x.position[i]))], at = new Map(chosen.map(i => [x.position[i] + "," + x.expert[i], i]));
   const choice = (r, c) => at.get(positions[r] + "," + c), scale = sizes(0, 1);

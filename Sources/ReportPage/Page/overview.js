@@ -57,7 +57,7 @@ function candidates() {
 function modelCard() {
   return panel("The model", facts([
     ["name", MODEL.name], ["file", MODEL.path.split("/").pop()], ["architecture", MODEL.architecture],
-    ["type", `${MODEL.file_type || "–"}, ${number(MODEL.bpw)} bits a weight`],
+    ["type", `${MODEL.file_type || "–"}, ${number(MODEL.bpw)} bits per weight`],
     ["parameters", `${count(MODEL.n_params)}, ${bytes(MODEL.size_bytes)}`],
     ["layers", `${MODEL.n_layer} of width ${MODEL.n_embd}, feed-forward ${MODEL.n_ff}`],
     ["heads", el("span", {}, `${MODEL.n_head} query, ${MODEL.n_head_kv} KV, of ${MODEL.head_dim} `,

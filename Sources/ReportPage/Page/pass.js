@@ -37,15 +37,18 @@ view({
       case "ArrowRight": return rows[here].isFold ? toggleLayer(graph, rows[here].layer, true) : selectRow(rows[Math.min(rows.length - 1, here + 1)]);
       case "ArrowLeft": case "Enter":
         return rows[here].layer === null ? false : toggleLayer(graph, rows[here].layer, rows[here].isFold && event.key === "Enter");
-      case "[": case "]": {
-        const at = detailed.indexOf(pass) + (event.key === "]" ? 1 : -1);
-        if (detailed[at]) go({step: detailed[at].step});
-        return true;
-      }
+      case "[": case "]": return turnTo(pass, event.key === "]" ? 1 : -1);
       default: return false;
     }
   },
 });
+
+/** The pass so many further on, if there is one. */
+function turnTo(pass, by) {
+  const other = detailed[detailed.indexOf(pass) + by];
+  if (other) go({step: other.step});
+  return true;
+}
 
 /** The operation whose layer stays folded although it is chosen. */
 let chosenFold = null;
@@ -103,8 +106,9 @@ function cordPanel(pass, graph) {
         selectRow(row);
       },
     }, row.isFold || (row.layer !== null && graph.layer[row.index - 1] !== row.layer)
-      ? el("button", {
-        class: "twist", tabindex: -1, "aria-label": row.isFold ? "unfold" : "fold", title: row.isFold ? "unfold (→)" : "fold (←)",
+      // For the pointer; keys fold the chosen row.
+      ? el("span", {
+        class: "twist", "aria-hidden": "true", title: row.isFold ? "unfold (→)" : "fold (←)",
         onclick: event => { event.stopPropagation(); toggleLayer(graph, row.layer, row.isFold); },
       }, row.isFold ? "▸" : "▾") : el("span", {class: "twist"}),
     el("b", {}, name), el("span", {class: "what"}, row.isFold ? `${row.index - row.first + 1} operations` : kind),
@@ -254,5 +258,3 @@ function valuePicture(pass, graph, index, from) {
     isSampled ? note(`${picture.width} elements (across) by ${picture.height} rows; a cell shows the value of largest magnitude of those it stands for.`)
       : note(`${picture.width} elements (across) by ${picture.height} rows.`)];
 }
-
-const shortened = (text, length) => text.length > length ? text.slice(0, length - 1) + "…" : text;

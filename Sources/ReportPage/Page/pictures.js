@@ -18,8 +18,11 @@ const isDark = () => (document.documentElement.dataset.theme
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
 const cssColor = ([r, g, b]) => `rgb(${r},${g},${b})`;
+/** Relative luminance as WCAG 2 has it, of which contrast is a quotient. */
+const luminance = color => color.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
 /** Black or white, whichever is easier to read on a colour. */
-const inkOn = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff";
+const inkOn = color => (luminance(color) + 0.05) ** 2 > 1.05 * 0.05 ? "#000" : "#fff";
 
 /** A scale from `low` to `high`: {color(value), low, high, unit}. */
 function sizes(low, high, unit = "") {
@@ -173,3 +176,31 @@ function bin(index, cells, elements) {
   return [Math.floor(index * elements / cells), Math.floor((index + 1) * elements / cells) - 1];
 }
 const span = ([first, last]) => first === last ? `${first}` : `${first}–${last}`;
+
+/** A block: its bytes by fields, and its codes. */
+function blockDetails(b, formula) {
+  const hex = b.hex.match(/../g);
+  const fieldOf = i => b.fields.findIndex(f => i >= f.first && i < f.first + f.count);
+  const subSize = b.sub_scales.length ? b.codes.length / b.sub_scales.length : b.codes.length;
+  const codes = suited(b.codes);
+  const describe = i => {
+    const sub = Math.floor(i / subSize);
+    const parts = b.sub_scales.length ? `sub-block ${sub}: scale ${number(b.sub_scales[sub])}` + (b.sub_mins.length ? `, min ${number(b.sub_mins[sub])}` : "")
+      : `scale ${number(b.scale)}` + (b.min !== undefined ? `, min ${number(b.min)}` : "");
+    return `weight ${i} of the block (column ${b.block * b.codes.length + i})\ncode ${b.codes[i]} → ${number(b.values[i])}\n${parts}`
+      + (b.before.length ? `\nbefore ${number(b.before[i])}, error ${number(b.values[i] - b.before[i])}` : "");
+  };
+  const rmse = b.before.length ? Math.sqrt(b.before.reduce((sum, x, i) => sum + (x - b.values[i]) ** 2, 0) / b.before.length) : null;
+  return [el("p", {class: "formula"}, formula),
+  el("div", {class: "columns"}, el("div", {},
+    el("h3", {}, `${hex.length} bytes` + (b.file_offset === undefined ? ", made for this page from unquantised weights" : ` from byte ${grouped(b.file_offset)} of the file`)),
+    el("p", {class: "hex"}, roving(hex.map((byte, i) => hover(el("span", {style: `--kind:${GROUPS[fieldOf(i) % GROUPS.length]}`}, byte),
+      () => { const f = b.fields[fieldOf(i)]; return f ? `byte ${i}: ${f.name}\n${f.meaning}` : `byte ${i}`; })))),
+    el("ul", {class: "fields"}, b.fields.map((f, i) => el("li", {}, el("span", {class: "kind", style: `--kind:${GROUPS[i % GROUPS.length]}`}, f.name),
+      ` ${f.count === 1 ? `byte ${f.first}` : `bytes ${f.first} to ${f.first + f.count - 1}`}: ${f.meaning}`))),
+    facts([["scale", number(b.scale, 6)], b.min === undefined ? null : ["min", number(b.min, 6)], rmse === null ? null : ["rms error", number(rmse)]])),
+  el("div", {}, el("h3", {}, "Codes"), el("div", {class: "codes"}, roving(b.codes.map((value, i) => {
+    const color = codes.color(value);
+    return hover(el("span", {"data-code": i, style: `background:${cssColor(color)};color:${inkOn(color)}`}, String(value)), () => describe(i));
+  }), 16)), legend(codes, "code"), note("Point at a code for its value.")))];
+}

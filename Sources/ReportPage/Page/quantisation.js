@@ -110,31 +110,8 @@ function scaleMap(t) {
 function blockPicture(t) {
   const b = t.shown[clamp(selection.block, 0, t.shown.length - 1)];
   if (!b) return null;
-  const hex = b.hex.match(/../g);
-  const fieldOf = i => b.fields.findIndex(f => i >= f.first && i < f.first + f.count);
-  const subSize = b.sub_scales.length ? b.codes.length / b.sub_scales.length : b.codes.length;
-  const codes = suited(b.codes);
-  const describe = i => {
-    const sub = Math.floor(i / subSize);
-    const parts = b.sub_scales.length ? `sub-block ${sub}: scale ${number(b.sub_scales[sub])}` + (b.sub_mins.length ? `, min ${number(b.sub_mins[sub])}` : "")
-      : `scale ${number(b.scale)}` + (b.min !== undefined ? `, min ${number(b.min)}` : "");
-    return `weight ${i} of the block (column ${b.block * b.codes.length + i})\ncode ${b.codes[i]} → ${number(b.values[i])}\n${parts}`
-      + (b.before.length ? `\nbefore ${number(b.before[i])}, error ${number(b.values[i] - b.before[i])}` : "");
-  };
-  const rmse = b.before.length ? Math.sqrt(b.before.reduce((sum, x, i) => sum + (x - b.values[i]) ** 2, 0) / b.before.length) : null;
   return el("div", {class: "block"}, el("div", {class: "toolbar"}, el("h3", {}, `Row ${b.row}, block ${b.block}`),
     t.shown.map((other, i) => el("button", {"aria-pressed": String(other === b), onclick: () => go({block: i})}, other.why))),
-  el("p", {class: "formula"}, t.formula),
-  el("div", {class: "columns"}, el("div", {},
-    el("h3", {}, `${hex.length} bytes` + (b.file_offset === undefined ? ", made for this page from unquantised weights" : ` from byte ${grouped(b.file_offset)} of the file`)),
-    el("p", {class: "hex"}, roving(hex.map((byte, i) => hover(el("span", {style: `--kind:${GROUPS[fieldOf(i) % GROUPS.length]}`}, byte),
-      () => { const f = b.fields[fieldOf(i)]; return f ? `byte ${i}: ${f.name}\n${f.meaning}` : `byte ${i}`; })))),
-    el("ul", {class: "fields"}, b.fields.map((f, i) => el("li", {}, el("span", {class: "kind", style: `--kind:${GROUPS[i % GROUPS.length]}`}, f.name),
-      ` ${f.count === 1 ? `byte ${f.first}` : `bytes ${f.first} to ${f.first + f.count - 1}`}: ${f.meaning}`))),
-    facts([["scale", number(b.scale, 6)], b.min === undefined ? null : ["min", number(b.min, 6)], rmse === null ? null : ["rms error", number(rmse)]])),
-  el("div", {}, el("h3", {}, "Codes"), el("div", {class: "codes"}, roving(b.codes.map((value, i) => {
-    const color = codes.color(value);
-    return hover(el("span", {"data-code": i, style: `background:${cssColor(color)};color:${inkOn(color)}`}, String(value)), () => describe(i));
-  }), 16)), legend(codes, "code"), note("Point at a code for its value."))),
+  blockDetails(b, t.formula),
   t.is_made ? null : note("In the terminal: ", code(`quipu quant blocks ${MODEL.path.split("/").pop()} ${WEIGHTS.name[t.weight]} --row ${b.row} --block ${b.block}`)));
 }

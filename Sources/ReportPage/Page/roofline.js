@@ -49,7 +49,7 @@ function rooflineChart(pass) {
   const ridge = peak / bandwidth, from = Math.max(10 ** x0, 10 ** y0 / bandwidth), to = 10 ** x1;
   const decade = (low, high) => range(high - low + 1).map(i => low + i);
   const power = t => t >= 0 && t < 4 ? String(10 ** t) : t < 0 && t > -3 ? String(10 ** t) : `1e${t}`;
-  return [el("div", {class: "scroll"}, svg("svg", {viewBox: `0 0 ${width} ${height}`, class: "chart roofline", role: "img", "aria-label": "Roofline: speed against intensity"},
+  return [scroller(svg("svg", {viewBox: `0 0 ${width} ${height}`, class: "chart roofline", role: "img", "aria-label": "Roofline: speed against intensity"},
     decade(x0, x1).map(t => [svg("path", {class: "grid", d: `M${px(10 ** t)} ${top}V${height - bottom}`}), svg("text", {class: "axis mid", x: px(10 ** t), y: height - bottom + 16}, power(t))]),
     decade(y0, y1).map(t => [svg("path", {class: "grid", d: `M${left} ${py(10 ** t)}H${width - right}`}), svg("text", {class: "axis end", x: left - 6, y: py(10 ** t) + 4}, power(t))]),
     svg("text", {class: "axis mid", x: (left + width) / 2, y: height - 8}, "intensity, flop a byte (logarithmic)"),

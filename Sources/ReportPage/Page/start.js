@@ -6,7 +6,8 @@ const KEYS = [
 ];
 const main = document.getElementById("main"), tabs = document.getElementById("tabs");
 
-const stops = () => [...document.querySelectorAll("a, button, select, input, [tabindex='0']")];
+/** What the Tab key stops at, but for what scrolls: it is no stop any more once it is known that it need not scroll. */
+const stops = () => [...document.querySelectorAll("a, button, select, input, [tabindex='0']:not(.scroll)")];
 
 function render(isNew) {
   hideTip();

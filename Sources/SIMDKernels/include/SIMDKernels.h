@@ -97,4 +97,52 @@ typedef struct {
 /// The row kernels of a set; NULL if it has none.
 const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set);
 
+/// Attention of several queries over the keys and values of one KV head, by the query heads that share it: scores, their
+/// soft max and the mix of the values, without the scores and shares in memory. A row is the query of one head of one token:
+/// token after token, of each its heads.
+///
+/// Gives the bits of F16 products of several tokens (`is_tile`) and of the soft max.
+typedef struct {
+    /// F16: a row of `key_size` numbers for each position, and the bytes from one to the next.
+    const void *keys;
+    size_t key_stride;
+    /// F16: a row of positions for each of `value_size` elements, and the bytes from one to the next.
+    const void *values;
+    size_t value_stride;
+    /// The first token's first head's query, and bytes between tokens and between heads.
+    const float *queries;
+    size_t query_token_stride, query_head_stride;
+    /// The first token's first head's mix, and floats between tokens and between heads.
+    float *output;
+    size_t output_token_stride, output_head_stride;
+    /// Multiples of 16.
+    size_t key_size, value_size;
+    size_t positions;
+    /// Query heads that share the keys and values.
+    size_t heads;
+    /// Of each token, the first position that it sees and the one after the last: at least one.
+    const int32_t *visible;
+    /// What scores are multiplied by: more than 0.
+    float scale;
+    /// One for each of the heads, or NULL.
+    const float *sinks;
+    /// The keys as `pack` writes them: positions, rounded up to whole blocks, times `key_size` numbers.
+    uint16_t *packed_keys;
+} quipu_attention;
+
+typedef struct {
+    /// Writes a block of keys. Returns false if they or the values of the same positions are not finite: what is hidden
+    /// from a query is then not without effect on it, and this is not the way to compute it.
+    bool (*pack)(const quipu_attention *attention, size_t block);
+    /// Keys of a block.
+    size_t block_keys;
+    /// Bytes that `attend` needs for so many rows.
+    size_t (*scratch_bytes)(const quipu_attention *attention, size_t rows);
+    /// Writes the mixes of some rows, when all keys are packed. Returns false if a query is not finite as F16.
+    bool (*attend)(const quipu_attention *attention, size_t first, size_t rows, void *scratch);
+} quipu_attention_kernels;
+
+/// The set's kernels for attention; NULL if it has none.
+const quipu_attention_kernels *quipu_attention_kernels_of(quipu_instructions set);
+
 #endif

@@ -123,6 +123,7 @@ private final class StreamObserver: ExecutionObserver {
     private(set) var columns: StreamColumns
     private let tokens: [Int]
     var takesParts: Bool { true }
+    var looksAtScores: Bool { false }
 
     init(_ columns: StreamColumns, tokens: [Int]) { (self.columns, self.tokens) = (columns, tokens) }
 

@@ -63,6 +63,9 @@ public struct LogitAttribution: Sendable {
     public let parts: [Part]
     public let layers: [Layer]
     public let chain: Chain
+    /// Those that add most, and what all of each layer add together; empty unless they were asked for.
+    public private(set) var neurons: [Neuron] = []
+    public private(set) var neuronLayers: [NeuronLayer] = []
     /// Whether what a layer writes is normalised before, by a root that is frozen as s is.
     public let freezesWrites: Bool
     /// What the architecture multiplies logits by, or leaves of this one below its cap; part of all that is said here.
@@ -87,9 +90,12 @@ public struct LogitAttribution: Sendable {
     public static let analysis = Analysis(
         "explain logit", needs: [.sum, .result(.mix), .readout])
 
+    /// - Parameter limit: single neurons that are wanted, those that add most.
     /// - Precondition: ids of the vocabulary.
     /// - Throws: `AnalysisProblem` if the network is no sum of what its parts write.
-    public init(of token: Int, against: Int? = nil, in provenance: Provenance) throws {
+    public init(
+        of token: Int, against: Int? = nil, neurons limit: Int = 0, in provenance: Provenance
+    ) throws {
         try Self.analysis.check(provenance.graph, of: provenance.model.configuration.sizes.architecture)
         let view = try LogitView(of: token, against: against, in: provenance)
         (self.token, self.against) = (token, against)
@@ -106,6 +112,7 @@ public struct LogitAttribution: Sendable {
         isCapped = provenance.graph.nodes.contains { $0.role.part == .logits && $0.operation is Tanh }
         isCentred = provenance.graph.nodes.contains { $0.role.part == .finalNorm && $0.operation is LayerNorm }
         chain = try view.chain(from: parts)
+        if limit > 0 { (neurons, neuronLayers) = try singleNeurons(limit, in: view) }
     }
 }
 

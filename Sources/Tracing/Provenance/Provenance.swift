@@ -38,19 +38,25 @@ public struct Provenance: Sendable {
         changes = try replay.interventions.changes(in: graph, step: step)
     }
 
-    /// Only the last token's values of a pass of a recorded run, evaluated again: all that a logit is made of. Tensors have one
-    /// token then; scores and patterns are not kept.
+    /// Only one token's values of a pass of a recorded run, evaluated again: all that a logit is made of. Tensors have one
+    /// token then; scores and patterns are not kept. What comes after the token is as if it were not there: nothing before
+    /// it depends on that.
     ///
+    /// - Parameter token: of the pass, from 0; `nil`: the last.
     /// - Throws: `TraceError.noPass` if the run has no such pass.
-    public init(lastTokenOf replay: Replay, step: Int, threads: Int) throws {
+    /// - Precondition: the pass has the token.
+    public init(lastTokenOf replay: Replay, step: Int, upTo token: Int? = nil, threads: Int) throws {
         guard replay.tokens.indices.contains(step) else {
             throw TraceError.noPass(path: replay.run.trace, step: step, steps: replay.tokens.count)
         }
-        let observer = LastTokenObserver(tokens: replay.tokens[step].count)
-        let pass = try replay.evaluate(step, threads: threads, observers: [observer])
+        let count = replay.tokens[step].count
+        let token = token ?? count - 1
+        let observer = LastTokenObserver(tokens: count, token: token)
+        let pass = try replay.evaluate(
+            step, threads: threads, outputs: token == count - 1 ? nil : token..<token + 1, observers: [observer])
         model = replay.model
         graph = pass.interpreter.graph
-        tokens = pass.tokens
+        tokens = Array(pass.tokens[...token])
         firstPosition = pass.firstPosition
         values = graph.nodes.map { observer.values[$0.index] }
         leaves = graph.leaves.indices.map { pass.interpreter.value(of: .leaf($0))! }
@@ -172,10 +178,14 @@ public struct Provenance: Sendable {
 private final class LastTokenObserver: ExecutionObserver {
     private(set) var values: [Int: Tensor] = [:]
     private let tokens: Int
+    private let token: Int
     var takesParts: Bool { true }
+    var looksAtScores: Bool { false }
 
-    /// - Parameter tokens: of the pass.
-    init(tokens: Int) { self.tokens = tokens }
+    /// - Parameters:
+    ///   - tokens: of the pass.
+    ///   - token: the one that counts as the last.
+    init(tokens: Int, token: Int) { (self.tokens, self.token) = (tokens, token) }
 
     func didEvaluate(_ evaluation: Evaluation) {
         let (node, output) = (evaluation.node, evaluation.output)
@@ -201,7 +211,8 @@ private final class LastTokenObserver: ExecutionObserver {
         case 2: last.shape.ne2 = 1
         default: last.shape.ne3 = 1
         }
-        let start = (count - 1) * last.strides[dimension]
+        // From the last layer's attention on there is that one alone.
+        let start = (count == tokens ? token : count - 1) * last.strides[dimension]
         values[node.index] = .floats(output.view(last, at: start).floats(), last.shape)
     }
 }

@@ -31,7 +31,7 @@ extension WeightBlock {
     }
 }
 
-extension ErrorPropagation {
+extension ErrorPropagation.Runs {
     /// All errors as a trace has them.
     public var records: [OpErrorRecord] {
         operations.flatMap { operation in

@@ -24,6 +24,8 @@ public final class PassSummary: ExecutionObserver {
     public private(set) var operations = 0
 
     public var takesParts: Bool { true }
+    /// Of the last token alone, which it has computed.
+    public var looksAtScores: Bool { false }
 
     public init(layers: Int) {
         self.layers = (0..<layers).map { Layer(index: $0) }
@@ -31,11 +33,12 @@ public final class PassSummary: ExecutionObserver {
 
     public func didEvaluate(_ evaluation: Evaluation) {
         let node = evaluation.node
-        if evaluation.isLast { operations += 1 }
+        if evaluation.isLast { operations += evaluation.fused?.nodes.count ?? 1 }
         nanoseconds += evaluation.nanoseconds
         if node.role.result == .embedding { embeddingRMS = lastColumnRMS(evaluation.output) }
         guard let layer = node.layer else { return }
         layers[layer].nanoseconds += evaluation.nanoseconds
+        if let fused = evaluation.fused { look(into: fused, node.layout.shape, layer) }
         if node.role.result == .pattern {
             layers[layer].pattern = node.name
             guard evaluation.part.map({ $0.rows.upperBound == node.layout.shape.ne1 }) ?? true else { return }
@@ -47,6 +50,17 @@ public final class PassSummary: ExecutionObserver {
             }
         } else if node.role.result == .layerOutput {
             layers[layer].residualRMS = lastColumnRMS(evaluation.output)
+        }
+    }
+
+    /// - Parameter shape: of the mix. [D,T,H]
+    private func look(into fused: FusedEvaluation, _ shape: Shape, _ layer: Int) {
+        let (heads, tokens) = (shape.ne2, shape.ne1)
+        layers[layer].heads = (0..<heads).map { head in
+            let (node, rows) = fused.valueBeforeLast(
+                OutputPart(plane: head, rows: tokens - 2..<tokens, isLast: head == heads - 1))
+            layers[layer].pattern = node.name
+            return rows.withRow(of: Float.self, 1) { AttentionSummary($0) }
         }
     }
 

@@ -18,7 +18,7 @@ public struct Replay: Sendable {
     /// Tokens of each pass, by step.
     public let tokens: [[Int]]
     /// Positions the run's cache had room for; views of the cache depend on it.
-    private let capacity: Int
+    let capacity: Int
     /// Bytes of memory, beside the model, above which nothing is evaluated.
     public var memoryLimit = MemoryEstimate.usualLimit
     /// Of scores that are evaluated in parts.

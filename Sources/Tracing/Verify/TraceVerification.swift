@@ -48,10 +48,12 @@ public struct TraceVerification: Sendable {
 
     public var checked: Int { values + cells }
 
-    /// - Parameter progress: called after each pass with the passes done and to do.
+    /// - Parameters:
+    ///   - metric: what the run's metric says, if it has one.
+    ///   - progress: called after each pass with the passes done and to do.
     /// - Throws: `TraceError` if the trace cannot be read.
     public init(
-        of run: RecordedRun, in store: TraceStore, replay: Replay, threads: Int,
+        of run: RecordedRun, in store: TraceStore, replay: Replay, metric: LogitMetric? = nil, threads: Int,
         progress: @escaping (Int, Int) -> Void = { _, _ in }
     ) async throws {
         let scratch = try ScratchFolder("verify")
@@ -61,10 +63,11 @@ public struct TraceVerification: Sendable {
             store: try TraceStore.create(path: path), model: replay.model,
             run: RunDescription(
                 prompt: run.prompt, sampling: .init(), threads: threads, kernels: "", capture: Capture(.stats),
-                engineVersion: ""))
+                engineVersion: "", metric: store.metric(of: run)))
         let comparison = ValueComparison(run, in: store, passes: replay.tokens.count)
         try Self.record(
-            store.tokens(of: run), replay, recorder, comparison, threads: threads, progress: progress)
+            store.tokens(of: run), tracking: store.trackedTokens(of: run), metric, replay, recorder, comparison,
+            threads: threads, progress: progress)
         try await recorder.finish(nanoseconds: 0)
         comparison.finish(&self)
         let again = try TraceStore.open(path: path)
@@ -75,18 +78,33 @@ public struct TraceVerification: Sendable {
 
     /// Makes the run again, compares values and records everything else.
     private static func record(
-        _ tokens: [RecordedToken], _ replay: Replay, _ recorder: TraceRecorder, _ comparison: ValueComparison,
-        threads: Int, progress: (Int, Int) -> Void
+        _ tokens: [RecordedToken], tracking followed: [Int], _ metric: LogitMetric?, _ replay: Replay,
+        _ recorder: TraceRecorder, _ comparison: ValueComparison, threads: Int, progress: (Int, Int) -> Void
     ) throws {
         let prompt = Array(tokens.prefix { $0.source == "prompt" })
-        try recorder.record(tokens: prompt.map(\.id), from: 0, source: "prompt")
+        let ids = prompt.map(\.id)
+        // With --logits all each token but the first has one. The most decide, so that a row that was changed is named alone.
+        let known = prompt.count { $0.logProbability != nil }
+        let surprise =
+            known > 0 && 2 * known >= prompt.count
+            ? try PromptSurprise(replay.model, ids, tracking: followed, threads: threads) : nil
+        try recorder.record(
+            tokens: ids, from: 0, source: "prompt",
+            scores: surprise?.tokens.map { $0.map { ($0.logProbability, $0.rank) } } ?? [])
+        try recorder.record(surprise?.tracked ?? [])
         var (next, done) = (prompt.count, 0)
         try replay.evaluateAll(threads: threads, observers: [comparison, recorder]) { pass in
             try comparison.begin(pass, step: done)
             try recorder.begin(pass)
         } end: { pass in
             let prediction = Prediction(logits: pass.logits!)
+            if done == 0, let metric {
+                try recorder.record(metric: metric.value(prediction.logits, base: prediction.logits))
+            }
             try recorder.end(pass, prediction: prediction, nanoseconds: 0)
+            try recorder.record(
+                prediction.tracked(
+                    followed, after: pass.firstPosition + pass.tokens.count - 1, replay.model.vocabulary))
             if next < tokens.count {
                 try recorder.record(
                     tokens: [tokens[next].id], from: next, source: tokens[next].source, prediction: prediction)

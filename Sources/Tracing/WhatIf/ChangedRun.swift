@@ -55,6 +55,8 @@ public struct ChangedRun: Sendable {
         recalled += known.count
         computed += own - known.count
         guard !known.isEmpty else { return }
+        // The parent's values have its changes already; a factor must not be applied twice.
+        for node in known.keys { pass.interpreter.edits[node] = nil }
         let operations = known
         pass.interpreter.recall = { node in try operations[node.index].map { try store.tensor(of: $0) } }
     }

@@ -103,9 +103,12 @@ extension InterventionRecord {
             + (isFactor ? "*=\(spec.dropFirst())" : (isCode ? ":" : "=") + spec)
     }
 
-    /// `ADDRESS=VALUE` of `--set` and `--scale`.
+    /// `ADDRESS=VALUE` of `--set` and `--scale`; of `--set` also `ADDRESS+=VALUE` and `ADDRESS*=VALUE`.
     public static func change(_ kind: Kind, _ text: String) throws(InterventionProblem) -> InterventionRecord {
         let (target, spec) = try halves(text, expected: "ADDRESS=NUMBER, as in kq_soft_max-3[:,:,2]=0")
+        if kind == .set, let sign = target.last, let kind = ["+": Kind.add, "*": .scale][sign], target.count > 1 {
+            return InterventionRecord(kind, target: String(target.dropLast()), spec: spec)
+        }
         return InterventionRecord(kind, target: target, spec: spec)
     }
 
@@ -114,18 +117,24 @@ extension InterventionRecord {
         try WeightEdit.record(text)
     }
 
-    /// `ADDRESS=TRACE` of `--patch`: operation and path.
-    public static func patchHalves(_ text: String) throws(InterventionProblem) -> (target: String, trace: String) {
-        let halves = try halves(text, expected: "ADDRESS=TRACE, as in l_out-3=other.db")
-        return (halves.target, halves.spec)
-    }
-
-    /// The values of an operation in all passes of a run, or in the one that `@N` names.
+    /// `ADDRESS=TRACE` of `--patch`, or `ADDRESS=TRACE[SLICES]`: the values of an operation in all passes of a run, or in the
+    /// one that `@N` names.
     ///
     /// - Throws: `TraceError` if the trace has no such values, `InterventionProblem` if it has only some of them.
-    public static func patch(_ target: String, from run: RecordedRun, in store: TraceStore) throws -> InterventionRecord
-    {
-        let (address, step) = try NodeChange.address(target)
+    public static func patch(_ text: String) throws -> InterventionRecord {
+        let (target, spec) = try halves(text, expected: "ADDRESS=TRACE, as in l_out-3=other.db")
+        let name = RunName(PatchSource(spec).trace)
+        let store = try TraceStore.open(path: name.path)
+        return try patch(target, from: try store.run(id: name.run), in: store, as: spec)
+    }
+
+    /// - Parameter spec: how the values are named, `other.db#2[:,7]`; `nil`: by the trace's path.
+    public static func patch(
+        _ target: String, from run: RecordedRun, in store: TraceStore, as spec: String? = nil
+    ) throws -> InterventionRecord {
+        let spec = spec ?? store.path
+        let (changed, step) = try NodeChange.address(target)
+        let address = try PatchSource(spec).address(of: changed)
         var patches: [Int: Patch] = [:]
         for step in step.map({ $0...$0 }) ?? 0...max(0, run.steps - 1) {
             let operation = try store.operation(address, run: run, step: step)
@@ -144,10 +153,10 @@ extension InterventionRecord {
             }
             patches[step] = Patch(shape: operation.shape, values: part)
         }
-        return InterventionRecord(.patch, target: target, spec: store.path, patches: patches)
+        return InterventionRecord(.patch, target: target, spec: spec, patches: patches)
     }
 
-    private static func halves(
+    static func halves(
         _ text: String, expected: String
     ) throws(InterventionProblem) -> (target: String, spec: String) {
         // Names hold no =.
@@ -169,7 +178,7 @@ extension [Range<Int>] {
 
 extension Tensor {
     /// A contiguous tensor's bytes in memory of their own.
-    fileprivate func copied() -> Tensor {
+    package func copied() -> Tensor {
         let buffer = Buffer(byteCount: layout.byteCount)
         withBytes { bytes in
             buffer.withMutableBytes(in: 0..<layout.byteCount) { target in

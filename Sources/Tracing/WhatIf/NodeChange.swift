@@ -8,6 +8,8 @@ struct NodeChange: Sendable {
         case set(Float)
         case scale(Float)
         case patch([Int: InterventionRecord.Patch], trace: String)
+        /// One number, or a row.
+        case add([Float])
     }
 
     let record: InterventionRecord
@@ -23,6 +25,7 @@ struct NodeChange: Sendable {
         case .set: change = .set(try Self.number(record))
         case .scale: change = .scale(try Self.number(record))
         case .patch: change = .patch(record.patches, trace: record.spec)
+        case .add: change = .add(try record.patches[0]?.values ?? [Self.number(record)])
         case .weight: preconditionFailure("\(record.target) is no operation")
         }
     }
@@ -70,32 +73,46 @@ struct NodeChange: Sendable {
         let region = Layout(type: .f32, shape: Shape(ranges.map(\.count)), strides: strides)
         return (
             origin.node,
-            Edit(region: region, byteOffset: start, change: try values(for: node, step, region.shape.count))
+            Edit(region: region, byteOffset: start, change: try values(for: node, step, region.shape))
         )
     }
 
-    /// - Parameter count: elements that are changed.
-    private func values(for node: Node, _ step: Int, _ count: Int) throws -> Edit.Change {
+    /// - Parameter region: the shape of what is changed.
+    private func values(for node: Node, _ step: Int, _ region: Shape) throws -> Edit.Change {
         switch change {
         case .set(let value): return .set(value)
         case .scale(let factor): return .scale(factor)
         case .patch(let patches, let trace):
             let patch = patches[step]!
-            guard patch.shape == node.layout.shape else {
+            let source = PatchSource(record.spec)
+            guard try source.fits(patch.shape, into: region, of: node.layout.shape, address) else {
+                if source.slices != nil {
+                    throw InterventionProblem.patchExtents(
+                        target: target, step: step, source: trace, found: patch.values.count, expected: region)
+                }
                 throw InterventionProblem.patchShape(
                     target: target, step: step, trace: trace, found: patch.shape, expected: node.layout.shape)
             }
-            guard patch.values.count == count else {
+            guard patch.values.count == region.count else {
                 throw InterventionProblem.patchCount(
-                    target: target, step: step, found: patch.values.count, expected: count)
+                    target: target, step: step, found: patch.values.count, expected: region.count)
             }
             return .replace(patch.values)
+        case .add(let vector):
+            guard vector.count == 1 || vector.count == region.ne0 else {
+                throw InterventionProblem.vectorLength(
+                    target: target, source: record.spec, found: vector.count, expected: region.ne0)
+            }
+            return .add(vector)
         }
     }
 
     private func node(in graph: Graph) throws -> Node {
         let matches = graph.nodes.filter { $0.name == address.name }
         guard let last = matches.last else {
+            if case .add = change, address.name.hasPrefix(ControlVector.node(of: "")) {
+                throw InterventionProblem.noLayer(name: address.name, source: record.spec)
+            }
             throw InterventionProblem.noOperation(
                 name: address.name, suggestions: nearest(to: address.name, in: graph.nodes.map(\.name)))
         }

@@ -106,7 +106,7 @@ struct AttentionCommand: ParsableCommand {
 
     private func runScores(of model: Llama) throws {
         let repeated = RepeatedTokens(model, sequences: sequences)
-        let progress = WeightProgress(verb: "measuring", unit: "sequences")
+        let progress = WorkProgress(verb: "measuring", unit: "sequences")
         let found = try repeated.scores(threads: threads.count) { try progress.update(done: $0, total: sequences) }
         progress.clear()
         try printing.print(

@@ -50,7 +50,7 @@ struct ExpertsWhatIfCommand: AsyncParsableCommand {
     func run() async throws {
         let model = try ModelArgument.llama(model)
         let text = try text.text(for: model, or: prompt)
-        let progress = WeightProgress(verb: "comparing", unit: "tokens")
+        let progress = WorkProgress(verb: "comparing", unit: "tokens")
         defer { progress.clear() }
         let effect = try ExpertEffect(
             changes[0], of: model, on: text, threads: threads.count, instructions: kernels.instructions

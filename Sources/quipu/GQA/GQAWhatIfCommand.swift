@@ -62,7 +62,7 @@ struct GQAWhatIfCommand: AsyncParsableCommand {
         let model = try ModelArgument.llama(model)
         let plan = try HeadPlan(changes[0], layers: try layers.layers(of: model), of: model)
         let text = try text.text(for: model, or: prompt)
-        let progress = WeightProgress(verb: "comparing", unit: "tokens")
+        let progress = WorkProgress(verb: "comparing", unit: "tokens")
         defer { progress.clear() }
         let effect = try HeadEffect(
             plan, of: model, on: text, threads: threads.count, instructions: kernels.instructions

@@ -1,6 +1,7 @@
 import ArgumentParser
 import GGUF
 import Presentation
+import Quantizing
 import Recording
 import Tokenization
 
@@ -17,6 +18,9 @@ struct InspectCommand: ParsableCommand {
 
             Example:
               quipu inspect chat.gguf --template
+
+            Example:
+              quipu inspect model.gguf --values blk.0.attn_q.weight --row 3
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
@@ -28,18 +32,32 @@ struct InspectCommand: ParsableCommand {
     var template = false
     @Option(help: ArgumentHelp("Show a tensor's bytes as they are in the file.", valueName: "tensor")) var bytes:
         String?
-    @Option(help: "With --bytes: the first byte, counted from the tensor's start.") var offset = 0
-    @Option(help: "With --bytes: how many bytes.") var count = 320
+    @Option(help: ArgumentHelp("Show a tensor's values, of whatever type it is.", valueName: "tensor")) var values:
+        String?
+    @Option(
+        help: "With --bytes: the first byte, counted from the tensor's start; with --values: the first of a row.")
+    var offset = 0
+    @Option(
+        help: "With --bytes: how many bytes; with --values: how many of a row. (default: 320 bytes, 64 values)")
+    var count: Int?
+    @Option(help: "With --values: the first row; counted through all dimensions but the first.") var row = 0
+    @Option(help: "With --values: how many rows.") var rows = 1
     @Flag(help: "With --json: long metadata arrays to their end.") var wholeArrays = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
         if offset < 0 { throw ValidationError("--offset takes 0 or more") }
-        if count < 1 { throw ValidationError("--count takes 1 or more") }
-        if template, bytes != nil || tensors || metadata {
-            throw ValidationError("give --template, or --bytes, --tensors and --metadata")
+        if count ?? 1 < 1 { throw ValidationError("--count takes 1 or more") }
+        if row < 0 { throw ValidationError("--row takes 0 or more") }
+        if rows < 1 { throw ValidationError("--rows takes 1 or more") }
+        if template, bytes != nil || values != nil || tensors || metadata {
+            throw ValidationError("give --template, or --bytes, --values, --tensors and --metadata")
         }
-        if bytes != nil, tensors || metadata { throw ValidationError("give --bytes, or --tensors and --metadata") }
+        if bytes != nil || values != nil, tensors || metadata {
+            throw ValidationError("give --bytes or --values, or --tensors and --metadata")
+        }
+        if bytes != nil, values != nil { throw ValidationError("give --bytes or --values, not both") }
+        if values == nil, row != 0 || rows != 1 { throw ValidationError("--row and --rows go with --values") }
     }
 
     func run() throws {
@@ -47,7 +65,7 @@ struct InspectCommand: ParsableCommand {
         var sections: InspectReport.Section = []
         if tensors { sections.insert(.tensors) }
         if metadata { sections.insert(.metadata) }
-        if bytes == nil, let path = model ?? ModelArgument.preferred {
+        if bytes == nil, values == nil, let path = model ?? ModelArgument.preferred {
             if LegacyFile.isLegacy(path) {
                 return try printing.print(
                     LegacyReport(try LegacyFile(path: path), sections: sections, program: Quipu.calledAs))
@@ -57,6 +75,7 @@ struct InspectCommand: ParsableCommand {
             }
         }
         let file = try ModelArgument.open(model)
+        if let values { return try printing.print(try valuesReport(of: values, in: file)) }
         guard let bytes else {
             return try printing.print(InspectReport(file, sections: sections, wholeArrays: wholeArrays))
         }
@@ -66,7 +85,13 @@ struct InspectCommand: ParsableCommand {
                 "\(file.path): tensor '\(bytes)' has bytes 0 to \(info.byteCount - 1); --offset \(offset) is outside")
         }
         try printing.print(
-            BytesReport(info, in: file, range: offset..<offset + min(count, info.byteCount - offset)))
+            BytesReport(info, in: file, range: offset..<offset + min(count ?? 320, info.byteCount - offset)))
+    }
+
+    private func valuesReport(of tensor: String, in file: GGUFFile) throws -> ValuesReport {
+        let info = try ModelArgument.tensor(tensor, in: file)
+        return ValuesReport(
+            try TensorWindow(of: info, in: file, row: row, rows: rows, column: offset, columns: count ?? 64))
     }
 
     private func templateReport() throws -> TemplateReport {

@@ -5,8 +5,8 @@ import Tokenization
 struct TokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize",
-        abstract: "How a text becomes token ids.",
-        usage: "quipu tokenize [MODEL] (TEXT | --file PATH | --chat QUESTION) [options]",
+        abstract: "How a text becomes token ids; with --ids: which tokens ids are.",
+        usage: "quipu tokenize [MODEL] (TEXT | --file PATH | --chat TEXT | --ids IDS)",
         discussion: """
             A GGUF file with nothing but a vocabulary is enough.
 
@@ -15,6 +15,9 @@ struct TokenizeCommand: ParsableCommand {
 
             Example:
               quipu tokenize chat.gguf --chat "Who are you?" --system "You are brief."
+
+            Example:
+              quipu tokenize model.gguf --ids 1,2,300
             """)
 
     @Argument(
@@ -27,12 +30,26 @@ struct TokenizeCommand: ParsableCommand {
         help: ArgumentHelp("Read the text from a file; - is standard input.", valueName: "path"), completion: .file())
     var file: String?
     @OptionGroup var conversation: ChatOptions
+    @Option(
+        help: ArgumentHelp(
+            "Ids in place of a text: their pieces, kinds, and the text they make. (default: none)",
+            valueName: "list"))
+    var ids: TokenIds?
     @Flag(help: "Show how each piece was merged.") var steps = false
     @Flag(help: "Leave out the tokens a model adds at start and end (BOS, EOS).") var noAddSpecial = false
     @Flag(help: "Take special tokens in the text, such as <|im_start|>, for plain text.") var noParseSpecial = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
+        if ids != nil {
+            if conversation.isGiven || file != nil || arguments.count > 1 {
+                throw ValidationError("give --ids, or a text, --file or --chat")
+            }
+            if steps || noAddSpecial || noParseSpecial {
+                throw ValidationError("--steps, --no-add-special and --no-parse-special go with a text, not with --ids")
+            }
+            return
+        }
         if conversation.isGiven {
             if file != nil { throw ValidationError("give --chat or --file, not both") }
             if arguments.count > 1 { throw ValidationError("give the text or --chat, not both") }
@@ -47,6 +64,13 @@ struct TokenizeCommand: ParsableCommand {
 
     func run() throws {
         if conversation.isGiven { return try runChat() }
+        if let ids {
+            let (file, tokenizer) = try ModelArgument.tokenizerAndFile(arguments.first)
+            let vocabulary = tokenizer.vocabulary
+            try ids.check(count: vocabulary.count, file: file.path)
+            return try printing.print(
+                TokenizeReport(ids: ids.ids, steps: nil, vocabulary: vocabulary, text: vocabulary.decodeBytes(ids.ids)))
+        }
         let (model, bytes) = try input()
         let tokenizer = try ModelArgument.tokenizer(model)
         if steps {

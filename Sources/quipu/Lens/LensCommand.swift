@@ -16,6 +16,10 @@ struct LensCommand: ParsableCommand {
             bit. The stream is read from the trace where it was captured and evaluated again where not; the model is \
             needed either way.
 
+            --translator puts a learned translator before it, as a tuned lens has one for each layer: x + (W x + b), from \
+            tensors N.weight [n_embd, n_embd] and N.bias [n_embd] of layer N (0: of the embedding) in F32, F16 or BF16. \
+            After the last layer there is none.
+
             One position is shown in full; several as a grid, layers by positions. Followed through the layers is the \
             token that the model finally predicts there, or the one that --token names. --record adds the 20 most \
             probable tokens of each layer to table logit, with lens_layer = layer, -1 for the embedding; again, it \
@@ -32,6 +36,11 @@ struct LensCommand: ParsableCommand {
     @Option(help: "Follow this token: its text, such as \" Paris\" (mind the space), or # and its id.")
     var token: String?
     @Option(help: "How many tokens to list for a layer in the JSON document.") var top = 10
+    @Option(
+        help: ArgumentHelp(
+            "A tuned lens: weight and bias for each layer, in a .safetensors file. (default: none)", valueName: "file"),
+        completion: .file(extensions: ["safetensors"]))
+    var translator: String?
     @Flag(help: "Add what was found to the trace: table logit.") var record = false
     @Option(name: .customLong("run"), help: "The run, by its id. (default: the newest)") var runID: Int?
     @OptionGroup var replaying: ReplayOptions
@@ -42,6 +51,9 @@ struct LensCommand: ParsableCommand {
     private static let recordedCandidates = 20
 
     func validate() throws {
+        if record, translator != nil {
+            throw ValidationError("--record keeps what the model itself says; leave --translator out")
+        }
         if !(1...1000).contains(top) { throw ValidationError("--top takes 1 to 1000") }
     }
 
@@ -55,10 +67,13 @@ struct LensCommand: ParsableCommand {
         var stream = try ResidualStream(replay, in: store, positions: chosen, threads: threads.count)
         let token = try token.map { try TokenName.id($0, of: replay.model) }
         let lens = try LogitLens(replay.model, threads: threads.count)
-        let progress = WeightProgress(verb: "reading", unit: "positions")
+        let translator = try translator.map { try LensTranslator(path: $0, for: replay.model) }
+        let progress = WorkProgress(verb: "reading", unit: "positions")
         let columns = try chosen.enumerated().map { number, position in
+            let columns = try stream.columns(at: position)
             let column = try LensColumn(
-                position: position, step: stream.pass(of: position).step, stream: try stream.columns(at: position),
+                position: position, step: stream.pass(of: position).step,
+                stream: translator?.translated(columns) ?? columns,
                 through: lens, following: token, top: max(top, Self.recordedCandidates), vocabulary: vocabulary)
             try progress.update(done: number + 1, total: chosen.count)
             return column
@@ -69,7 +84,7 @@ struct LensCommand: ParsableCommand {
         try printing.print(
             LensReport(
                 trace: store.path, tokens: tokens.map(\.piece), columns: columns,
-                named: token.map(vocabulary.displayPiece), top: top))
+                named: token.map(vocabulary.displayPiece), top: top, translator: translator?.path))
     }
 
     private func add(_ columns: [LensColumn], _ stream: ResidualStream, to path: String) throws {

@@ -21,15 +21,30 @@ struct Classroom {
     ///   - model: a model to begin with, instead of the one in the progress.
     ///   - prompt: likewise a prompt.
     init(model: String? = nil, prompt: String? = nil, style: Style, isLoop: Bool = false) throws {
-        let course = try Course(folder: LessonFolder.path())
         var progress = try LessonProgress.read(Self.progressPath)
+        let course = try Course(folder: Self.courseFolder(progress))
         let recording = try LessonRecording.prepared(
             for: progress.model, model: model, prompt: prompt, course: course, folder: Self.folder)
         progress.model = recording
-        let subject = try LessonProgram.subject(recording, folder: Self.folder)
+        let subject = try LessonProgram.subject(recording, folder: Self.folder, isOwn: progress.course == nil)
         tutor = Tutor(course: course, subject: subject, progress: progress)
         (self.model, self.style, self.isLoop) = (recording, style, isLoop)
         try turnToModel()
+    }
+
+    /// Where the lessons are: a folder that the learner named, or the program's.
+    static func courseFolder(_ progress: LessonProgress) throws -> String {
+        try progress.course ?? LessonFolder.path()
+    }
+
+    /// Takes lessons from another folder from now on; `quipu`: the program's own.
+    static func choose(course: String) throws {
+        var progress = try LessonProgress.read(progressPath)
+        let path = URL(filePath: course).standardizedFileURL.path
+        if course != "quipu" { _ = try Course(folder: path) }
+        progress.course = course == "quipu" ? nil : path
+        (progress.lesson, progress.step) = (nil, 0)
+        try progress.write(progressPath)
     }
 
     /// Keeps the progress; call it after another lesson was begun, too.
@@ -43,7 +58,7 @@ struct Classroom {
         guard let lesson = try? tutor.lesson() else { return }
         let wanted = try recording(for: lesson)
         guard wanted != model else { return }
-        tutor.subject = try LessonProgram.subject(wanted, folder: Self.folder)
+        tutor.subject = try LessonProgram.subject(wanted, folder: Self.folder, isOwn: tutor.progress.course == nil)
         model = wanted
     }
 
@@ -54,10 +69,16 @@ struct Classroom {
             for: nil, model: path, prompt: own.prompt, course: tutor.course, folder: Self.folder)
     }
 
+    /// The learner's model and trace, whatever the current lesson is about.
+    func ownSubject() throws -> Subject {
+        try LessonProgram.subject(tutor.progress.model!, folder: Self.folder)
+    }
+
     /// A template of any lesson, filled in for what that lesson is about.
     func filled(_ template: Template, _ lesson: Lesson, _ question: Question) throws -> String {
         var tutor = tutor
-        tutor.subject = try LessonProgram.subject(try recording(for: lesson), folder: Self.folder)
+        let isOwn = tutor.progress.course == nil
+        tutor.subject = try LessonProgram.subject(try recording(for: lesson), folder: Self.folder, isOwn: isOwn)
         return try tutor.filled(template, lesson, question)
     }
 
@@ -67,11 +88,24 @@ struct Classroom {
         let (lesson, step) = (try tutor.lesson(), try tutor.step())
         let isSettled = try tutor.isSettled()
         let hasQuestion = step.question != nil
+        let open = try tutor.openPrediction()
         return LessonStepReport(
             lesson: lesson, about: model, stepTitle: step.title, step: try tutor.stepIndex() + 1,
+            settled: lesson.steps.map { $0.question.map { tutor.note(lesson, $0).isSettled } ?? false },
             passages: try passages(step.beforeAnswer, lesson),
-            question: try step.question.map { try question($0, lesson) },
+            prediction: try open.map { typed(try tutor.filled($0.ask, lesson)) },
+            question: open == nil ? try step.question.map { try question($0, lesson) } : nil,
+            answered: try answered(step, lesson),
             after: isSettled && hasQuestion ? try passages(step.afterAnswer, lesson) : [], isLoop: isLoop)
+    }
+
+    /// Of a question that was solved: how, and why it matters.
+    private func answered(_ step: Lesson.Step, _ lesson: Lesson) throws -> String? {
+        guard let question = step.question, tutor.note(lesson, question).isSettled else { return nil }
+        let (way, why) = (
+            try tutor.filled(question.derivation, lesson, question), try tutor.filled(question.why, lesson, question)
+        )
+        return typed("**The whole way.** \(way)\n\n**Why it matters.** \(why)")
     }
 
     private func question(_ question: Question, _ lesson: Lesson) throws -> LessonQuestion {
@@ -87,15 +121,27 @@ struct Classroom {
             id: question.id, kind: question.name, ask: typed(try tutor.filled(question.ask, lesson, question)),
             choices: choices, then: try question.then.map { typed(try tutor.filled($0.ask, lesson, question)) },
             unit: unit,
-            isSolved: tutor.note(lesson, question).solved)
+            isSolved: tutor.note(lesson, question).isSettled)
     }
 
     /// What follows the question of the current step.
     func after() throws -> [LessonPassage] { try passages(try tutor.step().afterAnswer, try tutor.lesson()) }
 
     private func passages(_ passages: [Lesson.Passage], _ lesson: Lesson) throws -> [LessonPassage] {
-        try passages.flatMap { passage -> [LessonPassage] in
+        var isHidden = false
+        return try passages.flatMap { passage -> [LessonPassage] in
+            if isHidden { return [] }
             switch passage {
+            case .prediction(let prediction):
+                guard let guess = try tutor.guess(prediction) else {
+                    isHidden = true
+                    return []
+                }
+                let answer = try tutor.filled(prediction.answer, lesson)
+                let ask = typed(try tutor.filled(prediction.ask, lesson))
+                return [
+                    .prose(guess.isEmpty ? "\(ask) It is \(answer)." : "\(ask) You said \(guess); it is \(answer).")
+                ]
             case .prose(let template): return [.prose(typed(try tutor.filled(template, lesson)))]
             case .commands(let lines): return try lines.map { try ran(try tutor.filled($0, lesson)) }
             case .question: return []
@@ -108,6 +154,9 @@ struct Classroom {
         guard let words = OwnProgram.words(line) else {
             throw InputError("in a lesson's command, a quote is not closed: quipu \(line)")
         }
+        if tutor.progress.course != nil, let fault = LessonProgram.objection(to: words) {
+            throw InputError("this course is not the program's own, and \(fault): quipu \(line)")
+        }
         let outcome = try LessonProgram.run(
             words + (style.isColored ? ["--color", "always"] : []), model, folder: Self.folder)
         let printed = outcome.output.isEmpty && outcome.status != 0 ? outcome.errors : outcome.output
@@ -115,18 +164,23 @@ struct Classroom {
     }
 
     /// As the learner types it: paths only where the commands would not find the files by themselves, or where another
-    /// file, `mine.…`, stands in their place.
+    /// file, `lesson-N.…`, stands in their place. Line by line, MODEL and TRACE are words that commands know.
     func typed(_ line: String) -> String {
         let fallback = (ModelArgument.preferred ?? (try? EmbeddedModel.path())) == model.path
-        let isLast = LastTrace.path == model.trace
+        let isLast = isLoop || LastTrace.path == model.trace
         let (isEmbedded, micro) = ((try? EmbeddedModel.path()) == model.path, LessonProgram.path("MICRO"))
+        let (own, trace) =
+            isLoop ? ("MODEL", "TRACE") : (model.path.quotedIfNeeded, model.trace.quotedIfNeeded)
+        let (mark, traceMark) = ("\u{1}", "\u{2}")
         return
             line
-            .replacing("MODEL mine", with: "\(model.path.quotedIfNeeded) mine")
-            .replacing("--base MODEL", with: "--base \(model.path.quotedIfNeeded)")
-            .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : model.path.quotedIfNeeded)
-            .replacing("--from TRACE", with: "--from \(model.trace.quotedIfNeeded)")
-            .replacing(isLast ? " TRACE" : "TRACE", with: isLast ? "" : model.trace.quotedIfNeeded)
+            .replacing("MODEL lesson-", with: "\(mark) lesson-")
+            .replacing("--base MODEL", with: "--base \(mark)")
+            .replacing(fallback ? " MODEL" : "MODEL", with: fallback ? "" : mark)
+            .replacing("--from TRACE", with: "--from \(traceMark)")
+            .replacing(" TRACE", with: isLast ? "" : " \(trace)")
+            .replacing(traceMark, with: trace)
+            .replacing(mark, with: own)
             .replacing(
                 isEmbedded ? " --file TEXT" : "TEXT", with: isEmbedded ? "" : LessonProgram.path("TEXT").quotedIfNeeded
             )

@@ -6,6 +6,9 @@ import Recording
 
 /// What commands and the line-by-line lesson have in common.
 enum LessonActions {
+    /// What a calculator in an answer can do.
+    static let calculator = Grader.calculator
+
     static func move(_ printing: OutputOptions, _ body: (inout Tutor) throws(LessonError) -> Void) throws {
         var room = try Classroom(style: printing.style)
         try body(&room.tutor)
@@ -17,7 +20,7 @@ enum LessonActions {
         let (question, key) = try room.tutor.question()
         let verdict: Verdict
         if case .change = question.kind {
-            verdict = try room.tutor.check(answer, made: try made(answer))
+            verdict = try room.tutor.check(answer, made: try made(answer, room.tutor.subject))
         } else {
             verdict = try room.tutor.check(answer)
         }
@@ -33,20 +36,35 @@ enum LessonActions {
             isLoop: room.isLoop)
     }
 
+    /// The number that is asked for after the first part of an answer, if it is one.
+    static func askedAfter(_ answer: String, _ room: Classroom) throws -> String? {
+        let (lesson, (question, _)) = (try room.tutor.lesson(), try room.tutor.question())
+        let isFirst = try LessonError.naming(lesson, question) { () throws(QueryProblem) in
+            try room.tutor.grader(lesson).isFirstPart(answer, question)
+        }
+        guard isFirst, let then = question.then else { return nil }
+        return room.typed(try room.tutor.filled(then.ask, lesson, question))
+    }
+
+    /// The code task that an answer is a file of.
+    static func codeTask(_ answer: String, _ room: Classroom) throws -> (CodeTask, CodeTasks)? {
+        try CodeCheck.task(of: answer) { try CodeTasks(folder: LessonFolder.path(), course: room.tutor.course) }
+    }
+
     /// What a learner made: a trace or a model; without a name, the last trace.
-    private static func made(_ answer: String) throws -> Subject {
+    private static func made(_ answer: String, _ subject: Subject) throws -> Subject {
         let path = answer.trimmingCharacters(in: CharacterSet(charactersIn: " '\""))
         guard !path.isEmpty else {
             guard let last = LastTrace.path else {
                 throw InputError("name the file you made: quipu lesson check FILE")
             }
-            return try Subject(trace: last)
+            return try subject.made(at: last, isModel: false)
         }
         guard let start = PathKind.start(of: path, bytes: 4) else {
             throw InputError("\(path): found no such file, expected the trace or model you made. Check the path.")
         }
         let isModel = start == Data("GGUF".utf8)
-        return isModel ? try Subject(model: path) : try Subject(trace: path)
+        return try subject.made(at: URL(filePath: path).standardizedFileURL.path, isModel: isModel)
     }
 
     static func hint(_ room: inout Classroom) throws -> LessonTextReport {

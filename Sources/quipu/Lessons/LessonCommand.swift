@@ -18,7 +18,9 @@ struct LessonCommand: ParsableCommand {
         subcommands: [
             ListLessons.self, StartLesson.self, NextStep.self, PreviousStep.self, CheckAnswer.self, HintCommand.self,
             WhyCommand.self, PlayLesson.self, RedoLesson.self, SkipQuestion.self, ResetLessons.self,
-            ShowProgress.self, ExportProgress.self, ImportProgress.self, Cheatsheet.self, LintLessons.self,
+            GuessCommand.self, CodeCommand.self, FaultCommand.self, ShowProgress.self, ExportProgress.self,
+            ImportProgress.self, Cheatsheet.self, ReviewLessons.self, CertificateCommand.self, ClassCommand.self,
+            LintLessons.self,
         ], defaultSubcommand: ListLessons.self)
 
     /// Help of a subcommand.
@@ -46,8 +48,8 @@ struct ShowProgress: ParsableCommand {
 extension LessonListReport {
     /// Needs no model.
     fileprivate static func current(isDetailed: Bool) throws -> LessonListReport {
-        let course = try Course(folder: LessonFolder.path())
         var progress = try LessonProgress.read(Classroom.progressPath)
+        let course = try Course(folder: Classroom.courseFolder(progress))
         progress.adopt(course)
         return LessonListReport(course, progress, file: Classroom.progressPath, isDetailed: isDetailed)
     }
@@ -61,12 +63,17 @@ struct StartLesson: ParsableCommand {
         help: "The model that questions are about. (default: the one before, $QUIPU_MODEL or the embedded one)",
         completion: .model)
     var model: String?
+    @Option(
+        help: "A folder with other lessons, until `--course quipu`. (default: the one before, or the program's own)",
+        completion: .directory)
+    var course: String?
     @Option(name: .shortAndLong, help: "The text whose trace questions are about. (default: the one before)")
     var prompt: String?
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         let isLoop = !printing.json && Terminal.isOutputTerminal && isatty(STDIN_FILENO) == 1
+        if let course { try Classroom.choose(course: course) }
         var room = try Classroom(model: model, prompt: prompt, style: printing.style, isLoop: isLoop)
         if lesson != nil || room.tutor.progress.lesson == nil { try room.tutor.start(lesson) }
         try room.save()
@@ -83,7 +90,27 @@ struct NextStep: ParsableCommand {
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
-        try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in try tutor.next() }
+        let tutor = try Classroom(style: printing.style).tutor
+        if try tutor.openPrediction() == nil, try tutor.isAtTheEnd() {
+            try printing.print(LessonRecapReport(tutor))
+            throw ExitCode(1)
+        }
+        try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in
+            if try !tutor.passesPrediction() { try tutor.next() }
+        }
+    }
+}
+
+struct GuessCommand: ParsableCommand {
+    static let configuration = LessonCommand.configuration(
+        "guess", "Say what you expect, where a step asks for a guess. It is not graded.", example: "guess 60 %")
+    @Argument(parsing: .allUnrecognized, help: "Whatever you think.") var text: [String] = []
+    @OptionGroup(title: "Output") var printing: OutputOptions
+
+    func run() throws {
+        try LessonActions.move(printing) { (tutor: inout Tutor) throws(LessonError) in
+            try tutor.guess(text.joined(separator: " "))
+        }
     }
 }
 
@@ -98,17 +125,22 @@ struct PreviousStep: ParsableCommand {
 
 struct CheckAnswer: ParsableCommand {
     static let configuration = LessonCommand.configuration(
-        "check", "Answer the question of the step.", example: "check 3/4")
+        "check", "Answer the question of the step; or run a file that `lesson code` wrote.", example: "check 3/4")
     @Argument(
         parsing: .allUnrecognized,
-        help: "A number (1.5, 3/4, 0x1f, 2*3.5), a letter, a token, an address, or a file you made.")
+        help: "A number (1.5, 3/4, 0x1f, 2*3.5), a letter, a token, an address, a file you made, or a FILE.py to run.")
     var answer: [String] = []
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         var room = try Classroom(style: printing.style)
-        let report = try LessonActions.check(answer.joined(separator: " "), &room)
-        try printing.print(report)
+        let text = answer.joined(separator: " ")
+        if let (task, tasks) = try LessonActions.codeTask(text, room) {
+            let report = try CodeCheck.check(text, task, tasks, &room)
+            try printing.print(report)
+        } else {
+            try printing.print(try LessonActions.check(text, &room))
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Lessons
 import Presentation
@@ -6,22 +7,40 @@ import Tensors
 /// A lesson line by line: an answer, or one of a few words.
 struct LessonLoop {
     private var room: Classroom
+    private var lines = LineTerminal(file: Classroom.folder.appending(path: "history"))
+    /// The first part of an answer of two: a letter, or whether it is true.
+    private var firstPart: String?
+    /// What a command of the learner's wrote last, for questions of kind change.
+    private var made: String?
 
     init(_ room: Classroom) { self.room = room }
 
+    private static let words = [
+        "next", "back", "hint", "skip", "why", "play", "redo", "list", "progress", "again", "check", "start", "guess",
+        "quit", "help",
+    ]
+
     private static let help = """
         An answer is checked. Other words: next, back (a step on, or back), hint, skip (shows the whole way, asks again \
-        later), why, play (walks through the trace, from the operation that the step is about), redo, list, quit. A \
-        line that begins with `quipu` is run, as in a shell.
+        later), why, again (shows the step), play (walks through the trace, from the operation that the step is about), \
+        redo, list, quit. `check FILE` hands in a file that you made, or runs a Python file of a code task.
+
+        A line that begins with `quipu`, or with one of its commands, is run. There, MODEL and TRACE stand for the \
+        model and the trace that the lesson is about; a command that names no trace reads the lesson's. Arrows go back \
+        to earlier lines, Tab completes words, commands and files.
+
+        Where a number is asked for, arithmetic does: \(LessonActions.calculator)
         """
 
     mutating func run() throws {
+        keepTrace()
         try show(try room.stepReport())
         while true {
-            Terminal.write("\n> ")
-            guard var line = readLine() else { return Terminal.write("\n") }
+            guard var line = lines.line(prompt, completions: completions) else { return Terminal.write("\n") }
             // As in a shell; long commands are shown folded like this.
-            while line.hasSuffix("\\"), let more = readLine() { line = line.dropLast() + more }
+            while line.hasSuffix("\\"), let more = lines.line("… ", completions: completions) {
+                line = line.dropLast() + more
+            }
             let text = line.trimmingCharacters(in: .whitespaces)
             if ["quit", "exit", "q"].contains(text.lowercased()) { break }
             do {
@@ -33,11 +52,18 @@ struct LessonLoop {
         Terminal.write("Kept. `quipu lesson start` goes on here.\n")
     }
 
+    private var prompt: String { firstPart == nil ? "> " : "the number > " }
+
     private mutating func obey(_ text: String) throws {
+        let before = firstPart
+        firstPart = nil
         switch text.lowercased() {
-        case "": return
-        case "?", "help": Terminal.write(LessonTextReport(why: Self.help, isLoop: true).page(room.style) + "\n")
-        case "next": try move { (tutor: inout Tutor) throws(LessonError) in try tutor.next() }
+        case "": firstPart = before
+        case "?", "help": try show(LessonTextReport(why: Self.help, isLoop: true))
+        case "next":
+            if try room.tutor.passesPrediction() { return try move { (_: inout Tutor) throws(LessonError) in } }
+            guard try !room.tutor.isAtTheEnd() else { return try show(LessonRecapReport(room.tutor)) }
+            try move { (tutor: inout Tutor) throws(LessonError) in try tutor.next() }
         case "back": try move { (tutor: inout Tutor) throws(LessonError) in try tutor.back() }
         case "hint": try show(try LessonActions.hint(&room))
         case "skip": try show(try LessonActions.skip(&room))
@@ -53,28 +79,90 @@ struct LessonLoop {
         case "redo":
             guard try room.tutor.redo(nil) else { return Terminal.write("Nothing was skipped.\n") }
             try move { (_: inout Tutor) throws(LessonError) in }
-        default: try other(text)
+        default: try other(text, before)
         }
     }
 
     /// A lesson by name, a command, or an answer.
-    private mutating func other(_ text: String) throws {
+    private mutating func other(_ text: String, _ before: String?) throws {
         let words = OwnProgram.words(text) ?? []
+        let isCommand = words.count > 1 && Self.commands.contains(words[0])
         switch words.first {
-        case "quipu":
-            let outcome = try OwnProgram.run(
-                Array(words.dropFirst()) + (room.style.isColored ? ["--color", "always"] : []))
-            Terminal.write(outcome.output + outcome.errors)
+        case "quipu": try command(Array(words.dropFirst()))
+        case _ where isCommand: try command(words)
         case "start", "redo":
             guard words.count == 2 else { return Terminal.write("Which lesson? For example: start 3\n") }
             try move { (tutor: inout Tutor) throws(LessonError) in try tutor.start(words[1]) }
-        case "check": try show(try LessonActions.check(words.dropFirst().joined(separator: " "), &room))
-        default:
-            if try room.tutor.step().question == nil {
-                return Terminal.write("This step asks nothing. `next` goes on, `help` tells all words.\n")
+        case "check":
+            let rest = words.dropFirst().joined(separator: " ")
+            if let (task, tasks) = try LessonActions.codeTask(rest, room) {
+                return try show(try CodeCheck.check(rest, task, tasks, &room))
             }
-            try show(try LessonActions.check(text, &room))
+            try answer(rest, nil)
+        case "guess": try guess(words.dropFirst().joined(separator: " "))
+        default:
+            if try room.tutor.openPrediction() != nil { return try guess(text) }
+            try answer(text, before)
         }
+    }
+
+    private mutating func answer(_ text: String, _ before: String?) throws {
+        if try room.tutor.step().question == nil {
+            return Terminal.write("This step asks nothing. `next` goes on, `help` tells all words.\n")
+        }
+        if text.lowercased().hasSuffix(".py") {
+            return Terminal.write("`check \(text)` runs a file of a code task; an answer does not.\n")
+        }
+        let whole = before.map { "\($0) \(text)" } ?? text
+        if let number = try LessonActions.askedAfter(whole, room) {
+            firstPart = whole
+            return try show(LessonTextReport(why: "And the number: \(number)", isLoop: true))
+        }
+        let report = try LessonActions.check(whole.isEmpty ? made ?? "" : whole, &room)
+        if report.outcome == .unreadable { firstPart = before }
+        try show(report)
+    }
+
+    private mutating func guess(_ text: String) throws {
+        try room.tutor.guess(text)
+        try move { (_: inout Tutor) throws(LessonError) in }
+    }
+
+    // MARK: commands
+
+    /// What can be typed without `quipu`.
+    private static let commands = Set(Quipu.configuration.subcommands.compactMap { $0.configuration.commandName })
+        .subtracting(["lesson", "step"])
+
+    private mutating func command(_ words: [String]) throws {
+        let line = LessonProgram.filled(words, room.model)
+        let outcome = try OwnProgram.run(line + (room.style.isColored ? ["--color", "always"] : []))
+        show(outcome.output + outcome.errors)
+        if LastTrace.path != room.model.trace {
+            keepTrace()
+            Terminal.write("Commands that name no trace still read the lesson's; name yours to look at it.\n")
+        }
+        if let option = ["--output", "-o"].compactMap({ line.firstIndex(of: $0) }).first, option + 1 < line.count {
+            made = line[option + 1]
+        } else if line.first == "quantize", outcome.status == 0 {
+            made = line.first { $0.hasSuffix(".gguf") && $0 != room.model.path }
+        }
+    }
+
+    /// The trace that commands read when none is named stays the lesson's, whatever the learner records.
+    private func keepTrace() {
+        if LastTrace.path != room.model.trace { LastTrace.remember(room.model.trace) }
+    }
+
+    private func completions(_ before: String) -> [String] {
+        let words = before.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        if words.count <= 1 { return Self.words + Self.commands.sorted() + ["quipu"] }
+        if words.count == 2, words[0] == "quipu" { return Self.commands.sorted() }
+        let folder = words.last?.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/")
+        let start = folder.map { $0.isEmpty ? "" : $0 + "/" } ?? ""
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: start.isEmpty ? "." : start)) ?? []
+        return ["MODEL", "TRACE"] + files.filter { !$0.hasPrefix(".") }.map { start + $0 }
     }
 
     private mutating func move(
@@ -82,8 +170,26 @@ struct LessonLoop {
     ) throws {
         try body(&room.tutor)
         try room.save()
+        keepTrace()
+        made = nil
         try show(try room.stepReport())
     }
 
-    private func show(_ report: some Report) throws { Terminal.write("\n" + report.page(room.style) + "\n") }
+    // MARK: showing
+
+    private mutating func show(_ report: some Report) throws {
+        show("\n" + room.style.shown(report.page(room.style)) + "\n\n")
+    }
+
+    /// A screen at a time: nothing is scrolled off before it was read.
+    private mutating func show(_ text: String) {
+        var rest = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
+        let height = max(8, Terminal.size.rows - 2)
+        while rest.count > height {
+            Terminal.write(rest.prefix(height).joined(separator: "\n") + "\n")
+            rest = rest.dropFirst(height)
+            guard lines.line("-- Enter: more -- ", completions: { _ in [] }) != nil else { break }
+        }
+        Terminal.write(rest.joined(separator: "\n"))
+    }
 }

@@ -28,11 +28,31 @@ enum LessonProgram {
             let known = files.keys.filter { $0 != "TEXT" }.sorted().joined(separator: ", ")
             throw InputError("\(lesson.file): found model: \(word), expected one of \(known)")
         }
+        if lesson.isAboutIt { return own == path ? nil : path }
         return try architecture(of: own) == architecture(of: path) ? nil : path
     }
 
     private static func architecture(of path: String) throws -> String? {
         try GGUFFile(path: path).metadata["general.architecture"]?.string
+    }
+
+    /// What a course of somebody else may not run by itself: whatever writes files. Its lessons' commands run as soon as a
+    /// step is shown, so they may only look.
+    ///
+    /// - Returns: why not; `nil` if it may.
+    static func objection(to words: [String]) -> String? {
+        let looking: Set = [
+            "inspect", "tokenize", "ops", "show", "sql", "quant", "explain", "lens", "attention", "gqa", "experts",
+            "perplexity", "compare", "propagate", "bench", "diff", "graph",
+        ]
+        let isDryRun = words.first == "quantize" && words.contains("--dry-run")
+        guard let first = words.first, looking.contains(first) || isDryRun else {
+            return "its steps may not run `quipu \(words.first ?? "")` by themselves"
+        }
+        let writing = words.first { word in
+            word.hasPrefix("-o") || ["--output", "--force", "--append"].contains { word.hasPrefix($0) }
+        }
+        return writing.map { "its steps may not write files (\($0))" }
     }
 
     /// The words with paths for `MODEL`, `TRACE` and the files that come with the program.
@@ -42,10 +62,15 @@ enum LessonProgram {
     }
 
     /// The learner's model and trace; what queries ask of commands is computed once and kept in `folder`.
-    static func subject(_ model: LessonProgress.Model, folder: URL) throws -> Subject {
+    ///
+    /// - Parameter isOwn: whether the lessons are the program's own, or may only look.
+    static func subject(_ model: LessonProgress.Model, folder: URL, isOwn: Bool = true) throws -> Subject {
         var subject = try Subject(trace: model.trace, model: model.path)
         subject.sha256 = model.sha256
         subject.program = { words in
+            if !isOwn, let fault = objection(to: words) {
+                throw InputError("this course is not the program's own, and \(fault)")
+            }
             let outcome = try run(words, model, folder: folder) {
                 Terminal.complain("quipu: measuring with `quipu \(words[0])` for this lesson, once")
             }
@@ -66,7 +91,7 @@ enum LessonProgram {
     ) throws -> OwnProgram.Outcome {
         let built =
             try FileManager.default.attributesOfItem(atPath: ProgramFolder.program.path)[.modificationDate] as? Date
-        let key = words + [model.sha256, model.trace, "\(built?.timeIntervalSince1970 ?? 0)"]
+        let key = words + [model.sha256, model.trace, "\(built?.timeIntervalSince1970 ?? 0)"] + words.compactMap(stamp)
         let file = folder.appending(path: "output-\(String(key.joined(separator: "\n").stableHash, radix: 16))")
         if let kept = try? String(contentsOf: file, encoding: .utf8) {
             return OwnProgram.Outcome(status: 0, output: kept, errors: "")
@@ -77,6 +102,17 @@ enum LessonProgram {
             try Folders.write(Data(outcome.output.utf8), to: file, advice: UserFolders.stateAdvice)
         }
         return outcome
+    }
+}
+
+extension LessonProgram {
+    /// Of a word that is a file, which one: a learner may make it again under the same name.
+    private static func stamp(_ word: String) -> String? {
+        guard word.contains("/"), let attributes = try? FileManager.default.attributesOfItem(atPath: word) else {
+            return nil
+        }
+        let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
+        return "\(attributes[.size] ?? 0) \(changed)"
     }
 }
 

@@ -45,7 +45,7 @@ extension Classroom {
                 switch passage {
                 case .commands(let lines): lines
                 case .question(let question): [question.ask, question.yours]
-                case .prose: []
+                case .prose, .prediction: []
                 }
             }
             for text in texts {

@@ -49,7 +49,12 @@ struct ChatOptions: ParsableArguments {
     ///
     /// - Throws: `InputError` that names the file, if it has no template, or one that cannot be rendered.
     func text(_ file: GGUFFile, _ tokenizer: Tokenizer) throws -> [UInt8] {
-        let messages = try messages()
+        try Self.text(of: try messages(), file, tokenizer)
+    }
+
+    private static func text(
+        of messages: [ChatMessage], _ file: GGUFFile, _ tokenizer: Tokenizer
+    ) throws -> [UInt8] {
         for message in messages {
             let tokens = Set(tokenizer.controlTokens(in: message.content)).sorted().map(
                 tokenizer.vocabulary.displayPiece)
@@ -64,9 +69,12 @@ struct ChatOptions: ParsableArguments {
         }
     }
 
-    func read(for model: Llama) throws -> Prompt {
+    func read(for model: Llama) throws -> Prompt { try Self.prompt(of: try messages(), for: model) }
+
+    /// A conversation as the model's template writes it.
+    static func prompt(of messages: [ChatMessage], for model: Llama) throws -> Prompt {
         let tokenizer = try model.tokenizer
-        let text = try text(model.file, tokenizer)
+        let text = try text(of: messages, model.file, tokenizer)
         return Prompt(
             text: String(storedBytes: text).showingBytes(), ids: tokenizer.encode(chat: text).ids, isConversation: true)
     }

@@ -4,4 +4,5 @@ import ArgumentParser
 extension CompletionKind {
     static var model: CompletionKind { .file(extensions: ["gguf"]) }
     static var trace: CompletionKind { .file(extensions: ["db"]) }
+    static var results: CompletionKind { .file(extensions: ["jsonl"]) }
 }

@@ -2,13 +2,16 @@ import Foundation
 
 /// Files that users write by hand.
 enum InputFile {
+    /// What a file is called in messages and reports.
+    static func name(_ path: String) -> String { path == "-" ? "standard input" : path }
+
     /// The bytes of a file, a pipe or a device, to its end; of standard input if the path is `-`.
     ///
     /// - Throws: `InputError` if there is none, or it cannot be read.
     static func bytes(_ path: String) throws -> [UInt8] {
         if path == "-" {
             Terminal.prompt("quipu: reading the text from the terminal, up to Ctrl-D:\n", ifTyped: true)
-            return try read(FileHandle.standardInput, "standard input")
+            return try read(FileHandle.standardInput, name(path))
         }
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {

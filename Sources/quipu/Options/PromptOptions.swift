@@ -35,12 +35,7 @@ struct PromptOptions: ParsableArguments {
         guard let ids else {
             return try Prompt(bytes: prompt == "-" ? try InputFile.bytes("-") : Array((prompt ?? "").utf8), for: model)
         }
-        try ids.check(in: model)
-        let vocabulary = model.vocabulary
-        // The text that gives these ids, as far as one does: the beginning is added to a text, not part of it.
-        if let warning = vocabulary.doubled(in: ids.ids) { Terminal.complain("quipu: warning: \(warning)") }
-        let hasAddedBOS = vocabulary.addsBOS && ids.ids.first == vocabulary.bos
-        return Prompt(text: vocabulary.decode(Array(ids.ids.dropFirst(hasAddedBOS ? 1 : 0))), ids: ids.ids)
+        return try Prompt(ids: ids.ids, for: model)
     }
 }
 
@@ -77,6 +72,18 @@ struct Prompt {
         (self.text, self.ids, self.isConversation) = (text, ids, isConversation)
     }
 
+    /// Ids as they are. That they begin twice is said on standard error.
+    ///
+    /// - Throws: `InputError` if the model has no such id.
+    init(ids: [Int], for model: Llama) throws {
+        try TokenIds(ids).check(in: model)
+        let vocabulary = model.vocabulary
+        if let warning = vocabulary.doubled(in: ids) { Terminal.complain("quipu: warning: \(warning)") }
+        // The text that gives these ids, as far as one does: the beginning is added to a text, not part of it.
+        let hasAddedBOS = vocabulary.addsBOS && ids.first == vocabulary.bos
+        self.init(text: vocabulary.decode(Array(ids.dropFirst(hasAddedBOS ? 1 : 0))), ids: ids)
+    }
+
     /// A text as it is. That it begins twice is said on standard error.
     init(bytes: [UInt8], for model: Llama) throws {
         ids = try model.tokenizer.encode(bytes: bytes)
@@ -90,6 +97,8 @@ struct Prompt {
 struct TokenIds: ExpressibleByArgument {
     let ids: [Int]
 
+    init(_ ids: [Int]) { self.ids = ids }
+
     init?(argument: String) {
         var text = argument.trimmingCharacters(in: .whitespacesAndNewlines)[...]
         if text.first == "[", text.last == "]" { text = text.dropFirst().dropLast() }
@@ -100,11 +109,13 @@ struct TokenIds: ExpressibleByArgument {
     }
 
     /// - Throws: `InputError` if the model has no such id.
-    func check(in model: Llama) throws {
-        let count = model.configuration.vocabulary
+    func check(in model: Llama) throws { try check(count: model.configuration.vocabulary, file: model.file.path) }
+
+    /// - Throws: `InputError` if the vocabulary has fewer tokens.
+    func check(count: Int, file: String) throws {
         guard let index = ids.firstIndex(where: { !(0..<count).contains($0) }) else { return }
         throw InputError(
-            "\(model.file.path): --ids: number \(index + 1) is \(ids[index]); the vocabulary has \(count) tokens, ids 0 to "
+            "\(file): --ids: number \(index + 1) is \(ids[index]); the vocabulary has \(count) tokens, ids 0 to "
                 + "\(count - 1)")
     }
 }

@@ -26,7 +26,10 @@ struct TextOptions: ParsableArguments {
             """)
     var chunks: Int?
 
-    func validate() throws {
+    func validate() throws { try Self.validate(chunk: chunk, chunks: chunks) }
+
+    /// Options of these names that a command has itself, because its text is another: none comes with the model.
+    static func validate(chunk: Int?, chunks: Int?) throws {
         let least = ScoredText.shortestChunk
         if let chunk, chunk < least { throw ValidationError("--chunk takes \(least) or more") }
         if let chunks, chunks < 1 { throw ValidationError("--chunks takes 1 or more") }
@@ -38,7 +41,7 @@ struct TextOptions: ParsableArguments {
     func text(for model: Llama, and other: Llama? = nil, defaultChunks: Int? = nil) throws -> ScoredText {
         let path = try file ?? Self.heldOut(for: model)
         return try ScoredText(
-            try InputFile.bytes(path), name: path == "-" ? "standard input" : path, for: model, and: other,
+            try InputFile.bytes(path), name: InputFile.name(path), for: model, and: other,
             chunkSize: chunk, limit: chunks ?? defaultChunks)
     }
 

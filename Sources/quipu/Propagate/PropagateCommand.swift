@@ -53,11 +53,20 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
     @Flag(help: "Leave out the layers' shares of the divergence, which take a pass a layer.") var noShares = false
     @Option(
         name: .shortAndLong,
-        help: "Record the real run here, with table op_error. (default: nothing is written)",
+        help: """
+            Record the real run here, with table op_error; in a file .jsonl, the rows of the result as they come. (default: \
+            nothing is written)
+            """,
         completion: .trace)
     var output: String?
-    @Flag(help: "Replace the output if it is an earlier trace.") var force = false
+    @Flag(help: "Replace the output if it is an earlier one of its kind.") var force = false
     @Flag(help: "Add a run to the output if it is an earlier trace.") var append = false
+    @Flag(help: "Go on with the output .jsonl of a run that was cut off; begin it if there is none.") var resume = false
+    @Option(
+        help: ArgumentHelp(
+            "Compute this share of the rows alone, such as 2/5, in an output .jsonl; `quipu merge` unites all of them. (default: all)",
+            valueName: "i/n"))
+    var part: ResultsPart?
     @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -66,6 +75,13 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
         if !prompt.isGiven { throw ValidationError("give --prompt, --file, --chat or --ids") }
         if base != nil, type != nil { throw ValidationError("give --base or --as, not both") }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
+        if keepsRows {
+            if append { throw ValidationError("--append adds to a trace; --resume goes on with a file of results") }
+            return try keeping.validate(output: output)
+        }
+        if resume || part != nil {
+            throw ValidationError("--resume and --part go with an --output that ends in .jsonl")
+        }
         if type != nil, output != nil {
             throw ValidationError(
                 "--output records a run of a file that stays; write one with `quipu quantize` and give MODEL as --base")
@@ -79,26 +95,71 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
         let exact = try base.map { try ModelArgument.llama($0) } ?? given
         let prompt = try prompt.read(for: given)
         // Said before anything long is computed; what is refused later leaves no empty trace behind.
-        if let output, !force, !append, FileManager.default.fileExists(atPath: output) {
+        if let output, !keepsRows, !force, !append, FileManager.default.fileExists(atPath: output) {
             throw TraceError.exists(path: output)
         }
         let quantized = try type.map { try quantize(given, as: $0) } ?? given
-        let progress = WeightProgress(verb: "running", unit: "operations")
-        let found = try ErrorPropagation(
+        let propagation = try ErrorPropagation(
             reference: exact, quantized: quantized, tokens: prompt.ids, threads: threads.count,
-            memoryLimit: memory.bytes, progress: progress.update(done:total:))
-        progress.clear()
-        let shares = noShares ? nil : try shares(of: found)
-        if let output { try await record(found, of: quantized, prompt.text, in: output) }
+            memoryLimit: memory.bytes)
+        let parts = noShares ? [] : ModelPart.all(layers: given.configuration.layers)
+        let work = try Work<Row>(
+            "propagate", models: base == nil ? [given.file] : [given.file, exact.file],
+            options: workOptions(prompt.ids), names: ["runs"] + parts.map(\.name),
+            in: ResultsTarget(path: keepsRows ? output : nil, opening: keeping.opening, part: part))
+        try measure(propagation, parts, work)
+        guard let rows = work.result else { return try printing.print(work.part) }
+        let runs = rows[0].runs!
+        let shares = noShares ? nil : PartShare.shares(zip(parts, rows.dropFirst()).map { ($0, $1.kld!) })
+        if let output, !keepsRows { try await record(runs, prompt, of: given, in: output) }
         try printing.print(
             PropagateReport(
-                found, model: given, reference: base, type: type?.uppercased(), shares: shares, limit: limit))
+                runs, of: prompt.ids, model: given, reference: base, type: type?.uppercased(), shares: shares,
+                limit: limit))
     }
 
-    private func shares(of found: ErrorPropagation) throws -> [PartShare] {
-        let progress = WeightProgress(verb: "part by part", unit: "passes")
+    private var keepsRows: Bool { output.map(ResultsTarget.isMeant) ?? false }
+
+    private var keeping: KeepingOptions {
+        var options = KeepingOptions()
+        (options.resume, options.force, options.part) = (resume, force, part)
+        return options
+    }
+
+    /// What the four runs come to, or what quantising one part does.
+    private struct Row: Codable {
+        var runs: ErrorPropagation.Runs?
+        var kld: Double?
+    }
+
+    /// What decides about the rows, beside the models.
+    private func workOptions(_ ids: [Int]) -> [String: String] {
+        var options = ["ids": ids.map(String.init).joined(separator: ",")]
+        options["as"] = type?.uppercased()
+        options["no-shares"] = noShares ? "given" : nil
+        return options
+    }
+
+    /// Computes what is missing.
+    private func measure(
+        _ propagation: ErrorPropagation, _ parts: [ModelPart], _ work: Work<Row>
+    ) throws {
+        let running = WorkProgress(verb: "running", unit: "operations")
+        var (done, passes) = (work.done.count, PartPasses?.none)
+        let total = done + work.missing.count
+        let progress = WorkProgress(verb: "part by part", unit: "passes", before: Double(done))
         defer { progress.clear() }
-        return try found.shares { try progress.update(done: $0, total: found.parts) }
+        try work.run { unit in
+            done += 1
+            guard unit > 0 else {
+                defer { running.clear() }
+                return Row(runs: try propagation.runs { try running.update(done: $0, total: $1) })
+            }
+            passes = try passes ?? propagation.partPasses()
+            let kld = try passes!.kld(of: parts[unit - 1])
+            try progress.update(done: done, total: total)
+            return Row(kld: kld)
+        }
     }
 
     /// A copy in a file that is gone from its folder when it is open.
@@ -109,7 +170,7 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
         var options = QuantizeOptions()
         options.allowsRequantizing = true
         let plan = try QuantizationPlan(model.file, as: mix, options, hasImportance: false)
-        let progress = WeightProgress(verb: "quantising")
+        let progress = WorkProgress(verb: "quantising")
         defer { progress.clear() }
         let quantizer = ModelQuantizer(
             file: model.file, plan: plan, importance: nil, workers: Workers(threads: threads.count),
@@ -124,18 +185,18 @@ struct PropagateCommand: AsyncParsableCommand, StopsInOrder {
 
     /// The real run with a row for each operation, and the errors beside them.
     private func record(
-        _ found: ErrorPropagation, of model: Llama, _ prompt: String, in path: String
+        _ found: ErrorPropagation.Runs, _ prompt: Prompt, of model: Llama, in path: String
     ) async throws {
         let start = ContinuousClock.now
         let store = try TraceStore.create(path: path, append ? .appending : force ? .replacing : .new)
         let recorder = try await TraceRecorder(
             store: store, model: model,
             run: RunDescription(
-                prompt: prompt, sampling: Sampler.Options(), threads: threads.count, kernels: "auto",
+                prompt: prompt.text, sampling: Sampler.Options(), threads: threads.count, kernels: "auto",
                 capture: Capture(.stats), engineVersion: Quipu.version))
-        let session = try Session(model, positions: found.tokens.count, threads: threads.count)
-        try recorder.record(tokens: found.tokens, from: 0, source: "prompt")
-        var pass = try session.pass(over: found.tokens, observers: [recorder])
+        let session = try Session(model, positions: prompt.ids.count, threads: threads.count)
+        try recorder.record(tokens: prompt.ids, from: 0, source: "prompt")
+        var pass = try session.pass(over: prompt.ids, observers: [recorder])
         try recorder.begin(pass)
         try pass.interpreter.run()
         let elapsed = start.duration(to: .now).nanoseconds

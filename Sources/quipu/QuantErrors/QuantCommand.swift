@@ -18,82 +18,8 @@ struct QuantCommand: AsyncParsableCommand {
             """,
         subcommands: [
             QuantErrorsCommand.self, QuantCompareCommand.self, QuantBlocksCommand.self, QuantTableCommand.self,
-            QuantSensitivityCommand.self,
+            QuantSensitivityCommand.self, QuantRecommendCommand.self,
         ])
-}
-
-struct QuantErrorsCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "errors",
-        abstract: "Which layer, tensor and role loses the most.",
-        usage: "quipu quant errors [MODEL] [options]",
-        discussion: """
-            With --reference, the file's tensors against the same tensors of a file of higher precision. Without it, what
-            each format would do to the file's own weights, as they decode: --as names formats, all of ggml's by default.
-            Textbook schemes can be named too: \(TeachingSchemes.all.map(\.id).joined(separator: ", ")).
-
-            Example:
-              quipu quant errors model.gguf --as Q4_0,Q4_1,Q8_0
-            """)
-
-    @Argument(help: ModelArgument.help, completion: .model) var model: String?
-    @Option(help: "A file of the same model in higher precision.", completion: .model) var reference: String?
-    @Option(name: .customLong("as"), help: "Formats to try, separated by commas. (default: all that can be written)")
-    var formats: String?
-    @Option(help: ImportanceOption.help, completion: .file()) var imatrix: String?
-    @Option(help: "Of a split model only the tensors of this file, from 0. (default: all)") var part: Int?
-    @Option(help: "Tensors to list.") var limit = 20
-    @Option(
-        name: .shortAndLong, help: "Add the errors to a trace, or to a new file: table quant_error.", completion: .trace
-    )
-    var output: String?
-    @OptionGroup var threads: ThreadOption
-    @OptionGroup(title: "Output") var printing: OutputOptions
-
-    func validate() throws {
-        if reference != nil, formats != nil { throw ValidationError("give --reference or --as, not both") }
-        if reference != nil, imatrix != nil { throw ValidationError("--imatrix is for formats tried with --as") }
-        if limit < 0 { throw ValidationError("--limit takes 0 or more") }
-    }
-
-    func run() async throws {
-        let file = try ModelArgument.open(model)
-        let progress = WeightProgress(verb: "measuring")
-        defer { progress.clear() }
-        let quant = QuantErrors(workers: Workers(threads: threads.count), part: part) {
-            try progress.update(done: $0, total: $1)
-        }
-        if let part, !file.parts.indices.contains(part) {
-            throw InputError("\(file.path) has parts 0 to \(file.parts.count - 1), and no part \(part)")
-        }
-        let importance = try imatrix.map { try ImportanceMatrix(path: $0) }
-        let chosen = try QuantFormats(formats, importance: importance)
-        // Before the work: a model that cannot be recorded is told at once.
-        let recorded = try output.map { _ in try Llama(file: file) }
-        let errors: [TensorError]
-        if let reference {
-            errors = try quant.errors(of: file, against: try GGUFFile(path: reference))
-        } else {
-            errors = try quant.errors(
-                of: file, as: chosen.formats, schemes: chosen.schemes, importance: importance)
-        }
-        progress.clear()
-        guard !errors.isEmpty else {
-            throw QuantErrorProblem.nothingToCompare(
-                file: file.path, advice: "It has no matrix whose rows the formats' blocks divide.")
-        }
-        if let output, let recorded {
-            let store = try TraceStore.create(path: output, .appending)
-            try await store.record(errors.map { $0.record(reference: reference ?? "self") }, of: recorded)
-            try store.close()
-        }
-        let against = reference ?? "its own weights, as they decode, written again in each format"
-        try printing.print(
-            QuantErrorsReport(
-                file: file.path, reference: against, errors: errors, imatrix: imatrix,
-                notTried: reference == nil ? chosen.notTried(besides: errors) : [],
-                stored: reference == nil ? Set(file.tensors.map(\.type)) : [], limit: limit))
-    }
 }
 
 struct QuantCompareCommand: AsyncParsableCommand {
@@ -132,7 +58,7 @@ struct QuantCompareCommand: AsyncParsableCommand {
         let columns = try importance?.values(for: info)
         let chosen = try QuantFormats(formats, importance: importance, besides: TeachingSchemes.all)
         let (tried, left) = chosen.fitting(info, hasImportance: columns != nil)
-        let progress = WeightProgress(verb: "measuring")
+        let progress = WorkProgress(verb: "measuring")
         defer { progress.clear() }
         let quant = QuantErrors(workers: Workers(threads: threads.count))
         let (count, forms) = (info.shape.count, tried.count + chosen.schemes.count)

@@ -81,7 +81,7 @@ struct QuantizeCommand: AsyncParsableCommand, StopsInOrder {
                 "quipu: warning: --tensor-type \(unused.pattern)=\(unused.type) is found in no tensor's name and does "
                     + "nothing. `quipu inspect` lists the names.")
         }
-        let progress = WeightProgress(verb: dryRun ? "measuring" : "quantising")
+        let progress = WorkProgress(verb: dryRun ? "measuring" : "quantising")
         defer { progress.clear() }
         let quantizer = ModelQuantizer(
             file: file, plan: plan, importance: importance, overrides: options.metadata,
@@ -113,7 +113,7 @@ struct QuantizeCommand: AsyncParsableCommand, StopsInOrder {
     }
 
     /// - Throws: `QuantizeProblem` if `path` is one of the files, by whatever name.
-    private static func check(_ path: String, isNeither files: [String]) throws {
+    static func check(_ path: String, isNeither files: [String]) throws {
         var (one, other) = (stat(), stat())
         guard stat(path, &one) == 0 else { return }
         for file in files where stat(file, &other) == 0 && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) {

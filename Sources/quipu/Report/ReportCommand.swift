@@ -5,6 +5,7 @@ import Presentation
 import ProgramFiles
 import Recording
 import ReportPage
+import Tracing
 
 struct ReportCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,8 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
         usage: "quipu report [TRACE] [options]",
         discussion: """
             The page needs no network and no server: overview, the pass operation by operation, attention, quantisation, \
-            error propagation, logit lens, roofline. Quantisation needs the model's file as well.
+            error propagation, logit lens, roofline, attribution. Quantisation and attribution need the model's file as well. \
+            With --against, a view of several runs: where they part, how far they are, which tokens flip.
 
             Example:
               quipu report trace.db --output report.html
@@ -23,6 +25,12 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
     @Option(name: .shortAndLong, help: "The file to write.", completion: .file()) var output = "report.html"
     @Flag(help: "Replace the output if it exists.") var force = false
     @Option(help: "The run, by its id. (default: the newest)") var run: Int?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Another run to compare with, of a prompt of as many tokens: a trace, or TRACE#RUN. Repeatable. (default: none)
+            """, valueName: "trace"), completion: .trace)
+    var against: [String] = []
     @Option(help: "The model's file, if it is elsewhere now. (default: where the run found it)", completion: .model)
     var model: String?
     @Option(
@@ -40,8 +48,10 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
         try checkOutput()
         let atHand = try ModelAtHand(of: recorded, in: store, at: model)
         if model != nil, case .missing(let reason) = atHand { throw InputError(reason) }
+        let others = try against.map { try compared(TraceDiff.Side(store, recorded), with: $0) }
         let digest = try RunDigest(
-            of: recorded, in: store, model: atHand, formats: chosen, workers: Workers(threads: threads.count),
+            of: recorded, in: store, against: others, model: atHand, formats: chosen,
+            workers: Workers(threads: threads.count),
             memoryLimit: memory.bytes
         ) { share in
             try Task.checkCancellation()
@@ -55,6 +65,12 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
         try Folders.replace(output, with: page, advice: "Give another --output.")
         try printing.print(
             HTMLReportSummary(report: output, trace: store.path, sizeBytes: page.count, notes: digest.notes))
+    }
+
+    private func compared(_ side: TraceDiff.Side, with text: String) throws -> TraceDiff {
+        let name = RunName(text)
+        let other = try LastTrace.open(name.path)
+        return try TraceDiff(side, TraceDiff.Side(other, try other.run(id: name.run)))
     }
 
     /// Before the work, not after it. Only a page is ever replaced.

@@ -3,7 +3,7 @@ import LlamaModel
 import Measuring
 import Presentation
 
-struct CompareCommand: AsyncParsableCommand {
+struct CompareCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "How far a model's predictions are from another's: KL divergence and more.",
@@ -31,6 +31,7 @@ struct CompareCommand: AsyncParsableCommand {
             "Exit with status 2 if the mean KL divergence is larger than this. (default: any will do)",
             valueName: "nats"))
     var maxKld: Double?
+    @OptionGroup(title: "Rows, one a chunk") var results: ResultsOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -47,12 +48,15 @@ struct CompareCommand: AsyncParsableCommand {
         func logits(_ model: Llama) throws -> ChunkLogits {
             try ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions)
         }
-        let progress = WeightProgress(verb: "comparing", unit: "tokens")
-        defer { progress.clear() }
-        let divergence = try Divergence(of: try logits(other), from: try logits(base)) {
-            try progress.update(done: Int($0), total: $1)
+        let (one, two) = (try logits(base), try logits(other))
+        let work = try Work<Divergence.Columns>(
+            "compare", models: [base.file, other.file], options: text.workOptions, names: text.chunkNames,
+            in: results.target)
+        try work.run(chunksOf: text, verb: "comparing") { chunk, progress in
+            .init(try Divergence.tokens(of: chunk, two, from: one, progress: progress))
         }
-        progress.clear()
+        guard let rows = work.result else { return try printing.print(work.part) }
+        let divergence = Divergence(rows.flatMap(\.tokens), on: text)
         try printing.print(CompareReport(divergence, of: other, from: base, on: text))
         let mean = divergence.meanDivergence.value
         if let maxKld, mean > maxKld {

@@ -3,7 +3,7 @@ import LlamaModel
 import Measuring
 import Presentation
 
-struct PerplexityCommand: AsyncParsableCommand {
+struct PerplexityCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "perplexity",
         abstract: "How well a model predicts a text, in one number with its error bar.",
@@ -18,6 +18,7 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @OptionGroup(title: "Text") var text: TextOptions
+    @OptionGroup(title: "Rows, one a chunk") var results: ResultsOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -27,10 +28,13 @@ struct PerplexityCommand: AsyncParsableCommand {
         let text = try text.text(for: model)
         let logits = try ChunkLogits(
             model, on: text, threads: threads.count, instructions: kernels.instructions)
-        let progress = WeightProgress(verb: "scoring", unit: "tokens")
-        defer { progress.clear() }
-        let perplexity = try Perplexity(logits) { try progress.update(done: Int($0), total: $1) }
-        progress.clear()
+        let work = try Work<[Double]>(
+            "perplexity", models: [model.file], options: text.workOptions, names: text.chunkNames, in: results.target)
+        try work.run(chunksOf: text, verb: "scoring") { chunk, progress in
+            try logits.surprises(of: chunk, progress: progress)
+        }
+        guard let rows = work.result else { return try printing.print(work.part) }
+        let perplexity = Perplexity(surprises: rows.flatMap(\.self), tokensPerChunk: text.scored.count)
         try printing.print(PerplexityReport(perplexity, of: model, on: text))
     }
 }

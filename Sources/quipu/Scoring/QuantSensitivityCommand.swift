@@ -5,7 +5,7 @@ import Presentation
 import Quantizing
 import Tensors
 
-struct QuantSensitivityCommand: AsyncParsableCommand {
+struct QuantSensitivityCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "sensitivity",
         abstract: "Which tensors, layers or roles suffer most: one at a time quantised.",
@@ -23,6 +23,7 @@ struct QuantSensitivityCommand: AsyncParsableCommand {
     @Option(help: "What is quantised at a time: tensor, layer or role.") var by = Sensitivity.Unit.tensor
     @Option(help: "Parts to list.") var limit = 30
     @OptionGroup(title: "Text") var text: TextOptions
+    @OptionGroup(title: "Rows, one a part") var results: ResultsOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
@@ -41,25 +42,54 @@ struct QuantSensitivityCommand: AsyncParsableCommand {
         }
         let model = try ModelArgument.llama(model)
         let text = try text.text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
-        let progress = WeightProgress(verb: "scoring", unit: "tokens")
-        defer { progress.clear() }
-        let base = try BaseLogits(
-            ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions)
-        ) { _ in try Task.checkCancellation() }
-        let versions = QuantizedVersions(
-            of: base, importance: nil, threads: threads.count, instructions: kernels.instructions
-        ) { try Task.checkCancellation() }
-        let plan = try versions.plan(pure, isPure: true)
+        let plan = try QuantizedVersions.plan(pure, of: model.file, importance: nil, isPure: true)
         guard plan.entries.contains(where: { !$0.isCopied }) else {
             throw InputError("\(model.file.path): all of its matrices are \(format.name) already; name another --type")
         }
-        let sensitivity = try Sensitivity(versions, plan: plan, against: try versions.plan(mix), by: by) {
-            try progress.update(done: Int($0), total: $1)
-        }
-        progress.clear()
+        try Sensitivity.analysis.check(model)
+        let parts = SensitivityPlan(
+            plan, against: try QuantizedVersions.plan(mix, of: model.file, importance: nil), by: by)
+        let work = try Work<Sensitivity.Part>(
+            "quant sensitivity", models: [model.file],
+            options: text.workOptions.merging(["by": by.rawValue, "type": format.name]) { $1 }, names: parts.names,
+            in: results.target)
+        if !work.missing.isEmpty { try measure(parts, work, model, text) }
+        guard let rows = work.result else { return try printing.print(work.part) }
         try printing.print(
             SensitivityReport(
-                sensitivity, of: base, by: by, type: format.name, mix: mix.fileType.name, limit: limit))
+                Sensitivity(rows), of: model, on: text, by: by, type: format.name, mix: mix.fileType.name,
+                limit: limit))
+    }
+
+    private func measure(
+        _ parts: SensitivityPlan, _ work: Work<Sensitivity.Part>, _ model: Llama, _ text: ScoredText
+    ) throws {
+        // What the model itself gives is computed by each run: it is too large to keep.
+        let tokens = Double(text.chunks.count * text.chunkSize)
+        let reading = WorkProgress(verb: "reading", unit: "tokens")
+        let base = try work.preparing {
+            try BaseLogits(
+                ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions),
+                streamBytes: BaseLogits.usualStreamBytes
+            ) { try reading.update(done: $0, total: tokens) }
+        }
+        reading.clear()
+        let versions = QuantizedVersions(
+            of: base, importance: nil, threads: threads.count, instructions: kernels.instructions
+        ) { try Task.checkCancellation() }
+        // A part costs what comes after it.
+        func cost(_ units: [Int]) -> Double { units.reduce(0) { $0 + parts.work($1, versions) * tokens } }
+        let (before, left) = (cost(work.done), cost(work.missing))
+        let progress = WorkProgress(verb: "scoring", unit: "tokens", before: before)
+        defer { progress.clear() }
+        var done = before
+        try work.run { part in
+            let (start, own) = (done, cost([part]))
+            done += own
+            return try parts.measure(part, versions) {
+                try progress.update(done: start + $0 * own, total: before + left)
+            }
+        }
     }
 }
 

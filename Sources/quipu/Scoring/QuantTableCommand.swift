@@ -4,7 +4,7 @@ import Measuring
 import Presentation
 import Quantizing
 
-struct QuantTableCommand: AsyncParsableCommand {
+struct QuantTableCommand: AsyncParsableCommand, StopsInOrder {
     static let configuration = CommandConfiguration(
         commandName: "table",
         abstract: "Every file type's size, perplexity, KL divergence and speed, in one table.",
@@ -31,6 +31,7 @@ struct QuantTableCommand: AsyncParsableCommand {
         completion: .file())
     var imatrix: String?
     @OptionGroup(title: "Text") var text: TextOptions
+    @OptionGroup(title: "Rows, one a file type") var results: ResultsOptions
     @OptionGroup var threads: ThreadOption
     @OptionGroup var kernels: KernelOption
     @Flag(help: "Print comma-separated values instead of a page for people.") var csv = false
@@ -45,35 +46,60 @@ struct QuantTableCommand: AsyncParsableCommand {
         let model = try ModelArgument.llama(model)
         let importance = try imatrix.map { try ImportanceMatrix(path: $0) }
         let text = try text.text(for: model, defaultChunks: ScoredText.chunksForComparing(model))
-        let progress = WeightProgress(verb: "scoring", unit: "tokens")
+        let options = text.workOptions.merging(try ImportanceMatrix.workOption(imatrix)) { $1 }
+            .merging(["types": mixes.map(\.fileType.name).joined(separator: ",")]) { $1 }
+        let work = try Work<Row>(
+            "quant table", models: [model.file], options: options, names: mixes.map(\.fileType.name),
+            in: results.target)
+        if !work.missing.isEmpty { try measure(mixes, work, model, text, importance) }
+        guard let rows = work.result else { return try printing.print(work.part) }
+        let named = zip(work.names, rows)
+        let measured = named.compactMap { name, row in row.figures.map { (name, $0) } }
+        let notTried = named.compactMap { name, row in row.notTried.map { FormatNotTried(type: name, reason: $0) } }
+        guard !measured.isEmpty else {
+            throw InputError("\(model.file.path): \(rows.first?.notTried ?? "no file type can be written")")
+        }
+        let report = QuantTableReport(measured, of: model, on: text, notTried: notTried)
+        if csv { Terminal.write(report.csv + "\n") } else { try printing.print(report) }
+    }
+
+    private struct Row: Codable {
+        var figures: VersionFigures?
+        /// Why there are none.
+        var notTried: String?
+    }
+
+    private func measure(
+        _ mixes: [QuantizationMix], _ work: Work<Row>, _ model: Llama, _ text: ScoredText,
+        _ importance: ImportanceMatrix?
+    ) throws {
+        let tokens = Double(text.chunks.count * text.chunkSize)
+        // What the model itself gives is computed by each run.
+        let before = Double(work.done.count) * tokens
+        let total = before + Double(work.missing.count + 1) * tokens
+        let progress = WorkProgress(verb: "scoring", unit: "tokens", before: before)
         defer { progress.clear() }
-        let tokens = text.chunks.count * text.chunkSize
-        let total = (mixes.count + 1) * tokens
-        let base = try BaseLogits(
-            ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions)
-        ) { try progress.update(done: Int($0), total: total) }
+        let base = try work.preparing {
+            try BaseLogits(
+                ChunkLogits(model, on: text, threads: threads.count, instructions: kernels.instructions)
+            ) { try progress.update(done: before + $0, total: total) }
+        }
         let versions = QuantizedVersions(
             of: base, importance: importance, threads: threads.count, instructions: kernels.instructions
         ) { try Task.checkCancellation() }
-        var rows: [(plan: QuantizationPlan, measured: BaseLogits.Measurement)] = []
-        var notTried: [FormatNotTried] = []
-        for (number, mix) in mixes.enumerated() {
+        var done = before
+        try work.run { number in
+            done += tokens
             do {
-                let plan = try versions.plan(mix)
+                let plan = try versions.plan(mixes[number])
                 let measured = try versions.measure(
-                    plan, evaluated: { try progress.update(done: (number + 1) * tokens + Int($0), total: total) })
-                rows.append((plan, measured))
+                    plan, evaluated: { [done] in try progress.update(done: done + $0 * tokens, total: total) })
+                return Row(figures: VersionFigures(plan, measured))
             } catch let problem as QuantizeProblem where types == nil {
                 // A type that was not asked for by name stops nothing.
-                notTried.append(FormatNotTried(type: mix.fileType.name, reason: "\(problem)"))
+                return Row(notTried: "\(problem)")
             }
         }
-        progress.clear()
-        guard !rows.isEmpty else {
-            throw InputError("\(model.file.path): \(notTried.first?.reason ?? "no file type can be written")")
-        }
-        let report = QuantTableReport(rows, of: base, notTried: notTried)
-        if csv { Terminal.write(report.csv + "\n") } else { try printing.print(report) }
     }
 
     private func mixes() throws -> [QuantizationMix] {

@@ -89,7 +89,7 @@ struct StepCommand: AsyncParsableCommand {
                     capture: Capture(.all), engineVersion: Quipu.version))
             var tracing = Tracing(
                 session: session, recorder: recorder, sampler: Sampler(sampling), changes: ChangedRun(.none),
-                progress: Progress(total: ids.count + generate - 1))
+                progress: RunProgress(total: ids.count + generate - 1))
             let start = ContinuousClock.now
             do {
                 try tracing.run(ids, generate: generate, stream: nil)

@@ -37,7 +37,7 @@ struct SQLCommand: ParsableCommand {
         let isDocument = printing.json
         let style = printing.style
         var stream = SQLStream(isDocument ? nil : style) { text in
-            // Whoever read has enough, as in `| head`.
+            // The reader has enough, as in `| head`.
             guard Terminal.writeIfRead(isDocument ? text : style.shown(text)) else { throw ExitCode.success }
         }
         try store.query(query.rest, columns: { try stream.begin($0) }, row: { try stream.add($0) })

@@ -18,7 +18,8 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
             Streams the generated text, then walks through the pass: tokens, a line a layer, the most probable next \
             tokens. Ctrl-C stops; what was recorded stays readable. The trace is one SQLite file; `ops`, `show` and `sql` read it.
 
-            What if: --set, --scale, --patch and --weight change the run as it goes; the trace records them. With --from, only what depends on them is computed again. `diff` compares the two.
+            What if: --set, --scale, --patch, --add, --control-vector and --weight change the run as it goes; the trace \
+            records them. With --from, only what depends on them is computed again. `diff` compares the two.
 
             Example:
               quipu trace model.gguf --prompt "The capital of France is" --generate 8
@@ -29,12 +30,24 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
             Example:
               quipu trace --from trace.db --set 'kq_soft_max-0[:,:,2]=0'
 
+            Many prompts at once: --prompts reads a line of JSON each, loads the model once, and writes one trace with a \
+            run for each line.
+
             Example:
               quipu trace model.gguf --ids 1,403,407,261,378
+
+            Example:
+              quipu trace model.gguf --prompts prompts.jsonl --metric "' the' - ' a'" --capture none
             """)
 
     @Argument(help: ModelArgument.help, completion: .model) var model: String?
     @OptionGroup var prompt: PromptFileOptions
+    @Option(
+        help: ArgumentHelp(
+            "Run each line of this file. \(PromptLines.help) - is standard input. (default: none)", valueName: "file"),
+        completion: .results)
+    var prompts: String?
+    @OptionGroup var watch: WatchOptions
     @Option(
         name: .shortAndLong,
         help: """
@@ -47,6 +60,12 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
             "What to keep: none (tokens and logits), stats (a row an operation), last (and the last token's values), all."
     )
     var capture = Capture.Policy.all
+    @Option(
+        help: """
+            Tokens of the prompt that get logits: last, or all, which says how surprising each was (columns logprob and rank \
+            of the table token). That takes a pass of its own.
+            """)
+    var logits = Logits.last
     @Option(help: "Keep values only of operations of these names; * and ? stand for anything. Repeatable.")
     var only: [String] = []
     @Option(
@@ -64,9 +83,21 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     @OptionGroup var kernels: KernelOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
+    enum Logits: String, ExpressibleByArgument, CaseIterable {
+        case last, all
+    }
+
     func validate() throws {
-        if whatIf.from == nil, !prompt.isGiven {
-            throw ValidationError("give --prompt, --chat, --file or --ids, or --from to repeat a trace")
+        if logits == .all, whatIf.isGiven {
+            throw ValidationError(
+                "--logits all is of the model as it is; leave --from, --set, --scale, --patch, --weight, --add and "
+                    + "--control-vector out")
+        }
+        if prompts != nil, whatIf.from != nil || prompt.isGiven {
+            throw ValidationError("--prompts has all prompts; leave --prompt, --chat, --file, --ids and --from out")
+        }
+        if whatIf.from == nil, !prompt.isGiven, prompts == nil {
+            throw ValidationError("give --prompt, --chat, --file or --ids, --prompts, or --from to repeat a trace")
         }
         if whatIf.from != nil, prompt.isGiven {
             throw ValidationError(
@@ -81,6 +112,7 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
 
     func run() async throws {
         let start = ContinuousClock.now
+        if let prompts { return try await runAll(prompts, since: start) }
         let setup = try setup()
         let (model, ids) = (setup.model, setup.ids)
         guard !ids.isEmpty else { throw LlamaError.emptyPrompt }
@@ -92,8 +124,10 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
         try setup.changes.interventions.check(model, promptTokens: ids.count, decodes: decodes)
         let size = try TraceEstimate(model: model, capture: capture, promptTokens: ids.count, decodes: decodes)
         if estimate {
-            return try printing.print(EstimateReport(size, capture: capture, promptIds: ids, generate: setup.generate))
+            return try printing.print(
+                EstimateReport(size, capture: capture, prompts: [ids.count], generate: setup.generate))
         }
+        let (followed, metric) = (try watch.tokens(of: model), try watch.metric.map { try NamedMetric($0, for: model) })
         try size.check(limit: Self.bytes(maxSize)!)
         if setup.isConversation, !printing.json {
             Terminal.write(ChatPromptPage(ids, model.vocabulary).text(printing.style) + "\n\n")
@@ -107,12 +141,17 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
             run: RunDescription(
                 prompt: setup.prompt, sampling: setup.sampling, threads: threads.count,
                 kernels: kernels.instructions.rawValue, capture: capture, engineVersion: Quipu.version,
-                interventions: setup.changes.interventions.records, parent: setup.parent))
+                interventions: setup.changes.interventions.records, parent: setup.parent, metric: watch.metric))
         var tracing = Tracing(
             session: session, recorder: recorder, sampler: Sampler(setup.sampling), changes: setup.changes,
-            progress: Progress(total: ids.count + decodes))
+            progress: RunProgress(total: ids.count + decodes))
         tracing.stopsAtEnd = !sampling.ignoreEos
         tracing.showsPrompt = !setup.isConversation
+        (tracing.followed, tracing.metric) = (followed, metric)
+        if logits == .all {
+            tracing.surprise = try PromptSurprise(
+                model, ids, tracking: followed, threads: threads.count, instructions: kernels.instructions)
+        }
         try await record(&tracing, ids, generate: setup.generate, in: store, since: start)
 
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
@@ -139,7 +178,8 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     private func setup() throws -> TraceSetup {
         let interventions = try whatIf.interventions()
         if let parent = whatIf.from {
-            return try TraceSetup(from: parent, model: model, generate: generate, adding: interventions)
+            return try TraceSetup(
+                from: parent, run: whatIf.run, model: model, generate: generate, adding: interventions)
         }
         let model = try ModelArgument.llama(model)
         let prompt = try prompt.read(for: model)
@@ -149,7 +189,7 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     }
 
     /// A parent is read while its repetition is written, so they cannot be one file.
-    private func freeOutput() throws -> String {
+    func freeOutput() throws -> String {
         let path = output ?? Self.freeName()
         func isOutput(_ other: String) -> Bool {
             URL(fileURLWithPath: other).resolvingSymlinksInPath()
@@ -162,14 +202,16 @@ struct TraceCommand: AsyncParsableCommand, StopsInOrder {
     }
 
     /// Runs to the end; what a run leaves that does not get there is a readable trace too.
-    private func record(
+    func record(
         _ tracing: inout Tracing, _ ids: [Int], generate: Int, in store: TraceStore,
-        since start: ContinuousClock.Instant
+        since start: ContinuousClock.Instant, closing: Bool = true
     ) async throws {
+        let isSilent = printing.json || prompts != nil
         do {
             try tracing.run(
-                ids, generate: generate, stream: printing.json ? nil : { Terminal.write($0.withoutControls) })
-            try await tracing.recorder.finish(nanoseconds: start.duration(to: .now).nanoseconds)
+                ids, generate: generate, stream: isSilent ? nil : { Terminal.write($0.withoutControls) })
+            try await tracing.recorder.finish(
+                nanoseconds: start.duration(to: .now).nanoseconds, closing: closing)
         } catch {
             tracing.progress.end()
             try? tracing.recorder.abandon()

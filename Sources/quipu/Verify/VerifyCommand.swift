@@ -47,8 +47,11 @@ struct VerifyCommand: AsyncParsableCommand, StopsInOrder {
         } catch ReplayProblem.otherModel(_, let model, let recorded, let found) {
             return VerifyReport(otherModel: model, recorded: recorded, found: found, run: run)
         }
+        let metric = try store.metric(of: run).map {
+            try NamedMetric($0, for: replay.model, option: "run.metric").metric
+        }
         let verification = try await TraceVerification(
-            of: run, in: store, replay: replay, threads: threads.count
+            of: run, in: store, replay: replay, metric: metric, threads: threads.count
         ) { done, total in
             Terminal.status("\(done) of \(total) passes")
         }

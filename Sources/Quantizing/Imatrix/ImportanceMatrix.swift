@@ -26,25 +26,18 @@ public struct ImportanceMatrix: Sendable {
 
     private init(gguf path: String) throws {
         let file = try GGUFFile(path: path)
-        guard let datasets = file.metadata["imatrix.datasets"]?.array,
-            let chunks = file.metadata["imatrix.chunk_count"]?.integer, file.metadata["imatrix.chunk_size"] != nil
-        else {
-            throw QuantizeProblem.importanceFile(
-                file: path, found: "no keys 'imatrix.…'", expected: "an importance matrix in GGUF")
-        }
+        let sums = try ImportanceSums(file)
         var values: [String: [Float]] = [:]
-        for sums in file.tensors where sums.name.hasSuffix(Self.sumSuffix) {
-            let name = String(sums.name.dropLast(Self.sumSuffix.count))
-            values[name] = try Self.means(of: name, sums, in: file)
+        for name in sums.entries.keys {
+            let means = sums.means(of: name)!
+            if let index = means.firstIndex(where: { !$0.isFinite }) {
+                throw QuantizeProblem.importanceValue(file: path, tensor: name, index: index, value: means[index])
+            }
+            values[name] = means
         }
-        guard !values.isEmpty else {
-            throw QuantizeProblem.importanceFile(
-                file: path, found: "no tensor '….in_sum2'", expected: "an importance matrix in GGUF")
-        }
-        self.path = path
-        self.values = values
-        self.datasets = datasets.values.compactMap(\.string)
-        self.chunks = chunks
+        self.init(
+            path: path, values: values, datasets: sums.datasets,
+            chunks: file.metadata["imatrix.chunk_count"]?.integer ?? sums.chunks)
     }
 
     private init(path: String, values: [String: [Float]], datasets: [String], chunks: Int) {
@@ -52,30 +45,6 @@ public struct ImportanceMatrix: Sendable {
         self.values = values
         self.datasets = datasets
         self.chunks = chunks
-    }
-
-    private static let sumSuffix = ".in_sum2"
-
-    private static func means(of name: String, _ sums: TensorInfo, in file: GGUFFile) throws -> [Float] {
-        guard let counts = file.tensor(named: name + ".counts"), sums.type == .f32, counts.type == .f32,
-            counts.shape.count > 0, sums.shape.count % counts.shape.count == 0
-        else {
-            throw QuantizeProblem.importanceFile(
-                file: file.path, found: "no counts that fit '\(sums.name)'", expected: "a pair of F32 tensors")
-        }
-        var means = file.values(of: sums).floats()
-        let numbers = file.values(of: counts).floats().map { $0.rounded(.toNearestOrAwayFromZero) }
-        let width = means.count / numbers.count
-        for index in means.indices {
-            // An expert that no token was sent to: all its columns matter the same.
-            let number = numbers[index / width]
-            means[index] = number > 0 ? means[index] / number : 1
-            guard means[index].isFinite else {
-                throw QuantizeProblem.importanceValue(
-                    file: file.path, tensor: name, index: index, value: means[index])
-            }
-        }
-        return means
     }
 
     /// The matrix of the tensors in whose name one of the parts is found.

@@ -1,0 +1,73 @@
+import Foundation
+
+/// What the harness wrote down.
+public struct CodeRun: Sendable {
+    /// An error of the learner's code.
+    struct Fault: Decodable, Sendable {
+        let kind: String
+        let says: String
+        /// From 1, in the learner's file.
+        let line: Int?
+    }
+
+    private struct Call: Decodable {
+        let kind: String?
+        let shape: [Int]?
+        let error: Fault?
+    }
+
+    private struct Result: Decodable {
+        let functions: [String: [Call]]
+        let error: Fault?
+        let defines: [String]
+        let says: [String: String]
+    }
+
+    /// What a function gave in one case.
+    enum Outcome: Sendable {
+        case array(numbers: [Double], shape: [Int])
+        /// No numbers, but something of this type.
+        case other(kind: String)
+        case fault(Fault)
+    }
+
+    /// Of the file as a whole.
+    let fault: Fault?
+    let defines: [String]
+    let functions: [String: [Outcome]]
+    /// Docstrings.
+    let says: [String: String]
+
+    public init(folder: URL) throws {
+        let data = try Data(contentsOf: folder.appending(path: "result.json"))
+        let result = try JSONDecoder().decode(Result.self, from: data)
+        (fault, defines, says) = (result.error, result.defines, result.says)
+        functions = result.functions.reduce(into: [:]) { functions, entry in
+            functions[entry.key] = entry.value.enumerated().map { index, call in
+                if let fault = call.error { return .fault(fault) }
+                let file = folder.appending(path: "\(entry.key)-\(index).f64")
+                guard let shape = call.shape, let data = try? Data(contentsOf: file) else {
+                    return .other(kind: call.kind ?? "nothing")
+                }
+                return .array(numbers: Self.doubles(data), shape: shape)
+            }
+        }
+    }
+
+    private static func doubles(_ data: Data) -> [Double] {
+        data.withUnsafeBytes { bytes in
+            (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self) }
+        }
+    }
+}
+
+/// What became of a learner's function.
+public struct CodeVerdict: Sendable {
+    public let isRight: Bool
+    /// Of what is wrong: why, as far as it can be told.
+    public let says: String?
+    /// Whether the mistake was recognised.
+    public let isKnownMistake: Bool
+    public let right: Int
+    public let cases: Int
+}

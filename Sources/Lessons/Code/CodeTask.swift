@@ -1,0 +1,172 @@
+import Foundation
+import ProgramFiles
+
+/// A function that the learner writes in Python: what it takes and gives on the learner's model, and how it goes wrong.
+///
+/// Described by `code/NN-name.md` beside the lessons: a head, the contract, and two fences of Python, `start` (what the
+/// learner begins with) and `wrong` (functions `wrong_…`, each a mistake made again, whose docstring says what it is).
+public struct CodeTask: Sendable {
+    struct Argument: Sendable {
+        let name: String
+        let value: Query
+        /// `int`, `float`, `bool`, or NumPy's name for the numbers of an array: `u1`, `i8`, `f4`, `f8`.
+        let type: String
+        /// Of an array, in NumPy's order.
+        let shape: Query?
+    }
+
+    /// Kept for good; progress refers to it as `code/ID`.
+    public let id: String
+    public let title: String
+    /// The lesson that it belongs to, by id.
+    public let lesson: String
+    /// The function's name.
+    public let function: String
+    /// How many calls are made.
+    let cases: Int
+    let arguments: [Argument]
+    let answer: Argument
+    /// The largest error that is forgiven, as a share of the answer's rms.
+    let tolerance: Double
+    /// How many whole numbers of an answer may be off by one: what lies half-way between two codes may go to either.
+    let offByOne: Int
+    let definitions: [String: Query]
+    let contract: Template
+    let start: String
+    let wrong: String
+    public let file: String
+
+    /// Text that the learner's file begins with, so that it says which task it is for.
+    public static let mark = "# quipu lesson code "
+
+    /// The key of the learner's progress.
+    public var key: String { "code/\(id)" }
+}
+
+/// All of them.
+public struct CodeTasks: Sendable {
+    public let tasks: [CodeTask]
+    /// Runs Python files.
+    public let harness: String
+
+    /// - Parameter course: whose folder has a folder `code`.
+    public init(folder: String, course: Course) throws {
+        let url = URL(filePath: folder).appending(path: "code")
+        harness = url.appending(path: "harness.py").path
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
+            throw LessonError.noFolder(path: url.path)
+        }
+        tasks = try names.filter { $0.hasSuffix(".md") }.sorted().map { name in
+            let file = url.appending(path: name).path
+            return try CodeTaskParser(file: file, shared: course.definitions).parse(try LessonText.read(file))
+        }
+    }
+
+    public func task(_ id: String) throws(LessonError) -> CodeTask {
+        guard let task = tasks.first(where: { $0.id == id.lowercased() }) else {
+            throw .noCodeTask(name: id, known: tasks.map(\.id))
+        }
+        return task
+    }
+}
+
+/// Reads a task.
+struct CodeTaskParser {
+    let file: String
+    let shared: [String: Query]
+
+    private struct Argument: Decodable {
+        let name, value, type: String
+        let shape: String?
+    }
+
+    private struct Head: Decodable {
+        let id, title, lesson, function: String
+        let cases: Int
+        let names: [String: String]?
+        let arguments: [Argument]
+        let answer: Argument
+        let tolerance: Double?
+        let offByOne: Int?
+
+        private enum CodingKeys: String, CodingKey, CaseIterable {
+            case id, title, lesson, function, cases, arguments, answer, tolerance
+            case names = "let"
+            case offByOne = "off_by_one"
+        }
+        static let keys = CodingKeys.allCases.map(\.rawValue)
+    }
+
+    func parse(_ text: String) throws -> CodeTask {
+        let pieces = text.split(separator: "---\n", maxSplits: 2, omittingEmptySubsequences: false)
+        guard pieces.count == 3, pieces[0].isEmpty else {
+            throw fault("the head", "expected YAML between two lines of ---")
+        }
+        let head: Head = try YAMLSource.decode(String(pieces[1]), keys: Head.keys) { fault("the head", $0) }
+        let body = String(pieces[2])
+        return try QuestionParser.attempt({ fault("the head", $0) }) { () throws(QueryProblem) in
+            var arguments: [CodeTask.Argument] = []
+            for argument in head.arguments { arguments.append(try parsed(argument)) }
+            return CodeTask(
+                id: head.id, title: head.title, lesson: head.lesson, function: head.function, cases: head.cases,
+                arguments: arguments, answer: try parsed(head.answer), tolerance: head.tolerance ?? 0,
+                offByOne: head.offByOne ?? 0,
+                definitions: shared.merging(try Definitions.parsed(head.names ?? [:])) { $1 },
+                contract: try Template(
+                    (body.components(separatedBy: "```python").first ?? "").trimmingCharacters(
+                        in: .whitespacesAndNewlines)),
+                start: Self.fence("start", body), wrong: Self.fence("wrong", body), file: file)
+        }
+    }
+
+    private func parsed(_ source: Argument) throws(QueryProblem) -> CodeTask.Argument {
+        CodeTask.Argument(
+            name: source.name, value: try Query(source.value), type: source.type,
+            shape: source.shape == nil ? nil : try Query(source.shape!))
+    }
+
+    /// The Python of one kind.
+    private static func fence(_ kind: String, _ body: String) -> String {
+        guard let open = body.range(of: "```python \(kind)\n"),
+            let close = body.range(of: "```", range: open.upperBound..<body.endIndex)
+        else { return "" }
+        return String(body[open.upperBound..<close.lowerBound])
+    }
+
+    private func fault(_ part: String, _ reason: String) -> LessonError {
+        .format(file: file, part: part, reason: reason)
+    }
+}
+
+extension CodeTask {
+    /// Writes the known mistakes as a file of Python.
+    public func write(wrongTo file: URL) throws { try Data(wrong.utf8).write(to: file) }
+}
+
+extension CodeTasks {
+    /// The first task after one that is not solved yet, round the list.
+    public func after(_ task: CodeTask, _ progress: LessonProgress) -> CodeTask? {
+        let index = tasks.firstIndex { $0.id == task.id } ?? 0
+        return (tasks[(index + 1)...] + tasks[...index]).first { progress.questions[$0.key]?.solved != true }
+    }
+}
+
+extension Tutor {
+    /// Remembers what became of a code task.
+    public mutating func note(_ task: CodeTask, isRight: Bool) {
+        var note = progress.questions[task.key] ?? .init()
+        note.attempts += 1
+        if isRight {
+            (note.solved, note.due) = (true, false)
+            (note.model, note.at) = (subject.sha256, Date().formatted(.iso8601))
+        }
+        progress.questions[task.key] = note
+    }
+}
+
+extension CodeVerdict {
+    /// Of code that came to no end.
+    public static func ended(_ says: String, cases task: CodeTask) -> CodeVerdict {
+        CodeVerdict(isRight: false, says: says, isKnownMistake: true, right: 0, cases: task.cases)
+    }
+}

@@ -1,0 +1,170 @@
+import ComputeGraph
+import GGUF
+import Quantization
+import Synchronization
+import Tensors
+
+/// One weight tensor and the types it may get.
+public struct TypeCandidates: Sendable {
+    public struct Candidate: Sendable {
+        public let type: TensorType
+        public let bytes: Int
+        /// Σ of squared errors of the weights, each weighted with its column's importance.
+        public let error: Double
+    }
+
+    public let tensor: TensorInfo
+    /// Smaller ones first; none that another is both smaller and more exact than.
+    public let candidates: [Candidate]
+
+    public var weights: Int { tensor.shape.count }
+    public func bitsPerWeight(_ index: Int) -> Double { Double(8 * candidates[index].bytes) / Double(weights) }
+
+    /// The candidate nearest to so many bits, of those that change anything.
+    public func nearest(bits: Double) -> Int {
+        let changing = candidates.indices.filter { candidates[$0].error > 0 }
+        return (changing.isEmpty ? Array(candidates.indices) : changing).min {
+            abs(bitsPerWeight($0) - bits) < abs(bitsPerWeight($1) - bits)
+        }!
+    }
+}
+
+/// Finds out what types would make of a model's tensors.
+public struct CandidateSearch: Sendable {
+    public let file: GGUFFile
+    public let importance: ImportanceMatrix?
+    private let workers: Workers
+
+    public init(_ file: GGUFFile, importance: ImportanceMatrix?, workers: Workers) {
+        (self.file, self.importance, self.workers) = (file, importance, workers)
+    }
+
+    /// Types that a plan for a model is usually made of.
+    public static let usualTypes: [TensorType] = [
+        .q2_K, .q3_K, .iq4_xs, .iq4_nl, .q4_0, .q4_1, .q4_K, .q5_0, .q5_1, .q5_K, .q6_K, .q8_0,
+    ]
+
+    /// The tensors that llama.cpp would quantise, with those of the types that their rows take.
+    ///
+    /// - Parameter progress: called with the weights done and to do; what it throws ends the work.
+    /// - Throws: `QuantizeProblem` if weights are not finite.
+    public func candidates(
+        _ types: [TensorType], progress: (_ done: Int, _ total: Int) throws -> Void
+    ) throws -> [TypeCandidates] {
+        let plan = try QuantizationPlan(file, as: QuantizationMix.named("Q8_0")!, hasImportance: importance != nil)
+        let open = plan.entries.filter(\.isQuantizable).map(\.tensor)
+        let total = open.reduce(0) { $0 + $1.shape.count * types.count }
+        var done = 0
+        return try open.map { tensor in
+            let columns = try importance?.values(for: tensor)
+            var found: [TypeCandidates.Candidate] = []
+            for type in types {
+                defer { done += tensor.shape.count }
+                guard let bytes = type.rowBytes(tensor.shape.ne0), canWrite(tensor, type, columns) else { continue }
+                let error = try error(of: tensor, as: type, columns)
+                found.append(.init(type: type, bytes: bytes * tensor.shape.rows, error: error))
+                try progress(done, total)
+            }
+            if found.isEmpty { found.append(try fallback(tensor, types)) }
+            return TypeCandidates(tensor: tensor, candidates: Self.undominated(found))
+        }
+    }
+
+    /// What llama.cpp would write where no type fits, in place of the smallest one; F16 if it has nothing.
+    private func fallback(_ tensor: TensorInfo, _ types: [TensorType]) throws -> TypeCandidates.Candidate {
+        let smallest = types.min { $0.bitsPerWeight < $1.bitsPerWeight }!
+        let type = (try? TypeChooser.fitting(smallest, tensor)) ?? .f16
+        guard let bytes = type.rowBytes(tensor.shape.ne0) else {
+            throw QuantizeProblem.noCandidate(file: file.path, tensor: tensor.name, length: tensor.shape.ne0)
+        }
+        let error = try error(of: tensor, as: type, try importance?.values(for: tensor))
+        return .init(type: type, bytes: bytes * tensor.shape.rows, error: error)
+    }
+
+    private func canWrite(_ tensor: TensorInfo, _ type: TensorType, _ columns: [Float]?) -> Bool {
+        guard let format = BlockFormats.encodableFormat(for: type) else { return false }
+        return format.importance != .required || columns != nil
+    }
+
+    private static func undominated(_ found: [TypeCandidates.Candidate]) -> [TypeCandidates.Candidate] {
+        var kept: [TypeCandidates.Candidate] = []
+        for candidate in found.sorted(by: { ($0.bytes, $0.error) < ($1.bytes, $1.error) })
+        where kept.allSatisfy({ candidate.error < $0.error }) {
+            kept.append(candidate)
+        }
+        return kept
+    }
+
+    /// A tensor of the file in another type.
+    ///
+    /// - Throws: `QuantizeProblem` if weights are not finite.
+    public func tensor(_ tensor: TensorInfo, as type: TensorType) throws -> Tensor {
+        let plan = QuantizationPlan(writing: tensor, as: type)
+        let quantizer = ModelQuantizer(file: file, plan: plan, importance: importance, workers: workers)
+        return try quantizer.changedTensors()[tensor.name] ?? file.values(of: tensor)
+    }
+
+    /// Σ over all weights of importance · (weight - what the type makes of it)².
+    private func error(of info: TensorInfo, as type: TensorType, _ columns: [Float]?) throws -> Double {
+        let (source, made) = (file.values(of: info), try tensor(info, as: type))
+        guard let decoder = BlockFormats.format(for: info.type), let format = BlockFormats.format(for: type) else {
+            throw QuantizeProblem.notDecodable(file: file.path, tensor: info.name, type: info.type)
+        }
+        let (width, rows) = (info.shape.ne0, info.shape.rows)
+        // Parts in a fixed order, so that the sum does not depend on threads.
+        let parts = min(rows, 64)
+        let sums = Mutex([Double](repeating: 0, count: parts))
+        workers.run(items: parts) { range in
+            for part in range {
+                var (one, other) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
+                var sum = 0.0
+                for row in part * rows / parts..<(part + 1) * rows / parts {
+                    var span = one.mutableSpan
+                    source.decodeRow(row, by: decoder, into: &span)
+                    var otherSpan = other.mutableSpan
+                    made.decodeRow(row, by: format, into: &otherSpan)
+                    let first = row / info.shape.ne1 % info.shape.ne2 * width
+                    for column in 0..<width {
+                        let difference = Double(one[column]) - Double(other[column])
+                        sum += difference * difference * Double(columns?[first + column] ?? 1)
+                    }
+                }
+                sums.withLock { $0[part] = sum }
+            }
+        }
+        return sums.withLock { $0.reduce(0, +) }
+    }
+}
+
+extension QuantizationPlan {
+    /// One tensor alone in another type.
+    fileprivate init(writing tensor: TensorInfo, as type: TensorType) {
+        self.init(
+            fileType: nil,
+            entries: [
+                Entry(tensor: tensor, type: type, wanted: type, isQuantizable: true, needsImportance: false)
+            ])
+    }
+
+    /// A plan that gives each of some tensors a type by name.
+    ///
+    /// - Parameters:
+    ///   - types: by tensor name.
+    ///   - mix: what the others get, and the file type that is written.
+    /// - Throws: `QuantizeProblem` as for any mix.
+    public init(
+        _ file: GGUFFile, as mix: QuantizationMix, types: [String: TensorType], hasImportance: Bool
+    ) throws(QuantizeProblem) {
+        var options = QuantizeOptions()
+        options.overrides = try TypeOverride.list(Self.typeFile(types), from: "the plan")
+        try self.init(file, as: mix, options, hasImportance: hasImportance)
+    }
+
+    /// The types as a file for `--tensor-type-file`, of `quantize` and of llama-quantize.
+    public static func typeFile(_ types: [String: TensorType]) -> String {
+        types.sorted { $0.key < $1.key }.map { name, type in
+            let pattern = name.map { $0.isLetter || $0.isNumber || $0 == "_" ? "\($0)" : "\\\($0)" }.joined()
+            return "^\(pattern)$=\(type.name.lowercased())\n"
+        }.joined()
+    }
+}

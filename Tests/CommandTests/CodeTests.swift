@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Functions that learners write in Python. More programs are in `Tests/Conformance/code_conformance.py`.
+@Suite struct CodeTests {
+    private static let needsNumPy = ConditionTrait.enabled("Python 3 with NumPy is not there.") {
+        try Workbench().shell("python3 -c 'import numpy'").status == 0
+    }
+
+    private static let decode = """
+        # quipu lesson code q4_0
+        import numpy as np
+
+
+        def decode(block):
+            d = np.float32(block[:2].view(np.float16)[0])
+            codes = np.concatenate([block[2:] & 15, block[2:] >> 4]).astype(int)
+            return d * (codes - 8)
+
+        """
+
+    private func check(_ bench: Workbench, _ program: String, _ file: String = "mine.py") throws -> [String: Any] {
+        try bench.folder.write(program, to: file)
+        return try bench.quipu("lesson", "check", file, "--json").object()
+    }
+
+    @Test func aFileToBeginWith() throws {
+        let bench = try Workbench()
+        #expect(try bench.quipu("lesson", "code").output.contains("Begin: quipu lesson code q4_0"))
+        #expect(try bench.quipu("lesson", "code", "q4_0").output.contains("quipu lesson check q4_0.py"))
+        let text = try String(contentsOfFile: bench.folder.path("q4_0.py"), encoding: .utf8)
+        #expect(text.hasPrefix("# quipu lesson code q4_0\n") && text.contains("def decode(block):"))
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 79 } && !text.contains("{{"))
+        expectComplaint(try bench.quipu("lesson", "code", "q4_0"), "q4_0.py", "--force")
+        #expect(try bench.quipu("lesson", "code", "q4_0", "--force").status == 0)
+        expectComplaint(try bench.quipu("lesson", "code", "q9"), "no code task 'q9'", "perplexity")
+        for task in ["q4_1", "q8_0", "q4_k", "rmsnorm", "softmax", "rope", "attention", "dot", "perplexity", "layer"] {
+            #expect(try bench.quipu("lesson", "code", task).status == 0)
+        }
+    }
+
+    @Test(needsNumPy) func aRightFunctionIsAccepted() throws {
+        let bench = try Workbench()
+        let right = try check(bench, Self.decode)
+        #expect(right["is_right"] as? Bool == true && right["right"] as? Int == 6 && right["next"] as? String == "q4_1")
+        let solved = try bench.quipu("lesson", "code", "--json").object()["tasks"] as? [[String: Any]]
+        #expect(solved?.first?["is_solved"] as? Bool == true)
+    }
+
+    @Test(
+        needsNumPy,
+        arguments: [
+            ("codes - 8", "codes", "8 was not taken off"),
+            ("& 15, block[2:] >> 4", ">> 4, block[2:] & 15", "exchanged"),
+            ("return d", "return -d", "sign"), ("return d", "return 3 * d", "is 3 times"),
+            ("    return d * (codes - 8)", "    pass", "gives nothing back"),
+            ("return d", "return nothing", "NameError in line 8"), ("(codes - 8)", "(codes - 8", "SyntaxError in line"),
+            ("return d", "raise NotImplementedError\n    return d", "still as it was written"),
+            ("(codes - 8)", "(codes - 8).reshape(2, 16)", "expected an array of shape (32)"),
+            ("def decode", "def decoded", "no function `decode`"),
+            ("(codes - 8)", "np.zeros((1 << 40,))", "more memory"),
+            ("return d", "import sys; sys.exit()\n    return d", "ended the program"),
+            ("return d * (codes - 8)", "return d * (codes - 8) * np.nan", "NaN"),
+            ("return d * (codes - 8)", "return 'text'", "type str"),
+        ])
+    func whatIsWrongIsSaid(part: String, fault: String, message: String) throws {
+        let bench = try Workbench()
+        let verdict = try check(bench, Self.decode.replacing(part, with: fault))
+        #expect(verdict["is_right"] as? Bool == false)
+        #expect((verdict["says"] as? String)?.contains(message) == true, "\(verdict)")
+    }
+
+    /// A loop without an end, and one that leaves a program behind.
+    @Test(
+        needsNumPy,
+        arguments: [
+            "import time\n    time.sleep(600)",
+            "import subprocess\n    subprocess.Popen(['sleep', '600'])\n    while True: print('x' * 1000000)",
+        ])
+    func codeComesToAnEnd(loop: String) throws {
+        let bench = try Workbench()
+        let verdict = try check(bench, Self.decode.replacing("return d", with: "\(loop)\n    return d"))
+        #expect((verdict["says"] as? String)?.contains("was ended after") == true, "\(verdict)")
+        #expect((verdict["printed"] as? String)?.count ?? 0 <= 2000)
+    }
+
+    /// Code runs when `check` is said, of a file that says what it is for; never as an answer.
+    @Test func codeRunsOnlyWhenAsked() throws {
+        let bench = try Workbench()
+        #expect(try bench.quipu("lesson", "start", "1").status == 0)
+        try bench.folder.write("open('ran', 'w')\n", to: "other.py")
+        expectComplaint(try bench.quipu("lesson", "check", "other.py"), "other.py", "# quipu lesson code NAME")
+        #expect(!FileManager.default.fileExists(atPath: bench.folder.path("ran")))
+        expectComplaint(try bench.quipu("lesson", "check", "none.py"), "none.py", "no such file")
+        try FileManager.default.createDirectory(atPath: bench.folder.path("dir.py"), withIntermediateDirectories: false)
+        expectComplaint(try bench.quipu("lesson", "check", "dir.py"), "dir.py", "expected a Python file")
+    }
+
+    @Test func aMissingPythonIsSaid() throws {
+        let bench = try Workbench()
+        #expect(try bench.quipu("lesson", "start", "1").status == 0)
+        try bench.folder.write(Self.decode, to: "mine.py")
+        let program = "$(command -v quipu)"
+        try bench.folder.write("#!/bin/sh\nexit 3\n", to: "no-numpy")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bench.folder.path("no-numpy"))
+        let missing = try bench.shell("q=\(program); PATH=/nowhere \"$q\" lesson check mine.py")
+        expectComplaint(missing, "no `python3` on the PATH", "QUIPU_PYTHON")
+        expectComplaint(try bench.shell("QUIPU_PYTHON=/nowhere/python quipu lesson check mine.py"), "/nowhere/python")
+        expectComplaint(
+            try bench.shell("QUIPU_PYTHON=$PWD/no-numpy quipu lesson check mine.py"), "no NumPy", "pip install numpy")
+    }
+}
