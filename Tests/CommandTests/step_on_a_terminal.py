@@ -19,22 +19,26 @@ LEAVE = b"\x1b[?1049l"
 DRAWN = b"\x1b[?2026l"
 
 
-def read(fd, until, seconds=20):
-    """What the program writes until `until` is in it."""
-    text, end = b"", time.time() + seconds
-    while until not in text:
+UNREAD = bytearray()
+
+
+def read(fd, until, seconds=60):
+    """What the program writes up to and with `until`; what comes after it is there for the next call."""
+    end = time.time() + seconds
+    while until not in UNREAD:
         if time.time() > end:
-            sys.exit(f"waited for {until!r}, got {text[-600:]!r}")
+            sys.exit(f"waited for {until!r}, got {bytes(UNREAD[-600:])!r}")
         if select.select([fd], [], [], 0.1)[0]:
             try:
                 more = os.read(fd, 65536)
             except OSError:
                 more = b""
             if not more:
-                break
-            text += more
-    if until not in text:
-        sys.exit(f"ended before {until!r}: {text[-600:]!r}")
+                sys.exit(f"ended before {until!r}: {bytes(UNREAD[-600:])!r}")
+            UNREAD.extend(more)
+    length = UNREAD.index(until) + len(until)
+    text = bytes(UNREAD[:length])
+    del UNREAD[:length]
     return text
 
 
@@ -77,7 +81,7 @@ def main():
     elif scenario == "resize":
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
         os.kill(pid, signal.SIGWINCH)
-        # What is left of the screen before comes first.
+        # What is left of the screens before comes first. Two may come at once, so each is looked at alone.
         while read(parent, DRAWN).split(b"\x1b[H")[-1].count(b"\n") != 9:
             pass
         os.write(parent, b"q")
