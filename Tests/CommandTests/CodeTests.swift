@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Functions that learners write in Python. More programs are in `Tests/Conformance/code_conformance.py`.
+/// Functions that learners write in Python or Swift. More programs are in `Tests/Conformance/code_conformance.py`.
 @Suite struct CodeTests {
     private static let needsNumPy = ConditionTrait.enabled("Python 3 with NumPy is not there.") {
         try Workbench().shell("python3 -c 'import numpy'").status == 0
@@ -109,5 +109,74 @@ import Testing
         expectComplaint(try bench.shell("QUIPU_PYTHON=/nowhere/python quipu lesson check mine.py"), "/nowhere/python")
         expectComplaint(
             try bench.shell("QUIPU_PYTHON=$PWD/no-numpy quipu lesson check mine.py"), "no NumPy", "pip install numpy")
+    }
+
+    // MARK: Swift
+
+    private static let needsSwift = ConditionTrait.enabled("The Swift compiler is not there.") {
+        try Workbench().shell("swiftc --version").status == 0
+    }
+
+    /// The programs of `code-answers.swift`, by task.
+    private static func answers() throws -> [String: String] {
+        let text = try String(contentsOfFile: Places.fixture("code-answers.swift"), encoding: .utf8)
+        let mark = "// quipu lesson code "
+        let programs = text.components(separatedBy: "\n" + mark).dropFirst().map { mark + $0 }
+        return Dictionary(
+            uniqueKeysWithValues: programs.map { (String($0.dropFirst(mark.count).prefix { $0 != "\n" }), $0) })
+    }
+
+    @Test func aSwiftFileToBeginWith() throws {
+        let bench = try Workbench()
+        #expect(try bench.quipu("lesson", "code", "attention", "--language", "swift").status == 0)
+        let text = try String(contentsOfFile: bench.folder.path("attention.swift"), encoding: .utf8)
+        #expect(text.hasPrefix("// quipu lesson code attention\n"))
+        #expect(
+            text.contains(
+                "func attend(_ q: [[[Float]]], _ k: [[[Float]]], _ v: [[[Float]]], _ head: Int) -> [[Float]] {"))
+        #expect(try bench.quipu("lesson", "code", "rope", "-o", "mine.swift").status == 0)
+        #expect(try String(contentsOfFile: bench.folder.path("mine.swift"), encoding: .utf8).contains("_ halves: Bool"))
+        expectComplaint(
+            try bench.quipu("lesson", "code", "rope", "-o", "rope.txt", "--language", "swift"), "rope.txt", ".swift")
+    }
+
+    @Test(
+        needsSwift,
+        arguments: [
+            "q4_0", "q4_1", "q8_0", "q4_k", "rmsnorm", "softmax", "rope", "attention", "dot", "perplexity", "layer",
+        ])
+    func aRightSwiftFunctionIsAccepted(task: String) throws {
+        let verdict = try check(try Workbench(), #require(try Self.answers()[task]), "mine.swift")
+        #expect(verdict["is_right"] as? Bool == true, "\(verdict)")
+    }
+
+    @Test(
+        needsSwift, needsNumPy,
+        arguments: [
+            (") - 8) }", ")) }", "8 was not taken off"), ("? 0 : 4", "? 4 : 0", "exchanged"),
+            ("(block[2 +", "(bloc[2 +", "It does not compile in line 6: cannot find 'bloc'"),
+            ("func decode", "func decoded", "expected"), ("[2 + i % 16]", "[2 + i]", "stopped in line 6"),
+            ("Float(Int(block[2 + i % 16] >> (i < 16 ? 0 : 4) & 15) - 8)", "Float(block[2 + i % 16] - 200)", "stopped"),
+            ("    let d =", "    fatalError(\"not written yet\")\n    let d =", "still as it was written"),
+            ("    let d =", "    while true {}\n    let d =", "ended after"),
+            ("-> [Float]", "-> [[Float]]", "not compile"),
+            ("return (0..<32).map", "return (0..<31).map", "expected an array of shape (32)"),
+        ])
+    func whatIsWrongInSwiftIsSaid(part: String, fault: String, message: String) throws {
+        let right = try #require(try Self.answers()["q4_0"])
+        let program = right.replacing(part, with: fault)
+        #expect(program != right)
+        let verdict = try check(try Workbench(), program, "mine.swift")
+        #expect(verdict["is_right"] as? Bool == false)
+        #expect((verdict["says"] as? String)?.lowercased().contains(message.lowercased()) == true, "\(verdict)")
+    }
+
+    @Test func aMissingCompilerIsSaid() throws {
+        let bench = try Workbench()
+        try bench.folder.write(try #require(try Self.answers()["q4_0"]), to: "mine.swift")
+        let missing = try bench.shell("q=$(command -v quipu); PATH=/nowhere \"$q\" lesson check mine.swift")
+        expectComplaint(missing, "no `swiftc` on the PATH", "QUIPU_SWIFTC")
+        expectComplaint(
+            try bench.shell("QUIPU_SWIFTC=/nowhere/swiftc quipu lesson check mine.swift"), "/nowhere/swiftc")
     }
 }

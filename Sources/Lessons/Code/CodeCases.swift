@@ -10,8 +10,10 @@ public struct CodeCases {
 
     let task: CodeTask
     private(set) var answers: [Answer] = []
-    private var descriptions: [[String: Any]] = []
-    private var arrays: [[(name: String, shape: [Int], values: [Float])]] = []
+    /// The function's first line, as Swift has it.
+    public private(set) var swiftSignature = ""
+    private(set) var descriptions: [[String: Any]] = []
+    private(set) var arrays: [[(name: String, shape: [Int], values: [Float])]] = []
 
     /// - Parameter seed: which blocks, tokens and heads are taken.
     public init(_ task: CodeTask, of subject: Subject, seed: Int) throws(LessonError) {
@@ -33,6 +35,7 @@ public struct CodeCases {
                     described.append(["name": argument.name, "type": argument.type])
                     held.append((argument.name, shape, numbers.map(Float.init)))
                 }
+                swiftSignature = try task.swiftSignature(evaluator)
                 let numbers = try evaluator.value(task.answer.value).numbers(for: "answer")
                 answers.append(Answer(numbers: numbers, shape: try Self.shape(task.answer, evaluator) ?? []))
                 descriptions.append(["arguments": described])
@@ -53,7 +56,7 @@ public struct CodeCases {
         return Evaluator(subject, definitions: task.definitions.merging(own) { $1 })
     }
 
-    private static func shape(_ argument: CodeTask.Argument, _ evaluator: Evaluator) throws(QueryProblem) -> [Int]? {
+    static func shape(_ argument: CodeTask.Argument, _ evaluator: Evaluator) throws(QueryProblem) -> [Int]? {
         guard let query = argument.shape else { return nil }
         var shape: [Int] = []
         for size in try evaluator.value(query).numbers(for: "shape") {
@@ -70,7 +73,7 @@ public struct CodeCases {
         }
     }
 
-    /// Writes what the harness reads.
+    /// Writes what the harness of Python reads.
     public func write(to folder: URL) throws {
         for (index, held) in arrays.enumerated() {
             let file = try ArrayFile(path: folder.appending(path: "case-\(index).npz").path, kind: .npz, replaces: true)
@@ -79,41 +82,5 @@ public struct CodeCases {
         }
         let json = try JSONSerialization.data(withJSONObject: ["cases": descriptions])
         try json.write(to: folder.appending(path: "cases.json"))
-    }
-}
-
-extension CodeTask {
-    /// The Python file that a learner begins with: the contract as comments, then the function.
-    public func starter(for subject: Subject) throws(LessonError) -> String {
-        let text: String
-        do {
-            text = try contract.filled(try CodeCases.evaluator(self, subject, 0, 1))
-        } catch {
-            throw .query(location: file, problem: error)
-        }
-        var lines = [Self.mark + id, "# \(title)", "#"]
-        for paragraph in text.components(separatedBy: "\n\n") { lines += Self.comment(paragraph) + ["#"] }
-        lines += ["# `quipu lesson check \(id).py` runs it on your model. It needs NumPy.", ""]
-        return lines.joined(separator: "\n") + "\n" + start
-    }
-
-    /// A paragraph in lines of a page's width. One that is indented keeps its lines, each of which is folded.
-    private static func comment(_ paragraph: String) -> [String] {
-        let isIndented = paragraph.hasPrefix("    ")
-        let texts =
-            isIndented
-            ? paragraph.components(separatedBy: "\n")
-            : [paragraph.split(whereSeparator: \.isWhitespace).joined(separator: " ")]
-        return texts.flatMap { text -> [String] in
-            var (lines, line) = ([String](), isIndented ? "#    " : "#")
-            for word in text.split(separator: " ") {
-                if line.count + 1 + word.count > 79, line != "#" {
-                    lines.append(line)
-                    line = isIndented ? "#    " : "#"
-                }
-                line += " " + word
-            }
-            return lines + [line]
-        }
     }
 }

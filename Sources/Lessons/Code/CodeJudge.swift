@@ -17,6 +17,9 @@ public struct CodeJudge {
                 run.defines.isEmpty ? "It defines none." : "It defines " + run.defines.joined(separator: ", ") + "."
             return refused("The file has no function `\(task.function)`. \(known)")
         }
+        guard outcomes.count == cases.answers.count else {
+            return refused("Its results were written by something else.")
+        }
         let right = outcomes.indices.filter { isRight(outcomes[$0], $0) }
         guard right.count < outcomes.count else {
             return CodeVerdict(
@@ -47,7 +50,7 @@ public struct CodeJudge {
     private static func words(_ fault: CodeRun.Fault) -> String {
         let place = fault.line.map { " in line \($0)" } ?? ""
         switch fault.kind {
-        case "NotImplementedError": return "The function is still as it was written: fill it in\(place)."
+        case CodeRun.Fault.isUnwritten: return "The function is still as it was written: fill it in\(place)."
         case "MemoryError": return "It asked for more memory than it may have\(place): \(fault.says)"
         case "SystemExit": return "It ended the program\(place). A function gives its result back with `return`."
         default: return "\(fault.kind)\(place): \(fault.says)"

@@ -3,11 +3,16 @@ import Foundation
 /// What the harness wrote down.
 public struct CodeRun: Sendable {
     /// An error of the learner's code.
-    struct Fault: Decodable, Sendable {
+    public struct Fault: Decodable, Sendable {
         let kind: String
         let says: String
         /// From 1, in the learner's file.
         let line: Int?
+
+        public init(kind: String, says: String, line: Int?) { (self.kind, self.says, self.line) = (kind, says, line) }
+
+        /// The kind of one that says that the function is as it was written. Python's name.
+        public static let isUnwritten = "NotImplementedError"
     }
 
     private struct Call: Decodable {
@@ -38,6 +43,12 @@ public struct CodeRun: Sendable {
     /// Docstrings.
     let says: [String: String]
 
+    /// Of no function: nothing was run.
+    public init() { (fault, defines, functions, says) = (nil, [], [:], [:]) }
+
+    /// Of a file that cannot be run.
+    public init(fault: Fault) { (self.fault, defines, functions, says) = (fault, [], [:], [:]) }
+
     public init(folder: URL) throws {
         let data = try Data(contentsOf: folder.appending(path: "result.json"))
         let result = try JSONDecoder().decode(Result.self, from: data)
@@ -52,6 +63,19 @@ public struct CodeRun: Sendable {
                 return .array(numbers: Self.doubles(data), shape: shape)
             }
         }
+    }
+
+    /// Of a program that was ended in the midst of a call.
+    ///
+    /// - Parameters:
+    ///   - cases: what it was called with.
+    ///   - fault: why it ended.
+    public init(folder: URL, of cases: CodeCases, endedBy fault: Fault) {
+        let function = cases.task.function
+        let before = (try? CodeRun(folder: folder))?.functions[function] ?? []
+        let left = max(0, cases.answers.count - before.count)
+        (self.fault, defines, says) = (nil, [function], [:])
+        functions = [function: before + Array(repeating: .fault(fault), count: left)]
     }
 
     private static func doubles(_ data: Data) -> [Double] {

@@ -1,7 +1,26 @@
 import Foundation
 import ProgramFiles
 
-/// A function that the learner writes in Python: what it takes and gives on the learner's model, and how it goes wrong.
+/// What learners write functions in.
+public enum CodeLanguage: String, Sendable, CaseIterable {
+    case python, swift
+
+    /// The language of a file of this name.
+    public init?(path: String) {
+        let name = path.lowercased()
+        guard let language = Self.allCases.first(where: { name.hasSuffix("." + $0.fileExtension) }) else { return nil }
+        self = language
+    }
+
+    public var title: String { rawValue.capitalized }
+    public var fileExtension: String { self == .python ? "py" : "swift" }
+    /// What begins a comment.
+    var comment: String { self == .python ? "#" : "//" }
+    /// What the learner's file begins with, and then the task's name, so that it says which task it is for.
+    public var mark: String { comment + " quipu lesson code " }
+}
+
+/// A function that the learner writes: what it takes and gives on the learner's model, and how it goes wrong.
 ///
 /// Described by `code/NN-name.md` beside the lessons: a head, the contract, and two fences of Python, `start` (what the
 /// learner begins with) and `wrong` (functions `wrong_…`, each a mistake made again, whose docstring says what it is).
@@ -36,9 +55,6 @@ public struct CodeTask: Sendable {
     let wrong: String
     public let file: String
 
-    /// Text that the learner's file begins with, so that it says which task it is for.
-    public static let mark = "# quipu lesson code "
-
     /// The key of the learner's progress.
     public var key: String { "code/\(id)" }
 }
@@ -46,13 +62,12 @@ public struct CodeTask: Sendable {
 /// All of them.
 public struct CodeTasks: Sendable {
     public let tasks: [CodeTask]
-    /// Runs Python files.
-    public let harness: String
+    private let folder: URL
 
     /// - Parameter course: whose folder has a folder `code`.
     public init(folder: String, course: Course) throws {
         let url = URL(filePath: folder).appending(path: "code")
-        harness = url.appending(path: "harness.py").path
+        self.folder = url
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
             throw LessonError.noFolder(path: url.path)
         }
@@ -60,6 +75,11 @@ public struct CodeTasks: Sendable {
             let file = url.appending(path: name).path
             return try CodeTaskParser(file: file, shared: course.definitions).parse(try LessonText.read(file))
         }
+    }
+
+    /// The file that calls a learner's function.
+    public func harness(of language: CodeLanguage) -> String {
+        folder.appending(path: "harness.\(language.fileExtension)").path
     }
 
     public func task(_ id: String) throws(LessonError) -> CodeTask {

@@ -46,9 +46,9 @@ enum LessonActions {
         return room.typed(try room.tutor.filled(then.ask, lesson, question))
     }
 
-    /// The code task that an answer is a file of.
-    static func codeTask(_ answer: String, _ room: Classroom) throws -> (CodeTask, CodeTasks)? {
-        try CodeCheck.task(of: answer) { try CodeTasks(folder: LessonFolder.path(), course: room.tutor.course) }
+    /// The file of code that an answer names.
+    static func codeFile(_ answer: String, _ room: Classroom) throws -> CodeCheck.File? {
+        try CodeCheck.File(answer) { try CodeTasks(folder: LessonFolder.path(), course: room.tutor.course) }
     }
 
     /// What a learner made: a trace or a model; without a name, the last trace.

@@ -128,16 +128,17 @@ struct CheckAnswer: ParsableCommand {
         "check", "Answer the question of the step; or run a file that `lesson code` wrote.", example: "check 3/4")
     @Argument(
         parsing: .allUnrecognized,
-        help: "A number (1.5, 3/4, 0x1f, 2*3.5), a letter, a token, an address, a file you made, or a FILE.py to run.")
+        help:
+            "A number (1.5, 3/4, 2*3.5), a letter, a token, an address, a file you made, or FILE.py, FILE.swift to run."
+    )
     var answer: [String] = []
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         var room = try Classroom(style: printing.style)
         let text = answer.joined(separator: " ")
-        if let (task, tasks) = try LessonActions.codeTask(text, room) {
-            let report = try CodeCheck.check(text, task, tasks, &room)
-            try printing.print(report)
+        if let file = try LessonActions.codeFile(text, room) {
+            try printing.print(try CodeCheck.check(file, &room))
         } else {
             try printing.print(try LessonActions.check(text, &room))
         }

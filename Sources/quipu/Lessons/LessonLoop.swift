@@ -95,8 +95,8 @@ struct LessonLoop {
             try move { (tutor: inout Tutor) throws(LessonError) in try tutor.start(words[1]) }
         case "check":
             let rest = words.dropFirst().joined(separator: " ")
-            if let (task, tasks) = try LessonActions.codeTask(rest, room) {
-                return try show(try CodeCheck.check(rest, task, tasks, &room))
+            if let file = try LessonActions.codeFile(rest, room) {
+                return try show(try CodeCheck.check(file, &room))
             }
             try answer(rest, nil)
         case "guess": try guess(words.dropFirst().joined(separator: " "))
@@ -110,7 +110,7 @@ struct LessonLoop {
         if try room.tutor.step().question == nil {
             return Terminal.write("This step asks nothing. `next` goes on, `help` tells all words.\n")
         }
-        if text.lowercased().hasSuffix(".py") {
+        if CodeLanguage(path: text) != nil {
             return Terminal.write("`check \(text)` runs a file of a code task; an answer does not.\n")
         }
         let whole = before.map { "\($0) \(text)" } ?? text
