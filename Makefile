@@ -35,7 +35,7 @@ swift-test: setup
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
 	@scripts/setup.sh browser
-	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n auto Tests/Browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n auto --dist loadgroup Tests/Browser
 
 $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)

@@ -29,7 +29,8 @@ PROMPT = "Mia has the red ball. Tom is at the lake. Who has the ball?"
 
 def chromium():
     named = os.environ.get("CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
+    found = named or next(filter(None, map(shutil.which, names)), None)
     assert found, "no Chromium on the PATH: scripts/setup.sh browser installs it"
     return found
 
@@ -64,6 +65,14 @@ class Made:
             "SELECT ne0, ne1, ne2, data FROM op JOIN tensor ON op_id = op.id JOIN pass ON pass.id = pass_id "
             "WHERE step = 0 AND op.name = ? AND op.kind = coalesce(?, op.kind)", name, kind)
         return shape, struct.unpack(f"<{len(data) // 4}f", data)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share what takes seconds to make run in one process, which makes it once."""
+    for item in items:
+        for name in {"real", "propagated", "compared"}.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")

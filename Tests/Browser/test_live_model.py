@@ -1,5 +1,6 @@
 """A model in the live page, without a run: metadata, tokens, tensors of any type, blocks, bytes, as commands say."""
 
+import collections
 import json
 import re
 import struct
@@ -74,8 +75,10 @@ def test_values_are_those_of_the_file(tmp_path, visit, model):
     opened = Opened(tmp_path, model)
     tensors = said("inspect", model)["tensors"]
     page = visit(opened, "#model")
+    seen = collections.Counter()
     for index, tensor in enumerate(tensors):
-        if index % 5 and tensor["type"] not in ("F32", "Q6_K"):
+        seen[tensor["type"]] += 1
+        if seen[tensor["type"]] > 3:
             continue
         rows, columns = (tensor["shape"] + [1])[1], tensor["shape"][0]
         for row, column in {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 3)}:

@@ -126,7 +126,7 @@ import Testing
             uniqueKeysWithValues: programs.map { (String($0.dropFirst(mark.count).prefix { $0 != "\n" }), $0) })
     }
 
-    @Test func aSwiftFileToBeginWith() throws {
+    @Test(needsSwift) func aSwiftFileToBeginWith() throws {
         let bench = try Workbench()
         #expect(try bench.quipu("lesson", "code", "attention", "--language", "swift").status == 0)
         let text = try String(contentsOfFile: bench.folder.path("attention.swift"), encoding: .utf8)
@@ -136,15 +136,14 @@ import Testing
                 "func attend(_ q: [[[Float]]], _ k: [[[Float]]], _ v: [[[Float]]], _ head: Int) -> [[Float]] {"))
         #expect(try bench.quipu("lesson", "code", "rope", "-o", "mine.swift").status == 0)
         #expect(try String(contentsOfFile: bench.folder.path("mine.swift"), encoding: .utf8).contains("_ halves: Bool"))
+        let unwritten = try bench.quipu("lesson", "check", "attention.swift", "--json").object()
+        #expect((unwritten["says"] as? String)?.contains("still as it was written: fill it in, in line") == true)
         expectComplaint(
             try bench.quipu("lesson", "code", "rope", "-o", "rope.txt", "--language", "swift"), "rope.txt", ".swift")
     }
 
-    @Test(
-        needsSwift,
-        arguments: [
-            "q4_0", "q4_1", "q8_0", "q4_k", "rmsnorm", "softmax", "rope", "attention", "dot", "perplexity", "layer",
-        ])
+    /// The compiler takes two seconds a file; the other tasks' answers are handed in by `code_conformance.py`.
+    @Test(needsSwift, arguments: ["q8_0", "rope", "attention", "layer"])
     func aRightSwiftFunctionIsAccepted(task: String) throws {
         let verdict = try check(try Workbench(), #require(try Self.answers()[task]), "mine.swift")
         #expect(verdict["is_right"] as? Bool == true, "\(verdict)")
@@ -155,12 +154,14 @@ import Testing
         arguments: [
             (") - 8) }", ")) }", "8 was not taken off"), ("? 0 : 4", "? 4 : 0", "exchanged"),
             ("(block[2 +", "(bloc[2 +", "It does not compile in line 6: cannot find 'bloc'"),
-            ("func decode", "func decoded", "expected"), ("[2 + i % 16]", "[2 + i]", "stopped in line 6"),
-            ("Float(Int(block[2 + i % 16] >> (i < 16 ? 0 : 4) & 15) - 8)", "Float(block[2 + i % 16] - 200)", "stopped"),
-            ("    let d =", "    fatalError(\"not written yet\")\n    let d =", "still as it was written"),
+            ("func decode", "func decoded", "Expected `func decode(_ block: [UInt8]) -> [Float]`"),
+            ("[2 + i % 16]", "[2 + i]", "stopped in line 6"),
+            (
+                "Float(Int(block[2 + i % 16] >> (i < 16 ? 0 : 4) & 15) - 8)", "Float(block[2 + i % 16] - 200)",
+                "in line 6: arithmetic overflow"
+            ),
             ("    let d =", "    while true {}\n    let d =", "ended after"),
-            ("-> [Float]", "-> [[Float]]", "not compile"),
-            ("return (0..<32).map", "return (0..<31).map", "expected an array of shape (32)"),
+
         ])
     func whatIsWrongInSwiftIsSaid(part: String, fault: String, message: String) throws {
         let right = try #require(try Self.answers()["q4_0"])

@@ -1,5 +1,6 @@
 """Hands programs of code_answers.py in to `quipu lesson check`: a right one for each code task, which must be accepted,
-and wrong ones, each of which must be refused. Prints how many of these were named.
+and wrong ones, each of which must be refused. Prints how many of these were named. Where there is a Swift compiler, the
+right programs of code-answers.swift must be accepted too.
 
     python code_conformance.py --quipu .build/release/quipu MODEL [MODEL …]
 
@@ -10,6 +11,7 @@ import argparse
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,10 +35,21 @@ class Learner:
         return json.loads(done.stdout)
 
     def check(self, task, program):
-        path = os.path.join(self.folder, f"{task}.py")
+        return self.hand_in(f"{task}.py", f"# quipu lesson code {task}\nimport numpy as np\n{program}")
+
+    def hand_in(self, name, text):
+        path = os.path.join(self.folder, name)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"# quipu lesson code {task}\nimport numpy as np\n{program}")
+            file.write(text)
         return self.run("check", path)
+
+
+def swift_answers():
+    """The right programs in Swift, by task."""
+    path = os.path.join(os.path.dirname(__file__), "../Fixtures/code-answers.swift")
+    with open(path, encoding="utf-8") as file:
+        _, *programs = file.read().split("\n// quipu lesson code ")
+    return {program.split("\n")[0]: "// quipu lesson code " + program for program in programs}
 
 
 def wrongs(task):
@@ -73,6 +86,11 @@ def main():
                         failed = True
                     elif options.verbose:
                         print(f"{task}: {change}: {verdict['says']}")
+                if shutil.which("swiftc"):
+                    verdict = learner.hand_in(f"{task}.swift", swift_answers()[task])
+                    if not verdict["is_right"]:
+                        print(f"{task}: the right program in Swift was refused: {verdict['says']}")
+                        failed = True
                 named = f"{count['named']} of {sum(count.values())} wrong programs are named"
                 print(f"{task}: {named}, on {os.path.basename(model)}")
     sys.exit(failed)

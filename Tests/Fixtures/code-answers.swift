@@ -1,4 +1,4 @@
-// A right program for each code task of the course, one after the other; CodeTests hands them in one by one.
+// A right program for each code task of the course, one after the other; CodeTests and code_conformance.py hand them in.
 
 // quipu lesson code q4_0
 func half(_ a: UInt8, _ b: UInt8) -> Float { Float(Float16(bitPattern: UInt16(a) | UInt16(b) << 8)) }
@@ -32,8 +32,8 @@ func decode(_ block: [UInt8]) -> [Float] {
     let s = Array(block[4..<16])
     var values: [Float] = []
     for j in 0..<8 {
-        let sc = j < 4 ? s[j] & 63 : s[j + 4] & 15 | s[j - 4] >> 6 << 4
-        let mn = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4
+        let sc = j < 4 ? s[j] & 63 : s[j + 4] & 15 | (s[j - 4] >> 6) << 4
+        let mn = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | (s[j] >> 6) << 4
         for i in 0..<32 {
             let byte = block[16 + 32 * (j / 2) + i]
             values.append(d * Float(sc) * Float(j % 2 == 0 ? byte & 15 : byte >> 4) - dmin * Float(mn))

@@ -50,7 +50,8 @@ public struct CodeJudge {
     private static func words(_ fault: CodeRun.Fault) -> String {
         let place = fault.line.map { " in line \($0)" } ?? ""
         switch fault.kind {
-        case CodeRun.Fault.isUnwritten: return "The function is still as it was written: fill it in\(place)."
+        case CodeRun.Fault.isUnwritten:
+            return "The function is still as it was written: fill it in\(place.isEmpty ? "" : ",\(place)")."
         case "MemoryError": return "It asked for more memory than it may have\(place): \(fault.says)"
         case "SystemExit": return "It ended the program\(place). A function gives its result back with `return`."
         default: return "\(fault.kind)\(place): \(fault.says)"
