@@ -174,6 +174,7 @@ import Testing
 
     @Test func aMissingCompilerIsSaid() throws {
         let bench = try Workbench()
+        #expect(try bench.quipu("lesson", "start", "1").status == 0)
         try bench.folder.write(try #require(try Self.answers()["q4_0"]), to: "mine.swift")
         let missing = try bench.shell("q=$(command -v quipu); PATH=/nowhere \"$q\" lesson check mine.swift")
         expectComplaint(missing, "no `swiftc` on the PATH", "QUIPU_SWIFTC")
