@@ -185,10 +185,9 @@ let package = Package(
             ],
             exclude: ["Screens"]),
         .testTarget(
+            // They run the program, which is built with the tests; as a dependency it would have to be built before them.
             name: "CommandTests",
-            dependencies: [
-                "quipu", "GGUF", "LlamaModel", "Recording", "Tensors", "TestSupport",
-            ],
+            dependencies: ["GGUF", "LlamaModel", "Recording", "Tensors", "TestSupport"],
             exclude: ["step_on_a_terminal.py"]),
         .testTarget(
             name: "LessonsTests",
