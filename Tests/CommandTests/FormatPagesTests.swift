@@ -96,9 +96,9 @@ import Testing
         let formats = try #require(object["formats"] as? [[String: Any]])
         let textbook = formats.filter { $0["textbook"] as? Bool == true }
         #expect(Set(textbook.compactMap { $0["type"] as? String }) == Set(Self.schemes.dropLast()))
-        // Of 256 rows of 256: 8 bits, and 32 and 8 for each row.
+        // 8 bits, and 32 and 8 for each row of 256.
         let row = textbook.first { $0["type"] as? String == "int8-affine-row" }
-        #expect(row?["bpw"] as? Double == 8 + 40.0 / 256)
+        #expect(row?["bpw"] as? Double == 8.15625)
         let left = try #require(object["not_tried"] as? [[String: String]])
         #expect(left.compactMap { $0["type"] } == ["IQ2_XXS", "IQ2_XS", "IQ1_S"])
 

@@ -2,7 +2,7 @@ import Testing
 
 /// Wrong usage: status 64, what is wrong, and how it is used.
 @Suite struct UsageTests {
-    @Test(arguments: [
+    private static let wrong: [(arguments: [String], part: String)] = [
         (["bogus"], "bogus"),
         (["compar", "a"], "Did you mean 'compare'"),
         (["quant", "tabel"], "Did you mean 'table'"), (["lesson", "strat"], "Did you mean 'start'"),
@@ -79,7 +79,9 @@ import Testing
         (["compare", "a.gguf", "b.gguf", "c.gguf"], "two models"),
         (["compare", "a.gguf", "b.gguf", "--max-kld=-1"], "--max-kld"),
         (["compare", "a.gguf", "b.gguf", "--max-kld", "nan"], "--max-kld"),
-    ])
+    ]
+
+    @Test(arguments: wrong)
     func isExplained(arguments: [String], part: String) throws {
         let bench = try Workbench()
         try bench.addTrace()
