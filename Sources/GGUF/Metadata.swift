@@ -34,4 +34,9 @@ public struct Metadata: Sendable {
 
     /// The key of the alignment of tensor data; 32 bytes where it is missing.
     static let alignmentKey = "general.alignment"
+    /// Keys that say how a file is laid out. The writer of another file decides that for itself.
+    public static let layoutKeys: Set = [alignmentKey, SplitKey.number, SplitKey.count, SplitKey.tensorCount]
+
+    /// What is said of the model, without the keys of the file's layout.
+    public var withoutLayout: Metadata { Metadata(entries.filter { !Self.layoutKeys.contains($0.key) }) }
 }

@@ -27,7 +27,7 @@ public struct PlantedFault: Sendable {
     public init(_ kind: Kind, in file: GGUFFile, seed: Int) throws {
         var order = StableOrder("\(kind.rawValue) \(seed)")
         self.kind = kind
-        let plain = Metadata(file.metadata.entries.filter { !$0.key.hasPrefix("split.") })
+        let plain = file.metadata.withoutLayout
         switch kind {
         case .rope:
             let key = Self.prefix(file) + "rope.freq_base"
@@ -134,7 +134,7 @@ public struct FaultSearch: Sendable {
         let tensors = zip(file.tensors, model.tensors).filter { mine, theirs in
             !PlantedFault.isSame(file.values(of: mine), model.values(of: theirs))
         }
-        let keys = model.metadata.entries.map(\.key).filter { !$0.hasPrefix("split.") }
+        let keys = model.metadata.withoutLayout.entries.map(\.key)
         changed = tensors.map(\.0.name) + keys.filter { file.metadata[$0] != model.metadata[$0] }
         known = file.tensors.map(\.name) + keys
     }

@@ -10,9 +10,6 @@ public struct MetadataOverride: Sendable, Hashable {
 
     var entry: Metadata.Entry { .init(key: key, value: value) }
 
-    /// How a file is laid out: not a user's choice, but what the writer does.
-    static let reservedKeys: Set = ["general.alignment", "split.no", "split.count", "split.tensors.count"]
-
     /// - Throws: `QuantizeProblem` if it is no such text, the value is none of its type, or the key is reserved.
     public init(parsing text: String) throws(QuantizeProblem) {
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw .metadata(text) }
@@ -21,7 +18,7 @@ public struct MetadataOverride: Sendable, Hashable {
         guard let colon = typed.firstIndex(of: ":") else { throw .metadata(text) }
         let content = String(typed[typed.index(after: colon)...])
         guard let value = Self.value(of: typed[..<colon], content) else { throw .metadata(text) }
-        guard !Self.reservedKeys.contains(key) else { throw .reservedKey(key) }
+        guard !Metadata.layoutKeys.contains(key) else { throw .reservedKey(key) }
         self.value = value
     }
 

@@ -171,8 +171,7 @@ public struct ModelQuantizer: Sendable {
             }
         }
         // The new file is aligned to 32 bytes, whatever the old one was.
-        let kept = file.metadata.entries.filter { !MetadataOverride.reservedKeys.contains($0.key) }
-        return Metadata(kept).setting(added)
+        return file.metadata.withoutLayout.setting(added)
     }
 
     private var fileTypeNumber: UInt32 {
