@@ -14,22 +14,34 @@ kernels() {
     clang=$(dirname "$(command -v swift)")/clang
     [ -x "$clang" ] || clang=clang
     out=$(mktemp -d)
-    local options=(-g -Wall -Wextra -Werror -ISources/SIMDKernels/include)
+    local options=(-g -Wall -Wextra -Werror "-I$PWD/Sources/SIMDKernels/include")
+    local checks=(-fsanitize=address,undefined -fno-sanitize-recover=all)
+    objects "$out/plain" -O2
+    objects "$out/checked" -O1 "${checks[@]}" -fno-omit-frame-pointer
     for driver in compare rows; do
         echo "kernels: $driver.c" >&2
-        "$clang" -O2 "${options[@]}" "Tests/Kernels/$driver.c" Sources/SIMDKernels/*.c -lm -o "$out/plain"
+        "$clang" -O2 "${options[@]}" "Tests/Kernels/$driver.c" "$out"/plain/*.o -lm -o "$out/$driver"
         for side in end start; do
-            KERNEL_MEMORY=$side "$out/plain" >/dev/null
+            KERNEL_MEMORY=$side "$out/$driver" >/dev/null
         done
         # The linker says of hundreds of symbols that it cannot export them.
-        "$clang" -O1 "${options[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-            "Tests/Kernels/$driver.c" Sources/SIMDKernels/*.c -lm -o "$out/checked" 2>"$out/log" || {
+        "$clang" -O1 "${options[@]}" "${checks[@]}" -fno-omit-frame-pointer "Tests/Kernels/$driver.c" "$out"/checked/*.o \
+            -lm -o "$out/$driver" 2>"$out/log" || {
             cat "$out/log" >&2
             exit 1
         }
-        ASAN_OPTIONS=detect_leaks=0 "$out/checked"
+        ASAN_OPTIONS=detect_leaks=0 "$out/$driver"
     done
     rm -rf "$out"
+}
+
+# FOLDER FLAGS…: the kernels compiled, as many files at once as there are cores.
+objects() {
+    local folder=$1
+    shift
+    mkdir "$folder"
+    printf '%s\n' "$PWD"/Sources/SIMDKernels/*.c |
+        (cd "$folder" && xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 1 "$clang" "${options[@]}" "$@" -c)
 }
 
 # Swift's runtime keeps what looks like leaks. Undefined behaviour is what C code may have: it traps, since Swift on Linux
