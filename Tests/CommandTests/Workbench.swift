@@ -32,11 +32,15 @@ final class Workbench: Sendable {
         ?? Bundle.main.executableURL!.deletingLastPathComponent().appending(path: "quipu").path
 
     private var environment: [String: String] {
-        let tools = URL(filePath: Self.binary).deletingLastPathComponent().path
-        return [
-            "PATH": tools + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"),
-            "HOME": folder.url.path, "XDG_STATE_HOME": folder.path("state"),
+        let (tools, own) = (
+            URL(filePath: Self.binary).deletingLastPathComponent().path, ProcessInfo.processInfo.environment
+        )
+        let used = [
+            "PATH": tools + ":" + (own["PATH"] ?? "/usr/bin:/bin"), "HOME": folder.url.path,
+            "XDG_STATE_HOME": folder.path("state"),
         ]
+        // What scripts/sanitize.sh says to the sanitizers.
+        return used.merging(own.filter { $0.key.hasSuffix("SAN_OPTIONS") }) { $1 }
     }
 
     /// Starts `quipu` without waiting for it.
