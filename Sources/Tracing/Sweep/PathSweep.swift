@@ -28,7 +28,7 @@ public struct PathReceiver: Sendable {
     public var name: String { "\(layer).\(head) \(input.rawValue)" }
 }
 
-extension Sweep {
+extension SweepWork {
     /// Path patching: what each earlier head does by way of one head's query, key or value.
     ///
     /// The head that sends has its values of another run. All heads between it and the receiver keep their own, so that what
@@ -40,44 +40,31 @@ extension Sweep {
     /// - Throws: `SweepProblem` if there is no such head, or the runs do not fit together.
     public init(
         _ run: Replay, from other: Replay, to receiver: PathReceiver, metric: LogitMetric,
-        positions: Set<Int>? = nil, threads: Int, progress: (_ done: Int, _ total: Int) throws -> Void
+        positions: Set<Int>? = nil, threads: Int
     ) throws {
         let clean = try run.pass(0, threads: threads)
         let graph = clean.interpreter.graph
         let place = try Self.place(of: receiver, in: graph, of: run.model, tokens: clean.tokens.count)
-        let patch = try Self.pass(of: other, beside: run, threads: threads)
+        let patch = try Sweep.pass(of: other, beside: run, threads: threads)
         let all = SweepPlan(.heads, in: graph, of: run.model, tokens: clean.tokens.count, positions: positions) { _ in
             nil
         }
-        let plan = all.limited { $0.layer < receiver.layer }
-        let base = clean.logits!
         let mixes = graph.nodes.filter { $0.role.result == .mix && ($0.layer ?? .max) < receiver.layer }
-        let (origin, changed) = (graph.origin(of: place.node.index)!, ChangedPass(run, clean, threads: threads))
-        var (cells, evaluated) = ([Cell](), 0)
-        for (number, part) in plan.parts.enumerated() {
-            try progress(number, plan.parts.count)
+        let (origin, again) = (graph.origin(of: place.node.index)!, ChangedPass(run, clean, threads: threads))
+        self.init(all.limited { $0.layer < receiver.layer }, clean, patch, metric) { part in
             let sender = graph.origin(of: part.node)!.node
             var edits = [
-                sender: Self.edits(part, in: graph, .patch(other), clean.interpreter, patch.interpreter)
+                sender: Sweep.edits(part, in: graph, .patch(other), clean.interpreter, patch.interpreter)
             ]
             for mix in mixes where mix.layer! > part.layer {
                 edits[graph.origin(of: mix.index)!.node] = [Self.kept(mix, in: graph, clean.interpreter)]
             }
-            let (received, first) = try changed.run(from: sender, edits, until: place.node.index + 1)
+            let (received, first) = try again.run(from: sender, edits, until: place.node.index + 1)
             let values = received.interpreter.value(of: .node(place.node.index))!.values(in: place.ranges)
             let edit = Self.edit(place.node, place.ranges, in: graph, .replace(values))
-            let (pass, second) = try changed.run(from: origin.node, [origin.node: [edit]])
-            evaluated += first + second
-            cells.append(
-                Cell(
-                    layer: part.layer, column: part.column, name: part.name,
-                    value: metric.value(pass.logits!, base: base)))
+            let (pass, second) = try again.run(from: origin.node, [origin.node: [edit]])
+            return (pass, first + second)
         }
-        try progress(plan.parts.count, plan.parts.count)
-        self.init(
-            plan: plan, cells: cells, base: metric.value(base, base: base),
-            other: metric.value(patch.logits!, base: base),
-            share: Double(evaluated) / Double(max(1, graph.nodes.count * plan.parts.count)))
     }
 
     /// A node's values as they were.

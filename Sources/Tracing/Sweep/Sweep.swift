@@ -4,7 +4,7 @@ import Measuring
 import Recording
 import Tensors
 
-/// What a run's prediction becomes when one part of it after the other is changed.
+/// What a run's prediction becomes when one part of it after the other is changed, as `SweepWork` found out.
 ///
 /// Each part alone is given the values of another run, zero, or its mean over the positions. Computed is what depends on
 /// it: from its layer on. The bits are those of a whole run with that change.
@@ -18,12 +18,14 @@ public struct Sweep: Sendable {
         case mean
     }
 
-    public struct Cell: Sendable {
+    public struct Cell: Sendable, Codable {
         public let layer: Int
         public let column: Int
         public let name: String
         /// Of the metric, with the change.
         public let value: Double
+        /// Nodes that were evaluated for it.
+        let nodes: Int
     }
 
     public let plan: SweepPlan
@@ -33,54 +35,6 @@ public struct Sweep: Sendable {
     public let other: Double?
     /// Nodes that were evaluated, as a share of those of as many whole runs.
     public let share: Double
-
-    /// - Parameters:
-    ///   - run: the run, whose prompt is evaluated again.
-    ///   - positions: positions that are changed; `nil`: all.
-    ///   - progress: called with the parts done and to do; what it throws ends the work.
-    /// - Throws: `SweepProblem` if the runs do not fit together, `ReplayProblem` if they take too much memory.
-    public init(
-        _ run: Replay, over unit: SweepPlan.Unit, change: Change, metric: LogitMetric, positions: Set<Int>? = nil,
-        threads: Int, progress: (_ done: Int, _ total: Int) throws -> Void
-    ) throws {
-        let clean = try run.pass(0, threads: threads)
-        var patch: Pass?
-        if case .patch(let replay) = change { patch = try Self.pass(of: replay, beside: run, threads: threads) }
-        let graph = clean.interpreter.graph
-        let plan = SweepPlan(
-            unit, in: graph, of: run.model, tokens: clean.tokens.count, positions: positions
-        ) { layer in
-            guard let node = graph.nodes.last(where: { $0.role.result == .routerChoice && $0.layer == layer }),
-                let own = clean.interpreter.value(of: .node(node.index))
-            else { return nil }
-            return (own, patch?.interpreter.value(of: .node(node.index)))
-        }
-        guard !plan.parts.isEmpty else { throw SweepProblem.noParts(model: run.model.file.path, unit: unit.rawValue) }
-        self.plan = plan
-        let base = clean.logits!
-        self.base = metric.value(base, base: base)
-        other = patch.map { metric.value($0.logits!, base: base) }
-        var (cells, evaluated) = ([Cell](), 0)
-        let changed = ChangedPass(run, clean, threads: threads)
-        for (number, part) in plan.parts.enumerated() {
-            try progress(number, plan.parts.count)
-            let node = graph.origin(of: part.node)!.node
-            let edits = Self.edits(part, in: graph, change, clean.interpreter, patch?.interpreter)
-            let (pass, count) = try changed.run(from: node, [node: edits])
-            evaluated += count
-            cells.append(
-                Cell(
-                    layer: part.layer, column: part.column, name: part.name,
-                    value: metric.value(pass.logits!, base: base)))
-        }
-        try progress(plan.parts.count, plan.parts.count)
-        self.cells = cells
-        share = Double(evaluated) / Double(max(1, graph.nodes.count * plan.parts.count))
-    }
-
-    init(plan: SweepPlan, cells: [Cell], base: Double, other: Double?, share: Double) {
-        (self.plan, self.cells, self.base, self.other, self.share) = (plan, cells, base, other, share)
-    }
 
     /// The prompt's pass of the other run.
     static func pass(of other: Replay, beside run: Replay, threads: Int) throws -> Pass {

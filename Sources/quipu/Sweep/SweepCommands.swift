@@ -65,12 +65,16 @@ struct SweepOptions: ParsableArguments {
     var positions = PositionList.all
     @Option(help: "Parts to list.") var limit = 10
     @Flag(help: "Add what was found to the trace that is changed: table sweep.") var record = false
+    @OptionGroup(title: "Rows, one a part") var results: ResultsOptions
     @OptionGroup var replaying: ReplayOptions
     @OptionGroup var memory: MemoryOption
     @OptionGroup var threads: ThreadOption
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func validate() throws {
+        if record, results.keeping.part != nil {
+            throw ValidationError("--record is for a whole sweep: unite the shares with `quipu merge` first")
+        }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
         if metric != "kld", LogitMetric.names(in: metric) == nil {
             throw ValidationError("\(SweepProblem.metric(option: "--metric", text: metric))")
@@ -89,27 +93,59 @@ struct SweepOptions: ParsableArguments {
         if over == .experts, run.model.experts == nil {
             throw SweepProblem.noParts(model: run.model.file.path, unit: over.rawValue)
         }
-        let places = Set(try positions.resolved(in: run.tokens[0].count, of: trace))
-        let (metric, some) = (try metric(for: run.model), places.count == run.tokens[0].count ? nil : places)
-        let progress = WorkProgress(verb: "sweeping", unit: over.rawValue)
-        defer { progress.clear() }
-        func update(_ done: Int, _ total: Int) throws { try progress.update(done: done, total: total) }
-        let sweep =
-            if let receiver, case .patch(let other) = change {
-                try Sweep(
-                    run, from: other, to: receiver, metric: metric, positions: some, threads: threads.count,
-                    progress: update)
-            } else {
-                try Sweep(
-                    run, over: over, change: change, metric: metric, positions: some, threads: threads.count,
-                    progress: update)
-            }
-        progress.clear()
+        let work = try self.work(run, change, to: receiver, trace: trace)
+        guard let cells = try rows(of: work, run, change, as: command, to: receiver) else { return }
+        let sweep = work.sweep(cells)
         if record { try add(sweep, to: run, change: change.name, corrupt: corrupt, receiver) }
         try printing.print(
             SweepReport(
                 sweep, of: run, command: command, trace: trace, corrupt: corrupt, change: change.name,
                 metric: self.metric, to: receiver, limit: limit))
+    }
+
+    private func work(
+        _ run: Replay, _ change: Sweep.Change, to receiver: PathReceiver?, trace: String
+    ) throws -> SweepWork {
+        let places = Set(try positions.resolved(in: run.tokens[0].count, of: trace))
+        let (metric, some) = (try metric(for: run.model), places.count == run.tokens[0].count ? nil : places)
+        if let receiver, case .patch(let other) = change {
+            return try SweepWork(
+                run, from: other, to: receiver, metric: metric, positions: some, threads: threads.count)
+        }
+        return try SweepWork(
+            run, over: over, change: change, metric: metric, positions: some, threads: threads.count)
+    }
+
+    /// A row for each part, as it comes.
+    ///
+    /// - Returns: `nil` if they are a share of all, which is printed.
+    private func rows(
+        of sweep: SweepWork, _ run: Replay, _ change: Sweep.Change, as command: String, to receiver: PathReceiver?
+    ) throws -> [Sweep.Cell]? {
+        var options = [
+            "over": over.rawValue, "change": change.name, "metric": metric, "to": receiver?.name ?? "",
+            "positions": positions.defaultValueDescription, "run": run.workOption,
+        ]
+        if case .patch(let other) = change { options["corrupt"] = other.workOption }
+        let plan = sweep.plan
+        let work = try Work<Sweep.Cell>(
+            command, models: [run.model.file], options: options,
+            names: plan.parts.map { "layer \($0.layer), \(plan.columns[$0.column])" }, in: results.target)
+        var done = work.done.count
+        let total = done + work.missing.count
+        let progress = WorkProgress(verb: "sweeping", unit: over.rawValue, before: Double(done))
+        defer { progress.clear() }
+        try work.run { number in
+            try progress.update(done: done, total: total)
+            done += 1
+            return try sweep.cell(number)
+        }
+        progress.clear()
+        guard let cells = work.result else {
+            try printing.print(work.part)
+            return nil
+        }
+        return cells
     }
 
     private func add(
@@ -135,6 +171,15 @@ struct SweepOptions: ParsableArguments {
         let replay = try replaying.open(try store.run(id: name?.run), in: store, memory: memory)
         guard !replay.tokens.isEmpty else { throw TraceError.noPass(path: store.path, step: 0, steps: 0) }
         return replay
+    }
+}
+
+extension Replay {
+    /// What of a run decides about rows: its prompt, and what was changed in it.
+    fileprivate var workOption: String {
+        let hash = SHA256()
+        hash.update(Array("\(tokens[0]) \(interventions.records)".utf8).span.bytes)
+        return "SHA-256 " + hash.hexDigest()
     }
 }
 
