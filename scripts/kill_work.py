@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-# What each run of a command is told; {other} is a second version of the model.
+# What each run of a command is told; {other} is a second version of the model, {trace} one of it.
 COMMANDS = {
     "perplexity": ["perplexity", "{model}", "{text}"],
     "compare": ["compare", "{model}", "{other}", "{text}"],
@@ -27,6 +27,7 @@ COMMANDS = {
     "quant table": ["quant", "table", "{model}", "{text}", "--types", "Q8_0,Q6_K,Q4_K_M,Q4_0,Q3_K_M,Q2_K"],
     "quant errors": ["quant", "errors", "{model}", "--as", "Q8_0,Q4_0,Q4_K,Q2_K"],
     "propagate": ["propagate", "{model}", "--as", "Q4_0", "--prompt", "Mia has the red ball. Tom is at the lake."],
+    "ablate sweep": ["ablate", "sweep", "{trace}"],
 }
 
 
@@ -99,7 +100,10 @@ def main() -> None:
         other = folder / "other.gguf"
         if not options.only or "compare" in options.only:
             finish([options.quipu, "quantize", options.model, str(other), "Q4_0", "--allow-requantize"])
-        names = {"{model}": [options.model], "{other}": [str(other)]} | several
+        trace = folder / "trace.db"
+        ids = ",".join(str(300 + number % 90) for number in range(200))
+        finish([options.quipu, "trace", options.model, "--ids", ids, "--capture", "stats", "--output", str(trace)])
+        names = {"{model}": [options.model], "{other}": [str(other)], "{trace}": [str(trace)]} | several
         for command in options.only or COMMANDS:
             parts = [word for part in COMMANDS[command] for word in names.get(part, [part])]
             print(f"{command}: {check([options.quipu, *parts], folder, options.kills, chance)}", flush=True)

@@ -13,7 +13,20 @@ import Testing
         ["quant", "table", micro, "--types", "Q8_0,Q6_K,Q4_K_M,Q4_0,Q2_K", "--chunk", "64", "--chunks", "4"],
         ["quant", "errors", micro, "--as", "Q8_0,Q4_0,Q4_K"],
         ["propagate", micro, "--as", "Q4_0", "--prompt", "Mia has the red ball."],
+        ["ablate", "sweep", "long.db"],
+        ["patch", "sweep", "long.db", "other.db", "--over", "positions", "--positions", "90:100"],
     ]
+
+    /// With what a command reads, beside models.
+    private func bench(for command: [String]) throws -> Workbench {
+        let bench = try Workbench()
+        for (name, first) in [("long.db", 300), ("other.db", 301)] where command.contains(name) {
+            let ids = (0..<200).map { String(first + $0 % 90) }.joined(separator: ",")
+            let trace = try bench.quipu("trace", Self.micro, "--ids", ids, "--capture", "stats", "-o", name)
+            #expect(trace.status == 0, "\(trace.errors)")
+        }
+        return bench
+    }
 
     /// Without what no two runs share: how fast each version was.
     private func plain(_ text: String) -> String {
@@ -32,7 +45,7 @@ import Testing
     /// Killed as soon as it has kept some rows, twice, it ends as a run that nobody killed.
     @Test(arguments: commands)
     func killedAndTakenUp(command: [String]) throws {
-        let bench = try Workbench()
+        let bench = try bench(for: command)
         let whole = try bench.quipu(command + ["--json", "--output", "whole.jsonl"])
         try #require(whole.status == 0, "\(whole.errors)")
         // Without a file, the same result.
@@ -57,7 +70,7 @@ import Testing
 
     @Test(arguments: commands)
     func partsOnOtherMachines(command: [String]) throws {
-        let bench = try Workbench()
+        let bench = try bench(for: command)
         let whole = try bench.quipu(command + ["--json", "--output", "whole.jsonl"])
         for part in ["1/2", "2/2"] {
             let outcome = try bench.quipu(
