@@ -15,7 +15,7 @@ kernels() {
     [ -x "$clang" ] || clang=clang
     out=$(mktemp -d)
     local options=(-g -Wall -Wextra -Werror "-I$PWD/Sources/SIMDKernels/include")
-    local checks=(-fsanitize=address,undefined -fno-sanitize-recover=all)
+    local checks=("-fsanitize=address,undefined" -fno-sanitize-recover=all)
     objects "$out/plain" -O2
     objects "$out/checked" -O1 "${checks[@]}" -fno-omit-frame-pointer
     for driver in compare rows; do

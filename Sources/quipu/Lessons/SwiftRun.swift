@@ -76,9 +76,10 @@ struct SwiftRun {
     private func trap(_ outcome: ChildProgram.Outcome) -> CodeRun.Fault {
         let line = outcome.errors.firstMatch(of: /learner\.swift:(\d+)/).flatMap { Int($0.output.1) }
         let says =
-            outcome.errors.firstMatch(of: /(?:Fatal error|Swift runtime failure): (.*?)(?: \*\*\*| in .* at .*)?\n/).map {
-                String($0.output.1)
-            }
+            outcome.errors.firstMatch(of: /(?:Fatal error|Swift runtime failure): (.*?)(?: \*\*\*| in .* at .*)?\n/).map
+        {
+            String($0.output.1)
+        }
             ?? "an index outside an array, a number too large for its type, or nil where a value must be"
         return CodeRun.Fault(
             kind: says == CodeTask.notWritten ? CodeRun.Fault.isUnwritten : "It stopped", says: says, line: line)
