@@ -43,6 +43,8 @@ class Package:
                 for kind in ("byName", "target"):
                     if kind in dependency and dependency[kind][0] in self.users:
                         self.users[dependency[kind][0]].add(target["name"])
+        # They run the program and import nothing of it.
+        self.users["quipu"].add("CommandTests")
 
     def target_of(self, file: str) -> str | None:
         for folder, name in ELSEWHERE.items():
