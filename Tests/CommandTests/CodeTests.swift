@@ -153,14 +153,15 @@ import Testing
         needsSwift, needsNumPy,
         arguments: [
             (") - 8) }", ")) }", "8 was not taken off"), ("? 0 : 4", "? 4 : 0", "exchanged"),
-            ("(block[2 +", "(bloc[2 +", "It does not compile in line 6: cannot find 'bloc'"),
+            ("(block[2 +", "(bloc[2 +", "It does not compile in line 8: cannot find 'bloc'"),
             ("func decode", "func decoded", "Expected `func decode(_ block: [UInt8]) -> [Float]`"),
-            ("[2 + i % 16]", "[2 + i]", "stopped in line 6"),
+            ("[2 + i % 16]", "[2 + i]", "stopped in line 8"),
             (
                 "Float(Int(block[2 + i % 16] >> (i < 16 ? 0 : 4) & 15) - 8)", "Float(block[2 + i % 16] - 200)",
-                "in line 6: arithmetic overflow"
+                "in line 8: arithmetic overflow"
             ),
             ("    let d =", "    while true {}\n    let d =", "ended after"),
+            ("    let d =", "    exit(0)\n    let d =", "ended the program"),
 
         ])
     func whatIsWrongInSwiftIsSaid(part: String, fault: String, message: String) throws {

@@ -1,6 +1,8 @@
 // A right program for each code task of the course, one after the other; CodeTests and code_conformance.py hand them in.
 
 // quipu lesson code q4_0
+import Foundation
+
 func half(_ a: UInt8, _ b: UInt8) -> Float { Float(Float16(bitPattern: UInt16(a) | UInt16(b) << 8)) }
 
 func decode(_ block: [UInt8]) -> [Float] {

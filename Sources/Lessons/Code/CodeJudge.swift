@@ -53,7 +53,8 @@ public struct CodeJudge {
         case CodeRun.Fault.isUnwritten:
             return "The function is still as it was written: fill it in\(place.isEmpty ? "" : ",\(place)")."
         case "MemoryError": return "It asked for more memory than it may have\(place): \(fault.says)"
-        case "SystemExit": return "It ended the program\(place). A function gives its result back with `return`."
+        case CodeRun.Fault.isExit:
+            return "It ended the program\(place). A function gives its result back with `return`."
         default: return "\(fault.kind)\(place): \(fault.says)"
         }
     }

@@ -11,8 +11,9 @@ public struct CodeRun: Sendable {
 
         public init(kind: String, says: String, line: Int?) { (self.kind, self.says, self.line) = (kind, says, line) }
 
-        /// The kind of one that says that the function is as it was written. Python's name.
+        /// The kind of one that says that the function is as it was written, and of one that ended the program. Python's names.
         public static let isUnwritten = "NotImplementedError"
+        public static let isExit = "SystemExit"
     }
 
     private struct Call: Decodable {
@@ -65,11 +66,11 @@ public struct CodeRun: Sendable {
         }
     }
 
-    /// Of a program that was ended in the midst of a call.
+    /// Of a program that may have ended in the midst of a call.
     ///
     /// - Parameters:
     ///   - cases: what it was called with.
-    ///   - fault: why it ended.
+    ///   - fault: why it ended, if not all calls were made.
     public init(folder: URL, of cases: CodeCases, endedBy fault: Fault) {
         let function = cases.task.function
         let before = (try? CodeRun(folder: folder))?.functions[function] ?? []

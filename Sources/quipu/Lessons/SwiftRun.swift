@@ -40,8 +40,9 @@ struct SwiftRun {
             "/bin/sh", seconds: Double(2 * CodeLimits.seconds),
             ["-c", "{ \(limits); } 2>/dev/null; cd \"$1\" && exec ./program", "sh", folder.path])
         if let late = CodeLimits.lateness(outcome) { throw late }
-        if outcome.status == 0 { return (try CodeRun(folder: folder), outcome.output + outcome.errors) }
-        return (CodeRun(folder: folder, of: cases, endedBy: trap(outcome)), outcome.output)
+        let isTrap = outcome.status >= 128
+        let ended = isTrap ? trap(outcome) : CodeRun.Fault(kind: CodeRun.Fault.isExit, says: "", line: nil)
+        return (CodeRun(folder: folder, of: cases, endedBy: ended), outcome.output + (isTrap ? "" : outcome.errors))
     }
 
     private static let learner = "learner.swift"
@@ -75,11 +76,10 @@ struct SwiftRun {
     /// Why a call came to no end: Swift's own words, and the line of the learner's file.
     private func trap(_ outcome: ChildProgram.Outcome) -> CodeRun.Fault {
         let line = outcome.errors.firstMatch(of: /learner\.swift:(\d+)/).flatMap { Int($0.output.1) }
+        let said = outcome.errors.firstMatch(
+            of: /(?:Fatal error|Swift runtime failure): (.*?)(?: \*\*\*| in .* at .*)?\n/)
         let says =
-            outcome.errors.firstMatch(of: /(?:Fatal error|Swift runtime failure): (.*?)(?: \*\*\*| in .* at .*)?\n/).map
-        {
-            String($0.output.1)
-        }
+            said.map { String($0.output.1) }
             ?? "an index outside an array, a number too large for its type, or nil where a value must be"
         return CodeRun.Fault(
             kind: says == CodeTask.notWritten ? CodeRun.Fault.isUnwritten : "It stopped", says: says, line: line)
