@@ -15,9 +15,9 @@ import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARES = {
-    "commands, A to L": ["--filter", r"^CommandTests\.[A-L]"],
-    "commands, M to R": ["--filter", r"^CommandTests\.[M-R]"],
-    "commands, others": ["--filter", r"^CommandTests\.[^A-R]"],
+    "commands, A to K": ["--filter", r"^CommandTests\.[A-K]"],
+    "commands, L to Q": ["--filter", r"^CommandTests\.[L-Q]"],
+    "commands, others": ["--filter", r"^CommandTests\.[^A-Q]"],
     "everything else": ["--skip", r"^CommandTests\."],
 }
 
