@@ -71,7 +71,10 @@ public struct LlamaGraph: Sendable {
         self.leaves = leaves
     }
 
-    /// The same graph if it attended to `attended` positions.
+    /// The positions that the cache has room for.
+    public var capacity: Int { growth.capacity }
+
+    /// The same graph if it attended to `attended` positions, `capacity` at most.
     public func graph(attended: Int) throws(GraphError) -> Graph { try growth.graph(from: graph, attended: attended) }
 }
 

@@ -169,8 +169,9 @@ public final class TraceRecorder: ExecutionObserver {
     private func share(_ graph: Graph, of pass: Pass) throws -> Bool {
         let (attended, tokens) = (pass.firstPosition + pass.tokens.count, pass.tokens.count)
         if let recordedGraph, recordedGraph.describes(graph, attended: attended, tokens: tokens) { return true }
-        // A prompt's graph is its own.
-        let grown = tokens == 1 ? try pass.graph.graph(attended: attended + 1) : graph
+        // A prompt's graph is its own; so is that of the last token for which the cache has room.
+        let isShared = tokens == 1 && attended < pass.graph.capacity
+        let grown = isShared ? try pass.graph.graph(attended: attended + 1) : graph
         var recorded = RecordedGraph(
             id: nextGraphID, graph: graph, grown: grown, attended: attended, tokens: tokens)
         if !recorded.growsEvenly {

@@ -33,6 +33,20 @@ import Testing
         outcome.lines.filter { $0.hasPrefix("    quipu ") }.map { String($0.dropFirst(4)) }
     }
 
+    /// A prompt, and one token after it, that fill the cache: it has room for 512 positions or what is asked for.
+    @Test(arguments: [511, 512, 513, 700])
+    func theLastTokenFillsTheCache(prompt: Int) throws {
+        let bench = try Workbench()
+        let longer = ["quantize", "model.gguf", "long.gguf", "F16", "--override-kv", "llama.context_length=int:1024"]
+        #expect(try bench.quipu(longer + ["--allow-requantize"]).status == 0)
+        let ids = (0..<prompt).map { "\(3 + $0 % 200)" }.joined(separator: ",")
+        let outcome = try bench.quipu(
+            "trace", "long.gguf", "--ids", ids, "--generate", "2", "--capture", "stats", "-o", "t.db")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try bench.row("SELECT count(*) AS n FROM token", of: "t.db")["n"] as? Int == prompt + 2)
+        #expect(try bench.quipu("verify", "t.db").status == 0)
+    }
+
     @Test func namesAreNeverTakenTwice() throws {
         let bench = try Workbench()
         for name in ["trace.db", "trace-2.db", "trace-3.db"] {
