@@ -61,7 +61,8 @@ def looked(page, address: str) -> float:
         f"document.querySelector('#values').replaceChildren(); document.querySelector('#address').value = {address!r};"
         " document.querySelector('#look').click()"
     )
-    return took(page, look, "document.querySelector('#values dl')")
+    # A trace that kept statistics alone has no values to show, and says so.
+    return took(page, look, "document.querySelector('#values dl, #values .warning')")
 
 
 def changed(page) -> tuple[float, float]:
