@@ -10,8 +10,6 @@ public struct CodeCases {
 
     let task: CodeTask
     private(set) var answers: [Answer] = []
-    /// The function's first line, as Swift has it.
-    public private(set) var swiftSignature = ""
     private(set) var descriptions: [[String: Any]] = []
     private(set) var arrays: [[(name: String, shape: [Int], values: [Float])]] = []
 
@@ -35,7 +33,6 @@ public struct CodeCases {
                     described.append(["name": argument.name, "type": argument.type])
                     held.append((argument.name, shape, numbers.map(Float.init)))
                 }
-                swiftSignature = try task.swiftSignature(evaluator)
                 let numbers = try evaluator.value(task.answer.value).numbers(for: "answer")
                 answers.append(Answer(numbers: numbers, shape: try Self.shape(task.answer, evaluator) ?? []))
                 descriptions.append(["arguments": described])

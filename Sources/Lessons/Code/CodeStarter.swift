@@ -26,14 +26,16 @@ extension CodeTask {
     }
 
     private func swiftStart(_ evaluator: Evaluator) throws(QueryProblem) -> String {
-        """
-        import Foundation
+        var ranks: [Int] = []
+        for argument in arguments + [answer] { ranks.append(try CodeCases.shape(argument, evaluator)?.count ?? 0) }
+        return """
+            import Foundation
 
-        \(try swiftSignature(evaluator)) {
-            fatalError("\(Self.notWritten)")
-        }
+            \(swiftSignature(ranks: ranks)) {
+                fatalError("\(Self.notWritten)")
+            }
 
-        """
+            """
     }
 
     /// What a function ends with that nobody has filled in.
@@ -65,13 +67,15 @@ extension CodeTask {
 
 extension CodeTask {
     /// The function's first line. Arguments have no labels; an array of two dimensions is an array of arrays.
-    func swiftSignature(_ evaluator: Evaluator) throws(QueryProblem) -> String {
-        var parts: [String] = []
-        for argument in arguments { parts.append("_ \(argument.name): \(try Self.swiftType(argument, evaluator))") }
-        return "func \(function)(\(parts.joined(separator: ", "))) -> \(try Self.swiftType(answer, evaluator))"
+    ///
+    /// - Parameter ranks: how many dimensions each argument has, and then the answer.
+    func swiftSignature(ranks: [Int]) -> String {
+        let types = zip(arguments + [answer], ranks).map(Self.swiftType)
+        let parts = zip(arguments, types).map { "_ \($0.name): \($1)" }
+        return "func \(function)(\(parts.joined(separator: ", "))) -> \(types.last!)"
     }
 
-    private static func swiftType(_ argument: Argument, _ evaluator: Evaluator) throws(QueryProblem) -> String {
+    private static func swiftType(_ argument: Argument, rank: Int) -> String {
         let number =
             switch argument.type {
             case "u1": "UInt8"
@@ -80,12 +84,18 @@ extension CodeTask {
             case "int", "i8": "Int"
             default: "Double"
             }
-        let rank = try CodeCases.shape(argument, evaluator)?.count ?? 0
         return String(repeating: "[", count: rank) + number + String(repeating: "]", count: rank)
     }
 }
 
 extension CodeCases {
+    /// The function's first line, as Swift has it.
+    public var swiftSignature: String {
+        let arrays = arrays.first ?? []
+        let ranks = task.arguments.map { argument in arrays.first { $0.name == argument.name }?.shape.count ?? 0 }
+        return task.swiftSignature(ranks: ranks + [answers.first?.shape.count ?? 0])
+    }
+
     /// The file that calls a learner's function, with `harness.swift`.
     public var swiftCall: String {
         let arguments = task.arguments.map { _ in "$0.next()" }.joined(separator: ", ")

@@ -123,12 +123,8 @@ extension ScoredText {
 
     /// What of a text decides about rows.
     var workOptions: [String: String] {
-        let hash = SHA256()
-        for chunk in chunks {
-            let ids = chunk.map { Int32($0) }
-            hash.update(ids.span.bytes)
-        }
-        return ["chunk": "\(chunkSize)", "chunks": "\(chunks.count)", "text": "SHA-256 " + hash.hexDigest()]
+        let ids = chunks.joined().map { Int32($0) }
+        return ["chunk": "\(chunkSize)", "chunks": "\(chunks.count)", "text": SHA256.workOption(of: ids.span.bytes)]
     }
 }
 
@@ -136,9 +132,16 @@ extension ImportanceMatrix {
     /// What of an importance matrix decides about rows.
     static func workOption(_ path: String?) throws -> [String: String] {
         guard let path else { return [:] }
-        let hash = SHA256()
         let bytes = try InputFile.bytes(path)
-        hash.update(bytes.span.bytes)
-        return ["imatrix": "SHA-256 " + hash.hexDigest()]
+        return ["imatrix": SHA256.workOption(of: bytes.span.bytes)]
+    }
+}
+
+extension SHA256 {
+    /// How an option of work names bytes that decide about its rows.
+    static func workOption(of bytes: RawSpan) -> String {
+        let hash = SHA256()
+        hash.update(bytes)
+        return "SHA-256 " + hash.hexDigest()
     }
 }

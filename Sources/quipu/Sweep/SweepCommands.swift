@@ -177,9 +177,7 @@ struct SweepOptions: ParsableArguments {
 extension Replay {
     /// What of a run decides about rows: its prompt, and what was changed in it.
     fileprivate var workOption: String {
-        let hash = SHA256()
-        hash.update(Array("\(tokens[0]) \(interventions.records)".utf8).span.bytes)
-        return "SHA-256 " + hash.hexDigest()
+        SHA256.workOption(of: Array("\(tokens[0]) \(interventions.records)".utf8).span.bytes)
     }
 }
 
