@@ -68,6 +68,29 @@ def test_questions_are_answered_as_commands_answer(page, opened):
     assert page.locator("#values dd").nth(1).inner_text() == page.evaluate("x => number(x)", shown["rms"])
 
 
+def test_what_the_prompt_is_evaluated_again_for_comes_when_looked_at(page, opened):
+    """The page does not wait for lens and attribution; then they are those of the commands, and the lens is there too."""
+    assert page.evaluate("DATA.lens === undefined && DATA.attribution === undefined && pending !== null")
+    page.evaluate("go({view: 'attribution'})")
+    page.locator("#view-attribution select").wait_for()
+    trace = opened.path(page.evaluate("LIVE.current"))
+    best = page.evaluate("DATA.passes[0].logits.token_id[0]")
+    told = json.loads(quipu("explain", "logit", trace, "--token-id", best, "--json").stdout)
+    shown = page.locator("#view-attribution .facts dd").first.inner_text()
+    assert shown == page.evaluate("x => number(x)", told["logit"])
+    page.evaluate("go({view: 'depth'})")
+    lens = json.loads(quipu("lens", trace, "--top", 1, "--json").stdout)["positions"][-1]["layers"]
+    guesses = page.locator(".lens tbody tr td:nth-child(2)").all_inner_texts()
+    assert guesses == [f"‹{layer['top'][0]['piece']}›" for layer in lens]
+    assert page.evaluate("pending") is None
+
+
+def test_a_lens_that_does_not_come_says_why(page, opened):
+    page.route("**/replay?*", lambda route: route.fulfill(status=422, json={"error": "the model was moved"}))
+    page.evaluate("go({view: 'depth'})")
+    page.get_by_role("status").filter(has_text="the model was moved").wait_for()
+
+
 def test_text_of_a_prompt_is_text(page, opened):
     trace = opened.run(prompt=HOSTILE, generate=2)[-1]["trace"]
     page.goto(f"{opened.address}?trace={trace}#live")

@@ -22,10 +22,9 @@ public struct LensDigest: Encodable, Sendable {
     ///
     /// - Throws: `ReplayProblem.memory` if evaluating the pass would take more than `memoryLimit` bytes.
     init?(
-        of run: RecordedRun, in store: TraceStore, _ table: DigestQuery, model: ModelAtHand, threads: Int,
-        memoryLimit: Int
+        of run: RecordedRun, in store: TraceStore, model: ModelAtHand, threads: Int, memoryLimit: Int
     ) throws {
-        let rows = try table.rows(
+        let rows = try DigestQuery(store).rows(
             """
             SELECT lens_layer, position, rank, token_id, piece, logit, probability
             FROM logit JOIN pass ON pass.id = logit.pass_id

@@ -48,13 +48,15 @@ public struct RunDigest: Encodable, Sendable {
     ///   - model: the file that the run was of, or why it is not at hand.
     ///   - others: other runs, each compared with this one, which is the first side.
     ///   - formats: whose errors are measured if the trace holds none.
+    ///   - evaluates: whether the prompt is evaluated again for `lens` and `attribution`; without it they hold what the trace
+    ///     does, and `ReplayDigest` makes the rest.
     ///   - memoryLimit: bytes beside the model that evaluating the prompt again may take; what needs more is left out.
     ///   - progress: called with the share done, 0 to 1; what it throws ends the work.
     /// - Throws: `TraceError` if the trace cannot be read, `QuantErrorProblem` if weights cannot be decoded.
     public init(
         of run: RecordedRun, in store: TraceStore, against others: [TraceDiff] = [], model: ModelAtHand,
         formats: [any EncodableFormat], workers: Workers,
-        memoryLimit: Int = MemoryEstimate.usualLimit,
+        evaluates: Bool = true, memoryLimit: Int = MemoryEstimate.usualLimit,
         progress: @escaping @Sendable (Double) throws -> Void = { _ in }
     ) throws {
         let table = DigestQuery(store)
@@ -76,30 +78,21 @@ public struct RunDigest: Encodable, Sendable {
         ) { try progress(0.6 + $0 * 0.4) }
         propagation = try PropagationDigest(of: run, table)
         comparisons = others.map(ComparisonDigest.init)
-        do {
-            lens = try LensDigest(
-                of: run, in: store, table, model: model, threads: workers.count, memoryLimit: memoryLimit)
-        } catch let problem as ReplayProblem {
-            guard case .memory = problem else { throw problem }
-            lens = nil
-            notes.append("The logit lens is left out. \(problem)")
-        }
-        do {
-            attribution = try AttributionDigest(
-                of: run, in: store, model: model, threads: workers.count, memoryLimit: memoryLimit)
-        } catch let problem as ReplayProblem {
-            guard case .memory = problem else { throw problem }
-            attribution = nil
-            notes.append("The attribution is left out. \(problem)")
-        } catch let problem as AnalysisProblem {
-            attribution = nil
-            notes.append("The attribution is left out. \(problem)")
-        }
+        let replay = try ReplayDigest(
+            of: run, in: store, model: evaluates ? model : .missing("It is not asked for."), threads: workers.count,
+            memoryLimit: memoryLimit)
+        (lens, attribution) = (replay.lens, replay.attribution)
+        notes += replay.notes
         self.notes = notes
     }
 
     /// One JSON document without spaces, safe inside an HTML script element.
-    public func json() throws -> String {
+    public func json() throws -> String { try pageJSON() }
+}
+
+extension Encodable {
+    /// One JSON document without spaces, with the page's names, safe inside an HTML script element.
+    public func pageJSON() throws -> String {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -3,15 +3,18 @@
 let attributionOf = 0;
 
 /** What is explained: the first token's logit, the second's, or how far the first is above the second. */
-const ATTRIBUTIONS = DATA.attribution && DATA.attribution.tokens.length > 1 ? [
-  [quoted(DATA.attribution.tokens[0].piece), (a, b) => a], [quoted(DATA.attribution.tokens[1].piece), (a, b) => b],
-  [`${quoted(DATA.attribution.tokens[0].piece)} over ${quoted(DATA.attribution.tokens[1].piece)}`, (a, b) => a === null || b === null ? null : a - b],
-] : [];
+const ATTRIBUTIONS = [
+  [(a, b) => quoted(a.piece), (a, b) => a], [(a, b) => quoted(b.piece), (a, b) => b],
+  [(a, b) => `${quoted(a.piece)} over ${quoted(b.piece)}`, (a, b) => a === null || b === null ? null : a - b],
+];
+const isAttributed = () => DATA.attribution?.tokens.length > 1;
+const attributionName = i => ATTRIBUTIONS[i][0](...DATA.attribution.tokens);
 
-if (ATTRIBUTIONS.length) view({
+if (isAttributed() || pending) view({
   id: "attribution", title: "Attribution", keys: [],
   draw(root) {
-    root.append(attributionPanel(), el("div", {class: "split even"}, attributedHeadsPanel(), attributedLayersPanel()));
+    if (isAttributed()) root.append(attributionPanel(), el("div", {class: "split even"}, attributedHeadsPanel(), attributedLayersPanel()));
+    else root.append(pendingPanel("Attribution") || panel("Attribution", note("There is none for this run.")));
   },
 });
 
@@ -23,8 +26,8 @@ function attributed(read) {
 
 function attributionPanel() {
   const x = DATA.attribution, sum = (t, name) => t[name].reduce((s, v) => s + v, 0);
-  return panel(`Why ${ATTRIBUTIONS[attributionOf][0]} after ${pieceAt(x.position)}`,
-    chooser("explain", ATTRIBUTIONS.map(([name], i) => [i, name]), attributionOf, i => { attributionOf = i; render(); }),
+  return panel(`Why ${attributionName(attributionOf)} after ${pieceAt(x.position)}`,
+    chooser("explain", range(ATTRIBUTIONS.length).map(i => [i, attributionName(i)]), attributionOf, i => { attributionOf = i; render(); }),
     facts([
       ["logit", number(attributed(t => t.logit))], ["embedding", number(attributed(t => t.embedding))],
       ["attention", number(attributed(t => sum(t, "attention")))], ["feed-forward", number(attributed(t => sum(t, "feed_forward")))],

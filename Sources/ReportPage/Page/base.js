@@ -78,6 +78,16 @@ function half(bits) {
 // The selection: which view, and what is chosen in it. It lives in the address, so that links and "back" work.
 
 const VIEWS = [];
+
+/** What a live page asks for when it is first looked at: {ask, said}. `null` in a report, and once it is there. */
+let pending = null;
+
+/** In place of a part that is still to come, which it asks for; null if none is. */
+function pendingPanel(title) {
+  if (!pending) return null;
+  pending.ask();
+  return panel(title, el("p", {class: "muted", role: "status"}, pending.said));
+}
 const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0, tensor: 0, row: 0, column: 0};
 
 /** Adds a view: {id, title, draw(root), key(event) → handled}. */

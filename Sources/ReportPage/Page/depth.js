@@ -61,7 +61,7 @@ function propagationPanel() {
 function lensPanel() {
   const l = DATA.lens;
   if (!l) {
-    return panel("Logit lens", note("What the model would say if it stopped after each layer. The trace has no such rows and the model's file is not at hand; "
+    return pendingPanel("Logit lens") || panel("Logit lens", note("What the model would say if it stopped after each layer. The trace has no such rows and the model's file is not at hand; "
       + `\`quipu lens ${DATA.source.trace.split("/").pop()} --model MODEL --record\` adds them.`));
   }
   const last = Math.max(...l.position), rows = range(l.layer.length).filter(i => l.position[i] === last);

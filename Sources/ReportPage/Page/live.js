@@ -76,6 +76,23 @@ addEventListener("focus", takeUpWalk);
 
 selection.view = "live";
 
+// The prompt is evaluated again for these, seconds for a long one: nobody waits for that who does not look at them.
+if (LIVE.current !== null && LIVE.can_run) {
+  pending = {
+    said: "The prompt is evaluated again for this …",
+    ask() {
+      this.ask = () => {};
+      get("replay", {trace: LIVE.current}).then(({notes, ...parts}) => {
+        Object.assign(DATA, parts);
+        DATA.notes.push(...notes);
+        pending = null;
+      }).catch(error => { pending.said = String(error.message); }).then(() => {
+        if (["depth", "attribution"].includes(selection.view)) render();
+      });
+    },
+  };
+}
+
 view({
   id: "live", title: "Try it",
   draw(root) {

@@ -68,6 +68,9 @@ final class LiveServer: Sendable {
             case "traces": return Self.json(try session.traces())
             case "candidates":
                 return Self.json(try LiveCandidates(of: session.path(of: try asked.number("trace") ?? 0)))
+            case "replay":
+                let digest = try session.replay(of: try asked.number("trace") ?? 0)
+                return HTTPAnswer(type: "application/json", body: .bytes(Array(digest.utf8)))
             case "position": return Self.json(["position": try position(asked)])
             case "lessonpicture": return try lessonPicture(try asked.number("command") ?? 0)
             default:

@@ -26,6 +26,7 @@ final class LiveSession: Sendable {
     private let threads: Int
     private let lastNumber: Mutex<Int>
     private let digests = Mutex<[Digest]>([])
+    private let replaying = Mutex<Void>(())
 
     struct Trace: Encodable, Sendable {
         let id: Int
@@ -153,27 +154,50 @@ final class LiveSession: Sendable {
         return try ReportPage.html(title: digest.title, data: digest.json, live: live)
     }
 
-    /// What the report's views show of a trace; of the last few it is kept.
+    /// What the report's views show of a trace at once.
     private func digest(of path: String) throws -> Digest {
+        try kept(.run, of: path) { store, run, model in
+            // Formats are measured where that takes no time.
+            var formats: [any EncodableFormat] = []
+            if case .file(let file) = model, file.byteCount < 64 << 20 {
+                formats = try QuantFormats("Q4_0,Q8_0,Q6_K,Q4_K,Q2_K", importance: nil).formats
+            }
+            return try RunDigest(
+                of: run, in: store, model: model, formats: formats, workers: Workers(threads: threads),
+                evaluates: false
+            ).json()
+        }
+    }
+
+    /// What they show once the prompt was evaluated again, a JSON document; one prompt at a time.
+    func replay(of id: Int) throws -> String {
+        try replaying.withLock { _ in
+            try kept(.replay, of: path(of: id)) { store, run, model in
+                try ReplayDigest(of: run, in: store, model: model, threads: threads).pageJSON()
+            }.json
+        }
+    }
+
+    /// A digest of a trace, made if none is kept of the file as it is now; the last few are kept.
+    private func kept(
+        _ part: Digest.Part, of path: String, made: (TraceStore, RecordedRun, ModelAtHand) throws -> String
+    ) throws -> Digest {
         let written = try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
-        if let known = digests.withLock({ $0.first { $0.path == path && $0.written == written } }) { return known }
+        let known = digests.withLock { $0.first { $0.part == part && $0.path == path && $0.written == written } }
+        if let known { return known }
         let store = try TraceStore.open(path: path)
         let run = try store.run()
-        let atHand = try ModelAtHand(of: run, in: store)
-        // Formats are measured where that takes no time.
-        var formats: [any EncodableFormat] = []
-        if case .file(let file) = atHand, file.byteCount < 64 << 20 {
-            formats = try QuantFormats("Q4_0,Q8_0,Q6_K,Q4_K,Q2_K", importance: nil).formats
-        }
-        let made = try RunDigest(
-            of: run, in: store, model: atHand, formats: formats, workers: Workers(threads: threads))
+        let json = try made(store, run, try ModelAtHand(of: run, in: store))
         let digest = Digest(
-            path: path, written: written, title: "Quipu: \(run.prompt.prefix(60))", json: try made.json())
-        digests.withLock { $0 = [digest] + $0.filter { $0.path != path }.prefix(3) }
+            part: part, path: path, written: written, title: "Quipu: \(run.prompt.prefix(60))", json: json)
+        digests.withLock { $0 = [digest] + $0.filter { $0.part != part || $0.path != path }.prefix(7) }
         return digest
     }
 
     private struct Digest: Sendable {
+        enum Part { case run, replay }
+
+        let part: Part
         let path: String
         let written: Date?
         let title: String
