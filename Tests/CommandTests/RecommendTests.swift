@@ -104,6 +104,27 @@ import Testing
         #expect(choice["n_measured"] as? Int == 0)
     }
 
+    /// Without a proof, which takes longest of a large model, the plan is the same, and nothing is said to be proved.
+    @Test func aPlanWithoutAProof() throws {
+        let bench = try bench()
+        let command = ["quant", "recommend", "model.gguf", "--budget", "5bpw", "--types", "Q4_0,Q8_0"] + Self.options
+        let proved = try bench.quipu(command + ["--json"]).object()
+        let plain = try bench.quipu(command + ["--held-out-chunks", "0", "--json"]).object()
+        #expect(plain["held_out"] is NSNull && plain["gains"] is NSNull)
+        #expect((plain["plan"] as? [Object])?.isEmpty == true && (proved["plan"] as? [Object])?.count == 4)
+        func types(_ object: Object) throws -> [String?] {
+            try #require(object["tensors"] as? [Object]).map { $0["type"] as? String }
+        }
+        #expect(try types(plain) == types(proved))
+        // The roles were measured as well as their tensors, so it is known how far a role misses them.
+        let choice = try #require(plain["choice"] as? Object)
+        #expect(try #require(choice["role_factor"] as? Double) > 1 && choice["error_uncertainty"] as? Double == 0)
+        let page = try bench.quipu(command + ["--held-out-chunks", "0"])
+        #expect(page.output.contains("not proved") && !page.output.contains("held-out"))
+        let both = try bench.quipu(command + ["--held-out-chunks", "0", "--against", "Q4_0"])
+        expectComplaint(both, "makes no proof", status: 64)
+    }
+
     @Test func experts() throws {
         let bench = try Workbench(Places.fixture("tiny-mixtral.gguf"))
         try bench.addText()

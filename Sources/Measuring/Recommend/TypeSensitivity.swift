@@ -8,9 +8,10 @@ import Tensors
 
 /// What each type of each tensor does to a model's predictions: measured as far as time goes, estimated beyond.
 ///
-/// Measured is the mean KL divergence with this one tensor in this type. First all tensors of a role together, then each
-/// tensor at the type nearest to the budget, then other types. What is not measured is estimated from the nearest that is:
-/// a small change of weights moves the divergence with its square, so in proportion to the weighted squared error.
+/// Measured is the mean KL divergence with this one tensor in this type. First all tensors of a role together, of large ones
+/// some, then each tensor at the type nearest to the budget, then other types. What is not measured is estimated from the
+/// nearest that is: a small change of weights moves the divergence with its square, so in proportion to the weighted squared
+/// error.
 public struct TypeSensitivity {
     public let tensors: [TypeCandidates]
     /// Measured divergences: by tensor, then by candidate.
@@ -73,7 +74,7 @@ public struct TypeSensitivity {
         until deadline: ContinuousClock.Instant?, keep: (TypeSensitivity) throws -> Void = { _ in },
         progress: @escaping (_ done: Int, _ total: Int) throws -> Void
     ) throws {
-        let roles = Dictionary(grouping: tensors.indices) { WeightName(tensors[$0].tensor.name).role }
+        let roles = roles.mapValues(standingForAll)
         let total = roles.count + coverage.all - coverage.measured
         var done = 0
         func isOver() -> Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
@@ -102,6 +103,15 @@ public struct TypeSensitivity {
         }
         try progress(total, total)
     }
+
+    /// Tensors of a role that are measured in place of all, spread over the layers: writing billions of weights takes minutes.
+    private func standingForAll(_ members: [Int]) -> [Int] {
+        let weights = members.reduce(0) { $0 + tensors[$1].weights }
+        let count = max(1, min(members.count, members.count * Self.mostWeightsOfRole / max(1, weights)))
+        return (0..<count).map { members[(2 * $0 + 1) * members.count / (2 * count)] }
+    }
+
+    private static let mostWeightsOfRole = 1 << 27
 
     /// What is to be measured of each tensor and is not yet; what is expected to matter most comes first.
     private func jobs(_ options: (Int) -> [(index: Int, option: Int)]) -> [(index: Int, option: Int)] {
@@ -158,17 +168,39 @@ public struct TypeSensitivity {
         )
     }
 
-    /// By what factor an estimate from one type's measurement misses another type's, at the median over all that were
+    /// By what factor an estimate from one type's measurement misses another's, at the median over all that were
     /// measured besides the first; `nil` if none was.
     public var estimateFactor: Double? {
-        let misses = tensors.indices.flatMap { index -> [Double] in
-            let (probe, candidates) = (probes[index], tensors[index].candidates)
-            guard let first = measured[index][probe], first > 0 else { return [] }
-            return measured[index].filter { $0.key != probe && $0.value > 0 }.map { option, found in
-                abs(Double.log(first * candidates[option].error / candidates[probe].error / found))
-            }
-        }.sorted()
+        medianFactor(
+            tensors.indices.flatMap { index -> [Double] in
+                let (probe, candidates) = (probes[index], tensors[index].candidates)
+                guard let first = measured[index][probe], first > 0 else { return [] }
+                return measured[index].filter { $0.key != probe && $0.value > 0 }.map { option, found in
+                    first * candidates[option].error / candidates[probe].error / found
+                }
+            })
+    }
+
+    /// By what factor an estimate from its role misses a tensor, at the median over those that were measured alone, of roles
+    /// with several; `nil` if none was.
+    public var roleFactor: Double? {
+        medianFactor(
+            roles.flatMap { role, members -> [Double] in
+                guard members.count > 1, let factor = roleFactors[role] else { return [] }
+                return members.compactMap { index in
+                    guard let found = measured[index][probes[index]], found > 0 else { return nil }
+                    return factor * tensors[index].candidates[probes[index]].error / found
+                }
+            })
+    }
+
+    private func medianFactor(_ ratios: [Double]) -> Double? {
+        let misses = ratios.filter { $0 > 0 }.map { abs(Double.log($0)) }.sorted()
         return misses.isEmpty ? nil : Double.exp(misses[misses.count / 2])
+    }
+
+    private var roles: [String: [Int]] {
+        Dictionary(grouping: tensors.indices) { WeightName(tensors[$0].tensor.name).role }
     }
 
     // MARK: an allocation

@@ -52,6 +52,9 @@ public struct RecommendReport: Report {
         let nMeasured: Int
         let nMeasurable: Int
         @OrNull var estimateFactor: Double?
+        @OrNull var roleFactor: Double?
+        /// Of the weights' errors, where they are of some rows.
+        let errorUncertainty: Double
     }
 
     let model: String
@@ -59,11 +62,12 @@ public struct RecommendReport: Report {
     let budgetBytes: Int
     @OrNull var imatrix: String?
     let text: TextFacts
-    let heldOut: TextFacts
+    @OrNull var heldOut: TextFacts?
     let choice: Choice
+    /// Empty without a proof.
     let plan: [Row]
-    /// Whether the recommended plan is better than llama.cpp's mix by more than two standard errors.
-    let gains: Bool
+    /// Whether the recommended plan is better than llama.cpp's mix by more than two standard errors; `null` without a proof.
+    @OrNull var gains: Bool?
     let fileType: String
     @OrNull var output: String?
     let wallS: Double
@@ -76,12 +80,13 @@ public struct RecommendReport: Report {
     }
 
     public init(
-        _ result: Recommendation, _ proof: PlanProof, model: Llama, text: ScoredText, budget: String, imatrix: String?,
+        _ result: Recommendation, _ proof: PlanProof?, model: Llama, text: ScoredText, budget: String, imatrix: String?,
         output: String?, seconds: Double, limit: Int
     ) {
         self.model = model.file.path
         (self.budget, budgetBytes) = (budget, result.budgetBytes)
-        (self.text, heldOut) = (TextFacts(text), TextFacts(proof.text))
+        self.text = TextFacts(text)
+        heldOut = proof.map { TextFacts($0.text) }
         (wallS, self.limit) = (seconds, limit)
         self.imatrix = imatrix
         self.output = output
@@ -90,9 +95,18 @@ public struct RecommendReport: Report {
         choice = Choice(
             by: sensitivity == nil ? "error" : "kld", cost: allocation.cost, bound: allocation.bound,
             gap: allocation.gap, nMeasured: sensitivity?.coverage.measured ?? 0,
-            nMeasurable: sensitivity?.coverage.all ?? 0, estimateFactor: sensitivity?.estimateFactor)
-        let weights = Double(model.file.parameterCount)
-        plan = proof.rows.enumerated().map { index, row in
+            nMeasurable: sensitivity?.coverage.all ?? 0, estimateFactor: sensitivity?.estimateFactor,
+            roleFactor: sensitivity?.roleFactor,
+            errorUncertainty: result.candidates.map(\.uncertainty).max() ?? 0)
+        plan = proof.map { Self.rows($0, weights: Double(model.file.parameterCount)) } ?? []
+        gains = plan.isEmpty ? nil : plan[plan.count - 2].isBeaten
+        tensors = Self.lines(result)
+        let types = Set(result.candidates.map(\.tensor.type)).filter { $0.blockElements > 1 }
+        stored = types.sorted { $0.rawValue < $1.rawValue }.map(\.name)
+    }
+
+    private static func rows(_ proof: PlanProof, weights: Double) -> [Row] {
+        proof.rows.enumerated().map { index, row in
             let (kld, difference) = (row.divergence.meanDivergence, proof.difference(index))
             return Row(
                 name: row.name, sizeBytes: row.plan.byteCount, bpw: Double(8 * row.plan.byteCount) / weights,
@@ -100,10 +114,6 @@ public struct RecommendReport: Report {
                 difference: difference.value, differenceUncertainty: difference.uncertainty,
                 isBeaten: index > 0 && proof.isBetter(than: index))
         }
-        gains = plan[plan.count - 2].isBeaten
-        tensors = Self.lines(result)
-        let types = Set(result.candidates.map(\.tensor.type)).filter { $0.blockElements > 1 }
-        stored = types.sorted { $0.rawValue < $1.rawValue }.map(\.name)
     }
 
     private static func lines(_ result: Recommendation) -> [Line] {
@@ -128,8 +138,11 @@ public struct RecommendReport: Report {
         lines += words("budget: \(budget), \(Numbers.grouped(budgetBytes)) bytes for the tensors", style)
         if let imatrix { lines += words("importance matrix: \(imatrix)", style) }
         lines += QuantErrorsReport.warning(names: stored, style)
-        lines += ["", style.bold("On held-out text")] + heldOut.lines(style) + [""] + proofLines(style)
-        lines += [""] + verdict(style) + [""] + choiceLines(style)
+        if let heldOut {
+            lines += ["", style.bold("On held-out text")] + heldOut.lines(style) + [""] + proofLines(style)
+            lines += [""] + verdict(style)
+        }
+        lines += [""] + choiceLines(style)
         lines += ["", style.bold("The plan"), ""] + planLines(style)
         if let output {
             lines += ["", "Wrote " + style.accent(output) + ". To use it:"]
@@ -158,7 +171,7 @@ public struct RecommendReport: Report {
 
     private func verdict(_ style: Style) -> [String] {
         let mix = plan[plan.count - 2]
-        if gains {
+        if mix.isBeaten {
             let ratio = Numbers.fixed(mix.kldMean / plan[0].kldMean, 2)
             return words(
                 "\(mix.name) diverges \(ratio) times as much as the recommended plan, which is more than the chance of this "
@@ -175,11 +188,18 @@ public struct RecommendReport: Report {
         if choice.by == "kld" {
             text += ": \(choice.nMeasured) of \(choice.nMeasurable) types of tensors measured"
             if choice.nMeasured < choice.nMeasurable { text += ", the others estimated" }
-            if let factor = choice.estimateFactor {
-                text += " (an estimate misses by a factor of \(Numbers.fixed(factor)) at the median)"
-            }
+            let misses = [
+                choice.estimateFactor.map { "from another type of the tensor by a factor of \(Numbers.fixed($0))" },
+                choice.roleFactor.map { "from its role by \(Numbers.fixed($0))" },
+            ].compactMap { $0 }
+            if !misses.isEmpty { text += " (an estimate misses \(misses.joined(separator: ", ")) at the median)" }
         }
         text += ". "
+        if choice.errorUncertainty > 0 {
+            text += "Errors of large tensors are of some rows, with a standard error of at most "
+                + "\(Numbers.percent(choice.errorUncertainty)). "
+        }
+        if plan.isEmpty { text += "It was not proved. " }
         text +=
             choice.gap < 1e-9
             ? "For these numbers no choice under the budget is better."

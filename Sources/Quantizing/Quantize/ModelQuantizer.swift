@@ -137,17 +137,10 @@ public struct ModelQuantizer: Sendable {
             workers.run(items: count, grain: max(1, Self.grain / max(1, width))) { range in
                 conversion.convert(start + range.lowerBound..<start + range.upperBound)
             }
-            if let fault = conversion.fault { throw problem(fault, entry) }
+            if let fault = conversion.fault { throw fault.problem(of: tensor, in: file, as: entry.type) }
             try progress((start + count) * width)
         }
         return target ?? source
-    }
-
-    private func problem(_ fault: RowConversion.Fault, _ entry: QuantizationPlan.Entry) -> QuantizeProblem {
-        let name = entry.tensor.name
-        return fault.value.isFinite
-            ? .overflow(file: file.path, tensor: name, index: fault.index, value: fault.value, type: entry.type)
-            : .notFinite(file: file.path, tensor: name, index: fault.index, value: fault.value)
     }
 
     // MARK: metadata

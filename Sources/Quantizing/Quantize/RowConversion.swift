@@ -1,3 +1,4 @@
+import GGUF
 import Quantization
 import Synchronization
 import Tensors
@@ -19,6 +20,12 @@ final class RowConversion: Sendable {
         /// From the start of the tensor.
         let index: Int
         let value: Float
+
+        func problem(of tensor: TensorInfo, in file: GGUFFile, as type: TensorType) -> QuantizeProblem {
+            value.isFinite
+                ? .overflow(file: file.path, tensor: tensor.name, index: index, value: value, type: type)
+                : .notFinite(file: file.path, tensor: tensor.name, index: index, value: value)
+        }
     }
 
     private let source: Tensor

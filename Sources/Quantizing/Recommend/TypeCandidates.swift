@@ -9,13 +9,16 @@ public struct TypeCandidates: Sendable {
     public struct Candidate: Sendable {
         public let type: TensorType
         public let bytes: Int
-        /// Σ of squared errors of the weights, each weighted with its column's importance.
+        /// Σ of squared errors of the weights, each weighted with its column's importance; of a large tensor estimated from
+        /// some of its rows.
         public let error: Double
     }
 
     public let tensor: TensorInfo
     /// Smaller ones first; none that another is both smaller and more exact than.
     public let candidates: [Candidate]
+    /// One standard error of the candidates' errors, as a share of them, the largest; 0 where all rows were taken.
+    public let uncertainty: Double
 
     public var weights: Int { tensor.shape.count }
     public func bitsPerWeight(_ index: Int) -> Double { Double(8 * candidates[index].bytes) / Double(weights) }
@@ -34,10 +37,18 @@ public struct CandidateSearch: Sendable {
     public let file: GGUFFile
     public let importance: ImportanceMatrix?
     private let workers: Workers
+    private let mostWeights: Int
 
-    public init(_ file: GGUFFile, importance: ImportanceMatrix?, workers: Workers) {
+    /// - Parameter mostWeights: of a tensor with more, rows that are spread evenly stand for all.
+    public init(
+        _ file: GGUFFile, importance: ImportanceMatrix?, workers: Workers, mostWeights: Int = usualMostWeights
+    ) {
         (self.file, self.importance, self.workers) = (file, importance, workers)
+        self.mostWeights = mostWeights
     }
+
+    /// Some hundred rows of a model of 8 B weights, whose errors are then known to some 3 %.
+    public static let usualMostWeights = 1 << 20
 
     /// Types that a plan for a model is usually made of.
     public static let usualTypes: [TensorType] = [
@@ -53,32 +64,46 @@ public struct CandidateSearch: Sendable {
     ) throws -> [TypeCandidates] {
         let plan = try QuantizationPlan(file, as: QuantizationMix.named("Q8_0")!, hasImportance: importance != nil)
         let open = plan.entries.filter(\.isQuantizable).map(\.tensor)
-        let total = open.reduce(0) { $0 + $1.shape.count * types.count }
+        let total = open.reduce(0) { $0 + rows(of: $1).count * $1.shape.ne0 * types.count }
         var done = 0
         return try open.map { tensor in
-            let columns = try importance?.values(for: tensor)
+            let (columns, rows) = (try importance?.values(for: tensor), rows(of: tensor))
             var found: [TypeCandidates.Candidate] = []
+            var uncertainty = 0.0
+            func add(_ type: TensorType, rowBytes: Int) throws {
+                let error = try error(of: tensor, as: type, columns, rows)
+                found.append(.init(type: type, bytes: rowBytes * tensor.shape.rows, error: error.sum))
+                uncertainty = max(uncertainty, error.uncertainty)
+            }
             for type in types {
-                defer { done += tensor.shape.count }
+                defer { done += rows.count * tensor.shape.ne0 }
                 guard let bytes = type.rowBytes(tensor.shape.ne0), canWrite(tensor, type, columns) else { continue }
-                let error = try error(of: tensor, as: type, columns)
-                found.append(.init(type: type, bytes: bytes * tensor.shape.rows, error: error))
+                try add(type, rowBytes: bytes)
                 try progress(done, total)
             }
-            if found.isEmpty { found.append(try fallback(tensor, types)) }
-            return TypeCandidates(tensor: tensor, candidates: Self.undominated(found))
+            if found.isEmpty {
+                let type = fallback(tensor, types)
+                guard let bytes = type.rowBytes(tensor.shape.ne0) else {
+                    throw QuantizeProblem.noCandidate(file: file.path, tensor: tensor.name, length: tensor.shape.ne0)
+                }
+                try add(type, rowBytes: bytes)
+            }
+            return TypeCandidates(
+                tensor: tensor, candidates: Self.undominated(found), uncertainty: uncertainty)
         }
     }
 
     /// What llama.cpp would write where no type fits, in place of the smallest one; F16 if it has nothing.
-    private func fallback(_ tensor: TensorInfo, _ types: [TensorType]) throws -> TypeCandidates.Candidate {
+    private func fallback(_ tensor: TensorInfo, _ types: [TensorType]) -> TensorType {
         let smallest = types.min { $0.bitsPerWeight < $1.bitsPerWeight }!
-        let type = (try? TypeChooser.fitting(smallest, tensor)) ?? .f16
-        guard let bytes = type.rowBytes(tensor.shape.ne0) else {
-            throw QuantizeProblem.noCandidate(file: file.path, tensor: tensor.name, length: tensor.shape.ne0)
-        }
-        let error = try error(of: tensor, as: type, try importance?.values(for: tensor))
-        return .init(type: type, bytes: bytes * tensor.shape.rows, error: error)
+        return (try? TypeChooser.fitting(smallest, tensor)) ?? .f16
+    }
+
+    /// Rows that stand for all. Their distance is odd, so that they are not the same row of each head.
+    private func rows(of tensor: TensorInfo) -> [Int] {
+        guard tensor.shape.count > mostWeights else { return Array(0..<tensor.shape.rows) }
+        let step = min(tensor.shape.count / mostWeights, tensor.shape.rows / 16) | 1
+        return Array(stride(from: step / 2, to: tensor.shape.rows, by: step))
     }
 
     private func canWrite(_ tensor: TensorInfo, _ type: TensorType, _ columns: [Float]?) -> Bool {
@@ -104,35 +129,44 @@ public struct CandidateSearch: Sendable {
         return try quantizer.changedTensors()[tensor.name] ?? file.values(of: tensor)
     }
 
-    /// Σ over all weights of importance · (weight - what the type makes of it)².
-    private func error(of info: TensorInfo, as type: TensorType, _ columns: [Float]?) throws -> Double {
-        let (source, made) = (file.values(of: info), try tensor(info, as: type))
-        guard let decoder = BlockFormats.format(for: info.type), let format = BlockFormats.format(for: type) else {
-            throw QuantizeProblem.notDecodable(file: file.path, tensor: info.name, type: info.type)
-        }
-        let (width, rows) = (info.shape.ne0, info.shape.rows)
-        // Parts in a fixed order, so that the sum does not depend on threads.
-        let parts = min(rows, 64)
-        let sums = Mutex([Double](repeating: 0, count: parts))
-        workers.run(items: parts) { range in
-            for part in range {
-                var (one, other) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
+    /// Σ over all weights of importance · (weight - what the type makes of it)², from some rows, and one standard error of it
+    /// as a share.
+    private func error(
+        of info: TensorInfo, as type: TensorType, _ columns: [Float]?, _ rows: [Int]
+    ) throws -> (sum: Double, uncertainty: Double) {
+        guard type != info.type else { return (0, 0) }
+        guard let decoder = BlockFormats.format(for: info.type), let format = BlockFormats.encodableFormat(for: type)
+        else { throw QuantizeProblem.notDecodable(file: file.path, tensor: info.name, type: info.type) }
+        // Rows that are not written are not read, and take no memory.
+        let (source, made) = (file.values(of: info), Tensor.unwritten(type, info.shape))
+        let conversion = RowConversion(
+            source: source, decoder: decoder, encoding: .init(format: format, target: made, importance: columns))
+        let width = info.shape.ne0
+        let sums = Mutex([Double](repeating: 0, count: rows.count))
+        workers.run(items: rows.count, grain: max(1, 4096 / width)) { range in
+            var (one, other) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
+            for index in range {
+                let row = rows[index]
+                conversion.convert(row..<row + 1)
+                var span = one.mutableSpan
+                source.decodeRow(row, by: decoder, into: &span)
+                var otherSpan = other.mutableSpan
+                made.decodeRow(row, by: format, into: &otherSpan)
+                let first = row / info.shape.ne1 % info.shape.ne2 * width
                 var sum = 0.0
-                for row in part * rows / parts..<(part + 1) * rows / parts {
-                    var span = one.mutableSpan
-                    source.decodeRow(row, by: decoder, into: &span)
-                    var otherSpan = other.mutableSpan
-                    made.decodeRow(row, by: format, into: &otherSpan)
-                    let first = row / info.shape.ne1 % info.shape.ne2 * width
-                    for column in 0..<width {
-                        let difference = Double(one[column]) - Double(other[column])
-                        sum += difference * difference * Double(columns?[first + column] ?? 1)
-                    }
+                for column in 0..<width {
+                    let difference = Double(one[column]) - Double(other[column])
+                    sum += difference * difference * Double(columns?[first + column] ?? 1)
                 }
-                sums.withLock { $0[part] = sum }
+                sums.withLock { $0[index] = sum }
             }
         }
-        return sums.withLock { $0.reduce(0, +) }
+        if let fault = conversion.fault { throw fault.problem(of: info, in: file, as: type) }
+        // In the order of rows, so that the sum does not depend on threads.
+        let found = sums.withLock { $0 }
+        let mean = Estimate(meanOf: found)
+        let isWhole = rows.count == info.shape.rows || mean.value == 0
+        return (mean.value * Double(info.shape.rows), isWhole ? 0 : mean.uncertainty / mean.value)
     }
 }
 

@@ -26,6 +26,9 @@ struct QuantRecommendCommand: AsyncParsableCommand, StopsInOrder {
             The plan is proved on text that nothing was chosen by: against llama.cpp's mix of that size, the choice by \
             weighted error alone, and a control that needs no measuring. If it gains nothing, that is said.
 
+            Of a large model some rows of each tensor stand for all, and some tensors of each role; how far off estimates are \
+            is said. The proof writes the whole model four times: --held-out-chunks 0 leaves it out.
+
             Example:
               quipu quant recommend --budget 5bpw --file text.txt --chunk 32 --chunks 1 --time 5s -o plan.txt --force
             """)
@@ -52,7 +55,7 @@ struct QuantRecommendCommand: AsyncParsableCommand, StopsInOrder {
         help: ArgumentHelp("The text of the proof. (default: what follows in --file)", valueName: "path"),
         completion: .file())
     var heldOut: String?
-    @Option(help: "Chunks of the proof at most.") var heldOutChunks = 8
+    @Option(help: "Chunks of the proof at most; 0: no proof.") var heldOutChunks = 8
     @Option(help: ImportanceOption.help, completion: .file()) var imatrix: String?
     @Option(
         help: """
@@ -84,7 +87,10 @@ struct QuantRecommendCommand: AsyncParsableCommand, StopsInOrder {
 
     func validate() throws {
         try TextOptions.validate(chunk: chunk, chunks: chunks)
-        if heldOutChunks < 1 { throw ValidationError("--held-out-chunks takes 1 or more") }
+        if heldOutChunks < 0 { throw ValidationError("--held-out-chunks takes 0 or more") }
+        if heldOutChunks == 0, heldOut != nil || against != nil {
+            throw ValidationError("--held-out-chunks 0 makes no proof, so it takes neither --held-out nor --against")
+        }
         if limit < 0 { throw ValidationError("--limit takes 0 or more") }
     }
 
@@ -114,8 +120,10 @@ struct QuantRecommendCommand: AsyncParsableCommand, StopsInOrder {
             sensitivity = try measured(candidates, bits: room.bitsPerWeight, model, text, search, from: start)
         }
         let result = try recommendation(candidates, sensitivity, room, model, hasImportance: importance != nil)
-        let rival = try rival(named, within: room.total, of: model, hasImportance: importance != nil)
-        let proof = try proved(result, rival, model, heldOut, importance)
+        let proof = try heldOut.map { text in
+            let rival = try rival(named, within: room.total, of: model, hasImportance: importance != nil)
+            return try proved(result, rival, model, text, importance)
+        }
         if let output {
             let advice = "Give another --output."
             try Folders.replace(output, with: Data(result.plan.text.utf8), advice: advice)
@@ -155,11 +163,13 @@ struct QuantRecommendCommand: AsyncParsableCommand, StopsInOrder {
         return (named, try QuantizationPlan(model.file, as: named, hasImportance: hasImportance))
     }
 
-    private func texts(for model: Llama) throws -> (ScoredText, ScoredText) {
+    /// The text to measure on, and that of the proof.
+    private func texts(for model: Llama) throws -> (ScoredText, ScoredText?) {
         let bytes = try InputFile.bytes(file)
         let name = InputFile.name(file)
         let count = chunks ?? (model.file.parameterCount < 100_000_000 ? 4 : 2)
         let text = try ScoredText(bytes, name: name, for: model, chunkSize: chunk, limit: count)
+        if heldOutChunks == 0 { return (text, nil) }
         guard let heldOut else {
             return (
                 text,
