@@ -21,6 +21,9 @@ public enum Places {
 
     public static let smolLM2Hint = "needs downloads/SmolLM2-135M-Instruct.Q4_1.gguf; `make model-smollm2` fetches it"
 
+    /// Whether the tests were built with a sanitizer, whose memory is not bounded: scripts/sanitize.sh sets its options.
+    public static let isSanitized = environment.keys.contains { $0.hasSuffix("SAN_OPTIONS") }
+
     private static let environment = ProcessInfo.processInfo.environment
 }
 
