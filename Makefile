@@ -52,10 +52,10 @@ scripts-test: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest -q -p no:cacheprovider Tests/Scripts
 
 # The libraries' interface as web pages, by DocC.
-docs:
-	python3 scripts/docs.py .build/docs
+docs: build
+	python3 scripts/docs.py .build/release/Modules .build/docs
 
-# Programs on the libraries, against this checkout and against a tagged clone.
+# Programs on the libraries, as a package that takes a tag of them.
 examples:
 	scripts/examples.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the libraries' interface as web pages, with DocC of the Swift toolchain: no package depends on it.
 
-    scripts/docs.py .build/docs
+    scripts/docs.py .build/release/Modules .build/docs     # what `swift build` made of the libraries, and where to
 
 Fails where a public name has no description, and at every warning of DocC: links that lead nowhere, parameters that are
 described in part. The landing page and the order of things are in docs/Quipu.docc.
@@ -21,12 +21,9 @@ LAYOUT = re.compile(r"Block[A-Z]+\d+(_\w+)?")
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    output = Path(sys.argv[1])
-    for module in MODULES:
-        run("swift", "build", "--package-path", ROOT, "--target", module)
-    modules = Path(run("swift", "build", "--package-path", ROOT, "--show-bin-path").strip()) / "Modules"
+    modules, output = map(Path, sys.argv[1:])
     target = json.loads(run("swift", "-print-target-info"))["target"]["triple"]
     with tempfile.TemporaryDirectory() as graphs:
         for module in MODULES:
