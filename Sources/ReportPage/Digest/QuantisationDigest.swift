@@ -4,6 +4,7 @@ import GGUF
 import Quantization
 import Quantizing
 import Recording
+import Synchronization
 import Tensors
 
 /// Errors of weights by tensor and format, and blocks of each tensor.
@@ -56,7 +57,7 @@ public struct QuantisationDigest: Encodable, Sendable {
                     indices[error.name].map { ($0, error.record(reference: "self")) }
                 }
             }
-            tensors = try BlocksDigest.all(of: file, weights, formats)
+            tensors = try BlocksDigest.all(of: file, weights, formats, workers)
             if !tensors.isEmpty {
                 notes.append(
                     "Of each weight tensor, the scales of up to \(BlocksDigest.gridRows) by \(BlocksDigest.gridColumns) "
@@ -155,14 +156,18 @@ public struct BlocksDigest: Encodable, Sendable {
 
     /// In the order of the file; tensors that are no matrices, or fit no format, are left out.
     static func all(
-        of file: GGUFFile, _ weights: WeightDigest, _ formats: [any EncodableFormat]
+        of file: GGUFFile, _ weights: WeightDigest, _ formats: [any EncodableFormat], _ workers: Workers
     ) throws -> [BlocksDigest] {
         let indices = Dictionary(zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
-        return try file.tensors.compactMap { info in
-            guard info.shape.rows > 1, let index = indices[info.name] else { return nil }
-            guard let blocks = Blocks(of: info, in: file, formats) else { return nil }
-            return try BlocksDigest(index, blocks)
+        let found = Mutex([Result<BlocksDigest, any Error>?](repeating: nil, count: file.tensors.count))
+        workers.run(items: file.tensors.count) { range in
+            for (number, info) in zip(range, file.tensors[range]) where info.shape.rows > 1 {
+                guard let index = indices[info.name], let blocks = Blocks(of: info, in: file, formats) else { continue }
+                let digest = Result { try BlocksDigest(index, blocks) }
+                found.withLock { $0[number] = digest }
+            }
         }
+        return try found.withLock { try $0.compactMap { try $0?.get() } }
     }
 
     private init(_ weight: Int, _ source: Blocks) throws {
