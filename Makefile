@@ -10,6 +10,10 @@ TOOLS := .venv
 PACKAGING := scripts/packaging
 STAGE := dist/stage
 PREFIX ?= /usr/local
+# Python compiles what it imports; compiling all of a package beforehand takes as long as unpacking it.
+PIP := -m pip install --quiet --disable-pip-version-check --no-compile
+# Tests that drive a browser or another program wait half of their time.
+WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Quipu's own loops are optimised, the libraries that it uses are not, which spares a third of a build: Package.swift, at its end.
 # With a section for each function, the wheel's program leaves out those that nobody calls. What a debugger needs is not made:
 # `swift build` makes it.
@@ -35,11 +39,11 @@ swift-test: setup
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
 	@scripts/setup.sh browser
-	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n auto --dist loadgroup Tests/Browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadgroup Tests/Browser
 
 $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
-	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(BROWSER)/bin/python $(PIP) -r $<
 	touch $@
 
 # Every Markdown page as it is shown; every command shown there is run, and what is shown of its output held.
@@ -67,28 +71,28 @@ notebooks: build $(NOTEBOOKS)/ready
 # The README's pictures, from a real run.
 pictures: build $(BROWSER)/ready
 	@scripts/setup.sh browser
-	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check pyte==0.8.2 rich==15.0.0
+	$(BROWSER)/bin/python $(PIP) pyte==0.8.2 rich==15.0.0
 	$(BROWSER)/bin/python scripts/pictures.py $(QUIPU) docs/pictures
 
 notebooks-open: build $(NOTEBOOKS)/ready
-	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check jupyterlab
+	$(NOTEBOOKS)/bin/python $(PIP) jupyterlab
 	cd notebooks && $(CURDIR)/$(NOTEBOOKS)/bin/jupyter lab
 
 # A .pth file puts the package of this checkout into the environment.
 $(NOTEBOOKS)/ready: notebooks/requirements.txt
 	python3 -m venv $(NOTEBOOKS)
-	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(NOTEBOOKS)/bin/python $(PIP) -r $<
 	echo $(CURDIR)/python > $$($(NOTEBOOKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quipu.pth
 	touch $@
 
 # The Python package, with the built program.
 python-test: build $(PYTHON)/ready
-	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider -n auto python/tests
+	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) python/tests
 	$(PYTHON)/bin/python -m mypy --strict --cache-dir $(PYTHON)/mypy python/quipu
 
 $(PYTHON)/ready: python/requirements.txt
 	python3 -m venv $(PYTHON)
-	$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PYTHON)/bin/python $(PIP) -r $<
 	touch $@
 
 # The package's table of commands and options, from the program's help.
@@ -174,7 +178,7 @@ lint: $(TOOLS)/ready
 
 $(TOOLS)/ready: requirements-dev.txt
 	python3 -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(TOOLS)/bin/python $(PIP) -r $<
 	touch $@
 
 clean:

@@ -7,12 +7,12 @@
 #     scripts/sanitize.sh threads                             # races between threads
 set -euo pipefail
 cd "$(dirname "$0")/.."
+clang=$(dirname "$(command -v swift)")/clang
+[ -x "$clang" ] || clang=clang
 
 # Kernels on rows of odd sizes, in memory between pages that may not be touched, then with the compiler's checks.
 kernels() {
-    local clang out driver side
-    clang=$(dirname "$(command -v swift)")/clang
-    [ -x "$clang" ] || clang=clang
+    local out driver side
     out=$(mktemp -d)
     local options=(-g -Wall -Wextra -Werror "-I$PWD/Sources/SIMDKernels/include")
     local checks=("-fsanitize=address,undefined" -fno-sanitize-recover=all)
@@ -55,7 +55,13 @@ memory() {
         -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined "$@"
 }
 
+# Tests/Sanitizer/mutex.c tells the sanitizer what it cannot see of Swift's locks on Linux; other programs ignore it.
 threads() {
+    if [ "$(uname)" = Linux ]; then
+        mkdir -p .build-threads
+        "$clang" -O1 -Wall -Wextra -Werror -shared -fPIC Tests/Sanitizer/mutex.c -o .build-threads/mutex.so
+        export LD_PRELOAD=$PWD/.build-threads/mutex.so
+    fi
     TSAN_OPTIONS=halt_on_error=1 tests --scratch-path .build-threads --sanitize thread "$@"
 }
 

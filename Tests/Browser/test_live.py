@@ -79,7 +79,8 @@ def test_what_the_prompt_is_evaluated_again_for_comes_when_looked_at(page, opene
     shown = page.locator("#view-attribution .facts dd").first.inner_text()
     assert shown == page.evaluate("x => number(x)", told["logit"])
     page.evaluate("go({view: 'depth'})")
-    lens = json.loads(quipu("lens", trace, "--top", 1, "--json").stdout)["positions"][-1]["layers"]
+    position = page.evaluate("DATA.lens.position[0]")
+    lens = json.loads(quipu("lens", trace, "--positions", position, "--json").stdout)["positions"][0]["layers"]
     guesses = page.locator(".lens tbody tr td:nth-child(2)").all_inner_texts()
     assert guesses == [f"‹{layer['top'][0]['piece']}›" for layer in lens]
     assert page.evaluate("pending") is None
