@@ -62,7 +62,7 @@ threads() {
         "$clang" -O1 -Wall -Wextra -Werror -shared -fPIC Tests/Sanitizer/mutex.c -o .build-threads/mutex.so
         export LD_PRELOAD=$PWD/.build-threads/mutex.so
     fi
-    TSAN_OPTIONS=halt_on_error=1 tests --scratch-path .build-threads --sanitize thread "$@"
+    TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/Tests/Sanitizer/threads.txt" tests --scratch-path .build-threads --sanitize thread "$@"
 }
 
 part=${1:-all}

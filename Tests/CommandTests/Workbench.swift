@@ -40,7 +40,7 @@ final class Workbench: Sendable {
             "XDG_STATE_HOME": folder.path("state"),
         ]
         // What scripts/sanitize.sh says to the sanitizers.
-        return used.merging(own.filter { $0.key.hasSuffix("SAN_OPTIONS") }) { $1 }
+        return used.merging(own.filter { $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "LD_PRELOAD" }) { $1 }
     }
 
     /// Starts `quipu` without waiting for it.
