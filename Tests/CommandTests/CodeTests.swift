@@ -71,6 +71,28 @@ import Testing
         #expect((verdict["says"] as? String)?.contains(message) == true, "\(verdict)")
     }
 
+    /// In a model's own super-blocks the high bits of scales and minimums may well be the same.
+    @Test(needsNumPy) func highBitsOfScalesAreNotThoseOfMinimums() throws {
+        let program = """
+            # quipu lesson code q4_k
+            import numpy as np
+
+
+            def decode(block):
+                d, dmin = block[:4].view(np.float16).astype(np.float32)
+                s, codes = block[4:16].astype(int), block[16:].reshape(4, 32)
+                scales = [*(s[:4] & 63), *((s[8:] & 15) | (s[:4] >> 6 << 4))]
+                minimums = [*(s[4:8] & 63), *((s[8:] >> 4) | (s[4:8] >> 6 << 4))]
+                halves = np.stack([codes & 15, codes >> 4], axis=1).reshape(8, 32)
+                return (d * np.array(scales)[:, None] * halves - dmin * np.array(minimums)[:, None]).reshape(256)
+
+            """
+        let bench = try Workbench()
+        #expect(try check(bench, program)["is_right"] as? Bool == true)
+        let verdict = try check(bench, program.replacing("& 15) | (s[:4] >> 6", with: "& 15) | (s[4:8] >> 6"))
+        #expect(verdict["is_right"] as? Bool == false && verdict["is_known_mistake"] as? Bool == true, "\(verdict)")
+    }
+
     /// A loop without an end, and one that leaves a program behind.
     @Test(
         needsNumPy,
