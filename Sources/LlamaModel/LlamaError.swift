@@ -1,3 +1,4 @@
+import GGUF
 import Tensors
 import Tokenization
 
@@ -22,7 +23,7 @@ public enum LlamaError: InputProblem, Sendable, Equatable {
 }
 
 extension LlamaError: CustomStringConvertible {
-    public var description: String { (file.map { "\($0): " } ?? "") + reason + advice }
+    public var description: String { ((file.map { "\($0): " } ?? "") + reason + advice).onOneLine }
 
     /// The file that is at fault; `nil` if it is the run.
     public var file: String? {

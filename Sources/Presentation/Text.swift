@@ -27,10 +27,6 @@ extension String {
 
     func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - displayWidth)) + self }
 
-    /// Control characters as pictures, so that no text from a file or a model moves the cursor, characters that turn the
-    /// direction of writing as `\u202E`, and bytes that are not UTF-8 as `\xFF`; line ends and tabs stay.
-    public var withoutControls: String { picturing { $0 != "\n" && $0 != "\t" } }
-
     /// A whole page without controls, but for the colours that a style gave it: the last door before a terminal, for
     /// whatever was not shown as a cell or a word.
     var pageWithoutControls: String {
@@ -43,29 +39,6 @@ extension String {
             }
             return "\u{1B}[" + part[...end] + String(part[part.index(after: end)...]).withoutControls
         }.joined()
-    }
-
-    /// The same on one line: line ends and tabs are pictures too.
-    var onOneLine: String { picturing { _ in true } }
-
-    private func picturing(_ isMeant: (Unicode.Scalar) -> Bool) -> String {
-        let shown = showingBytes()
-        guard shown.unicodeScalars.contains(where: { $0.changesTerminal && isMeant($0) }) else { return shown }
-        var scalars = UnicodeScalarView()
-        for scalar in shown.unicodeScalars {
-            guard scalar.changesTerminal, isMeant(scalar) else {
-                scalars.append(scalar)
-                continue
-            }
-            switch scalar.value {
-            case 0x0A: scalars.append("⏎")
-            case 0..<0x20: scalars.append(Unicode.Scalar(0x2400 + scalar.value)!)
-            case 0x7F: scalars.append("␡")
-            case ..<0xA0: scalars.append("\u{FFFD}")
-            default: scalars.append(contentsOf: "\\u\(String(scalar.value, radix: 16, uppercase: true))".unicodeScalars)
-            }
-        }
-        return String(scalars)
     }
 }
 
@@ -112,16 +85,5 @@ extension String {
     /// Its words in lines of at most `width` columns; those after the first begin with `indent`.
     func wrapped(to width: Int, indent: String = "  ", paint: (String) -> String = { $0 }) -> [String] {
         split(separator: " ").map(String.init).wrapped(to: width, indent: indent, paint: paint)
-    }
-}
-
-extension Unicode.Scalar {
-    /// Whether a terminal does something else with it than to show it in its place: controls, and what turns the direction
-    /// of writing or ends a line.
-    var changesTerminal: Bool {
-        switch value {
-        case 0x202A...0x202E, 0x2066...0x2069, 0x2028, 0x2029: true
-        default: properties.generalCategory == .control
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import GRDB
 import Tensors
 
@@ -154,8 +155,10 @@ public struct TraceDamage: Sendable, Equatable {
 extension TraceDamage: CustomStringConvertible {
     public var description: String {
         let row = row.isEmpty ? "" : ", row \(row)"
-        return "\(path): the trace is damaged: table \(table)\(row), column \(column): found \(found), expected "
+        let words =
+            "\(path): the trace is damaged: table \(table)\(row), column \(column): found \(found), expected "
             + "\(expected). Get the file again, or trace again."
+        return words.onOneLine
     }
 }
 

@@ -1,3 +1,4 @@
+import GGUF
 import Tensors
 
 /// A trace that cannot be written or read.
@@ -36,7 +37,9 @@ public enum TraceError: InputProblem, Sendable, Equatable {
 }
 
 extension TraceError: CustomStringConvertible {
-    public var description: String {
+    public var description: String { words.onOneLine }
+
+    private var words: String {
         switch self {
         case .exists(let path):
             "\(path) exists already. Give another --output, --append to add a run to it, or --force to replace it."

@@ -33,7 +33,9 @@ public enum TokenizationError: InputProblem, Sendable, Equatable {
 }
 
 extension TokenizationError: CustomStringConvertible {
-    public var description: String {
+    public var description: String { words.onOneLine }
+
+    private var words: String {
         switch self {
         case .missingKey(let key):
             "the metadata has no \(key): the file holds no usable vocabulary; convert the model again"
