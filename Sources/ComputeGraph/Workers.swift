@@ -43,6 +43,20 @@ public final class Workers: Sendable {
         let chunk = max(grain, (items + count * 4 - 1) / (count * 4))
         crew.work(on: Job(items: items, chunk: chunk, body: body))
     }
+
+    /// What `body` makes of each of `0..<items`, in their order.
+    ///
+    /// - Parameter grain: the least number of items worth handing to another thread.
+    public func map<Value: Sendable>(
+        items: Int, grain: Int = 1, _ body: @escaping @Sendable (_ item: Int) -> Value
+    ) -> [Value] {
+        let values = Mutex([Value?](repeating: nil, count: items))
+        run(items: items, grain: grain) { range in
+            let made = range.map(body)
+            values.withLock { $0.replaceSubrange(range, with: made) }
+        }
+        return values.withLock { $0.map { $0! } }
+    }
 }
 
 /// The items of one job; threads take chunks until none is left.

@@ -26,6 +26,14 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 2, 5]) func resultsAreInTheItemsOrder(threads: Int) {
+        let workers = Workers(threads: threads)
+        for items in [0, 1, 2, 999] {
+            #expect(workers.map(items: items) { "\($0)" } == (0..<items).map { "\($0)" })
+            #expect(workers.map(items: items, grain: 100) { $0 * $0 } == (0..<items).map { $0 * $0 })
+        }
+    }
+
     /// Each item's work is long enough for the other threads to wake up.
     @Test func allThreadsTakePart() {
         let workers = Workers(threads: 2)

@@ -1,7 +1,6 @@
 import ComputeGraph
 import GGUF
 import Quantization
-import Synchronization
 import Tensors
 
 /// Every block of a model looked at: scales, minima, and blocks that are odd.
@@ -156,20 +155,12 @@ private struct TensorScan: Sendable {
         let rows = tensor.shape.rows
         let rowsPerChunk = (rows + parts - 1) / parts
         let chunks = rowsPerChunk == 0 ? 0 : (rows + rowsPerChunk - 1) / rowsPerChunk
-        let results = Mutex([(BlockAudit.Tally, Worst)?](repeating: nil, count: chunks))
-        workers.run(items: chunks) { range in
-            for chunk in range {
-                let found = scan(chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk))
-                results.withLock { $0[chunk] = found }
-            }
+        let found = workers.map(items: chunks) { chunk in
+            scan(chunk * rowsPerChunk..<min(rows, (chunk + 1) * rowsPerChunk))
         }
-        return results.withLock { results in
-            var (tally, candidates) = (BlockAudit.Tally(), [Candidate]())
-            for result in results {
-                tally.merge(result!.0)
-                candidates += result!.1.candidates
-            }
-            return (tally, candidates)
+        return found.reduce(into: (BlockAudit.Tally(), [Candidate]())) { all, part in
+            all.0.merge(part.0)
+            all.1 += part.1.candidates
         }
     }
 

@@ -1,7 +1,6 @@
 import ComputeGraph
 import GGUF
 import Quantization
-import Synchronization
 import Tensors
 
 /// One weight tensor and the types it may get.
@@ -142,29 +141,22 @@ public struct CandidateSearch: Sendable {
         let conversion = RowConversion(
             source: source, decoder: decoder, encoding: .init(format: format, target: made, importance: columns))
         let width = info.shape.ne0
-        let sums = Mutex([Double](repeating: 0, count: rows.count))
-        workers.run(items: rows.count, grain: max(1, 4096 / width)) { range in
+        let sums = workers.map(items: rows.count, grain: max(1, 4096 / width)) { index in
+            let row = rows[index]
+            conversion.convert(row..<row + 1)
             var (one, other) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: width))
-            for index in range {
-                let row = rows[index]
-                conversion.convert(row..<row + 1)
-                var span = one.mutableSpan
-                source.decodeRow(row, by: decoder, into: &span)
-                var otherSpan = other.mutableSpan
-                made.decodeRow(row, by: format, into: &otherSpan)
-                let first = row / info.shape.ne1 % info.shape.ne2 * width
-                var sum = 0.0
-                for column in 0..<width {
-                    let difference = Double(one[column]) - Double(other[column])
-                    sum += difference * difference * Double(columns?[first + column] ?? 1)
-                }
-                sums.withLock { $0[index] = sum }
+            var span = one.mutableSpan
+            source.decodeRow(row, by: decoder, into: &span)
+            var otherSpan = other.mutableSpan
+            made.decodeRow(row, by: format, into: &otherSpan)
+            let first = row / info.shape.ne1 % info.shape.ne2 * width
+            return (0..<width).reduce(0.0) { sum, column in
+                let difference = Double(one[column]) - Double(other[column])
+                return sum + difference * difference * Double(columns?[first + column] ?? 1)
             }
         }
         if let fault = conversion.fault { throw fault.problem(of: info, in: file, as: type) }
-        // In the order of rows, so that the sum does not depend on threads.
-        let found = sums.withLock { $0 }
-        let mean = Estimate(meanOf: found)
+        let mean = Estimate(meanOf: sums)
         let isWhole = rows.count == info.shape.rows || mean.value == 0
         return (mean.value * Double(info.shape.rows), isWhole ? 0 : mean.uncertainty / mean.value)
     }

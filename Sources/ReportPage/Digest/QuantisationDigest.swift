@@ -4,7 +4,6 @@ import GGUF
 import Quantization
 import Quantizing
 import Recording
-import Synchronization
 import Tensors
 
 /// Errors of weights by tensor and format, and blocks of each tensor.
@@ -159,15 +158,14 @@ public struct BlocksDigest: Encodable, Sendable {
         of file: GGUFFile, _ weights: WeightDigest, _ formats: [any EncodableFormat], _ workers: Workers
     ) throws -> [BlocksDigest] {
         let indices = Dictionary(zip(weights.name, weights.name.indices), uniquingKeysWith: { first, _ in first })
-        let found = Mutex([Result<BlocksDigest, any Error>?](repeating: nil, count: file.tensors.count))
-        workers.run(items: file.tensors.count) { range in
-            for (number, info) in zip(range, file.tensors[range]) where info.shape.rows > 1 {
-                guard let index = indices[info.name], let blocks = Blocks(of: info, in: file, formats) else { continue }
-                let digest = Result { try BlocksDigest(index, blocks) }
-                found.withLock { $0[number] = digest }
-            }
+        let found = workers.map(items: file.tensors.count) { number in
+            let info = file.tensors[number]
+            guard info.shape.rows > 1, let index = indices[info.name],
+                let blocks = Blocks(of: info, in: file, formats)
+            else { return Result<BlocksDigest?, any Error>.success(nil) }
+            return Result { try BlocksDigest(index, blocks) }
         }
-        return try found.withLock { try $0.compactMap { try $0?.get() } }
+        return try found.compactMap { try $0.get() }
     }
 
     private init(_ weight: Int, _ source: Blocks) throws {
