@@ -196,7 +196,8 @@ public struct RecommendReport: Report {
         }
         text += ". "
         if choice.errorUncertainty > 0 {
-            text += "Errors of large tensors are of some rows, with a standard error of at most "
+            text +=
+                "Errors of large tensors are of some rows, with a standard error of at most "
                 + "\(Numbers.percent(choice.errorUncertainty)). "
         }
         if plan.isEmpty { text += "It was not proved. " }
