@@ -1,3 +1,5 @@
+import Tensors
+
 /// Strings of a file, byte for byte. GGUF says that they are UTF-8, but some files hold a byte that is not.
 ///
 /// Such a byte, 0x80 to 0xFF, becomes one of the last 128 scalars, U+10FF80 to U+10FFFF, and becomes the byte again when
@@ -52,6 +54,13 @@ extension String {
             text += "\(backslash)x\(String(byte, radix: 16, uppercase: true))"
         }
     }
+
+    /// Without what moves a terminal's cursor or turns the direction of writing, and with bytes that are not UTF-8 as `\xFF`;
+    /// line ends and tabs stay.
+    package var withoutControls: String { showingBytes().picturingControls { $0 != "\n" && $0 != "\t" } }
+
+    /// The same on one line: line ends and tabs are pictures too.
+    package var onOneLine: String { showingBytes().picturingControls() }
 
     private var holdsStoredBytes: Bool {
         utf8.contains(0xF4) && unicodeScalars.contains { $0.storedByte != nil }

@@ -26,7 +26,10 @@ public struct JinjaError: InputProblem, Equatable {
 
     func at(_ line: Int) -> JinjaError { self.line == 0 ? JinjaError(problem, line: line) : self }
 
-    public var description: String {
+    /// A template's own words are shown without what moves a cursor; its line ends stay.
+    public var description: String { words.picturingControls { $0 != "\n" } }
+
+    private var words: String {
         let start = line > 0 ? "line \(line): " : ""
         switch problem {
         case .syntax(let words): return start + words

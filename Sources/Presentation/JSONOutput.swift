@@ -1,5 +1,6 @@
 import Foundation
 import GGUF
+import Tensors
 
 /// One JSON document: snake_case keys, sorted; infinities and NaN as strings, bytes that are not UTF-8 as `\xFF`, and what a
 /// terminal would act on as `\u202E`.

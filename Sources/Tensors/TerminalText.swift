@@ -1,17 +1,12 @@
 /// Text of files and people, made fit for a terminal: also in the words of errors, wherever they are read.
 extension String {
-    /// Control characters as pictures, so that no text from a file or a model moves the cursor, characters that turn the
-    /// direction of writing as `\u202E`, and bytes that are not UTF-8 as `\xFF`; line ends and tabs stay.
-    package var withoutControls: String { picturing { $0 != "\n" && $0 != "\t" } }
-
-    /// The same on one line: line ends and tabs are pictures too.
-    package var onOneLine: String { picturing { _ in true } }
-
-    private func picturing(_ isMeant: (Unicode.Scalar) -> Bool) -> String {
-        let shown = showingBytes()
-        guard shown.unicodeScalars.contains(where: { $0.changesTerminal && isMeant($0) }) else { return shown }
+    /// Control characters as pictures, and what turns the direction of writing or ends a line as `\u202E`.
+    ///
+    /// - Parameter isMeant: which of them.
+    package func picturingControls(where isMeant: (Unicode.Scalar) -> Bool = { _ in true }) -> String {
+        guard unicodeScalars.contains(where: { $0.changesTerminal && isMeant($0) }) else { return self }
         var scalars = UnicodeScalarView()
-        for scalar in shown.unicodeScalars {
+        for scalar in unicodeScalars {
             guard scalar.changesTerminal, isMeant(scalar) else {
                 scalars.append(scalar)
                 continue
