@@ -69,7 +69,7 @@ def test_questions_are_answered_as_commands_answer(page, opened):
 
 
 def test_what_the_prompt_is_evaluated_again_for_comes_when_looked_at(page, opened):
-    """The page does not wait for lens and attribution; then they are those of the commands, and the lens is there too."""
+    """The page does not wait for lens and attribution; then they are those of the commands."""
     assert page.evaluate("DATA.lens === undefined && DATA.attribution === undefined && pending !== null")
     page.evaluate("go({view: 'attribution'})")
     page.locator("#view-attribution select").wait_for()
