@@ -4,23 +4,6 @@ import Testing
 
 /// A trace that is cut off stays a trace.
 @Suite struct InterruptionTests {
-    /// Starts a run far too long to finish, and waits until some passes are written.
-    private func startedRun(_ bench: Workbench) throws -> Run {
-        let run = try bench.start([
-            "trace", EmbeddedModelTests.original, "-p", "Once upon a time", "-g", "110", "--ignore-eos", "-o", "t.db",
-            "--threads", "1", "--kernels", "portable",
-        ])
-        let deadline = Date.now + 20
-        while Date.now < deadline {
-            // What is in the file itself, and not only in the log, has been committed.
-            let size = try? FileManager.default.attributesOfItem(atPath: bench.folder.path("t.db"))[.size] as? Int
-            if let size, size > 1_000_000 { return run }
-            usleep(1000)
-        }
-        Issue.record("nothing was written in 20 s")
-        return run
-    }
-
     private func expectReadable(_ bench: Workbench) throws {
         let check = try bench.quipu("sql", "t.db", "PRAGMA integrity_check", "--json")
         #expect(check.output.contains("\"ok\""))
@@ -39,9 +22,8 @@ import Testing
 
     @Test func killed() throws {
         let bench = try Workbench()
-        let run = try startedRun(bench)
-        kill(run.process.processIdentifier, SIGKILL)
-        #expect(try run.wait().status == SIGKILL)
+        let outcome = try bench.outcome { run, _ in kill(run.process.processIdentifier, SIGKILL) }
+        #expect(outcome.status == SIGKILL)
         try expectReadable(bench)
         // Another run can be added to it, and it is whole again then.
         #expect(try bench.quipu("trace", "model.gguf", "-p", "Once", "-o", "t.db", "--append").status == 0)
@@ -51,9 +33,7 @@ import Testing
     @Test(arguments: [SIGINT, SIGTERM])
     func stopped(signal: Int32) throws {
         let bench = try Workbench()
-        let run = try startedRun(bench)
-        kill(run.process.processIdentifier, signal)
-        let outcome = try run.wait()
+        let outcome = try bench.outcome { run, _ in kill(run.process.processIdentifier, signal) }
         #expect(outcome.status == 130)
         #expect(outcome.errors.contains("quipu: stopped. t.db holds what was recorded until then"))
         #expect(!outcome.errors.contains("\u{1B}") && !outcome.output.contains("\u{1B}"))
@@ -76,9 +56,7 @@ import Testing
     @Test(.enabled(if: geteuid() != 0, "root may write everywhere"))
     func killedWhereNobodyMayWrite() throws {
         let bench = try Workbench()
-        let run = try startedRun(bench)
-        kill(run.process.processIdentifier, SIGKILL)
-        _ = try run.wait()
+        _ = try bench.outcome { run, _ in kill(run.process.processIdentifier, SIGKILL) }
         try? FileManager.default.removeItem(atPath: bench.folder.path("t.db-shm"))
         chmod(bench.folder.url.path, 0o555)
         defer { chmod(bench.folder.url.path, 0o755) }

@@ -57,35 +57,9 @@ import Testing
         #expect(statuses.allSatisfy { [0, 130, SIGINT].contains($0) } && statuses.contains(130), "\(statuses)")
     }
 
-    /// What becomes of a run whose model is changed when some of its passes are written. On a busy machine it may end before:
-    /// then another is tried.
-    private func outcome(_ bench: Workbench, changing change: (_ model: String) throws -> Void) throws -> Outcome {
-        let model = bench.folder.path("big.gguf")
-        for _ in 0..<20 {
-            try? FileManager.default.removeItem(atPath: model)
-            try? FileManager.default.removeItem(atPath: bench.folder.path("t.db"))
-            try FileManager.default.copyItem(atPath: EmbeddedModelTests.original, toPath: model)
-            let run = try bench.start([
-                "trace", "big.gguf", "-p", "Mia has the ball", "-g", "110", "--ignore-eos", "-o", "t.db", "--threads",
-                "1", "--kernels", "portable",
-            ])
-            let deadline = Date.now + 20
-            while Date.now < deadline {
-                let size = try? FileManager.default.attributesOfItem(atPath: bench.folder.path("t.db"))[.size] as? Int
-                if let size, size > 1_000_000 { break }
-                usleep(1000)
-            }
-            try change(model)
-            let outcome = try run.wait()
-            if outcome.status != 0 { return outcome }
-        }
-        struct EveryRunEndedBefore: Error {}
-        throw EveryRunEndedBefore()
-    }
-
     @Test func aModelThatIsShortenedEndsTheRunInWords() throws {
         let bench = try Workbench()
-        let outcome = try outcome(bench) { #expect(truncate($0, 20_000) == 0) }
+        let outcome = try bench.outcome { _, model in #expect(truncate(model, 20_000) == 0) }
         #expect(outcome.status == 1)
         #expect(outcome.errors.contains("became shorter"), "\(outcome.errors)")
         #expect(try bench.row("SELECT complete FROM run", of: "t.db")["complete"] as? Int == 0)
@@ -94,7 +68,7 @@ import Testing
 
     @Test func aModelThatIsWrittenToIsNoticed() throws {
         let bench = try Workbench()
-        let outcome = try outcome(bench) { model in
+        let outcome = try bench.outcome { _, model in
             let handle = try #require(FileHandle(forWritingAtPath: model))
             try handle.seek(toOffset: 500_000)
             try handle.write(contentsOf: Data([0]))
