@@ -12,8 +12,6 @@ STAGE := dist/stage
 PREFIX ?= /usr/local
 # Python compiles what it imports; compiling all of a package beforehand takes as long as unpacking it.
 PIP := -m pip install --quiet --disable-pip-version-check --no-compile
-# Tests that drive a browser or another program wait half of their time.
-WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Quipu's own loops are optimised, the libraries that it uses are not, which spares a third of a build: Package.swift, at its end.
 # With a section for each function, the wheel's program leaves out those that nobody calls. What a debugger needs is not made:
 # `swift build` makes it.
@@ -39,7 +37,7 @@ swift-test: setup
 # The report in a headless browser, with mouse and keyboard.
 report-test: build $(BROWSER)/ready
 	@scripts/setup.sh browser
-	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadgroup Tests/Browser
+	$(BROWSER)/bin/python -m pytest -q -p no:cacheprovider -n auto --dist loadgroup Tests/Browser
 
 $(BROWSER)/ready: Tests/Browser/requirements.txt
 	python3 -m venv $(BROWSER)
@@ -87,7 +85,7 @@ $(NOTEBOOKS)/ready: notebooks/requirements.txt
 
 # The Python package, with the built program.
 python-test: build $(PYTHON)/ready
-	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) python/tests
+	PYTHONPATH=$(CURDIR)/python $(PYTHON)/bin/python -m pytest -q -p no:cacheprovider -n auto python/tests
 	$(PYTHON)/bin/python -m mypy --strict --cache-dir $(PYTHON)/mypy python/quipu
 
 $(PYTHON)/ready: python/requirements.txt

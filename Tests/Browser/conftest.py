@@ -171,8 +171,17 @@ def browser():
 SCREENS = [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
 
 
-@pytest.fixture(params=SCREENS, ids=lambda screen: "{}x{}-{}".format(*screen))
+def screen_name(screen):
+    return "{}x{}-{}".format(*screen)
+
+
+# For what size and theme together may break: how a view looks.
+on_every_screen = pytest.mark.parametrize("screen", SCREENS, indirect=True, ids=screen_name)
+
+
+@pytest.fixture(params=[SCREENS[0], SCREENS[3]], ids=screen_name)
 def screen(request):
+    """Each size and each theme once; what a number is depends on neither."""
     return request.param
 
 

@@ -3,7 +3,7 @@
 import importlib.resources
 
 import pytest
-from conftest import ROOT, Opened
+from conftest import ROOT, Opened, on_every_screen
 
 AXE = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
 
@@ -26,6 +26,7 @@ def check(page, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab.inner_text()
 
 
+@on_every_screen
 def test_every_view_of_a_trace(opened, visit, screen):
     width, height, theme = screen
     page = visit(opened, "", width, height, theme)
@@ -41,6 +42,7 @@ def experts(tmp_path_factory):
     opened.close()
 
 
+@on_every_screen
 def test_every_view_of_experts(experts, visit, screen):
     width, height, theme = screen
     page = visit(experts, "", width, height, theme)

@@ -9,11 +9,12 @@ import re
 from functools import partial
 
 import pytest
-from conftest import MODEL, SCREENS, address, point, quipu, shows, tip
+from conftest import MODEL, SCREENS, address, on_every_screen, point, quipu, shows, tip
 
 VIEWS = ["overview", "pass", "picture", "attention", "quantisation", "depth", "roofline", "attribution"]
 
 
+@on_every_screen
 def test_every_view_opens_by_mouse_and_by_key(show, made, screen):
     page = show(made.report)
     for number, view in enumerate(VIEWS, 1):
@@ -27,6 +28,7 @@ def test_every_view_opens_by_mouse_and_by_key(show, made, screen):
         assert page.evaluate("document.documentElement.scrollWidth") <= screen[0], view
 
 
+@on_every_screen
 def test_theme_follows_the_system_and_the_button(show, made, screen):
     page = show(made.report)
     color = "getComputedStyle(document.body).backgroundColor"
