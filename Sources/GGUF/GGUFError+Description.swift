@@ -43,11 +43,11 @@ extension GGUFError: CustomStringConvertible {
         }
     }
 
-    /// A name out of a file, fit for a terminal: control characters escaped, cut when absurdly long.
+    /// A name out of a file, fit for a terminal: what would act on one escaped, cut when absurdly long.
     static func quoted(_ name: String) -> String {
         let name = name.showingBytes()
         let shown = name.unicodeScalars.prefix(80)
-        let escaped = shown.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }
+        let escaped = shown.map { $0.changesTerminal ? $0.escaped(asASCII: true) : String($0) }
         return "\"" + escaped.joined() + (shown.endIndex < name.unicodeScalars.endIndex ? "…\"" : "\"")
     }
 

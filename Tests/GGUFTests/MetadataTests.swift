@@ -113,15 +113,16 @@ import Testing
     }
 
     /// A key is shown without what it might do to a terminal, and not in full if it is endless.
-    @Test func keysAreShownSafely() throws {
+    @Test(arguments: [("\u{1b}", "\\u{1B}"), ("\u{202e}", "\\u{202E}"), ("\u{2028}", "\\u{2028}")])
+    func keysAreShownSafely(control: String, shown: String) throws {
         var raw = RawGGUF(entries: 1)
-        raw.append("\u{1b}[2J" + String(repeating: "é", count: 500))
+        raw.append(control + "[2J" + String(repeating: "é", count: 500))
         raw.append(Int32(99))
         raw.append(UInt64(0))
         let folder = try TemporaryFolder()
         let path = try folder.write(raw.bytes)
         let error = try #require(throws: GGUFError.self) { try GGUFFile(path: path) }
-        #expect(error.found == "value type 99 for \"\\u{1B}[2J" + String(repeating: "é", count: 76) + "…\"")
+        #expect(error.found == "value type 99 for \"\(shown)[2J" + String(repeating: "é", count: 76) + "…\"")
     }
 
     /// Any byte but 0 is true, as in C; types are told apart though their numbers are equal.
