@@ -12,7 +12,7 @@ public struct ReplayDigest: Encodable, Sendable {
     public let notes: [String]
 
     /// - Parameter memoryLimit: bytes beside the model that evaluating the prompt may take; what needs more is left out.
-    /// - Throws: `TraceError` if the trace cannot be read, `ModelError` if the model's file is none.
+    /// - Throws: `TraceError` if the trace cannot be read, `LlamaError` if the file is no model that can be run.
     public init(
         of run: RecordedRun, in store: TraceStore, model: ModelAtHand, threads: Int,
         memoryLimit: Int = MemoryEstimate.usualLimit

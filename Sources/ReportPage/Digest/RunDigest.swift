@@ -85,9 +85,6 @@ public struct RunDigest: Encodable, Sendable {
         notes += replay.notes
         self.notes = notes
     }
-
-    /// One JSON document without spaces, safe inside an HTML script element.
-    public func json() throws -> String { try pageJSON() }
 }
 
 extension Encodable {

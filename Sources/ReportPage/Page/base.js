@@ -78,6 +78,10 @@ function half(bits) {
 // The selection: which view, and what is chosen in it. It lives in the address, so that links and "back" work.
 
 const VIEWS = [];
+const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0, tensor: 0, row: 0, column: 0};
+
+/** Adds a view: {id, title, draw(root), key(event) → handled}. */
+function view(definition) { VIEWS.push(definition); }
 
 /** What a live page asks for when it is first looked at: {ask, said}. `null` in a report, and once it is there. */
 let pending = null;
@@ -88,10 +92,6 @@ function pendingPanel(title) {
   pending.ask();
   return panel(title, el("p", {class: "muted", role: "status"}, pending.said));
 }
-const selection = {view: "overview", step: 0, seq: 0, layer: 0, head: 0, position: 0, weight: 0, format: 0, block: 0, tensor: 0, row: 0, column: 0};
-
-/** Adds a view: {id, title, draw(root), key(event) → handled}. */
-function view(definition) { VIEWS.push(definition); }
 
 function readSelection() {
   const [name, query] = location.hash.slice(1).split("?");

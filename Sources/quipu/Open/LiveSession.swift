@@ -145,7 +145,7 @@ final class LiveSession: Sendable {
         let state = LiveState(
             base: base, current: id, canRun: model != nil && refusal == nil, whyNot: refusal,
             model: model.map(Terminal.pathFromHere) ?? "", traces: traces)
-        let live = ReportPage.Live(state: try state.json(), nonce: nonce)
+        let live = ReportPage.Live(state: try state.pageJSON(), nonce: nonce)
         guard let id else {
             let name = model.map { URL(filePath: $0).lastPathComponent } ?? ""
             return try ReportPage.html(title: "Quipu: \(name)", data: nil, live: live)
@@ -165,7 +165,7 @@ final class LiveSession: Sendable {
             return try RunDigest(
                 of: run, in: store, model: model, formats: formats, workers: Workers(threads: threads),
                 evaluates: false
-            ).json()
+            ).pageJSON()
         }
     }
 
@@ -213,11 +213,4 @@ private struct LiveState: Encodable {
     @OrNull var whyNot: String?
     let model: String
     let traces: [LiveSession.Trace]
-
-    /// Safe inside a script element.
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        return String(decoding: try encoder.encode(self), as: UTF8.self).replacing("<", with: "\\u003c")
-    }
 }

@@ -58,7 +58,7 @@ struct ReportCommand: AsyncParsableCommand, StopsInOrder {
             Terminal.status("reading the trace: \(Int(share * 100)) %")
         }
         let page = Data(
-            try ReportPage.html(title: "Quipu: \(recorded.prompt.prefix(60))", data: try digest.json()).utf8)
+            try ReportPage.html(title: "Quipu: \(recorded.prompt.prefix(60))", data: try digest.pageJSON()).utf8)
         Terminal.status("")
         // Again: the work may have taken long enough for someone else to take the name.
         try checkOutput()
