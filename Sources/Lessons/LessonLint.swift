@@ -26,6 +26,10 @@ public struct LessonLint {
     public internal(set) var claimsChecked = 0
     /// Mistakes that give the right answer on the only model that their lesson was tried on; another model may tell.
     public internal(set) var mistakesNotTold = 0
+    /// Questions that zero or a number of the text answers on a model, though not on most of those that they were tried on.
+    public internal(set) var questionsGuessed = 0
+    /// By lesson and question: what was accepted, a list for each model where something was.
+    private var guesses: [String: [[String]]] = [:]
     /// Mistakes seen to be named, by lesson, question and index; of the follow-up behind those of the question.
     private var named: Set<String> = []
     /// By lesson: how many models it was tried on.
@@ -96,6 +100,7 @@ public struct LessonLint {
                 problems += check.problems.map {
                     Problem(lesson: lesson.id, question: question.id, model: subject.file.path, says: $0)
                 }
+                if !check.guesses.isEmpty { guesses["\(lesson.id)/\(question.id)", default: []].append(check.guesses) }
                 named.formUnion(check.named.map { "\(lesson.id)/\(question.id)/\($0)" })
                 answersChecked += check.answersChecked
                 slowest = max(slowest, check.slowest)
@@ -140,9 +145,9 @@ public struct LessonLint {
                 let says: String
                 do {
                     if try evaluator.value(claim.check).truth(for: "{{? }}") || claim.otherwise != nil { continue }
-                    says = "not true here: \(claim.plainText.onOneLine.prefix(90)) (`\(claim.check.text)`)"
+                    says = "not true here: \(claim.plainText.inOneLine.prefix(90)) (`\(claim.check.text)`)"
                 } catch {
-                    says = "'\(claim.plainText.onOneLine.prefix(60))': \(error)"
+                    says = "'\(claim.plainText.inOneLine.prefix(60))': \(error)"
                 }
                 problems.append(
                     Problem(lesson: lesson.id, question: question?.id, model: subject.file.path, says: says))
@@ -150,24 +155,35 @@ public struct LessonLint {
         }
     }
 
-    /// Call when all models were checked: reports the mistakes that can be told from the answer on none of them. Where a
-    /// lesson was tried on one model that it did not bring itself, those are only counted: another model may tell them.
+    /// Call when all models were checked: reports the mistakes that can be told from the answer on none of them, and the
+    /// questions that can be guessed on half of them. Where a lesson was tried on one model that it did not bring itself,
+    /// both are only counted: it may be chance.
     public mutating func finish() {
         for lesson in course.lessons {
             guard let tried = tried[lesson.id] else { continue }
+            let isCertain = tried > 1 || lesson.model != nil
             for question in lesson.questions {
-                for (index, mistake) in question.allMistakes.enumerated()
-                where !named.contains("\(lesson.id)/\(question.id)/\(index)") {
-                    guard tried > 1 || lesson.model != nil else {
+                func report(_ says: String) {
+                    problems.append(Problem(lesson: lesson.id, question: question.id, model: nil, says: says))
+                }
+                let key = "\(lesson.id)/\(question.id)"
+                for (index, mistake) in question.allMistakes.enumerated() where !named.contains("\(key)/\(index)") {
+                    guard isCertain else {
                         mistakesNotTold += 1
                         continue
                     }
                     let models = tried == 1 ? "no model" : "none of \(tried) models"
-                    problems.append(
-                        Problem(
-                            lesson: lesson.id, question: question.id, model: nil,
-                            says: "on \(models) is this mistake told from the answer: \(mistake.says.text.prefix(60))"))
+                    report("on \(models) is this mistake told from the answer: \(mistake.says.text.prefix(60))")
                 }
+                guard let found = guesses[key] else { continue }
+                guard isCertain, found.count * 2 >= tried else {
+                    questionsGuessed += 1
+                    continue
+                }
+                let models = tried == 1 ? "its model" : "\(found.count) of \(tried) models"
+                report(
+                    "can be guessed: on \(models) zero, or a number of the lesson's text, is accepted: "
+                        + "'\(found[0].sorted().joined(separator: "', '"))'")
             }
         }
     }
@@ -195,7 +211,7 @@ extension Question {
 }
 
 extension String {
-    fileprivate var onOneLine: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+    fileprivate var inOneLine: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 }
 
 extension Lesson {

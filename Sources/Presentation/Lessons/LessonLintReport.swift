@@ -13,6 +13,8 @@ public struct LessonLintReport: Report {
     public let filledValues: Int
     /// Mistakes of lessons that were tried on one model, on which they give the right answer.
     public let mistakesNotTold: Int
+    /// Questions that zero or a number of the text answers on a model, though not on most.
+    public let questionsGuessed: Int
     public let models: [Model]
     public let answersChecked: Int
     public let slowestCheckNs: Int
@@ -51,6 +53,7 @@ public struct LessonLintReport: Report {
         claims = course.lessons.reduce(0) { $0 + $1.claims }
         filledValues = course.lessons.reduce(0) { $0 + $1.filledValues }
         (claimsChecked, mistakesNotTold) = (lint.claimsChecked, lint.mistakesNotTold)
+        questionsGuessed = lint.questionsGuessed
         self.models = models.map { Model(path: $0.path, lessons: $0.lessons, problems: lint.problems) }
         answersChecked = lint.answersChecked
         let (seconds, attoseconds) = lint.slowest.components
@@ -71,6 +74,12 @@ public struct LessonLintReport: Report {
             let text =
                 "\(Numbers.count(mistakesNotTold, "known mistake")) give the right answer on this model. Only other "
                 + "models can tell them from it: give more --model."
+            lines += text.wrapped(to: style.width, indent: "")
+        }
+        if questionsGuessed > 0 {
+            let text =
+                "\(Numbers.count(questionsGuessed, "question")) can be answered with zero or a number of the lesson's text on "
+                + "a model, by chance if not on most of them."
             lines += text.wrapped(to: style.width, indent: "")
         }
         for model in models {
