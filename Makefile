@@ -12,6 +12,8 @@ STAGE := dist/stage
 PREFIX ?= /usr/local
 # Python compiles what it imports; compiling all of a package beforehand takes as long as unpacking it.
 PIP := -m pip install --quiet --disable-pip-version-check --no-compile
+# Where it may not keep what it compiled, every process compiles NumPy and the like again: half of the notebooks' time.
+unexport PYTHONDONTWRITEBYTECODE
 # Quipu's own loops are optimised, the libraries that it uses are not, which spares a third of a build: Package.swift, at its end.
 # With a section for each function, the wheel's program leaves out those that nobody calls. What a debugger needs is not made:
 # `swift build` makes it.

@@ -17,7 +17,7 @@ from stage import ROOT, epoch, version
 
 def pack(stage, archive, top):
     """Names sorted, owners and times fixed."""
-    with archive.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed, \
+    with archive.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed, \
             tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path in [stage, *sorted(stage.rglob("*"))]:
             entry = tar.gettarinfo(path, str(pathlib.PurePosixPath(top, path.relative_to(stage).as_posix())))

@@ -2,6 +2,8 @@
 
 `swift build --static-swift-stdlib` would compile all of it again, only to name other libraries. Here the same objects
 are linked once more, which takes seconds.
+
+    program.py BUILD OUT        # BUILD is .build/release, OUT the file
 """
 
 import pathlib
@@ -77,3 +79,9 @@ def needs(program):
     libraries = re.findall(r"^\s*NEEDED\s+(\S+)", done.stdout, re.M)
     versions = [tuple(map(int, text.split("."))) for text in re.findall(r"\bGLIBC_(\d+(?:\.\d+)+)", done.stdout)]
     return libraries, max(versions, default=(0, 0))[:2]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    link(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
