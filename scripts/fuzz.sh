@@ -25,9 +25,10 @@ status=0
 for target in "${targets[@]}"; do
     mkdir -p ".build-fuzz/corpus/$target"
     echo "== $target, $((seconds / ${#targets[@]})) seconds" >&2
-    # A hang is an input that takes ten seconds. Swift's runtime keeps what looks like leaks.
+    # A hang is an input that takes ten seconds. A recorded cache of which the file holds little may take 1 GiB: TraceStore.
+    # Swift's runtime keeps what looks like leaks.
     ASAN_OPTIONS=detect_leaks=0 "$driver" "$target" -max_total_time=$((seconds / ${#targets[@]})) -timeout=10 \
-        -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix=".build-fuzz/failures/$target-" \
+        -rss_limit_mb=3072 -max_len=8192 -print_final_stats=1 -artifact_prefix=".build-fuzz/failures/$target-" \
         ".build-fuzz/corpus/$target" "Tests/Fuzz/Corpus/$target" >".build-fuzz/$target.log" 2>&1 || {
         status=1
         grep -a -A 12 "ERROR\|Fatal error\|SUMMARY" ".build-fuzz/$target.log" | head -40
