@@ -46,8 +46,12 @@ public struct Lesson: Sendable {
     public let idea: String
     public let minutes: Int
     /// The word, as in commands, for a model that comes with the program: the lesson is about it, unless the learner's is
-    /// of the same architecture. `nil`: about whichever the learner has.
+    /// of the same architecture, or has what it needs. `nil`: about whichever the learner has.
     public let model: String?
+    /// What a file must have for the lesson to be about it: an architecture, tensors, metadata keys without the architecture.
+    /// `*` stands for each block, `|` between what may stand for each other, `!` before what it must lack. Empty: the
+    /// architecture of `model`.
+    public let needs: [String]
     /// Whether it is about that model in any case.
     public let isAboutIt: Bool
     /// What names in its queries stand for, those of the course included.

@@ -161,7 +161,7 @@ public struct LessonLint {
     public mutating func finish() {
         for lesson in course.lessons {
             guard let tried = tried[lesson.id] else { continue }
-            let isCertain = tried > 1 || lesson.model != nil
+            let isCertain = tried > 1 || lesson.model != nil && lesson.needs.isEmpty
             for question in lesson.questions {
                 func report(_ says: String) {
                     problems.append(Problem(lesson: lesson.id, question: question.id, model: nil, says: says))

@@ -13,10 +13,11 @@ struct LessonParser {
         let minutes: Int
         let aliases: [String]?
         let model, always: String?
+        let needs: [String]?
         let names: [String: String]?
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case id, title, idea, minutes, aliases, model, always
+            case id, title, idea, minutes, aliases, model, always, needs
             case names = "let"
         }
         static let keys = CodingKeys.allCases.map(\.rawValue)
@@ -33,12 +34,16 @@ struct LessonParser {
             throw fault("the head", "expected YAML between two lines of ---")
         }
         let head: Head = try YAMLSource.decode(String(pieces[1]), keys: Head.keys) { fault("the head", $0) }
+        if head.needs != nil, head.model == nil {
+            throw fault("needs", "expected `model` beside it: what the lesson is about where something is missing")
+        }
         let own = try QuestionParser.attempt({ fault("let", $0) }) { () throws(QueryProblem) in
             try Definitions.parsed(head.names ?? [:])
         }
         return Lesson(
             id: head.id, aliases: head.aliases ?? [], number: number, title: head.title, idea: head.idea,
-            minutes: head.minutes, model: head.model ?? head.always, isAboutIt: head.always != nil,
+            minutes: head.minutes, model: head.model ?? head.always, needs: head.needs ?? [],
+            isAboutIt: head.always != nil,
             definitions: shared.merging(own) { $1 },
             steps: try steps(String(pieces[2])), file: file)
     }

@@ -264,6 +264,22 @@ import Testing
         #expect((taken[0]["takes"] as? [String])?.contains("scales") == true)
     }
 
+    /// A lesson on what a model lacks is about one that comes with the program, and says so: LayerNorm, no gate, experts.
+    @Test(arguments: [
+        ("tiny-starcoder2.gguf", "rmsnorm"), ("tiny-qwen3moe.gguf", "floats"), ("tiny-phi3.gguf", "mixes"),
+    ])
+    func aLessonNeedsWhatItIsAbout(fixture: String, lesson: String) throws {
+        let bench = try Workbench(Places.fixture(fixture))
+        let report = try bench.quipu("lesson", "lint", "--only", lesson, "--model", "model.gguf", "--json").object()
+        let models = try #require(report["models"] as? [[String: Any]])
+        #expect(models.count == 1 && (models[0]["path"] as? String)?.hasSuffix("micro-world-f16.gguf") == true)
+        #expect((report["problems"] as? [Any])?.isEmpty == true)
+        let begun = try bench.quipu("lesson", "start", lesson, "--model", "model.gguf")
+        #expect(begun.output.replacing("\n", with: " ").contains("model.gguf lacks what it needs."))
+        let own = try bench.quipu("lesson", "start", "tokens", "--model", "model.gguf", "--json").object()
+        #expect(own["instead_of"] is NSNull && (own["model"] as? String)?.hasSuffix("/model.gguf") == true)
+    }
+
     /// By itself, on the model that comes with the program, it reports nothing that other models would clear up.
     @Test func lintOnOneModelSaysOnlyWhatHolds() throws {
         let bench = try Workbench()
@@ -359,11 +375,13 @@ import Testing
         expectComplaint(try bench.quipu("lesson", "start", "--course", "nowhere"), "no such folder")
     }
 
-    /// StarCoder 2 has norms of another kind, so a lesson about RMSNorm says why it does not hold there.
+    /// StarCoder 2 has norms of another kind, so a lesson about RMSNorm that did not say what it needs would not hold there.
     @Test func lintSaysWhichLessonsAModelTakes() throws {
         let bench = try Workbench()
+        let course = Places.package.appending(path: "lessons").path
+        _ = try bench.shell("cp -r '\(course)' own; sed -i.old '/^needs:/d; /^model:/d' own/04-rmsnorm.md")
         let path = Places.fixture("tiny-starcoder2.gguf")
-        let lint = ["lesson", "lint", "--model", path, "--only", "rmsnorm"]
+        let lint = ["lesson", "lint", "--lessons", "own", "--model", path, "--only", "rmsnorm"]
         let outcome = try bench.quipu(lint + ["--json"])
         #expect(outcome.status == 1)
         let models = try #require(try outcome.object()["models"] as? [[String: Any]])

@@ -84,6 +84,8 @@ public struct LessonStepReport: Report {
     /// Paths of what the lesson is about.
     public let model: String
     public let trace: String
+    /// The path of the learner's model, where the lesson is about another because of what this one lacks.
+    @OrNull public var insteadOf: String?
     public let stepTitle: String
     /// From 1.
     public let step: Int
@@ -102,12 +104,13 @@ public struct LessonStepReport: Report {
     private let settled: [Bool]
 
     private enum CodingKeys: CodingKey {
-        case lesson, number, title, model, trace, stepTitle, step, steps, passages, prediction, question, answered,
-            after
+        case lesson, number, title, model, trace, insteadOf, stepTitle, step, steps, passages, prediction, question,
+            answered, after
     }
 
     public init(
-        lesson: Lesson, about model: LessonProgress.Model, stepTitle: String, step: Int, settled: [Bool],
+        lesson: Lesson, about model: LessonProgress.Model, insteadOf: String?, stepTitle: String, step: Int,
+        settled: [Bool],
         passages: [LessonPassage], prediction: String?, question: LessonQuestion?, answered: String?,
         after: [LessonPassage], isLoop: Bool
     ) {
@@ -116,6 +119,7 @@ public struct LessonStepReport: Report {
         (self.stepTitle, self.step, steps) = (stepTitle, step, lesson.steps.count)
         (self.passages, self.after, self.isLoop) = (passages, after, isLoop)
         self.settled = settled
+        _insteadOf = OrNull(wrappedValue: insteadOf)
         _prediction = OrNull(wrappedValue: prediction)
         _question = OrNull(wrappedValue: question)
         _answered = OrNull(wrappedValue: answered)
@@ -128,6 +132,12 @@ public struct LessonStepReport: Report {
             return number == step ? "[\(mark)]" : mark
         }.joined()
         var lines = [style.dim("Lesson \(number)  \(title)  \(bar)"), "", style.bold(stepTitle), ""]
+        if let insteadOf, step == 1 {
+            func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
+            let text =
+                "This lesson is about \(name(model)), which comes with Quipu: \(name(insteadOf)) lacks what it needs."
+            lines += LessonProse(text: text).lines(style) + [""]
+        }
         for passage in passages { lines += passage.lines(style) + [""] }
         if let prediction { lines += LessonProse(text: "**Guess first.** " + prediction).lines(style) + [""] }
         if let question { lines += question.lines(style, isLoop: isLoop) + [""] }

@@ -88,9 +88,10 @@ struct Classroom {
         let (lesson, step) = (try tutor.lesson(), try tutor.step())
         let isSettled = try tutor.isSettled()
         let hasQuestion = step.question != nil
-        let open = try tutor.openPrediction()
+        let (open, own) = (try tutor.openPrediction(), tutor.progress.model!.path)
         return LessonStepReport(
-            lesson: lesson, about: model, stepTitle: step.title, step: try tutor.stepIndex() + 1,
+            lesson: lesson, about: model, insteadOf: model.path == own || lesson.isAboutIt ? nil : own,
+            stepTitle: step.title, step: try tutor.stepIndex() + 1,
             settled: lesson.steps.map { $0.question.map { tutor.note(lesson, $0).isSettled } ?? false },
             passages: try passages(step.beforeAnswer, lesson),
             prediction: try open.map { typed(try tutor.filled($0.ask, lesson)) },

@@ -19,7 +19,7 @@ enum LessonProgram {
     /// - Precondition: there is one of this name.
     static func path(_ name: String) -> String { files[name]! }
 
-    /// The model that a lesson brings because the learner's is of another architecture.
+    /// The model that a lesson brings because the learner's is of another architecture, or lacks what it is about.
     ///
     /// - Returns: its path; `nil` if the lesson is about the learner's.
     static func model(broughtBy lesson: Lesson, insteadOf own: String) throws -> String? {
@@ -29,11 +29,9 @@ enum LessonProgram {
             throw InputError("\(lesson.file): found model: \(word), expected one of \(known)")
         }
         if lesson.isAboutIt { return own == path ? nil : path }
-        return try architecture(of: own) == architecture(of: path) ? nil : path
-    }
-
-    private static func architecture(of path: String) throws -> String? {
-        try GGUFFile(path: path).metadata["general.architecture"]?.string
+        let file = try GGUFFile(path: own)
+        let needs = try lesson.needs.isEmpty ? [GGUFFile(path: path).architecture] : lesson.needs
+        return needs.allSatisfy(file.has) ? nil : path
     }
 
     /// What a course of somebody else may not run by itself: whatever writes files. Its lessons' commands run as soon as a
@@ -120,5 +118,23 @@ extension String {
     /// FNV-1a, the same in every run of the program.
     fileprivate var stableHash: UInt64 {
         utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
+    }
+}
+
+extension GGUFFile {
+    fileprivate var architecture: String { metadata["general.architecture"]?.string ?? "" }
+
+    /// Whether it has what a lesson needs: see `Lesson.needs`.
+    fileprivate func has(_ need: String) -> Bool {
+        if need.hasPrefix("!") { return !has(String(need.dropFirst())) }
+        // A file may state any number of blocks.
+        let stated = metadata["\(architecture).block_count"]?.integer ?? 0
+        let blocks = min(max(0, stated), tensors.count + 1)
+        return need.split(separator: "|").map(String.init).contains { name in
+            let names = name.contains("*") ? (0..<blocks).map { name.replacing("*", with: "\($0)") } : [name]
+            return names.allSatisfy {
+                $0 == architecture || tensor(named: $0) != nil || metadata["\(architecture).\($0)"] != nil
+            }
+        }
     }
 }

@@ -36,12 +36,15 @@ struct LintLessons: ParsableCommand {
         defer { scratch.remove() }
         let folder = scratch.url
         var made = 0
+        var tried: [(path: String, lessons: [Lesson])] = []
         for (model, lessons) in plan {
             Terminal.complain("quipu: \(model)")
             let recording = try LessonRecording.prepared(
                 for: nil, model: model, prompt: nil, course: course, folder: folder)
+            let subject = try LessonProgram.subject(recording, folder: folder)
+            tried.append((subject.file.path, lessons))
             lint.check(
-                try LessonProgram.subject(recording, folder: folder), lessons: lessons,
+                subject, lessons: lessons,
                 run: { line, out in try Self.fault(line, recording, out: out) },
                 out: {
                     made += 1
@@ -49,7 +52,7 @@ struct LintLessons: ParsableCommand {
                 })
         }
         lint.finish()
-        try printing.print(LessonLintReport(course, lint, models: plan.map { ($0.model, $0.lessons) }))
+        try printing.print(LessonLintReport(course, lint, models: tried))
         if !lint.problems.isEmpty { throw ExitCode(1) }
     }
 
@@ -82,8 +85,9 @@ struct LintLessons: ParsableCommand {
         let outcome = try OwnProgram.run(filled)
         if outcome.status != 0 { return "ends with status \(outcome.status): \(outcome.errors.prefix(200))" }
         // The text as the model goes on with it is not folded; a file counts by its name.
+        let prompts = [recording.prompt] + zip(filled, filled.dropFirst()).filter { $0.0 == "--prompt" }.map(\.1)
         let wide = outcome.output.split(separator: "\n").first { line in
-            !line.contains(recording.prompt) && withoutFolders(line).count > 80
+            !prompts.contains(where: line.contains) && withoutFolders(line).count > 80
         }
         return wide.map { "prints a line of \($0.count) columns: \($0)" }
     }
