@@ -31,7 +31,7 @@ def build(flags: list[str]) -> pathlib.Path:
 
 
 def installed(build: pathlib.Path) -> pathlib.Path:
-    """The program as it is installed, beside its resources: it starts faster, and the tests start it thousands of times."""
+    """The program as it is installed: it starts faster, and the tests start it thousands of times."""
     out = build / "installed/quipu"
     if subprocess.run([sys.executable, ROOT / "scripts/packaging/program.py", build, out]).returncode:
         print("The tests start the program as it was built.", file=sys.stderr)
