@@ -65,4 +65,13 @@ import Testing
         let one = try await lint(text, models: 1)
         #expect(one.questionsGuessed == 1 && !one.problems.contains { $0.says.contains("guessed") })
     }
+
+    /// Without `model` there is nothing that the lesson could be about where something is missing.
+    @Test func needsStandBesideAModel() throws {
+        let text = Samples.text.replacing("minutes: 5", with: "minutes: 5\nneeds: [llama]")
+        let error = try #require(throws: LessonError.self) { try Samples.course(text) }
+        #expect("\(error)".contains("needs") && "\(error)".contains("expected `model` beside it"))
+        let named = text.replacing("needs:", with: "model: MICRO\nneeds:")
+        #expect(try Samples.course(named).lessons[0].needs == ["llama"])
+    }
 }
