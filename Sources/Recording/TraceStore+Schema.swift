@@ -49,44 +49,25 @@ extension TraceStore {
                 found[name] = (type, sql, type == "table" && values[3] == 0.databaseValue)
             }
         }
-        let expected = try SchemaObject.all(version: version)
-        for object in expected {
+        for object in try SchemaObject.all(version: version) {
             guard let own = found[object.name] else {
                 throw damage(object.name, "name", "nothing of this name", "a \(object.type)")
             }
             guard own.type == object.type, !own.isVirtual else {
                 throw damage(object.name, "type", "a \(own.isVirtual ? "virtual table" : own.type)", "a \(object.type)")
             }
-            guard object.type == "table" || object.isMade(by: own.sql) else {
-                throw damage(object.name, "sql", "another view", "the view that Quipu makes")
+            if object.type == "view" {
+                guard object.isMade(by: own.sql) else {
+                    throw damage(object.name, "sql", "another view", "the view that Quipu makes")
+                }
+            } else {
+                let columns = try SchemaObject.columns(of: object.name, db.sqliteConnection, in: database)
+                // What SQLite computes may be stored in a copy that another program made.
+                for column in object.columns where !columns.contains(column) && !columns.contains(column.stored) {
+                    throw damage(object.name, "sql", "no column \(column.name)", "a table with this column")
+                }
             }
         }
-        let columns = try columns(of: expected, db, in: database)
-        for object in expected {
-            // What SQLite computes may be stored in a copy that another program made.
-            for column in object.columns
-            where !columns.contains(column) && !columns.contains(column.stored) {
-                throw damage(object.name, "sql", "no column \(column.name)", "a table with this column")
-            }
-        }
-    }
-
-    /// The columns of tables of ours in a file, by one statement: GRDB takes longer to prepare one than SQLite to run it.
-    private static func columns(
-        of objects: [SchemaObject], _ db: Database, in database: String
-    ) throws -> Set<SchemaObject.Column> {
-        let names = objects.filter { $0.type == "table" }.map { "('\($0.name)')" }.joined(separator: ", ")
-        let rows = try Row.fetchCursor(
-            db,
-            sql: """
-                WITH expected(name) AS (VALUES \(names))
-                SELECT expected.name, x.name, x.hidden FROM expected, pragma_table_xinfo(expected.name, '\(database)') AS x
-                """)
-        var columns: Set<SchemaObject.Column> = []
-        while let row = try rows.next() {
-            columns.insert(.init(table: row[0], name: row[1] ?? "", hidden: row[2] ?? 0))
-        }
-        return columns
     }
 }
 
@@ -109,12 +90,11 @@ private struct SchemaObject: Sendable {
     let columns: [Column]
 
     struct Column: Hashable {
-        let table: String
         let name: String
         /// 0 of what is stored, 2 of what SQLite computes.
         let hidden: Int
 
-        var stored: Column { Column(table: table, name: name, hidden: 0) }
+        var stored: Column { Column(name: name, hidden: 0) }
     }
 
     /// What a file of the newest version has.
@@ -130,41 +110,47 @@ private struct SchemaObject: Sendable {
         return statement == sql || words(statement) == words(sql)
     }
 
-    /// By SQLite alone: GRDB looks into each statement, which would take most of the time that opening a trace takes.
+    /// - Parameter name: a table of ours.
+    static func columns(of name: String, _ connection: OpaquePointer?, in database: String) throws -> [Column] {
+        try rows("PRAGMA \(database).table_xinfo(\(name))", connection).map {
+            Column(name: $0[1], hidden: Int($0[6]) ?? 0)
+        }
+    }
+
     private static func made(version: Int) throws -> [SchemaObject] {
         var connection: OpaquePointer?
         defer { sqlite3_close(connection) }
-        func check(_ code: Int32, _ expected: Int32 = SQLITE_OK) throws {
-            guard code != expected else { return }
-            throw DatabaseError(
-                resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(connection)))
+        try check(sqlite3_open(":memory:", &connection), connection)
+        for sql in Schema.migrations.prefix(version) {
+            try check(sqlite3_exec(connection, sql, nil, nil, nil), connection)
         }
-        func rows(_ sql: String) throws -> [[String]] {
-            var statement: OpaquePointer?
-            defer { sqlite3_finalize(statement) }
-            try check(sqlite3_prepare_v2(connection, sql, -1, &statement, nil))
-            var rows: [[String]] = []
-            while true {
-                let code = sqlite3_step(statement)
-                if code == SQLITE_DONE { return rows }
-                try check(code, SQLITE_ROW)
-                rows.append(
-                    (0..<sqlite3_column_count(statement)).map {
-                        sqlite3_column_text(statement, $0).map { String(cString: $0) } ?? ""
-                    })
-            }
+        let objects = try rows("SELECT name, type, sql FROM sqlite_schema WHERE type IN ('table', 'view')", connection)
+        return try objects.map {
+            SchemaObject(
+                name: $0[0], type: $0[1], sql: $0[2], columns: try columns(of: $0[0], connection, in: "main"))
         }
-        try check(sqlite3_open(":memory:", &connection))
-        for sql in Schema.migrations.prefix(version) { try check(sqlite3_exec(connection, sql, nil, nil, nil)) }
-        let columns = try rows(
-            """
-            SELECT m.name, x.name, x.hidden FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS x
-            WHERE m.type = 'table'
-            """
-        ).map { Column(table: $0[0], name: $0[1], hidden: Int($0[2]) ?? 0) }
-        let byTable = Dictionary(grouping: columns, by: \.table)
-        return try rows("SELECT name, type, sql FROM sqlite_schema WHERE type IN ('table', 'view')").map {
-            SchemaObject(name: $0[0], type: $0[1], sql: $0[2], columns: byTable[$0[0]] ?? [])
+    }
+
+    /// By SQLite alone: GRDB looks into each statement, which would take most of the time that opening a trace takes.
+    private static func rows(_ sql: String, _ connection: OpaquePointer?) throws -> [[String]] {
+        var statement: OpaquePointer?
+        defer { sqlite3_finalize(statement) }
+        try check(sqlite3_prepare_v2(connection, sql, -1, &statement, nil), connection)
+        var rows: [[String]] = []
+        while true {
+            let code = sqlite3_step(statement)
+            if code == SQLITE_DONE { return rows }
+            try check(code, connection, expected: SQLITE_ROW)
+            rows.append(
+                (0..<sqlite3_column_count(statement)).map {
+                    sqlite3_column_text(statement, $0).map { String(cString: $0) } ?? ""
+                })
         }
+    }
+
+    private static func check(_ code: Int32, _ connection: OpaquePointer?, expected: Int32 = SQLITE_OK) throws {
+        guard code != expected else { return }
+        throw DatabaseError(
+            resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(connection)))
     }
 }

@@ -257,6 +257,8 @@ import Testing
         let report = try outcome.object()
         #expect((report["problems"] as? [Any])?.isEmpty == true, "\(outcome.output)")
         #expect(outcome.status == 0)
+        // Not even on one of them by chance.
+        #expect(report["questions_guessed"] as? Int == 0)
         #expect(try #require(report["questions"] as? Int) >= 30)
         let taken = try #require(report["models"] as? [[String: Any]])
         #expect(taken.compactMap { $0["path"] as? String }.prefix(4) == models[...])

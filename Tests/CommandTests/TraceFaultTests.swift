@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Traces that cannot be read, and places in them that do not exist.
@@ -95,5 +96,14 @@ import Testing
         try bench.quipu("trace", "model.gguf", "-p", "Once upon", "--output", "o.db", "--only", "ffn_out-*")
         #expect(try bench.quipu("show", "o.db", "ffn_out-1").status == 0)
         expectComplaint(try bench.quipu("show", "o.db", "kq-0"), "not captured", "--capture all ffn_out-*")
+    }
+
+    /// Other tables may be there, whatever they are called: also like a function of SQLite's by which columns can be read.
+    @Test func tablesOfOthersDoNoHarm() throws {
+        let bench = try Workbench()
+        try bench.addTrace()
+        try changeTrace(bench.folder.path("trace.db"), "CREATE TABLE pragma_table_xinfo (a)")
+        let outcome = try bench.quipu("ops", "trace.db")
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
     }
 }
