@@ -118,7 +118,7 @@ def test_06_error_propagation():
     db = sqlite3.connect(HERE / ".work/06/trace.db")
     assert db.execute("SELECT count(*) FROM op_error").fetchone() == (found["rows"],) and found["rows"] > 0
     assert found["view_difference"] == 0 and found["weights_worse_than_activations"] is True
-    # Seven products a layer and the output; the embedding reads a weight too.
+    # Seven products per layer and the output; the embedding reads a weight too.
     assert found["products"] == 4 * 7 + 2
     # The embedding has nothing before it to inherit from.
     local, accumulated = found["first_product_db"]

@@ -15,8 +15,10 @@ enum AnswerReader {
             // Of what is not counted in percent, the share is meant.
             factor = 0.01
         }
-        if let grouped = text.wholeMatch(of: /-?\d{1,3}(,\d{3})+(\.\d+)?/) {
-            text = String(grouped.output.0).replacing(",", with: "")
+        // As pages print numbers. Among the letters of a function a comma stands between its arguments.
+        let grouped = /\b\d{1,3}(,\d{3})+\b/
+        if !text.contains(where: \.isLetter), text.contains(grouped) {
+            text.replace(grouped) { $0.output.0.replacing(",", with: "") }
         } else if let labelled = text.wholeMatch(of: /([A-Za-z]+) ?(\d+)/),
             QueryFunction(rawValue: String(labelled.output.1)) == nil
         {
@@ -33,8 +35,8 @@ enum AnswerReader {
 
     /// For who typed something else: what a calculator here can do.
     static let calculator =
-        "`1.5`, `3/4`, `0x1f`, `(7 - 8) * 0.25`, `2^10` or `2**10`, `e^-1.5`; functions are `sqrt`, `exp`, `ln`, `log10`, "
-        + "`log2`, `abs`, `round`, `floor`, `ceil`, `trunc`, `sin`, `cos`, `min`, `max`; `pi` and `e` are known."
+        "`1.5`, `3/4`, `0x1f`, `(7 - 8) * 0.25`, `2^10` or `2**10`, `e^-1.5`; functions are `sqrt`, `exp`, `ln` "
+        + "(also `log`), `log10`, `log2`, `abs`, `round`, `floor`, `ceil`, `trunc`, `sin`, `cos`, `min`, `max`; `pi` and `e` are known."
 
     private static func arithmetic(_ node: Query.Node) throws(QueryProblem) -> Double {
         switch node {

@@ -11,11 +11,12 @@ public struct Verdict: Sendable, Equatable {
         case unreadable
     }
     public let outcome: Outcome
-    /// Of a wrong answer: the mistake that gives it, if it is a known one; what else can be said.
+    /// Of a wrong answer: the mistake that gives it, if it is a known one; what else can be said, of a right one too.
     public let says: String?
     public let isKnownMistake: Bool
 
-    static let right = Verdict(outcome: .right, says: nil, isKnownMistake: false)
+    static let right = Verdict.right(nil)
+    static func right(_ says: String?) -> Verdict { Verdict(outcome: .right, says: says, isKnownMistake: false) }
     static func mistake(_ says: String) -> Verdict { Verdict(outcome: .wrong, says: says, isKnownMistake: true) }
     static func wrong(_ says: String?) -> Verdict { Verdict(outcome: .wrong, says: says, isKnownMistake: false) }
     static func unreadable(_ says: String) -> Verdict {
@@ -86,7 +87,7 @@ public struct Grader {
         guard let then = question.then else { return isRight ? .right : .wrong(nil) }
         let second = try grade(number: rest, then.number)
         if second.outcome == .unreadable {
-            return .unreadable("Answer both in one line, the number second. " + second.says!)
+            return .unreadable("Two things are asked: first which, then a number. " + second.says!)
         }
         if isRight { return second }
         return .wrong(
@@ -101,9 +102,20 @@ public struct Grader {
         guard question.then != nil, !text.isEmpty else { return false }
         let (word, rest) = AnswerReader.head(text)
         if case .truth = question.kind { return AnswerReader.truth(word) != nil && rest.isEmpty }
-        let count = try choices(question).count
-        guard rest.isEmpty, word.count == 1, let letter = word.lowercased().unicodeScalars.first else { return false }
-        return (97..<97 + UInt32(count)).contains(letter.value)
+        guard rest.isEmpty else { return false }
+        return Self.index(of: word, in: try choices(question)) != nil
+    }
+
+    /// Whether choices are numbers: they need no letters.
+    public static func areNumbers(_ choices: [String]) -> Bool { choices.allSatisfy { Double($0) != nil } }
+
+    /// Which choice a word names: its text, or its letter.
+    private static func index(of word: String, in choices: [String]) -> Int? {
+        let word = AnswerReader.bare(word).lowercased()
+        return choices.firstIndex { AnswerReader.bare($0).lowercased() == word }
+            ?? choices.indices.first {
+                String(UnicodeScalar(UInt8(97 + $0))) == word.trimmingCharacters(in: .punctuationCharacters)
+            }
     }
 
     // MARK: choices
@@ -154,14 +166,11 @@ public struct Grader {
     private func gradeChoice(_ text: String, _ question: Question) throws(QueryProblem) -> Verdict {
         let choices = try sortedChoices(question)
         let (word, rest) = AnswerReader.head(text)
-        let letters = choices.indices.map { String(UnicodeScalar(UInt8(97 + $0))) }
-        let byLetter = letters.firstIndex(of: word.lowercased().trimmingCharacters(in: .punctuationCharacters))
-        let byText = choices.firstIndex {
-            AnswerReader.bare($0.text).lowercased()
-                == AnswerReader.bare(question.then == nil ? text : word).lowercased()
-        }
-        guard let index = byText ?? byLetter else {
-            return .unreadable("Expected one of the letters \(letters.joined(separator: ", ")).")
+        let texts = choices.map(\.text)
+        guard let index = Self.index(of: question.then == nil ? text : word, in: texts) else {
+            let expected =
+                Self.areNumbers(texts) ? texts : choices.indices.map { String(UnicodeScalar(UInt8(97 + $0))) }
+            return .unreadable("Expected one of \(expected.joined(separator: ", ")).")
         }
         let chosen = choices[index]
         if !chosen.isRight {
@@ -184,15 +193,18 @@ public struct Grader {
             let piece = try QuerySource.piece(evaluator.subject, [.number(Double(id))]).text(for: "piece")
             return Int(text) == id || AnswerReader.bare(text) == AnswerReader.bare(piece)
         }
-        if try isMeant(query) { return .right }
+        if try isMeant(query) {
+            return .right(try ranks.flatMap { (query) throws(QueryProblem) in try standing(text, query) }?.says)
+        }
         for mistake in question.mistakes where (try? isMeant(mistake.answer)) == true {
             return .mistake(try mistake.says.filled(evaluator))
         }
-        return .wrong(try ranks.map { (query) throws(QueryProblem) in try placed(text, query) } ?? nil)
+        let found = try ranks.flatMap { (query) throws(QueryProblem) in try standing(text, query) }
+        return .wrong(found.map { $0.says + ($0.rank == nil ? "" : " Which one is number 1?") })
     }
 
-    /// Where a token stands in the model's own order, and how probable it is.
-    private func placed(_ text: String, _ ranks: Query) throws(QueryProblem) -> String? {
+    /// Where a token stands in the model's own order (from 1; `nil` if there is no such token), and how probable it is.
+    private func standing(_ text: String, _ ranks: Query) throws(QueryProblem) -> (rank: Int?, says: String)? {
         let scores = try evaluator.value(ranks).numbers(for: "ranks")
         let tokenizer: Tokenizer
         do { tokenizer = try Tokenizer(metadata: evaluator.subject.file.metadata) } catch { return nil }
@@ -203,14 +215,16 @@ public struct Grader {
             ?? scores.indices.filter { AnswerReader.bare(vocabulary.displayPiece($0)) == wanted }
             .max { scores[$0] < scores[$1] }
         guard let id = found, scores.indices.contains(id) else {
-            return "Your model's vocabulary has no such piece. `quipu tokenize` shows how a text is cut."
+            return (nil, "Your model's vocabulary has no such piece. `quipu tokenize` shows how a text is cut.")
         }
-        let rank = scores.count { $0 > scores[id] }
+        let rank = scores.count { $0 > scores[id] } + 1
         let top = scores.max() ?? 0
         let share = exp(scores[id] - top) / scores.reduce(0) { $0 + exp($1 - top) }
-        return
-            "‹\(vocabulary.displayPiece(id))› is number \(rank + 1) of \(scores.count) for your model, with a probability "
-            + "of \(Template.Form.significant(100 * share, 2)) %. Which one is number 1?"
+        return (
+            rank,
+            "‹\(vocabulary.displayPiece(id))› is number \(rank) of \(scores.count) for your model, with a probability of "
+                + "\(Template.Form.significant(100 * share, 3)) %."
+        )
     }
 
     private func gradeAddress(_ text: String, _ query: Query, _ question: Question) throws(QueryProblem) -> Verdict {

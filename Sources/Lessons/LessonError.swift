@@ -3,10 +3,15 @@ import Tensors
 /// What is wrong with lessons or with what is asked of them, in words.
 public enum LessonError: InputProblem, Sendable {
     case noFolder(path: String)
+    /// A teacher's folder of learners' progress.
+    case noClass(path: String)
+    /// The folder that was chosen is no longer there.
+    case lostCourse(path: String)
     case unreadable(path: String, reason: String)
     /// A fault in a lesson's file.
     case format(file: String, part: String, reason: String)
     case noLesson(name: String, known: [String])
+    case noTrack(name: String, known: [String])
     case noCodeTask(name: String, known: [String])
     case notStarted
     case atTheEnd(lesson: String)
@@ -24,10 +29,17 @@ extension LessonError: CustomStringConvertible {
         switch self {
         case .noFolder(let path):
             "\(path): found no such folder, expected one with lessons. Check the path."
+        case .noClass(let path):
+            "\(path): found no such folder, expected one with files that `quipu lesson export` wrote. Check the path."
+        case .lostCourse(let path):
+            "\(path): the lessons that you took from there are gone. Name their folder again with `quipu lesson start "
+                + "--course DIR`, or take the program's own with `--course quipu`."
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
         case .format(let file, let part, let reason): "\(file): \(part): \(reason)"
         case .noLesson(let name, let known):
             "there is no lesson '\(name)'; there are \(known.joined(separator: ", "))"
+        case .noTrack(let name, let known):
+            "there is no track '\(name)'; there are \(known.map { "'\($0)'" }.joined(separator: ", "))"
         case .noCodeTask(let name, let known):
             "there is no code task '\(name)'; there are \(known.joined(separator: ", "))"
         case .notStarted: "no lesson was started; `quipu lesson start` begins with the first"

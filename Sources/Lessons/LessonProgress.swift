@@ -64,6 +64,8 @@ public struct LessonProgress: Codable, Sendable, Equatable {
     public var questions: [String: Question] = [:]
     /// What was guessed, by `lesson/prediction`; empty: nothing. `nil`: this file is from before there were any.
     public var guesses: [String: String]?
+    /// The way through the lessons that was chosen, by its name in the course; `nil`: all of them.
+    public var track: String?
     /// The folder of lessons, if they are not the program's own.
     public var course: String?
 

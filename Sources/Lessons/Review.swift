@@ -69,13 +69,16 @@ public struct ClassRoll: Sendable {
 
     public init(folder: String) throws(LessonError) {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            throw .noFolder(path: folder)
+            throw .noClass(path: folder)
         }
         var (learners, refused) = ([Learner](), [(file: String, why: String)]())
         for name in names.sorted() where name.hasSuffix(".yml") || name.hasSuffix(".yaml") {
             do {
                 let progress = try LessonProgress.read(folder + "/" + name)
                 learners.append(Learner(name: String(name.prefix { $0 != "." }), progress: progress))
+            } catch .badProgress(let path, let reason) {
+                // What a learner is told to do with it is not a teacher's to do.
+                refused.append((name, "\(path): this is no progress of lessons: \(reason)."))
             } catch {
                 refused.append((name, "\(error)"))
             }

@@ -25,11 +25,36 @@ public struct Tutor: Sendable {
 
     public func step() throws(LessonError) -> Lesson.Step { try lesson().steps[try stepIndex()] }
 
-    /// Begins a lesson; without a name, the first that is not done.
+    /// The lessons that the learner goes through, in order: those of a track, or all.
+    public var way: [Lesson] {
+        let ids = progress.track.flatMap { course.tracks[$0] } ?? []
+        let lessons = ids.compactMap { id in course.lessons.first { $0.id == id } }
+        return lessons.isEmpty ? course.lessons : lessons
+    }
+
+    /// Chooses a track by its name, of which the first letters do; `all` goes through all lessons again.
+    public mutating func choose(track name: String) throws(LessonError) {
+        if name == "all" { return progress.track = nil }
+        let found = course.tracks.keys.filter { $0.lowercased().hasPrefix(name.lowercased()) }
+        guard !name.isEmpty, found.count == 1 else {
+            throw .noTrack(name: name, known: course.tracks.keys.sorted() + ["all"])
+        }
+        progress.track = found[0]
+    }
+
+    /// Begins a lesson; without a name, the first of the way that is not done.
     public mutating func start(_ name: String?) throws(LessonError) {
         let lesson = try name.map { (name) throws(LessonError) in try course.lesson(name) }
-        let first = course.lessons.first { !isDone($0) } ?? course.lessons[0]
+        let first = way.first { !isDone($0) } ?? way[0]
         (progress.lesson, progress.step) = ((lesson ?? first).id, 0)
+    }
+
+    /// The lesson that comes this many after the current one on the way; on from a lesson beside the way, by number.
+    private func lesson(after steps: Int) throws(LessonError) -> Lesson? {
+        let id = try lesson().id
+        let lessons = way.contains { $0.id == id } ? way : course.lessons
+        let index = lessons.firstIndex { $0.id == id }.map { $0 + steps }
+        return index.flatMap { lessons.indices.contains($0) ? lessons[$0] : nil }
     }
 
     /// The next step, of the next lesson after the last.
@@ -37,25 +62,21 @@ public struct Tutor: Sendable {
         let lesson = try lesson()
         let step = try stepIndex() + 1
         if step < lesson.steps.count { return progress.step = step }
-        guard let index = course.lessons.firstIndex(where: { $0.id == lesson.id }), index + 1 < course.lessons.count
-        else { throw .atTheEnd(lesson: lesson.title) }
-        (progress.lesson, progress.step) = (course.lessons[index + 1].id, 0)
+        guard let next = try self.lesson(after: 1) else { throw .atTheEnd(lesson: lesson.title) }
+        (progress.lesson, progress.step) = (next.id, 0)
     }
 
     public mutating func back() throws(LessonError) {
-        let lesson = try lesson()
         let step = try stepIndex() - 1
         if step >= 0 { return progress.step = step }
-        guard let index = course.lessons.firstIndex(where: { $0.id == lesson.id }), index > 0 else {
-            throw .atTheStart
-        }
-        (progress.lesson, progress.step) = (course.lessons[index - 1].id, course.lessons[index - 1].steps.count - 1)
+        guard let before = try lesson(after: -1) else { throw .atTheStart }
+        (progress.lesson, progress.step) = (before.id, before.steps.count - 1)
     }
 
     /// Whether there is nothing after this step.
     public func isAtTheEnd() throws(LessonError) -> Bool {
-        let lesson = try lesson()
-        return try stepIndex() + 1 >= lesson.steps.count && course.lessons.last?.id == lesson.id
+        guard try stepIndex() + 1 >= lesson().steps.count else { return false }
+        return try lesson(after: 1) == nil
     }
 
     // MARK: guesses
@@ -168,7 +189,17 @@ public struct Tutor: Sendable {
         var note = progress.questions[key] ?? .init()
         note.due = !note.solved
         progress.questions[key] = note
-        return Hint(text: try filled(question.derivation, lesson, question), rung: nil, rungs: question.hints.count)
+        return Hint(text: try derivation(question, lesson), rung: nil, rungs: question.hints.count)
+    }
+
+    /// The whole way to an answer. Of a sentence it begins with whether that is true, which the numbers alone do not say.
+    public func derivation(_ question: Question, _ lesson: Lesson) throws(LessonError) -> String {
+        let way = try filled(question.derivation, lesson, question)
+        guard case .truth(let query) = question.kind else { return way }
+        let isTrue = try querying(lesson, question) { () throws(QueryProblem) in
+            try evaluator(lesson).value(query).truth(for: "truth")
+        }
+        return (isTrue ? "True. " : "False. ") + way
     }
 
     public func filled(_ template: Template, _ lesson: Lesson, _ question: Question? = nil) throws(LessonError)

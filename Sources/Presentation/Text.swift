@@ -82,6 +82,30 @@ extension Character {
 }
 
 extension String {
+    /// Its lines, those that are wider than `width` columns broken between words; colours take no columns.
+    public func folded(to width: Int) -> [String] {
+        split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+            guard String(line).columns > width else { return [String(line)] }
+            var (lines, used) = ([""], 0)
+            for (index, word) in line.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+                let columns = String(word).columns
+                if index > 0, used + 1 + columns <= width {
+                    lines[lines.count - 1] += " " + word
+                    used += 1 + columns
+                } else if index == 0 {
+                    (lines[0], used) = (String(word), columns)
+                } else {
+                    lines.append(String(word))
+                    used = columns
+                }
+            }
+            return lines
+        }
+    }
+
+    /// The columns that it takes on a terminal, colours left out.
+    private var columns: Int { replacing(/\u{1B}\[[0-9;]*m/, with: "").displayWidth }
+
     /// Its words in lines of at most `width` columns; those after the first begin with `indent`.
     func wrapped(to width: Int, indent: String = "  ", paint: (String) -> String = { $0 }) -> [String] {
         split(separator: " ").map(String.init).wrapped(to: width, indent: indent, paint: paint)

@@ -27,6 +27,9 @@ public enum Folders {
     /// whole file, the new one or what was there.
     public static func replace(_ path: String, with data: Data, advice: String) throws(FileProblem) {
         let target = URL(filePath: path).resolvingSymlinksInPath().path
+        if let words = PathKind(at: target).words {
+            throw FileProblem(path: path, action: .written, reason: "it is \(words)", advice: advice)
+        }
         let partial = PartialName.path(for: target)
         do {
             try data.write(to: URL(filePath: partial), options: [])

@@ -117,7 +117,11 @@ struct ChildProgram {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         let end = seconds.map { ContinuousClock.now + .seconds($0) }
         var (isLate, isTold) = (false, false)
+        var lastWords: ContinuousClock.Instant?
         while waiting.contains(where: { $0.fd >= 0 }) {
+            // What it started may hold the pipes open after it has ended, and for ever.
+            if end != nil, lastWords == nil, Self.hasEnded(child) { lastWords = .now + .seconds(1) }
+            if let lastWords, ContinuousClock.now >= lastWords { break }
             if let end, !isLate, ContinuousClock.now >= end {
                 kill(-child, SIGKILL)
                 isLate = true
@@ -138,7 +142,14 @@ struct ChildProgram {
                 }
             }
         }
+        for left in waiting where left.fd >= 0 { close(left.fd) }
         return (said, isLate)
+    }
+
+    /// Whether a child has ended; its status is still to be fetched.
+    private static func hasEnded(_ child: pid_t) -> Bool {
+        var info = siginfo_t()
+        return waitid(P_PID, id_t(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
     }
 
     /// Starts another program, which gets no terminal and is not waited for.

@@ -108,13 +108,12 @@ struct Quipu: AsyncParsableCommand {
     }
 
     private static func parsed() throws -> any ParsableCommand {
-        do { return try parseAsRoot() } catch {
-            if let moved = Misspelling.traceAsArgument(in: CommandLine.arguments.dropFirst()),
-                let command = try? parseAsRoot(moved)
-            {
+        let words = LessonProgram.filled(shell: Array(CommandLine.arguments.dropFirst()))
+        do { return try parseAsRoot(words) } catch {
+            if let moved = Misspelling.traceAsArgument(in: words[...]), let command = try? parseAsRoot(moved) {
                 return command
             }
-            Misspelling.explain(error, in: CommandLine.arguments.dropFirst())
+            Misspelling.explain(error, in: words[...])
             throw error
         }
     }

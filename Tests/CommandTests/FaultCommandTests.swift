@@ -35,6 +35,8 @@ import Testing
         #expect(try bench.bytes("fault.gguf") != before)
         expectComplaint(
             try bench.quipu("lesson", "fault", "model.gguf", "--found", "x"), "model.gguf", "nothing that differs")
+        expectComplaint(
+            try bench.quipu("lesson", "fault", TinyModel.gqa.path, "--found", "x"), "found other tensors")
         #expect(try bench.quipu("lesson", "fault", "--found", "x", "--seed", "1").status == 64)
         #expect(try bench.quipu("lesson", "fault", "--kind", "bogus").status == 64)
         #expect(try bench.quipu("lesson", "fault", "--found", "blk.0.atn_q").output.contains("blk.0.attn_q.weight"))

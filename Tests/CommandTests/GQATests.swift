@@ -25,7 +25,7 @@ private let printed = 1e-7
         #expect(page.output.contains("   1  <----  [2] [3]"))
     }
 
-    /// Published sizes, two bytes a value.
+    /// Published sizes, two bytes per value.
     @Test func theKindsOfAttentionSideBySide() throws {
         let object = try Workbench().quipu("gqa", "model.gguf", "--json").object()
         let rows = try #require(object["sharing"] as? [[String: Any]])
@@ -46,7 +46,7 @@ private let printed = 1e-7
         #expect(price.map { rows[1][$0] as? Int } == [128, 128, 128, 128])
     }
 
-    /// 3 layers, 16 + 8 values a position, 4 heads of 20 and 10 unpacked.
+    /// 3 layers, 16 + 8 values per position, 4 heads of 20 and 10 unpacked.
     @Test func latentVectors() throws {
         let bench = try Workbench(Places.fixture("tiny-deepseek2.gguf"))
         let traced = try bench.quipu("trace", "model.gguf", "-p", "Once upon a time", "-o", "trace.db")

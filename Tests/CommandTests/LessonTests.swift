@@ -46,6 +46,33 @@ import Testing
         #expect(begin.status == 0 && begin.output.contains("$ quipu inspect"), "\(begin.errors)")
     }
 
+    /// Lessons print lines with these words; they are to be copied into a shell as well.
+    @Test func modelAndTraceAreWords() throws {
+        let bench = try Workbench()
+        expectComplaint(try bench.quipu("ops", "TRACE"), "TRACE")
+        try bench.quipu("lesson", "start", "1")
+        #expect(try bench.quipu("show", "TRACE", "embd").output.hasPrefix("embd  GET_ROWS"))
+        #expect(try bench.quipu("show", "MODEL", "output_norm.weight").output.hasPrefix("output_norm.weight"))
+        // Never where a command writes.
+        let trace = try trace(bench)
+        let before = try Data(contentsOf: URL(filePath: trace))
+        #expect(try bench.quipu("trace", "--prompt", "MODEL", "-o", "TRACE").output.contains("Written: TRACE"))
+        #expect(try Data(contentsOf: URL(filePath: trace)) == before)
+        #expect(try bench.row("SELECT prompt FROM run", of: "TRACE")["prompt"] as? String == "MODEL")
+    }
+
+    @Test func aTrackIsGoneThrough() throws {
+        let bench = try Workbench()
+        let begin = try bench.quipu("lesson", "start", "--track", "how")
+        #expect(begin.output.contains("Lesson 0"))
+        try bench.quipu("lesson", "start", "logits")
+        for _ in 1...9 where try bench.quipu("lesson", "next").status == 0 {}
+        let end = try bench.quipu("lesson", "next")
+        #expect(end.status == 1 && end.output.contains("That was “how it thinks”.") && !end.output.contains("K-quants"))
+        #expect(try bench.quipu("lesson", "list", "--json").object()["track"] as? String == "how it thinks")
+        expectComplaint(try bench.quipu("lesson", "start", "--track", "no"), "'what the bits do', 'all'")
+    }
+
     private func trace(_ bench: Workbench) throws -> String {
         try #require(try bench.quipu("lesson", "progress", "--json").object()["trace"] as? String)
     }
@@ -341,6 +368,10 @@ import Testing
         let page = try String(contentsOfFile: bench.folder.path("kept.html"), encoding: .utf8)
         #expect(page.contains("A &lt;b&gt; &amp; C") && page.contains("RMSNorm") && page.contains("0 of 4"))
         expectComplaint(try bench.quipu("lesson", "certificate", "kept.html"), "kept.html", "--force")
+        // Nothing but a file is replaced.
+        #expect(mkfifo(bench.folder.path("pipe"), 0o600) == 0)
+        expectComplaint(try bench.quipu("lesson", "certificate", "pipe", "--force"), "pipe", "it is a pipe")
+        expectComplaint(try bench.quipu("lesson", "export", "pipe", "--force"), "pipe", "it is a pipe")
     }
 
     /// Commands of other people's lessons run as soon as a step is shown, so they may only look.

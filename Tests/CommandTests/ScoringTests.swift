@@ -36,7 +36,7 @@ import Testing
         #expect(outcome.status == 0)
         #expect(outcome.output.contains("Perplexity: 3.4120 ± 0.1954"))
         #expect(outcome.output.contains("8 chunks of 256 were read; 1,016 tokens scored"))
-        #expect(outcome.output.contains("among 3.412 tokens") && outcome.output.contains("1.771 bits a token"))
+        #expect(outcome.output.contains("among 3.412 tokens") && outcome.output.contains("1.771 bits per token"))
         #expect(outcome.output.contains("highest 4.711 in chunk 3"))
         for line in outcome.lines { #expect(line.count <= 80, "\(line)") }
     }

@@ -16,7 +16,7 @@ Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K, I32, I64, BF16 = 10, 11, 12, 13, 14, 15, 26,
 IQ2_XXS, IQ2_XS, IQ3_XXS, IQ1_S, IQ4_NL, IQ3_S, IQ2_S, IQ4_XS, IQ1_M = 16, 17, 18, 19, 20, 21, 22, 23, 29
 TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0 = 34, 35, 39, 40, 41, 42
 
-# id -> (name, elements a block, bytes a block); ggml.c `type_traits`
+# id -> (name, elements per block, bytes per block); ggml.c `type_traits`
 TYPES = {
     F32: ("F32", 1, 4), F16: ("F16", 1, 2), BF16: ("BF16", 1, 2), I32: ("I32", 1, 4), I64: ("I64", 1, 8),
     Q4_0: ("Q4_0", 32, 18), Q4_1: ("Q4_1", 32, 20), Q5_0: ("Q5_0", 32, 22), Q5_1: ("Q5_1", 32, 24),

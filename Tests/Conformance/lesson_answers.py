@@ -280,7 +280,7 @@ def shares13(f):
     return powers / powers.sum()
 
 
-# Fourteen: heads, KV heads and numbers a head, from the metadata and the shapes.
+# Fourteen: heads, KV heads and numbers per head, from the metadata and the shapes.
 def shape14(f):
     def key(name): return int(f.reader.fields[name].contents())
     heads = key("llama.attention.head_count")

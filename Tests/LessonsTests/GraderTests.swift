@@ -12,7 +12,9 @@ import Testing
     /// The width of stories260K is 64.
     private static let width = "answer: sql('SELECT n_embd FROM model')\ntolerance: exact"
 
-    @Test(arguments: ["64", " 64 ", "0x40", "128/2", "6400 %", "64.0", "2 ^ 6", "6.4e1", "64 bytes", "h64"])
+    @Test(arguments: [
+        "64", " 64 ", "0x40", "128/2", "6400 %", "64.0", "2 ^ 6", "6.4e1", "64 bytes", "h64", "6,400,000 / 100,000",
+    ])
     func waysToWriteANumber(answer: String) async throws {
         #expect(try await verdict(answer, Self.width + "\nunit: bytes").outcome == .right)
     }
@@ -62,6 +64,19 @@ import Testing
         #expect(outcomes.count { $0 == .right } == 1)
         #expect(try grader.grade("e", question).outcome == .unreadable)
         #expect(try grader.grade("64", question).outcome == .right)
+        #expect(Grader.areNumbers(try grader.choices(question)))
+    }
+
+    /// Choices that are numbers have no letters on a page; what is typed is the number.
+    @Test func aNumberAmongChoicesIsAFirstPart() async throws {
+        let yaml =
+            "kind: choice\nanswer: sql('SELECT n_embd FROM model')\namong: \"[1, 2, 3]\"\nthen: {ask: n, answer: '7', tolerance: exact}"
+        let question = try Samples.question(yaml)
+        let grader = Grader(Evaluator(try await Samples.stories.value.subject), seed: "test")
+        #expect(try grader.isFirstPart("64", question) && grader.isFirstPart("a", question))
+        #expect(try !grader.isFirstPart("65", question) && !grader.isFirstPart("64 7", question))
+        #expect(try grader.grade("64 7", question).outcome == .right)
+        #expect(try grader.grade("64", question).says?.contains("then a number") == true)
     }
 
     @Test func aWrongSentenceSaysWhy() async throws {
@@ -86,6 +101,12 @@ import Testing
         }
         #expect(try await verdict("1", yaml).outcome == .wrong)
         #expect(try await verdict("", yaml).outcome == .unreadable)
+        let ranked = try await verdict(id, yaml + "\nranks: trace('result_output')")
+        #expect(ranked.outcome == .right && ranked.says?.contains(" is number ") == true)
+        let wrong = try await verdict("1", yaml + "\nranks: trace('result_output')")
+        #expect(
+            wrong.says?.contains("with a probability of") == true
+                && wrong.says?.hasSuffix("Which one is number 1?") == true)
     }
 
     /// Two spellings of one address are equal.

@@ -29,6 +29,46 @@ import Testing
         #expect { try tutor.start("7") } throws: { "\($0)".contains("1 sample, 2 other") }
     }
 
+    /// Those beside the track are passed over; one that is asked for by name is shown, and goes on by number.
+    @Test func aTrackGoesThroughItsLessonsAlone() async throws {
+        let texts = ["sample", "other", "third"].map {
+            Samples.text.replacing("id: sample", with: "id: \($0)").replacing("older", with: "older-\($0)")
+        }
+        let tracks = "tracks:\n  short way: [sample, third]\n  long way: [sample, other]\n"
+        let course = try Samples.course(texts[0], texts[1], texts[2], tracks: tracks)
+        var tutor = Tutor(
+            course: course, subject: try await Samples.stories.value.subject, progress: LessonProgress())
+        try tutor.choose(track: "Short")
+        try tutor.start(nil)
+        for _ in 1...2 { try tutor.next() }
+        #expect(try tutor.lesson().id == "third")
+        try tutor.next()
+        #expect(try tutor.isAtTheEnd())
+        #expect { try tutor.next() } throws: { "\($0)".contains("last step") }
+        for _ in 1...2 { try tutor.back() }
+        #expect(try tutor.lesson().id == "sample")
+        try tutor.start("other")
+        for _ in 1...2 { try tutor.next() }
+        #expect(try tutor.lesson().id == "third")
+        for name in ["", "way", "o", "none"] {
+            #expect { try tutor.choose(track: name) } throws: { "\($0)".contains("'long way', 'short way', 'all'") }
+        }
+        try tutor.choose(track: "all")
+        #expect(tutor.way.count == 3)
+    }
+
+    @Test func aSentencesWholeWaySaysWhetherItIsTrue() async throws {
+        let text = Samples.text.replacing(
+            "answer: rms(x)\ntolerance: 1%\n", with: "kind: truth\nanswer: count(x) > 1e9\n"
+        )
+        .replacing("mistakes:\n  - says: The root is missing.\n    answer: mean(x * x)\n", with: "")
+        var tutor = Tutor(
+            course: try Samples.course(text), subject: try await Samples.stories.value.subject,
+            progress: LessonProgress())
+        try tutor.start(nil)
+        #expect(try tutor.skip().text.hasPrefix("False. "))
+    }
+
     @Test func hintsEndInTheWholeWayAndAreAskedAgain() async throws {
         var tutor = try await tutor()
         try tutor.start(nil)

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [
-        // 2 operations a byte, 4e9 and 40e9 operations a second on cached operands, memory 10e9 bytes a second.
+        // 2 operations per byte, 4e9 and 40e9 operations per second on cached operands, memory 10e9 bytes per second.
         (4e9, RooflineRow.Bound.arithmetic, 0.4, 0.5), (40e9, .memory, 4, 0.1),
     ])
     func theLowerRoofIsTheBound(peak: Double, bound: RooflineRow.Bound, balance: Double, reached: Double) throws {

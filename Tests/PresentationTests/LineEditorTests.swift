@@ -58,3 +58,37 @@ import Testing
         #expect(editor.view(columns: 5) == ("abcde", 0))
     }
 }
+
+@Suite struct LessonScreensTests {
+    private func screens(_ lines: [String], rows: Int = 8) -> [String] {
+        LessonScreens(lines.joined(separator: "\n"), width: 20, rows: rows).screens
+    }
+
+    /// Empty lines after the last word ask nobody to go on.
+    @Test func whatFitsIsOneScreen() {
+        let lines = (1...8).map { "line \($0)" }
+        #expect(screens(lines + ["", ""]) == [lines.joined(separator: "\n") + "\n\n"])
+    }
+
+    @Test func aScreenEndsAtAnEmptyLine() {
+        let lines = (1...6).map { "line \($0)" } + [""] + (7...12).map { "line \($0)" }
+        let found = screens(lines)
+        #expect(found.count == 2 && found[0].hasSuffix("line 6\n") && found[1].hasPrefix("line 7\n"))
+    }
+
+    @Test func aQuestionStaysWhole() {
+        let lines = [
+            "one", "two", "", "three", "", "\u{1B}[1mQuestion.\u{1B}[0m What?", "", "a", "b", "", "Answer: LETTER",
+        ]
+        let found = screens(lines)
+        #expect(found.count == 2 && found[1].contains("Question.") && found[1].hasSuffix("Answer: LETTER"))
+    }
+
+    /// Each word whole, colours counted as nothing, nothing lost.
+    @Test func wideLinesAreFoldedBetweenWords() {
+        let line = "\u{1B}[32mMia has the ball.\u{1B}[0m Who has the ball? " + String(repeating: "x", count: 30)
+        let folded = screens([line])[0]
+        #expect(folded.replacing("\n", with: " ") == line)
+        #expect(folded.split(separator: "\n")[0] == "\u{1B}[32mMia has the ball.\u{1B}[0m")
+    }
+}

@@ -213,7 +213,7 @@ import Testing
                     .integer(Int64(number / 2)), .integer(Int64(number % 2)), 2, 16, .integer(Int64(positions)),
                     .text("f16"),
                 ])
-            // Keys and values, 16 F16 values a head.
+            // Keys and values, 16 F16 values per head.
             let head = 2 * 16 * 2 * positions
             #expect(row[6...].map(\.integer) == [2 * head, 4 * head, head])
         }

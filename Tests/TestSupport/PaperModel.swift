@@ -1,7 +1,7 @@
 import GGUF
 import Tensors
 
-/// A model as mixes see it: names, rows and metadata of a llama model, with two rows a tensor.
+/// A model as mixes see it: names, rows and metadata of a llama model, with two rows per tensor.
 package struct PaperModel {
     package var layers = 8
     package var heads = 8

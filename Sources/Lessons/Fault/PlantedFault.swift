@@ -180,7 +180,7 @@ public struct FaultSearch: Sendable {
     }
 }
 
-public enum FaultProblem: Error, Equatable, CustomStringConvertible {
+public enum FaultProblem: InputProblem, Equatable, CustomStringConvertible {
     case cannotPlant(PlantedFault.Kind, String)
     case otherModel(String, String)
 

@@ -28,7 +28,7 @@ public struct MemoryBandwidth {
 
     /// Reads the buffer `passes` times.
     ///
-    /// - Returns: bytes a second of each pass.
+    /// - Returns: bytes per second of each pass.
     public func measure(passes: Int = 5) -> [Double] {
         let words = UInt64(buffer.byteCount / 8)
         return (0..<passes).map { _ in

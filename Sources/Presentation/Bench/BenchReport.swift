@@ -171,9 +171,10 @@ public struct BenchReport: Report {
 
     private static let legend = [
         "GB/s: what an operation reads and writes, wherever it lies. Gop/s: a multiply-",
-        "add counts as two, an exponential as one. Balance: the operations a byte (op/B)",
-        "at which memory and arithmetic take equally long, that is the Gop/s of the same",
-        "operation on cached operands over the GB/s of memory. With less op/B memory is",
-        "the bound, with more arithmetic; the share is what is reached of that bound.",
+        "add counts as two, an exponential as one. Balance: the operations per byte",
+        "(op/B) at which memory and arithmetic take equally long, that is the Gop/s of",
+        "the same operation on cached operands over the GB/s of memory. With less op/B",
+        "memory is the bound, with more arithmetic; the share is what is reached of that",
+        "bound.",
     ]
 }

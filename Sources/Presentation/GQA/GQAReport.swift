@@ -161,7 +161,7 @@ public struct GQAReport: Report {
     /// The kinds of attention side by side.
     private func sharingLines(_ style: Style) -> [String] {
         var table = Table([
-            ("bytes a token", .left), ("MHA", .right), ("GQA", .right), ("MLA", .right), ("MQA", .right),
+            ("bytes per token", .left), ("MHA", .right), ("GQA", .right), ("MLA", .right), ("MQA", .right),
             ("score", .right), ("value", .right),
         ])
         for shape in sharing {

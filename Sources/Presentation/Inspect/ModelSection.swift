@@ -200,7 +200,7 @@ struct ModelSection: Encodable {
     private var cacheLine: String? {
         guard let bytes = cacheBytesPerToken else { return nil }
         var text =
-            "KV cache: \(Numbers.grouped(bytes.own)) bytes a token at F16; \(Numbers.grouped(bytes.mha)) with a KV head "
+            "KV cache: \(Numbers.grouped(bytes.own)) bytes per token at F16; \(Numbers.grouped(bytes.mha)) with a KV head "
             + "for each query head (MHA), \(Numbers.grouped(bytes.mqa)) with one for all (MQA)."
         if bytes.layers < nLayer { text += " \(nLayer - bytes.layers) of \(nLayer) layers keep none." }
         if overview.cache?.latent?.isKept == false {

@@ -59,7 +59,8 @@ public struct CertificatePage {
     private static func file(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
 
     private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing(
-            "\"", with: "&quot;")
+        text.withoutControls.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+            .replacing(
+                "\"", with: "&quot;")
     }
 }

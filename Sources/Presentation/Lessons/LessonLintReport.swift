@@ -71,9 +71,10 @@ public struct LessonLintReport: Report {
                 + "\(filledValues) values filled in",
         ]
         if mistakesNotTold > 0 {
+            let gives = mistakesNotTold == 1 ? "gives" : "give"
             let text =
-                "\(Numbers.count(mistakesNotTold, "known mistake")) give the right answer on this model. Only other "
-                + "models can tell them from it: give more --model."
+                "\(Numbers.count(mistakesNotTold, "known mistake")) \(gives) the right answer on this model. Only other "
+                + "models can tell: give more --model."
             lines += text.wrapped(to: style.width, indent: "")
         }
         if questionsGuessed > 0 {

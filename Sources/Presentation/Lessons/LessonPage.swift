@@ -52,7 +52,8 @@ public struct LessonQuestion: Encodable, Sendable {
 
     func lines(_ style: Style, isLoop: Bool) -> [String] {
         var lines = LessonProse(text: "**Question.** " + ask).lines(style)
-        for (letter, choice) in zip("abcdefgh", choices) {
+        if Grader.areNumbers(choices) { lines += choices.isEmpty ? [] : ["  " + choices.joined(separator: "   ")] }
+        for (letter, choice) in zip("abcdefgh", choices) where !Grader.areNumbers(choices) {
             let text = LessonProse(text: choice, indent: "     ").lines(style)
             lines.append("  \(letter)  " + (text.first ?? "").drop { $0 == " " })
             lines += text.dropFirst()
@@ -65,9 +66,10 @@ public struct LessonQuestion: Encodable, Sendable {
 
     /// How an answer is given.
     func example(_ prefix: String, isLoop: Bool) -> String {
-        switch kind {
+        let choice = Grader.areNumbers(choices) ? "ONE OF THEM" : "LETTER"
+        return switch kind {
         case "number": prefix + "NUMBER"
-        case "choice": prefix + (then == nil || isLoop ? "LETTER" : "LETTER NUMBER")
+        case "choice": prefix + choice + (then == nil || isLoop ? "" : " NUMBER")
         case "truth": prefix + (then == nil || isLoop ? "true|false" : "true|false NUMBER")
         case "token": prefix + "ID or TEXT"
         case "address": prefix + "'NAME[…]'"

@@ -40,7 +40,7 @@ public struct LessonVerdictReport: Report {
             let text = says.map { "\n" + $0 } ?? ""
             return ([style.bad(opening)] + LessonProse(text: text + advice).lines(style)).joined(separator: "\n")
         case .right:
-            var lines = [style.good("Right."), ""]
+            var lines = [style.good("Right.")] + (says.map { LessonProse(text: $0).lines(style) } ?? []) + [""]
             for passage in after { lines += passage.lines(style) + [""] }
             if let why { lines += LessonProse(text: "**Why it matters.** " + why).lines(style) + [""] }
             if let yours {
@@ -122,6 +122,8 @@ public struct LessonListReport: Report {
 
     public let lessons: [Row]
     public let tracks: [Track]
+    /// The name of the one that was chosen.
+    @OrNull public var track: String?
     /// The lesson one stands at.
     @OrNull public var current: String?
     @OrNull public var model: String?
@@ -130,7 +132,7 @@ public struct LessonListReport: Report {
     public let file: String
     private let isDetailed: Bool
 
-    private enum CodingKeys: CodingKey { case lessons, tracks, current, model, prompt, trace, file }
+    private enum CodingKeys: CodingKey { case lessons, tracks, track, current, model, prompt, trace, file }
 
     public init(_ course: Course, _ progress: LessonProgress, file: String, isDetailed: Bool) {
         tracks = course.tracks.sorted { $0.key < $1.key }.map { Track(name: $0.key, lessons: $0.value) }
@@ -142,6 +144,7 @@ public struct LessonListReport: Report {
                 attempts: notes.reduce(0) { $0 + $1.attempts }, hints: notes.reduce(0) { $0 + $1.hints })
         }
         (self.file, self.isDetailed) = (file, isDetailed)
+        _track = OrNull(wrappedValue: progress.track)
         _current = OrNull(wrappedValue: progress.lesson)
         _model = OrNull(wrappedValue: progress.model?.path)
         _prompt = OrNull(wrappedValue: progress.model?.prompt)
@@ -178,12 +181,13 @@ public struct LessonListReport: Report {
     private var trackLines: [String] {
         guard !tracks.isEmpty else { return [] }
         let width = tracks.map(\.name.count).max() ?? 0
-        return ["Ways through them, if you do not want all:"]
+        return ["Ways through them, if you do not want all (`quipu lesson start --track NAME`):"]
             + tracks.map { track in
                 let numbers = track.lessons.compactMap { id in lessons.first { $0.id == id } }
                     .map { $0.solved == $0.questions ? "✓\($0.number)" : "\($0.number)" }
                 let gap = String(repeating: " ", count: width - track.name.count + 2)
-                return "  \(track.name)\(gap)\(numbers.joined(separator: " "))"
+                let mark = track.name == self.track ? "▸ " : "  "
+                return "\(mark)\(track.name)\(gap)\(numbers.joined(separator: " "))"
             } + [""]
     }
 }
@@ -230,17 +234,21 @@ public struct LessonRecapReport: Report {
     public let lessons: [Row]
     public let questions: Int
     public let solved: Int
+    /// The way through the lessons that was chosen; `null`: all of them.
+    @OrNull public var track: String?
 
     public init(_ tutor: Tutor) {
-        lessons = tutor.course.lessons.map {
+        _track = OrNull(wrappedValue: tutor.progress.track)
+        lessons = tutor.way.map {
             Row(number: $0.number, title: $0.title, idea: $0.idea, isDone: tutor.isDone($0))
         }
-        let all = tutor.course.lessons.flatMap { lesson in lesson.questions.map { tutor.note(lesson, $0) } }
+        let all = tutor.way.flatMap { lesson in lesson.questions.map { tutor.note(lesson, $0) } }
         (questions, solved) = (all.count, all.count(where: \.solved))
     }
 
     public func page(_ style: Style) -> String {
-        var lines = [style.bold("That was the course. What it said:"), ""]
+        let what = track.map { "“\($0)”" } ?? "the course"
+        var lines = [style.bold("That was \(what). What it said:"), ""]
         for row in lessons {
             let mark = row.isDone ? style.good("✓") : " "
             let text = LessonProse(text: "**\(row.title).** \(row.idea)", indent: "      ").lines(style)
@@ -248,6 +256,7 @@ public struct LessonRecapReport: Report {
             lines += text.dropFirst()
         }
         lines += ["", "\(solved) of \(questions) questions are solved. Open ones: quipu lesson progress"]
+        if track != nil { lines.append("All other lessons: quipu lesson start --track all") }
         lines += ["Functions to write: quipu lesson code. A page to keep: quipu lesson certificate"]
         return lines.joined(separator: "\n")
     }

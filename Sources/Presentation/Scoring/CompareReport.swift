@@ -107,9 +107,9 @@ public struct CompareReport: Report {
 
     private static let legend = [
         "KL divergence: how far the other's probabilities of all tokens are from the",
-        "base's, in nats; 0 where they are the same. Δp: by how much more probable the",
-        "other held the token that followed. Beside quantiles: where they lie two times",
-        "of three.",
+        "base's, in nats; 0 where they are the same. Δp: how much more probability the",
+        "other gave to the token that followed. Beside quantiles: where they lie in two",
+        "cases out of three.",
     ]
 }
 

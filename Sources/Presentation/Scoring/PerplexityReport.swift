@@ -42,7 +42,7 @@ public struct PerplexityReport: Report {
             ]
         lines += words(
             "As uncertain, on average, as a choice among \(Numbers.short(perplexity)) tokens that are all as likely: "
-                + "\(Numbers.short(bitsPerToken)) bits a token.", style)
+                + "\(Numbers.short(bitsPerToken)) bits per token.", style)
         return (lines + (chunks.count > 1 ? [""] + chunkLines(style) : [])).joined(separator: "\n")
     }
 

@@ -89,7 +89,7 @@ public struct QuantTableReport: Report {
         lines += [""] + tableLines(style) + [""]
         lines += words(
             "PPL: perplexity; more: than the base's. KLD: mean KL divergence from the base, in nats. same: how often, "
-                + "in percent, both hold the same token most probable. tok/s: of reading the text as a prompt, not of "
+                + "in percent, both give the same token the highest probability. tok/s: of reading the text as a prompt, not of "
                 + "generating.", style.dim, style)
         let fallen = rows.filter { $0.nFallback > 0 }.map(\.type)
         if !fallen.isEmpty {

@@ -68,7 +68,8 @@ public struct SensitivityReport: Report {
         var lines = [style.bold(model.cutAtFront(to: style.width))] + text.lines(style)
         lines += words(
             "One \(by) at a time in \(type), the rest as it is; KLD from the model as it is. same: how often, in "
-                + "percent, both hold the same token most probable. Last: bits per weight that \(mix) adds.", style)
+                + "percent, both give the same token the highest probability. Last: bits per weight that \(mix) adds.",
+            style)
         lines += [""] + tableLines(style)
         if tensors.count > limit { lines.append(style.dim("… and \(tensors.count - limit) more; --limit shows them")) }
         return (lines + [""] + verdict(style)).joined(separator: "\n")

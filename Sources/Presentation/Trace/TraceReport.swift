@@ -20,9 +20,9 @@ public struct TraceReport: Report {
     public let nPasses: Int
     public let sizeBytes: Int
     public let wallNs: Int
-    /// Generated tokens a second, decode passes only; nil if there was none.
+    /// Generated tokens per second, decode passes only; nil if there was none.
     @OrNull public var tokensPerSecond: Double?
-    /// Prompt tokens a second.
+    /// Prompt tokens per second.
     public let promptTokensPerSecond: Double
     public let capture: String
     public let top: [Top]
@@ -262,6 +262,9 @@ public struct TraceReport: Report {
         return lines
     }
 
+    /// The line before commands that this trace has an answer to, which are the last lines.
+    public static let next = "Next, on this trace:"
+
     private func closingLines(_ style: Style) -> [String] {
         var facts = ["\(nOps) operations in \(nPasses) \(nPasses == 1 ? "pass" : "passes"),"]
         facts.append("\(Numbers.duration(nanoseconds: wallNs)) in all;")
@@ -269,7 +272,7 @@ public struct TraceReport: Report {
         if let tokensPerSecond { facts.append("then \(Numbers.fixed(tokensPerSecond, 1)) tokens/s") }
         let speed = facts.wrapped(to: style.width)
         let written = style.bold("Written: \(trace)") + " (\(ByteSize(sizeBytes)), capture \(capture))"
-        return speed + changeLines(style) + [written, "", "Next, on this trace:"]
+        return speed + changeLines(style) + [written, "", Self.next]
             + suggestions.flatMap { command, purpose in
                 ["  " + style.dim(purpose), "    " + style.accent(command)]
             }

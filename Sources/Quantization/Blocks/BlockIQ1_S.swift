@@ -156,7 +156,7 @@ extension FormatIQ1_S: DescribableFormat {
                     .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
                     .bytes(
                         "qh", 16,
-                        "bits 8-10 of the indices and scales and shifts: a word of 16 bits a sub-block, four times 3 bits, a 3-bit scale, a bit"
+                        "bits 8-10 of the indices and scales and shifts: a word of 16 bits per sub-block, four times 3 bits, a 3-bit scale, a bit"
                     ),
                 ],
                 formula: "x = d * (2 * scale + 1) * (g ± 1/8)",

@@ -80,7 +80,7 @@ extension FormatIQ2_S: DescribableFormat {
                     .bytes("qs", 32, "bits 0-7 of the index of the point of eight weights"),
                     .bytes("qs+32", 32, "signs, a bit per weight"),
                     .bytes("qh", 8, "bits 8-9 of the indices, four to a byte"),
-                    .bytes("scales", 8, "a 4-bit scale a sub-block"),
+                    .bytes("scales", 8, "a 4-bit scale per sub-block"),
                 ],
                 formula: "x = d * (0.5 + scale) / 4 * g",
                 legend: "g: a value of one of 1024 points of 8 weights, each 8, 25 or 43, with a sign",

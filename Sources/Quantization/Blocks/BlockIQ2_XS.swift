@@ -82,7 +82,7 @@ extension FormatIQ2_XS: DescribableFormat {
                         "qs", 64,
                         "indices of points and signs: words of 16 bits, a 9-bit index of a point of eight weights and 7 signs"
                     ),
-                    .bytes("scales", 8, "a 4-bit scale a sub-block"),
+                    .bytes("scales", 8, "a 4-bit scale per sub-block"),
                 ],
                 formula: "x = d * (0.5 + scale) / 4 * g",
                 legend: "g: a value of one of 512 points of 8 weights, each 8, 25 or 43, with a sign",

@@ -82,7 +82,7 @@ extension FormatIQ2_XXS: DescribableFormat {
                     .half("d", "unit of the scales"),
                     .bytes(
                         "qs", 64,
-                        "indices of points and signs and scales: 8 bytes a sub-block, four indices, then 4 times 7 signs and a 4-bit scale"
+                        "indices of points and signs and scales: 8 bytes per sub-block, four indices, then 4 times 7 signs and a 4-bit scale"
                     ),
                 ],
                 formula: "x = d * (0.5 + scale) / 4 * g",

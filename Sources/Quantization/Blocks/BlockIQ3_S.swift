@@ -92,7 +92,7 @@ extension FormatIQ3_S: DescribableFormat {
                     .bytes("qs", 64, "bits 0-7 of the index of the point of four weights"),
                     .bytes("qh", 8, "bit 8 of the indices, eight to a byte"),
                     .bytes("signs", 32, "signs, a bit per weight"),
-                    .bytes("scales", 4, "a 4-bit scale a sub-block"),
+                    .bytes("scales", 4, "a 4-bit scale per sub-block"),
                 ],
                 formula: "x = d * (1 + 2 * scale) * g",
                 legend: "g: a value of one of 512 points of 4 weights, each odd, 1 to 15, with a sign",

@@ -82,7 +82,7 @@ extension FormatIQ3_XXS: DescribableFormat {
                     .bytes("qs", 64, "the index of the point of four weights"),
                     .bytes(
                         "qs+64", 32,
-                        "signs and scales: 4 bytes a sub-block, 4 times 7 signs of eight weights and a 4-bit scale"),
+                        "signs and scales: 4 bytes per sub-block, 4 times 7 signs of eight weights and a 4-bit scale"),
                 ],
                 formula: "x = d * (0.5 + scale) / 2 * g",
                 legend:

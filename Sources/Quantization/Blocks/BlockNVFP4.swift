@@ -117,7 +117,7 @@ extension FormatNVFP4: DescribableFormat {
             block,
             BlockLayout(
                 fields: [
-                    .bytes("d", 4, "a scale of 8 bits a sub-block: 4 of exponent, 3 of mantissa, no sign"),
+                    .bytes("d", 4, "a scale of 8 bits per sub-block: 4 of exponent, 3 of mantissa, no sign"),
                     .bytes("qs", 32, "codes of 4 bits, two to a byte, 8 weights apart"),
                 ],
                 formula: "x = T[q] * scale / 2", table: FourBitFloat.list,

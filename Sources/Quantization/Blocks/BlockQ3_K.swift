@@ -173,7 +173,7 @@ extension FormatQ3_K: DescribableFormat {
                 fields: [
                     .bytes("hmask", 32, "bit 2 of the codes, one bit per weight"),
                     .bytes("qs", 64, "bits 0-1 of the codes, four to a byte, 32 weights apart"),
-                    .bytes("scales", 12, "a 6-bit scale a sub-block: 4 bits in bytes 0-7, 2 in bytes 8-11"),
+                    .bytes("scales", 12, "a 6-bit scale per sub-block: 4 bits in bytes 0-7, 2 in bytes 8-11"),
                     .half("d", "unit of the scales"),
                 ],
                 formula: "x = d * (scale - 32) * (q - 4)", codes: 0...7,

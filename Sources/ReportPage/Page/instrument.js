@@ -125,7 +125,7 @@ function instrumentBody(found, tensor, first) {
       p ? ["row's product", el("span", {id: "playproduct"}, `${number(p.y, 6)} in the trace, ${number(p.y + change(made.values), 6)} with this block`)] : null,
     ]), p ? note(`The row by ${p.of} of token ${p.token} is ${p.name}: the block changes it by the sum of (new − old weight) · input, here without rounding the input as kernels do.`)
       : LIVE.current === null ? note("Run a prompt to see what the row's product becomes.") : null,
-    el("h3", {}, "The same weights in each format, at its own scale"), table(["format", "bits a weight", "rms error", "largest error", "zero"], Object.keys(SCHEMES).map(name => {
+    el("h3", {}, "The same weights in each format, at its own scale"), table(["format", "bits per weight", "rms error", "largest error", "zero"], Object.keys(SCHEMES).map(name => {
       const own = encodeBlock(name, state.weights), e = errorsOf(state.weights, own.values);
       return [name === state.format ? el("b", {}, name) : name, number(SCHEMES[name].bits), number(rmsOf(e)), number(Math.max(...e.map(Math.abs))), own.zero === 0 ? "exact" : "not exact"];
     }), {class: "numbers"}));

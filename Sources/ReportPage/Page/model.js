@@ -84,7 +84,7 @@ function lookupPanel() {
 
 function tensorsPanel() {
   const target = el("div", {id: "tensors"});
-  filled(target, inspected().then(found => filtered("part of a tensor's name or type", ["tensor", "type", "shape", "bytes", "at byte", "bits a weight"],
+  filled(target, inspected().then(found => filtered("part of a tensor's name or type", ["tensor", "type", "shape", "bytes", "at byte", "bits per weight"],
     found.tensors.map((t, i) => ({text: t.name + " " + t.type, cells: () => [
       linkToValues({tensor: i, row: 0, column: 0}, t.name), t.type, shapeText(t.shape), grouped(t.n_bytes),
       (found.parts.length > 1 ? `${t.part + 1}: ` : "") + grouped(t.file_offset), number(t.bpw)]})))));

@@ -159,7 +159,7 @@ function groupPicture(pass, layer) {
     el("span", {class: "muted"}, `keys and values of KV head ${kv}`), el("div", {class: "cards"}, a.kv_head.flatMap((own, head) => own === kv ? [pattern(head)] : [])))));
 }
 
-/** The experts of a layer, a token a row; those that it went through are lit. */
+/** The experts of a layer, a token per row; those that it went through are lit. */
 function expertPicture(pass, layer) {
   const x = DATA.experts, at = x ? x.layers.layer.indexOf(layer) : -1;
   if (at < 0) return null;

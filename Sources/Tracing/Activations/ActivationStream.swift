@@ -168,7 +168,7 @@ extension ActivationProblem: CustomStringConvertible {
             "\(folder): found a folder with something in it, expected none, or one that a run of `activations` began; "
                 + "that is gone on with by --resume."
         case .width(let name, let width, let found, let what):
-            "\(name) has \(width) values a token; \(what) is \(found)."
+            "\(name) has \(width) values per token; \(what) is \(found)."
         }
     }
 }

@@ -7,7 +7,7 @@ import Presentation
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure tokens a second, and what holds each operation back.",
+        abstract: "Measure tokens per second, and what holds each operation back.",
         usage: "quipu bench [MODEL] [options]",
         discussion: """
             Reads prompts, then generates, each from an empty cache, and holds the rates against the memory bandwidth \

@@ -34,7 +34,9 @@ struct Classroom {
 
     /// Where the lessons are: a folder that the learner named, or the program's.
     static func courseFolder(_ progress: LessonProgress) throws -> String {
-        try progress.course ?? LessonFolder.path()
+        guard let course = progress.course else { return try LessonFolder.path() }
+        guard PathKind(at: course) == .folder else { throw LessonError.lostCourse(path: course) }
+        return course
     }
 
     /// Takes lessons from another folder from now on; `quipu`: the program's own.
@@ -43,7 +45,7 @@ struct Classroom {
         let path = URL(filePath: course).standardizedFileURL.path
         if course != "quipu" { _ = try Course(folder: path) }
         progress.course = course == "quipu" ? nil : path
-        (progress.lesson, progress.step) = (nil, 0)
+        (progress.lesson, progress.step, progress.track) = (nil, 0, nil)
         try progress.write(progressPath)
     }
 
@@ -104,7 +106,7 @@ struct Classroom {
     private func answered(_ step: Lesson.Step, _ lesson: Lesson) throws -> String? {
         guard let question = step.question, tutor.note(lesson, question).isSettled else { return nil }
         let (way, why) = (
-            try tutor.filled(question.derivation, lesson, question), try tutor.filled(question.why, lesson, question)
+            try tutor.derivation(question, lesson), try tutor.filled(question.why, lesson, question)
         )
         return typed("**The whole way.** \(way)\n\n**Why it matters.** \(why)")
     }

@@ -93,7 +93,7 @@ enum LessonActions {
         }
         let (why, way) = (
             try room.tutor.filled(question.why, lesson, question),
-            try room.tutor.filled(question.derivation, lesson, question)
+            try room.tutor.derivation(question, lesson)
         )
         return LessonTextReport(
             why: room.typed("**Why it matters.** \(why)\n\n**The whole way.** \(way)"), isLoop: room.isLoop)

@@ -69,13 +69,20 @@ struct StartLesson: ParsableCommand {
     var course: String?
     @Option(name: .shortAndLong, help: "The text whose trace questions are about. (default: the one before)")
     var prompt: String?
+    @Option(
+        help: """
+            One of the ways through the lessons that `list` shows, by the beginning of its name, until `--track all`. \
+            (default: the one before, or all)
+            """)
+    var track: String?
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         let isLoop = !printing.json && Terminal.isOutputTerminal && isatty(STDIN_FILENO) == 1
         if let course { try Classroom.choose(course: course) }
         var room = try Classroom(model: model, prompt: prompt, style: printing.style, isLoop: isLoop)
-        if lesson != nil || room.tutor.progress.lesson == nil { try room.tutor.start(lesson) }
+        if let track { try room.tutor.choose(track: track) }
+        if lesson != nil || track != nil || room.tutor.progress.lesson == nil { try room.tutor.start(lesson) }
         try room.save()
         if isLoop {
             var loop = LessonLoop(room)

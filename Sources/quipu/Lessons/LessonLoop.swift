@@ -2,16 +2,19 @@ import ArgumentParser
 import Foundation
 import Lessons
 import Presentation
+import Recording
 import Tensors
 
 /// A lesson line by line: an answer, or one of a few words.
 struct LessonLoop {
     private var room: Classroom
     private var lines = LineTerminal(file: Classroom.folder.appending(path: "history"))
-    /// The first part of an answer of two: a letter, or whether it is true.
+    /// The first part of an answer of two, until it is right or the step is left: a choice, or whether it is true.
     private var firstPart: String?
     /// What a command of the learner's wrote last, for questions of kind change.
     private var made: String?
+    /// What was typed where a page was to go on: it ends the page.
+    private var typed: String?
 
     init(_ room: Classroom) { self.room = room }
 
@@ -36,7 +39,8 @@ struct LessonLoop {
         keepTrace()
         try show(try room.stepReport())
         while true {
-            guard var line = lines.line(prompt, completions: completions) else { return Terminal.write("\n") }
+            guard var line = typed ?? lines.line(prompt, completions: completions) else { return Terminal.write("\n") }
+            typed = nil
             // As in a shell; long commands are shown folded like this.
             while line.hasSuffix("\\"), let more = lines.line("… ", completions: completions) {
                 line = line.dropLast() + more
@@ -52,13 +56,11 @@ struct LessonLoop {
         Terminal.write("Kept. `quipu lesson start` goes on here.\n")
     }
 
-    private var prompt: String { firstPart == nil ? "> " : "the number > " }
+    private var prompt: String { firstPart.map { "\($0), and the number > " } ?? "> " }
 
     private mutating func obey(_ text: String) throws {
-        let before = firstPart
-        firstPart = nil
         switch text.lowercased() {
-        case "": firstPart = before
+        case "": break
         case "?", "help": try show(LessonTextReport(why: Self.help, isLoop: true))
         case "next":
             if try room.tutor.passesPrediction() { return try move { (_: inout Tutor) throws(LessonError) in } }
@@ -66,7 +68,9 @@ struct LessonLoop {
             try move { (tutor: inout Tutor) throws(LessonError) in try tutor.next() }
         case "back": try move { (tutor: inout Tutor) throws(LessonError) in try tutor.back() }
         case "hint": try show(try LessonActions.hint(&room))
-        case "skip": try show(try LessonActions.skip(&room))
+        case "skip":
+            firstPart = nil
+            try show(try LessonActions.skip(&room))
         case "why": try show(try LessonActions.why(room))
         case "play":
             try PlayLesson.play(room, try StepOptions.parse(room.style.isColored ? ["--color", "always"] : []))
@@ -79,12 +83,12 @@ struct LessonLoop {
         case "redo":
             guard try room.tutor.redo(nil) else { return Terminal.write("Nothing was skipped.\n") }
             try move { (_: inout Tutor) throws(LessonError) in }
-        default: try other(text, before)
+        default: try other(text)
         }
     }
 
     /// A lesson by name, a command, or an answer.
-    private mutating func other(_ text: String, _ before: String?) throws {
+    private mutating func other(_ text: String) throws {
         let words = OwnProgram.words(text) ?? []
         let isCommand = words.count > 1 && Self.commands.contains(words[0])
         switch words.first {
@@ -98,28 +102,30 @@ struct LessonLoop {
             if let file = try LessonActions.codeFile(rest, room) {
                 return try show(try CodeCheck.check(file, &room))
             }
-            try answer(rest, nil)
+            try answer(rest)
         case "guess": try guess(words.dropFirst().joined(separator: " "))
         default:
             if try room.tutor.openPrediction() != nil { return try guess(text) }
-            try answer(text, before)
+            try answer(text)
         }
     }
 
-    private mutating func answer(_ text: String, _ before: String?) throws {
+    private mutating func answer(_ text: String) throws {
         if try room.tutor.step().question == nil {
             return Terminal.write("This step asks nothing. `next` goes on, `help` tells all words.\n")
         }
         if CodeLanguage(path: text) != nil {
             return Terminal.write("`check \(text)` runs a file of a code task; an answer does not.\n")
         }
-        let whole = before.map { "\($0) \(text)" } ?? text
+        // A first part that is given anew stands in place of the one before.
+        let isNew = try firstPart == nil || LessonActions.askedAfter(text.firstWord, room) != nil
+        let whole = isNew ? text : "\(firstPart!) \(text)"
         if let number = try LessonActions.askedAfter(whole, room) {
             firstPart = whole
             return try show(LessonTextReport(why: "And the number: \(number)", isLoop: true))
         }
         let report = try LessonActions.check(whole.isEmpty ? made ?? "" : whole, &room)
-        if report.outcome == .unreadable { firstPart = before }
+        if report.outcome == .right { firstPart = nil }
         try show(report)
     }
 
@@ -135,12 +141,17 @@ struct LessonLoop {
         .subtracting(["lesson", "step"])
 
     private mutating func command(_ words: [String]) throws {
-        let line = LessonProgram.filled(words, room.model)
+        let line = LessonProgram.filled(typed: words, room.model)
         let outcome = try OwnProgram.run(line + (room.style.isColored ? ["--color", "always"] : []))
-        show(outcome.output + outcome.errors)
-        if LastTrace.path != room.model.trace {
+        if let last = LastTrace.path, last != room.model.trace {
             keepTrace()
-            Terminal.write("Commands that name no trace still read the lesson's; name yours to look at it.\n")
+            // Its own advice would read the lesson's trace here.
+            let said = outcome.output.firstRange(of: TraceReport.next).map { outcome.output[..<$0.lowerBound] }
+            let name = line.first { URL(filePath: $0).standardizedFileURL.path == last } ?? last
+            let advice = "Commands that name no trace read the lesson's. Yours: `ops \(name)`, `diff \(name)`.\n"
+            show((said ?? outcome.output[...]) + outcome.errors + advice)
+        } else {
+            show(outcome.output + outcome.errors)
         }
         if let option = ["--output", "-o"].compactMap({ line.firstIndex(of: $0) }).first, option + 1 < line.count {
             made = line[option + 1]
@@ -162,7 +173,15 @@ struct LessonLoop {
             separator: "/")
         let start = folder.map { $0.isEmpty ? "" : $0 + "/" } ?? ""
         let files = (try? FileManager.default.contentsOfDirectory(atPath: start.isEmpty ? "." : start)) ?? []
-        return ["MODEL", "TRACE"] + files.filter { !$0.hasPrefix(".") }.map { start + $0 }
+        return ["MODEL", "TRACE"] + files.filter { !$0.hasPrefix(".") }.map { start + $0 } + tensors(words)
+    }
+
+    /// Names that a command on the lesson's model or trace may take.
+    private func tensors(_ words: [String]) -> [String] {
+        guard let word = words.last, !word.isEmpty else { return [] }
+        if words.contains("MODEL") { return room.tutor.subject.file.tensors.map(\.name) }
+        let store = try? TraceStore.open(path: room.model.trace)
+        return (try? store.map { try $0.operations(of: $0.run(), step: 0).map(\.name) }) ?? []
     }
 
     private mutating func move(
@@ -171,7 +190,7 @@ struct LessonLoop {
         try body(&room.tutor)
         try room.save()
         keepTrace()
-        made = nil
+        (made, firstPart) = (nil, nil)
         try show(try room.stepReport())
     }
 
@@ -183,13 +202,19 @@ struct LessonLoop {
 
     /// A screen at a time: nothing is scrolled off before it was read.
     private mutating func show(_ text: String) {
-        var rest = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
-        let height = max(8, Terminal.size.rows - 2)
-        while rest.count > height {
-            Terminal.write(rest.prefix(height).joined(separator: "\n") + "\n")
-            rest = rest.dropFirst(height)
-            guard lines.line("-- Enter: more -- ", completions: { _ in [] }) != nil else { break }
+        let screens = LessonScreens(text, width: Terminal.width, rows: max(8, Terminal.size.rows - 2)).screens
+        for (index, screen) in screens.enumerated() {
+            Terminal.write(screen)
+            guard index + 1 < screens.count else { break }
+            guard let line = lines.line("-- Enter: more -- ", completions: completions) else { break }
+            if !line.allSatisfy(\.isWhitespace) {
+                typed = line
+                break
+            }
         }
-        Terminal.write(rest.joined(separator: "\n"))
     }
+}
+
+extension String {
+    fileprivate var firstWord: String { split(whereSeparator: \.isWhitespace).first.map(String.init) ?? "" }
 }

@@ -59,6 +59,27 @@ enum LessonProgram {
         return words.map { all[$0] ?? $0 }
     }
 
+    /// What a learner typed, with paths for the words `MODEL` and `TRACE` where a command takes a file to read: as an
+    /// argument, or after one of these options. Never where it writes one, and not in a text.
+    static func filled(typed words: [String], _ model: LessonProgress.Model) -> [String] {
+        let paths = ["MODEL": model.path, "TRACE": model.trace]
+        let reading: Set = ["--model", "--from", "--base", "--trace", "--against", "--json"]
+        return words.indices.map { index in
+            let before = index > 0 ? words[index - 1] : ""
+            let isRead = !before.hasPrefix("-") || reading.contains(before)
+            return (isRead ? paths[words[index]] : nil) ?? words[index]
+        }
+    }
+
+    /// Likewise of a shell's line, where lessons were begun and no file has that name: lessons print such lines.
+    static func filled(shell words: [String]) -> [String] {
+        let named = ["MODEL", "TRACE"].filter { words.contains($0) && !FileManager.default.fileExists(atPath: $0) }
+        guard !named.isEmpty, words.first != "lesson",
+            let model = try? LessonProgress.read(Classroom.progressPath).model
+        else { return words }
+        return filled(typed: words, model)
+    }
+
     /// The learner's model and trace; what queries ask of commands is computed once and kept in `folder`.
     ///
     /// - Parameter isOwn: whether the lessons are the program's own, or may only look.

@@ -35,7 +35,8 @@ struct ClassCommand: ParsableCommand {
         "class", "For teachers: what a class has done, from files that `lesson export` wrote into a folder.",
         example: "class my-class --prompts")
     @Argument(help: "The folder.", completion: .directory) var folder: String
-    @Flag(help: "Name another text for each learner, so that answers differ.") var prompts = false
+    @Flag(help: "Name a text for each learner, as many different ones as the course has, so that answers differ.")
+    var prompts = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
