@@ -55,7 +55,7 @@ def mha(f): return 2 * heads(f) * (k_size(f) + v_size(f))
 def unread(f): return routed_bytes(f) / layers(f) * (n(f) - k(f)) / n(f)
 
 
-def first(f, number): return (f"expert {chosen(f, layer(f))[-1][0]}", number)
+def first(f, number): return (str(chosen(f, layer(f))[-1][0]), number)
 def bills(f, number): return ("The question mixes up", number)
 
 
