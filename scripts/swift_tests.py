@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the Swift tests and runs them in shares beside each other.
 
-    scripts/swift_tests.py [FLAGS of `swift build`]
+    scripts/swift_tests.py [--build-only] [FLAGS of `swift build`]
 
 Swift Testing runs as many tests at once as there are cores. Those of the commands mostly wait for the programs that
 they start, so one run leaves a core idle for much of its time. Shows what fails, and the summary of each share.
@@ -86,7 +86,10 @@ class Share:
 
 
 def main() -> int:
-    tests = build(sys.argv[1:])
+    flags = sys.argv[1:]
+    tests = build([flag for flag in flags if flag != "--build-only"])
+    if "--build-only" in flags:
+        return 0
     quipu = installed(tests.parent)
     shares = [Share(tests, quipu, name, filters) for name, filters in SHARES.items()]
     failed = sum(not share.end() for share in shares)

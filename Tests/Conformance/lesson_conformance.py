@@ -65,6 +65,8 @@ class Learner:
         if isinstance(answer, tuple):
             choices = self.step["question"]["choices"]
             fitting = [i for i, text in enumerate(choices) if text.startswith(answer[0])]
+            if not fitting:
+                raise RuntimeError(f"{self.step['question']['id']}: none of {choices} begins with {answer[0]!r}")
             index = choices.index(answer[0]) if answer[0] in choices else fitting[0]
             return f"{chr(97 + index)} {answer[1]!r}".replace("np.float64(", "").replace(")", "")
         return str(answer)
