@@ -29,7 +29,7 @@ extension Tutor {
         }.sorted { $0.due < $1.due }
     }
 
-    /// Asks a solved question again.
+    /// Asks a solved question again; what was to be guessed before it is passed over.
     public mutating func begin(_ review: Review) {
         guard let step = review.lesson.steps.firstIndex(where: { $0.question?.id == review.question.id }) else {
             return
@@ -38,6 +38,7 @@ extension Tutor {
         let key = "\(review.lesson.id)/\(review.question.id)"
         progress.questions[key]?.due = true
         progress.questions[key]?.hints = 0
+        _ = try? passesPrediction()
     }
 
     /// Another text than the one that the questions are about now: the next of the course's.
