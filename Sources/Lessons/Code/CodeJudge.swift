@@ -4,8 +4,12 @@ import Foundation
 public struct CodeJudge {
     private let cases: CodeCases
     private let task: CodeTask
+    private let measure: CodeMeasure
 
-    public init(_ cases: CodeCases) { (self.cases, task) = (cases, cases.task) }
+    public init(_ cases: CodeCases) {
+        (self.cases, task) = (cases, cases.task)
+        measure = CodeMeasure(tolerance: task.tolerance, offByOne: task.offByOne)
+    }
 
     /// - Parameters:
     ///   - run: of the learner's file.
@@ -34,8 +38,9 @@ public struct CodeJudge {
             return verdict(noNumbers(outcomes[first], first), isKnown: true)
         }
         if let says = known(outcomes, try wrong()) { return verdict(says, isKnown: true) }
+        let row = cases.answers[first].shape.last
         if let says = CodeMistake.named(
-            numbers, shape, cases.answers[first], isEqual: { isEqual($0, $1) })
+            numbers, shape, cases.answers[first], isEqual: { measure.isEqual($0, $1, row: row) })
         {
             return verdict(says, isKnown: true)
         }
@@ -83,58 +88,55 @@ public struct CodeJudge {
             found += numbers
             right += answer.numbers
         }
-        return CodeMistake.scaled(found, right) { isEqual($0, $1) }
+        return CodeMistake.scaled(found, right) { measure.isEqual($0, $1, row: nil) }
     }
 
     // MARK: equal
 
     private func isRight(_ outcome: CodeRun.Outcome, _ index: Int) -> Bool {
         guard case .array(let numbers, let shape) = outcome else { return false }
-        return shape == cases.answers[index].shape && isEqual(numbers, cases.answers[index].numbers)
+        let answer = cases.answers[index]
+        return shape == answer.shape && measure.isEqual(numbers, answer.numbers, row: shape.last)
     }
 
-    /// Within the task's tolerance of what is expected.
-    ///
-    /// - Parameter whole: what the tolerance is a share of, if it is more than what is compared.
-    private func isEqual(_ numbers: [Double], _ expected: [Double], as whole: [Double]? = nil) -> Bool {
-        guard numbers.count == expected.count else { return false }
-        let scale = whole ?? expected
-        let squares = scale.reduce(0) { $1.isFinite ? $0 + $1 * $1 : $0 }
-        let width = task.tolerance * (squares / Double(max(1, scale.count))).squareRoot()
-        var offByOne = 0
-        for (a, b) in zip(numbers, expected) where a != b && !(a.isNaN && b.isNaN) {
-            if abs(a - b) <= width { continue }
-            guard abs(a - b) == 1 || abs(a - b) == 255 else { return false }
-            offByOne += 1
-        }
-        return offByOne <= task.offByOne
-    }
-
-    /// What a known mistake says that gives the same in every case, or in all but one, and not what is right there. One may
-    /// differ: a block of zeros, say, which some divide by and others do not.
+    /// What the known mistake says that fits best: it gives the same in every case, or in all but one, and not what is right
+    /// there. One may differ: a block of zeros, say, which some divide by and others do not.
     private func known(_ outcomes: [CodeRun.Outcome], _ wrong: CodeRun) -> String? {
-        for name in wrong.functions.keys.sorted() {
-            let mistaken = wrong.functions[name]!
-            let same = mistaken.indices.filter { isSame(outcomes[$0], mistaken[$0]) }
-            guard same.count >= max(1, mistaken.count - 1), same.contains(where: { !isRight(mistaken[$0], $0) }),
-                let says = wrong.says[name]
-            else { continue }
-            return says.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        var best: (name: String, same: Int, distance: Double)?
+        for (name, mistaken) in wrong.functions.sorted(by: { $0.key < $1.key }) where mistaken.count == outcomes.count {
+            let same = mistaken.indices.filter { isSame(outcomes[$0], mistaken[$0], $0) }
+            guard same.count >= max(1, mistaken.count - 1), same.contains(where: { !isRight(mistaken[$0], $0) }) else {
+                continue
+            }
+            let distance = same.reduce(0) { $0 + self.distance(outcomes[$1], mistaken[$1]) }
+            if let best, (best.same, -best.distance) >= (same.count, -distance) { continue }
+            best = (name, same.count, distance)
         }
-        return nil
+        return best.flatMap { wrong.says[$0.name] }?.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 
-    private func isSame(_ a: CodeRun.Outcome, _ b: CodeRun.Outcome) -> Bool {
-        switch (a, b) {
-        case (.array(let a, let shape), .array(let b, let other)): shape == other && isEqual(a, b)
-        case (.fault(let a), .fault(let b)): a.kind == b.kind
-        default: false
+    /// Whether a known mistake gives what was found, and that is no chance: what was found is much nearer to it than to what
+    /// is right. Where little is wrong, anything that is nearly right would be within what is forgiven.
+    private func isSame(_ found: CodeRun.Outcome, _ mistaken: CodeRun.Outcome, _ index: Int) -> Bool {
+        switch (found, mistaken) {
+        case (.fault(let a), .fault(let b)): return a.kind == b.kind
+        case (.array(let a, let shape), .array(let b, let other)):
+            guard shape == other, measure.isEqual(a, b, row: shape.last) else { return false }
+            let answer = cases.answers[index]
+            if isRight(found, index) || shape != answer.shape { return true }
+            return 4 * measure.distance(a, b, row: shape.last) < measure.distance(a, answer.numbers, row: shape.last)
+        default: return false
         }
+    }
+
+    private func distance(_ found: CodeRun.Outcome, _ mistaken: CodeRun.Outcome) -> Double {
+        guard case .array(let a, let shape) = found, case .array(let b, _) = mistaken else { return 0 }
+        return measure.distance(a, b, row: shape.last)
     }
 
     /// How much is right, where something is.
-    private func extent(_ numbers: [Double], _ expected: [Double]) -> String {
-        let wrong = numbers.indices.filter { !isEqual([numbers[$0]], [expected[$0]], as: expected) }
+    private func extent(_ numbers: [Double], _ answer: CodeCases.Answer) -> String {
+        let wrong = measure.wrong(numbers, answer.numbers, row: answer.shape.last)
         guard let first = wrong.first, let last = wrong.last, wrong.count < numbers.count else { return "" }
         let isOneRun = last - first + 1 == wrong.count
         return isOneRun && wrong.count > 1
@@ -158,7 +160,7 @@ public struct CodeJudge {
             Template.Form.significant(numbers[worst], 6), Template.Form.significant(answer.numbers[worst], 6)
         )
         return "In call \(index + 1) it gives \(found)\(element); expected \(expected)."
-            + extent(numbers, answer.numbers)
+            + extent(numbers, answer)
     }
 }
 

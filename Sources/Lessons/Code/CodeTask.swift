@@ -45,7 +45,7 @@ public struct CodeTask: Sendable {
     let cases: Int
     let arguments: [Argument]
     let answer: Argument
-    /// The largest error that is forgiven, as a share of the answer's rms.
+    /// The largest error that is forgiven, as a share of a number's size: see `CodeMeasure`.
     let tolerance: Double
     /// How many whole numbers of an answer may be off by one: what lies half-way between two codes may go to either.
     let offByOne: Int
