@@ -2,7 +2,13 @@ import Foundation
 
 extension CodeTask {
     /// The file that a learner begins with: the contract as comments, then the function.
-    public func starter(for subject: Subject, in language: CodeLanguage) throws(LessonError) -> String {
+    ///
+    /// - Parameters:
+    ///   - file: how the file is named in a command.
+    ///   - note: what stands before the contract.
+    public func starter(
+        for subject: Subject, in language: CodeLanguage, file name: String, note: String?
+    ) throws(LessonError) -> String {
         let text: String
         let function: String
         do {
@@ -14,14 +20,14 @@ extension CodeTask {
         }
         let comment = language.comment
         var lines = [language.mark + id, "\(comment) \(title)", comment]
-        for paragraph in text.components(separatedBy: "\n\n") {
+        for paragraph in (note.map { [$0] } ?? []) + text.components(separatedBy: "\n\n") {
             lines += Self.commented(paragraph, comment) + [comment]
         }
         let needs =
             language == .python
             ? "It needs NumPy." : "An array of shape (a, b) is an array of a arrays, with b numbers each."
         lines += Self.commented(
-            "`quipu lesson check \(id).\(language.fileExtension)` runs it on your model. \(needs)", comment)
+            "`quipu lesson check \(name)` runs it on \(note == nil ? "your model" : "that model"). \(needs)", comment)
         return (lines + [""]).joined(separator: "\n") + "\n" + function
     }
 

@@ -39,6 +39,13 @@ public struct CodeTask: Sendable {
     public let title: String
     /// The lesson that it belongs to, by id.
     public let lesson: String
+    /// The word for a model that comes with the program: the task is about it where the learner's lacks what it needs. `nil`:
+    /// about the learner's in any case.
+    public let model: String?
+    /// What a file must have: see `Lesson.needs`.
+    public let needs: [String]
+    /// What must be true of the learner's trace, too, for the task to be about it.
+    let holds: Query?
     /// The function's name.
     public let function: String
     /// How many calls are made.
@@ -103,6 +110,9 @@ struct CodeTaskParser {
     private struct Head: Decodable {
         let id, title, lesson, function: String
         let cases: Int
+        let model: String?
+        let needs: [String]?
+        let holds: String?
         let names: [String: String]?
         let arguments: [Argument]
         let answer: Argument
@@ -110,7 +120,7 @@ struct CodeTaskParser {
         let offByOne: Int?
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case id, title, lesson, function, cases, arguments, answer, tolerance
+            case id, title, lesson, function, cases, model, needs, holds, arguments, answer, tolerance
             case names = "let"
             case offByOne = "off_by_one"
         }
@@ -123,14 +133,18 @@ struct CodeTaskParser {
             throw fault("the head", "expected YAML between two lines of ---")
         }
         let head: Head = try YAMLSource.decode(String(pieces[1]), keys: Head.keys) { fault("the head", $0) }
+        if head.needs ?? head.holds.map({ [$0] }) != nil, head.model == nil {
+            throw fault("needs", "expected `model` beside it: what the task is about where something is missing")
+        }
         let body = String(pieces[2])
         return try QuestionParser.attempt({ fault("the head", $0) }) { () throws(QueryProblem) in
             var arguments: [CodeTask.Argument] = []
             for argument in head.arguments { arguments.append(try parsed(argument)) }
             return CodeTask(
-                id: head.id, title: head.title, lesson: head.lesson, function: head.function, cases: head.cases,
-                arguments: arguments, answer: try parsed(head.answer), tolerance: head.tolerance ?? 0,
-                offByOne: head.offByOne ?? 0,
+                id: head.id, title: head.title, lesson: head.lesson, model: head.model, needs: head.needs ?? [],
+                holds: try head.holds.map { source throws(QueryProblem) in try Query(source) },
+                function: head.function, cases: head.cases, arguments: arguments, answer: try parsed(head.answer),
+                tolerance: head.tolerance ?? 0, offByOne: head.offByOne ?? 0,
                 definitions: shared.merging(try Definitions.parsed(head.names ?? [:])) { $1 },
                 contract: try Template(
                     (body.components(separatedBy: "```python").first ?? "").trimmingCharacters(
@@ -159,6 +173,14 @@ struct CodeTaskParser {
 }
 
 extension CodeTask {
+    /// Whether the task can be about a model and its trace.
+    public func holds(of subject: Subject) throws(LessonError) -> Bool {
+        guard let holds else { return true }
+        do { return try CodeCases.evaluator(self, subject, 0, 1).value(holds).truth(for: "holds") } catch {
+            throw .query(location: "\(file), holds", problem: error)
+        }
+    }
+
     /// Writes the known mistakes as a file of Python.
     public func write(wrongTo file: URL) throws { try Data(wrong.utf8).write(to: file) }
 }

@@ -27,8 +27,9 @@ public struct CodeListReport: Report {
         for row in tasks {
             table.add([row.isSolved ? "✓" : "", row.task, row.title, row.lesson.map { "\($0)" } ?? ""])
         }
-        let next = tasks.first { !$0.isSolved } ?? tasks[0]
-        return (table.lines(style) + ["", "Begin: quipu lesson code \(next.task)"]).joined(separator: "\n")
+        let next = tasks.first { !$0.isSolved }
+        let last = next.map { "Begin: quipu lesson code \($0.task)" } ?? "All of them are solved."
+        return (table.lines(style) + ["", last]).joined(separator: "\n")
     }
 }
 
@@ -40,15 +41,18 @@ public struct CodeVerdictReport: Report {
     public let isKnownMistake: Bool
     public let right: Int
     public let cases: Int
+    /// That it is not about the learner's model, where it is not.
+    @OrNull public var note: String?
     /// What the code printed, cut.
     public let printed: String
     /// The next task that is not solved.
     @OrNull public var next: String?
 
-    public init(_ task: CodeTask, _ verdict: CodeVerdict, printed: String, next: CodeTask?) {
+    public init(_ task: CodeTask, _ verdict: CodeVerdict, note: String?, printed: String, next: CodeTask?) {
         (self.task, isRight, isKnownMistake) = (task.id, verdict.isRight, verdict.isKnownMistake)
         (right, cases, self.printed) = (verdict.right, verdict.cases, String(printed.prefix(2000)))
         _says = OrNull(wrappedValue: verdict.says)
+        _note = OrNull(wrappedValue: note)
         _next = OrNull(wrappedValue: next?.id)
     }
 
@@ -60,8 +64,11 @@ public struct CodeVerdictReport: Report {
             }
             lines += [style.dim("It printed:")] + shown + [""]
         }
+        if let note { lines += LessonProse(text: note).lines(style) + [""] }
         if isRight {
-            lines.append(style.good("Right.") + " All \(cases) calls on your model give what they must.")
+            lines.append(
+                style.good("Right.")
+                    + " All \(cases) calls on \(note == nil ? "your" : "that") model give what they must.")
             lines.append(next.map { "Go on: quipu lesson code \($0)" } ?? "That was the last of the code tasks.")
             return lines.joined(separator: "\n")
         }

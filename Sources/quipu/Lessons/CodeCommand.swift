@@ -48,7 +48,8 @@ struct CodeCommand: ParsableCommand {
             throw InputError(
                 "\(path): there is a file of this name. Choose another with --output, or give --force to replace it.")
         }
-        let text = try task.starter(for: room.ownSubject(), in: language)
+        let about = try CodeSubject(task, room)
+        let text = try task.starter(for: about.subject, in: language, file: path.quotedIfNeeded, note: about.note)
         try Folders.write(Data(text.utf8), to: URL(filePath: path), advice: "Name another file with --output.")
         try printing.print(
             LessonNoteReport(
@@ -82,7 +83,7 @@ enum CodeCheck {
                 throw InputError("\(path): found no text of less than 1 MB, expected a \(language.title) file.")
             }
             let tasks = try tasks()
-            let mark = text.split(separator: "\n").prefix(5).first { $0.hasPrefix(language.mark) }
+            let mark = text.split(whereSeparator: \.isNewline).prefix(5).first { $0.hasPrefix(language.mark) }
             guard let name = mark?.dropFirst(language.mark.count).trimmingCharacters(in: .whitespaces) else {
                 throw InputError(
                     "\(path): found no line `\(language.mark)NAME` at its beginning, which says what the file is for. "
@@ -94,7 +95,8 @@ enum CodeCheck {
 
     static func check(_ file: File, _ room: inout Classroom) throws -> CodeVerdictReport {
         let (task, tasks) = (file.task, file.tasks)
-        let cases = try CodeCases(task, of: room.ownSubject(), seed: Int.random(in: 1...999_983))
+        let about = try CodeSubject(task, room)
+        let cases = try CodeCases(task, of: about.subject, seed: Int.random(in: 1...999_983))
         let scratch = try ScratchFolder("code")
         defer { scratch.remove() }
         let path = URL(filePath: file.path).standardizedFileURL.path
@@ -122,7 +124,8 @@ enum CodeCheck {
         }
         room.tutor.note(task, isRight: verdict.isRight)
         try room.save()
-        return CodeVerdictReport(task, verdict, printed: printed, next: tasks.after(task, room.tutor.progress))
+        return CodeVerdictReport(
+            task, verdict, note: about.note, printed: printed, next: tasks.after(task, room.tutor.progress))
     }
 
     private static func python(

@@ -23,14 +23,25 @@ enum LessonProgram {
     ///
     /// - Returns: its path; `nil` if the lesson is about the learner's.
     static func model(broughtBy lesson: Lesson, insteadOf own: String) throws -> String? {
-        guard let word = lesson.model else { return nil }
+        try model(
+            lesson.model, needs: lesson.needs, isAboutIt: lesson.isAboutIt, file: lesson.file, insteadOf: own)
+    }
+
+    /// - Parameters:
+    ///   - word: for a model that comes with the program.
+    ///   - needs: see `Lesson.needs`.
+    ///   - file: of the lesson or task.
+    static func model(
+        _ word: String?, needs: [String], isAboutIt: Bool = false, file lesson: String, insteadOf own: String
+    ) throws -> String? {
+        guard let word else { return nil }
         guard let path = files[word], word != "TEXT" else {
             let known = files.keys.filter { $0 != "TEXT" }.sorted().joined(separator: ", ")
-            throw InputError("\(lesson.file): found model: \(word), expected one of \(known)")
+            throw InputError("\(lesson): found model: \(word), expected one of \(known)")
         }
-        if lesson.isAboutIt { return own == path ? nil : path }
+        if isAboutIt { return own == path ? nil : path }
         let file = try GGUFFile(path: own)
-        let needs = try lesson.needs.isEmpty ? [GGUFFile(path: path).architecture] : lesson.needs
+        let needs = try needs.isEmpty ? [GGUFFile(path: path).architecture] : needs
         return needs.allSatisfy(file.has) ? nil : path
     }
 
