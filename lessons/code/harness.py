@@ -2,8 +2,9 @@
 
     harness.py FOLDER FILE SECONDS MEGABYTES FUNCTION…
 
-FOLDER holds cases.json and the arrays of the arguments, case-K.npz. Written there: result.json, and what function F
-gave in case K, F-K.f64, as numbers of eight bytes. Exit status 3: NumPy is missing.
+FOLDER holds cases.json and the arrays of the arguments, case-K.npz. Written there: begun, before the file's code runs;
+result.json; and what function F gave in case K, F-K.f64, as numbers of eight bytes. Exit status 3 without begun: no
+NumPy.
 """
 
 import contextlib
@@ -12,10 +13,16 @@ import os
 import signal
 import sys
 import traceback
+import types
+
+# More numbers than any answer has: what is larger is described only. CodeRun.swift has the same number.
+LONGEST = 1 << 22
 
 
 def limited(seconds, megabytes):
     """Limits for the file's code. A system that does not know one of them has the others."""
+    # A program of many threads may have blocked signals for those that it starts.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.alarm(seconds + 2)
     try:
         import resource
@@ -27,22 +34,33 @@ def limited(seconds, megabytes):
             resource.setrlimit(getattr(resource, name), (size, size))
 
 
+def plain(text):
+    """Text that JSON can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else ""
+
+
 def fault(error, path):
     """What an error says, and the last line of the file that it went through."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     line = lines[-1] if lines else getattr(error, "lineno", None)
-    says = error.msg if isinstance(error, SyntaxError) else str(error)
+    try:
+        says = error.msg if isinstance(error, SyntaxError) else str(error)
+    except BaseException:
+        says = ""
     # NumPy has a MemoryError of its own.
     kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-    return {"kind": kind, "says": says[:300], "line": line}
+    return {"kind": plain(kind), "says": plain(says)[:300], "line": line if isinstance(line, int) else None}
 
 
 def loaded(path):
-    with open(path, encoding="utf-8") as file:
+    """The names of a file, run as a module: dataclasses, for one, look for theirs."""
+    with open(path, encoding="utf-8-sig") as file:
         text = file.read()
-    names = {"__name__": "quipu_lesson", "__file__": path}
-    exec(compile(text, path, "exec"), names)
-    return names
+    module = types.ModuleType("quipu_lesson")
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    exec(compile(text, path, "exec"), module.__dict__)
+    return module.__dict__
 
 
 def arguments(folder, case, description, numpy):
@@ -61,16 +79,21 @@ def answer(value, numpy, target):
     """Writes what a function gave; what is no array of numbers is described only."""
     if value is None:
         return {"kind": "None"}
+    kind = {"kind": plain(type(value).__name__)}
     try:
         array = numpy.asarray(value)
-        numbers = array.astype(numpy.float64)
     except (TypeError, ValueError):
-        return {"kind": type(value).__name__}
-    numbers.tofile(target)
-    return {"kind": array.dtype.name, "shape": list(array.shape)}
+        return kind
+    if array.dtype.kind not in "biuf":
+        return {"kind": f"array of {array.dtype.name}"} if isinstance(value, numpy.ndarray) else kind
+    shape = list(array.shape)
+    if array.size <= LONGEST:
+        array.astype(numpy.float64).tofile(target)
+    return {"kind": array.dtype.name, "shape": shape}
 
 
 def called(function, folder, path, name, cases, numpy):
+    """What a function gave in each case. One that has used up its memory is not called again: that may take long."""
     found = []
     for case, description in enumerate(cases):
         try:
@@ -78,6 +101,8 @@ def called(function, folder, path, name, cases, numpy):
             found.append(answer(value, numpy, os.path.join(folder, f"{name}-{case}.f64")))
         except BaseException as error:
             found.append({"error": fault(error, path)})
+            if isinstance(error, MemoryError):
+                return found + found[-1:] * (len(cases) - case - 1)
     return found
 
 
@@ -92,15 +117,18 @@ def main():
     limited(int(seconds), int(megabytes))
     result = {"functions": {}}
     numpy.seterr(all="ignore")
+    with open(os.path.join(folder, "begun"), "w", encoding="utf-8"):
+        pass
     try:
         known = loaded(path)
     except BaseException as error:
         result["error"] = fault(error, path)
         known = {}
-    result["defines"] = [n for n, value in known.items() if callable(value) and not n.startswith("__")][:20]
+    defined = [n for n, value in known.items() if callable(value) and not n.startswith("__")]
+    result["defines"] = [plain(n) for n in defined][:20]
     if names == ["wrong_*"]:
         names = [name for name in known if name.startswith("wrong_")]
-    result["says"] = {n: (known[n].__doc__ or "").strip() for n in names if n in known}
+    result["says"] = {n: plain(known[n].__doc__).strip() for n in names if n in known}
     for name in names:
         if callable(known.get(name)):
             result["functions"][name] = called(known[name], folder, path, name, cases, numpy)

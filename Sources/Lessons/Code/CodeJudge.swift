@@ -54,13 +54,14 @@ public struct CodeJudge {
 
     private static func words(_ fault: CodeRun.Fault) -> String {
         let place = fault.line.map { " in line \($0)" } ?? ""
+        let says = fault.says.isEmpty ? "." : ": \(fault.says)"
         switch fault.kind {
         case CodeRun.Fault.isUnwritten:
             return "The function is still as it was written: fill it in\(place.isEmpty ? "" : ",\(place)")."
-        case "MemoryError": return "It asked for more memory than it may have\(place): \(fault.says)"
+        case "MemoryError": return "It asked for more memory than it may have\(place)\(says)"
         case CodeRun.Fault.isExit:
             return "It ended the program\(place). A function gives its result back with `return`."
-        default: return "\(fault.kind)\(place): \(fault.says)"
+        default: return "\(fault.kind)\(place)\(says)"
         }
     }
 
@@ -70,7 +71,8 @@ public struct CodeJudge {
         case .fault(let fault): return Self.words(fault)
         case .other("None"): return "It gives nothing back. Is there a `return`, on every way through the function?"
         case .other(let kind):
-            return "It gives back something of type \(kind); expected \(Self.words(answer.shape)) of numbers."
+            let expected = Self.words(answer.shape) + (answer.shape.isEmpty ? "" : " of numbers")
+            return "It gives back something of type \(kind); expected \(expected)."
         case .array: return ""
         }
     }

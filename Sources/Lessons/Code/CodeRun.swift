@@ -56,12 +56,7 @@ public struct CodeRun: Sendable {
         (fault, defines, says) = (result.error, result.defines, result.says)
         functions = result.functions.reduce(into: [:]) { functions, entry in
             functions[entry.key] = entry.value.enumerated().map { index, call in
-                if let fault = call.error { return .fault(fault) }
-                let file = folder.appending(path: "\(entry.key)-\(index).f64")
-                guard let shape = call.shape, let data = try? Data(contentsOf: file) else {
-                    return .other(kind: call.kind ?? "nothing")
-                }
-                return .array(numbers: Self.doubles(data), shape: shape)
+                Self.outcome(call, folder.appending(path: "\(entry.key)-\(index).f64"))
             }
         }
     }
@@ -78,6 +73,25 @@ public struct CodeRun: Sendable {
         (self.fault, defines, says) = (nil, [function], [:])
         functions = [function: before + Array(repeating: .fault(fault), count: left)]
     }
+
+    /// The numbers of an array that is too large for any answer were not written. Nothing written is relied on: the learner's
+    /// code could write there, too.
+    private static func outcome(_ call: Call, _ file: URL) -> Outcome {
+        if let fault = call.error { return .fault(fault) }
+        let other = Outcome.other(kind: call.kind ?? "nothing")
+        guard let shape = call.shape, shape.allSatisfy({ $0 >= 0 }) else { return other }
+        var count = 1
+        for size in shape {
+            let (product, isTooLarge) = count.multipliedReportingOverflow(by: size)
+            count = isTooLarge ? .max : product
+        }
+        guard count <= longest else { return .array(numbers: [], shape: shape) }
+        let numbers = (try? Data(contentsOf: file)).map(doubles) ?? []
+        return numbers.count == count ? .array(numbers: numbers, shape: shape) : other
+    }
+
+    /// The harness has the same number.
+    private static let longest = 1 << 22
 
     private static func doubles(_ data: Data) -> [Double] {
         data.withUnsafeBytes { bytes in

@@ -35,11 +35,22 @@ enum CodeLimits {
                 + "\(variable)=/path/to/\(names[0])")
     }
 
-    /// That code took too long, if it did.
-    static func lateness(_ outcome: ChildProgram.Outcome, hint: String = "") -> CodeEnded? {
-        let signals: [Int32] = [SIGXCPU, SIGALRM, SIGKILL].map { 128 + $0 }
-        guard outcome.isLate || signals.contains(outcome.status) else { return nil }
-        return CodeEnded(says: "It was ended after \(seconds) seconds. Is there a loop without an end\(hint)?")
+    /// That code took too long or was ended otherwise from outside, if it was.
+    ///
+    /// - Parameter duration: how long it ran.
+    static func ending(_ outcome: ChildProgram.Outcome, after duration: Duration, hint: String = "") -> CodeEnded? {
+        let signal = outcome.status - 128
+        // At its limit of processor time, the system ends a program in one way or the other.
+        let isLate = outcome.isLate || signal == SIGXCPU || signal == SIGALRM
+        if isLate || signal == SIGKILL && duration >= .seconds(seconds) {
+            let after = max(duration.components.seconds, Int64(seconds))
+            return CodeEnded(
+                says: "It was ended after \(after) seconds. Is there a loop or a recursion without an end\(hint), or does it wait?"
+            )
+        }
+        guard signal == SIGKILL else { return nil }
+        return CodeEnded(
+            says: "It was ended from outside, or by itself (signal 9). Does it take more memory than there is?")
     }
 }
 

@@ -36,10 +36,11 @@ struct SwiftRun {
         // A shell sets limits that it knows; a program cannot undo them.
         let limits =
             "ulimit -t \(CodeLimits.seconds); ulimit -v \(CodeLimits.megabytes << 10); ulimit -f 131072; ulimit -c 0"
+        let begin = ContinuousClock.now
         let outcome = try start(
             "/bin/sh", seconds: Double(2 * CodeLimits.seconds),
             ["-c", "{ \(limits); } 2>/dev/null; cd \"$1\" && exec ./program", "sh", folder.path])
-        if let late = CodeLimits.lateness(outcome) { throw late }
+        if let ended = CodeLimits.ending(outcome, after: .now - begin) { throw ended }
         let isTrap = outcome.status >= 128
         let ended = isTrap ? trap(outcome) : CodeRun.Fault(kind: CodeRun.Fault.isExit, says: "", line: nil)
         return (CodeRun(folder: folder, of: cases, endedBy: ended), outcome.output + (isTrap ? "" : outcome.errors))
