@@ -63,12 +63,42 @@ import Testing
             ("return d", "import sys; sys.exit()\n    return d", "ended the program"),
             ("return d * (codes - 8)", "return d * (codes - 8) * np.nan", "NaN"),
             ("return d * (codes - 8)", "return 'text'", "type str"),
+            ("(codes - 8)", "(codes - 8) + 5j", "complex128"),
+            ("d * (codes - 8)", "block[:2].view(np.float16)[0] * (codes - 8).astype(np.float16)", "in float16"),
+            ("return d", "raise ValueError('\\ud800')\n    return d", "ValueError in line 8: ?"),
+            ("return d", "raise ValueError\n    return d", "ValueError in line 8."),
+            ("return d", "import os; os._exit(3)\n    return d", "ended the program"),
+            ("return d", "import os, sys; os.mkdir(sys.argv[1] + '/result.json')\n    os._exit(0)", "no result"),
+            ("d * (codes - 8)", "np.zeros(10 ** 8, np.uint8)", "gives an array of shape (100000000)"),
         ])
     func whatIsWrongIsSaid(part: String, fault: String, message: String) throws {
         let bench = try Workbench()
         let verdict = try check(bench, Self.decode.replacing(part, with: fault))
         #expect(verdict["is_right"] as? Bool == false)
         #expect((verdict["says"] as? String)?.contains(message) == true, "\(verdict)")
+    }
+
+    /// A right program passes whatever the architecture: on the learner's model where it has what the task needs, else on the
+    /// one that comes with the program.
+    @Test(
+        needsNumPy,
+        arguments: [
+            ("tiny-qwen2", "rope", true), ("tiny-olmo2", "rmsnorm", true), ("tiny-mistral3", "attention", true),
+            ("tiny-gemma3", "layer", false),
+        ])
+    func aRightFunctionIsAcceptedOnOtherArchitectures(model: String, task: String, isOwn: Bool) throws {
+        let text = try String(contentsOfFile: Places.fixture("../Conformance/code_answers.py"), encoding: .utf8)
+        let parts = text.components(separatedBy: "\n\(task.uppercased()) = '''")
+        let program = try #require(parts.last?.components(separatedBy: "'''").first)
+        let bench = try Workbench()
+        let start = try bench.quipu("lesson", "start", "1", "--model", Places.fixture("\(model).gguf"))
+        #expect(start.status == 0, "\(start.errors)")
+        // With the mark and the ends of lines that Windows' editors write.
+        let file = "\u{feff}# quipu lesson code \(task)\nimport numpy as np\n" + program
+        let verdict = try check(bench, file.replacing("\n", with: "\r\n"))
+        #expect(verdict["is_right"] as? Bool == true, "\(verdict)")
+        let isBrought = (verdict["note"] as? String)?.contains("\(model).gguf lacks") ?? false
+        #expect(isBrought == !isOwn, "\(verdict)")
     }
 
     /// In a model's own super-blocks the high bits of scales and minimums may well be the same.
@@ -131,6 +161,11 @@ import Testing
         expectComplaint(try bench.shell("QUIPU_PYTHON=/nowhere/python quipu lesson check mine.py"), "/nowhere/python")
         expectComplaint(
             try bench.shell("QUIPU_PYTHON=$PWD/no-numpy quipu lesson check mine.py"), "no NumPy", "pip install numpy")
+        try bench.folder.write("#!/bin/sh\necho broken >&2; exit 1\n", to: "broken")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bench.folder.path("broken"))
+        expectComplaint(
+            try bench.shell("QUIPU_PYTHON=$PWD/broken quipu lesson check mine.py"),
+            "broken: it ended with status 1 before it ran your file and said: broken", "QUIPU_PYTHON")
     }
 
     // MARK: Swift

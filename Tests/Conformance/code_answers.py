@@ -173,7 +173,7 @@ SOLUTIONS = {
 ANYWHERE = [
     ("    return ", "    forgotten = "), ("def ", "def my_"),
     ("    return ", "    raise NotImplementedError\n    return "),
-    ("    return ", "    return undefined_name + "), ("    return ", "    return str("),
+    ("    return ", "    return undefined_name + "), ("    return ", "    return str("), ("    return ", "    return 5j + "),
 ]
 
 WRONG = {
@@ -199,6 +199,7 @@ WRONG = {
         ("return values", "return values * 0"),
     ],
     "q8_0": [
+        ("x / d)", "x / np.float16(d))"),
         ("/ 127", "/ 128"), ("/ 127", "/ 255"), ("/ 127", "/ 126"), ("np.round", "np.trunc"),
         ("np.round", "np.floor"), ("np.round", "np.ceil"), ("np.max(np.abs(x))", "np.max(x)"),
         ("np.max(np.abs(x))", "np.abs(np.min(x))"), ("np.max(np.abs(x))", "np.mean(np.abs(x))"),
@@ -223,6 +224,7 @@ WRONG = {
         ("range(8)", "range(4)"),
     ],
     "rmsnorm": [
+        (" + eps)", ")"), (" + eps) ** 0.5", ") ** 0.5 + eps"),
         ("** 0.5", ""), ("/ len(squares)", ""), ("/ size", "* size"), (" * weight", ""),
         (" * weight", " * (1 + weight)"), (" * weight", " / weight"), (" * weight", " + weight"), ("** 2", "** 1"),
         ("float(v) ** 2", "abs(float(v))"), ("float(v) ** 2", "(float(v) - x[t].mean()) ** 2"),

@@ -44,9 +44,8 @@ enum CodeLimits {
         let isLate = outcome.isLate || signal == SIGXCPU || signal == SIGALRM
         if isLate || signal == SIGKILL && duration >= .seconds(seconds) {
             let after = max(duration.components.seconds, Int64(seconds))
-            return CodeEnded(
-                says: "It was ended after \(after) seconds. Is there a loop or a recursion without an end\(hint), or does it wait?"
-            )
+            let ask = "Is there a loop or a recursion without an end\(hint), or does it wait?"
+            return CodeEnded(says: "It was ended after \(after) seconds. \(ask)")
         }
         guard signal == SIGKILL else { return nil }
         return CodeEnded(

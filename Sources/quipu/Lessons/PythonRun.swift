@@ -37,7 +37,8 @@ struct PythonRun {
         guard Self.isThere(result) else { throw Self.ended(outcome, after: .now - begin) }
         guard let run = try? CodeRun(folder: folder) else {
             throw CodeEnded(
-                says: "It left no result that can be read. Does it change `json`, or files in the folder where it runs?")
+                says: "It left no result that can be read. Does it change `json`, or files in the folder where it runs?"
+            )
         }
         return (run, outcome.output + outcome.errors)
     }
@@ -64,7 +65,7 @@ struct PythonRun {
         switch outcome.status - 128 {
         case SIGSEGV, SIGBUS, SIGILL:
             return CodeEnded(
-                says: "Python itself crashed (signal \(outcome.status - 128)). Does a function call itself without an end?")
+                says: "Python crashed (signal \(outcome.status - 128)). Does a function call itself without an end?")
         case 1...: return CodeEnded(says: "It was ended by signal \(outcome.status - 128).")
         default: return CodeEnded(says: "It ended the program. A function gives its result back with `return`.")
         }
