@@ -118,7 +118,7 @@ let package = Package(
                 "Measuring",
                 "Tracing", "Yams",
             ],
-            resources: [.copy("../../lessons")], swiftSettings: unoptimised),
+            resources: [.copy("../../lessons")]),
         // row 9
         .target(
             name: "Presentation",

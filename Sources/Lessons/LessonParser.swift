@@ -140,7 +140,8 @@ enum YAMLSource {
         _ text: String, keys: [String], fault: (String) -> LessonError
     ) throws -> Content {
         do {
-            guard let node = try Yams.compose(yaml: text) else { throw fault("there is nothing in it") }
+            // Without looking at each word for what it may mean: its reader knows what it wants.
+            guard let node = try Yams.compose(yaml: text, .basic) else { throw fault("there is nothing in it") }
             for case let key? in (node.mapping ?? [:]).keys.map(\.string) where !keys.contains(key) {
                 throw fault("there is no key '\(key)'; there are \(keys.joined(separator: ", "))")
             }

@@ -123,18 +123,27 @@ import Testing
         #expect(verdict["is_right"] as? Bool == false && verdict["is_known_mistake"] as? Bool == true, "\(verdict)")
     }
 
-    /// A loop without an end, and one that leaves a program behind.
+    /// A program without an end, and one that prints much and leaves another behind.
     @Test(
         needsNumPy,
         arguments: [
             "import time\n    time.sleep(600)",
-            "import subprocess\n    subprocess.Popen(['sleep', '600'])\n    while True: print('x' * 1000000)",
+            "import subprocess, time\n    subprocess.Popen(['sleep', '600'])\n    print('x' * 10000000)\n    time.sleep(600)",
         ])
     func codeComesToAnEnd(loop: String) throws {
         let bench = try Workbench()
         let verdict = try check(bench, Self.decode.replacing("return d", with: "\(loop)\n    return d"))
         #expect((verdict["says"] as? String)?.contains("was ended after") == true, "\(verdict)")
         #expect((verdict["printed"] as? String)?.count ?? 0 <= 2000)
+    }
+
+    /// A program of its own that goes on, out of its group and with its output open, does not keep the learner waiting.
+    @Test(needsNumPy) func whatItLeftBehindIsNotWaitedFor() throws {
+        let bench = try Workbench()
+        let leaving = "import subprocess\n    subprocess.Popen(['sleep', '20'], start_new_session=True)\n    return d"
+        let began = ContinuousClock.now
+        #expect(try check(bench, Self.decode.replacing("return d", with: leaving))["is_right"] as? Bool == true)
+        #expect(ContinuousClock.now - began < .seconds(15))
     }
 
     /// Code runs when `check` is said, of a file that says what it is for; never as an answer.
