@@ -107,7 +107,9 @@ public struct Grader {
     }
 
     /// Whether choices are numbers: they need no letters.
-    public static func areNumbers(_ choices: [String]) -> Bool { choices.allSatisfy { Double($0) != nil } }
+    public static func areNumbers(_ choices: [String]) -> Bool {
+        !choices.isEmpty && choices.allSatisfy { Double($0) != nil }
+    }
 
     /// Which choice a word names: its text, or its letter.
     private static func index(of word: String, in choices: [String]) -> Int? {

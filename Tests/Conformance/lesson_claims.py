@@ -72,6 +72,7 @@ ANSWERS = {
     "what-they-say/outliers": lambda f: f"{second22(f)[1]} {second22(f)[0]}",
     "what-they-say/zero-point-sign": lambda f: f"{zero22(f) == 0} {zero22(f)}",
     "what-they-say/s-m-l": lambda f: f"false {tensors22(f, 'Q4_K_M') - tensors22(f, 'Q4_K_S')}",
+    "what-they-say/k8": lambda f: f"false {256 // 32 * (32 + 2)}",
     "what-they-say/q2-four": lambda f: f"false {84 * 8 / 256}",
     "what-they-say/super-scale": lambda f: f"false {super10(f)[0] * min(super10(f)[2])}",
     "what-they-say/inverse": lambda f: f"false {largest22(f) * abs(largest22(f)) / 127}",

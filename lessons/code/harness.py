@@ -21,8 +21,6 @@ LONGEST = 1 << 22
 
 def limited(seconds, megabytes):
     """Limits for the file's code. A system that does not know one of them has the others."""
-    # A program of many threads may have blocked signals for those that it starts.
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.alarm(seconds + 2)
     try:
         import resource

@@ -62,12 +62,13 @@ public struct LessonLintReport: Report {
     }
 
     public func page(_ style: Style) -> String {
+        let times = claimsChecked == 1 ? "once" : "\(claimsChecked) times"
         var lines = [
             "\(Numbers.count(lessons, "lesson")), \(Numbers.count(steps, "step")), "
                 + "\(Numbers.count(questions, "question")) with \(Numbers.count(mistakes, "known mistake"))",
             "\(Numbers.count(answersChecked, "answer")) checked on \(Numbers.count(models.count, "model")), "
                 + "the slowest in \(Numbers.duration(nanoseconds: slowestCheckNs))",
-            "\(Numbers.count(claims, "sentence")) with a check, evaluated \(claimsChecked) times; "
+            "\(Numbers.count(claims, "sentence")) with a check, evaluated \(times); "
                 + "\(filledValues) values filled in",
         ]
         if mistakesNotTold > 0 {

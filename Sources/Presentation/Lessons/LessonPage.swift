@@ -52,7 +52,7 @@ public struct LessonQuestion: Encodable, Sendable {
 
     func lines(_ style: Style, isLoop: Bool) -> [String] {
         var lines = LessonProse(text: "**Question.** " + ask).lines(style)
-        if Grader.areNumbers(choices) { lines += choices.isEmpty ? [] : ["  " + choices.joined(separator: "   ")] }
+        if Grader.areNumbers(choices) { lines.append("  " + choices.joined(separator: "   ")) }
         for (letter, choice) in zip("abcdefgh", choices) where !Grader.areNumbers(choices) {
             let text = LessonProse(text: choice, indent: "     ").lines(style)
             lines.append("  \(letter)  " + (text.first ?? "").drop { $0 == " " })

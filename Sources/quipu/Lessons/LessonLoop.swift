@@ -117,15 +117,17 @@ struct LessonLoop {
         if CodeLanguage(path: text) != nil {
             return Terminal.write("`check \(text)` runs a file of a code task; an answer does not.\n")
         }
-        // A first part that is given anew stands in place of the one before.
-        let isNew = try firstPart == nil || LessonActions.askedAfter(text.firstWord, room) != nil
+        // A word that is a first part stands in place of the one before; a number is what was asked for.
+        let isNumber = Double(text) != nil
+        let isNew = try firstPart == nil || !isNumber && LessonActions.askedAfter(text.firstWord, room) != nil
         let whole = isNew ? text : "\(firstPart!) \(text)"
         if let number = try LessonActions.askedAfter(whole, room) {
             firstPart = whole
             return try show(LessonTextReport(why: "And the number: \(number)", isLoop: true))
         }
         let report = try LessonActions.check(whole.isEmpty ? made ?? "" : whole, &room)
-        if report.outcome == .right { firstPart = nil }
+        let isRead = report.outcome != .unreadable
+        if report.outcome == .right || isRead && firstPart.flatMap(Double.init) != nil { firstPart = nil }
         try show(report)
     }
 
