@@ -53,6 +53,12 @@ import Testing
         try bench.quipu("lesson", "start", "1")
         #expect(try bench.quipu("show", "TRACE", "embd").output.hasPrefix("embd  GET_ROWS"))
         #expect(try bench.quipu("show", "MODEL", "output_norm.weight").output.hasPrefix("output_norm.weight"))
+        // A file of that name is the file, whatever the other word stands for.
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("MODEL"), withDestinationPath: TinyModel.stories.path)
+        expectComplaint(
+            try bench.quipu("trace", "MODEL", "--from", "TRACE", "--set", "l_out-0=0", "-o", "x.db"),
+            "its bytes are not those")
         // Never where a command writes.
         let trace = try trace(bench)
         let before = try Data(contentsOf: URL(filePath: trace))

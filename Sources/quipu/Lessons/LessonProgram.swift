@@ -72,8 +72,12 @@ enum LessonProgram {
 
     /// What a learner typed, with paths for the words `MODEL` and `TRACE` where a command takes a file to read: as an
     /// argument, or after one of these options. Never where it writes one, and not in a text.
-    static func filled(typed words: [String], _ model: LessonProgress.Model) -> [String] {
-        let paths = ["MODEL": model.path, "TRACE": model.trace]
+    ///
+    /// - Parameter names: which of the two are words; the other is a file's name.
+    static func filled(
+        typed words: [String], _ model: LessonProgress.Model, names: [String] = ["MODEL", "TRACE"]
+    ) -> [String] {
+        let paths = ["MODEL": model.path, "TRACE": model.trace].filter { names.contains($0.key) }
         let reading: Set = ["--model", "--from", "--base", "--trace", "--against", "--json"]
         return words.indices.map { index in
             let before = index > 0 ? words[index - 1] : ""
@@ -88,7 +92,7 @@ enum LessonProgram {
         guard !named.isEmpty, words.first != "lesson",
             let model = try? LessonProgress.read(Classroom.progressPath).model
         else { return words }
-        return filled(typed: words, model)
+        return filled(typed: words, model, names: named)
     }
 
     /// The learner's model and trace; what queries ask of commands is computed once and kept in `folder`.
