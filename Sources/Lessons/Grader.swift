@@ -115,10 +115,10 @@ public struct Grader {
     private static func index(of word: String, in choices: [String]) -> Int? {
         let word = AnswerReader.bare(word).lowercased()
         return choices.firstIndex { AnswerReader.bare($0).lowercased() == word }
-            ?? choices.indices.first {
-                String(UnicodeScalar(UInt8(97 + $0))) == word.trimmingCharacters(in: .punctuationCharacters)
-            }
+            ?? choices.indices.first { letter($0) == word.trimmingCharacters(in: .punctuationCharacters) }
     }
+
+    private static func letter(_ index: Int) -> String { String(UnicodeScalar(UInt8(97 + index))) }
 
     // MARK: choices
 
@@ -170,8 +170,7 @@ public struct Grader {
         let (word, rest) = AnswerReader.head(text)
         let texts = choices.map(\.text)
         guard let index = Self.index(of: question.then == nil ? text : word, in: texts) else {
-            let expected =
-                Self.areNumbers(texts) ? texts : choices.indices.map { String(UnicodeScalar(UInt8(97 + $0))) }
+            let expected = Self.areNumbers(texts) ? texts : choices.indices.map(Self.letter)
             return .unreadable("Expected one of \(expected.joined(separator: ", ")).")
         }
         let chosen = choices[index]

@@ -133,7 +133,7 @@ struct CodeTaskParser {
             throw fault("the head", "expected YAML between two lines of ---")
         }
         let head: Head = try YAMLSource.decode(String(pieces[1]), keys: Head.keys) { fault("the head", $0) }
-        if head.needs ?? head.holds.map({ [$0] }) != nil, head.model == nil {
+        if head.needs != nil || head.holds != nil, head.model == nil {
             throw fault("needs", "expected `model` beside it: what the task is about where something is missing")
         }
         let body = String(pieces[2])

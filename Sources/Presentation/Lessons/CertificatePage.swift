@@ -60,7 +60,6 @@ public struct CertificatePage {
 
     private static func escaped(_ text: String) -> String {
         text.withoutControls.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-            .replacing(
-                "\"", with: "&quot;")
+            .replacing("\"", with: "&quot;")
     }
 }
