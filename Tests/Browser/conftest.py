@@ -67,12 +67,10 @@ class Made:
         return shape, struct.unpack(f"<{len(data) // 4}f", data)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Tests that share what takes seconds to make run in one process, which makes it once."""
-    for item in items:
-        for name in {"real", "propagated", "compared"}.intersection(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(name))
+    for name in {"real", "propagated", "compared"}.intersection(item.fixturenames):
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
