@@ -87,9 +87,9 @@ BLOCK_KERNEL(iq4_nl)
 BLOCK_KERNEL(mxfp4)
 
 #define SUPER_BLOCK_KERNEL(name) \
-    static void multiply_##name(const quipu_product *p) { \
-        if (p->tokens < TILE_FROM) multiply_rows_of_super_blocks(p, format_##name); \
-        else multiply_with_super_block_tiles(p, format_##name); \
+    static void multiply_##name(const quipu_product *p) { multiply_super_blocks(p, format_##name); } \
+    static void prepare_##name(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared) { \
+        prepare_super_block_tokens(activations, stride, tokens, count, format_##name, prepared); \
     }
 SUPER_BLOCK_KERNEL(q2_k)
 SUPER_BLOCK_KERNEL(q3_k)
@@ -115,12 +115,12 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
         KERNEL(TYPE_Q8_0, q8_0, TOKENS, q8_0_prepared_bytes, prepare_q8_0)
         KERNEL(TYPE_IQ4_NL, iq4_nl, TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
         KERNEL(TYPE_MXFP4, mxfp4, TOKENS, mxfp4_prepared_bytes, prepare_mxfp4)
-        KERNEL(TYPE_Q2_K, q2_k, 1, 0, 0)
-        KERNEL(TYPE_Q3_K, q3_k, 1, 0, 0)
-        KERNEL(TYPE_Q4_K, q4_k, 1, 0, 0)
-        KERNEL(TYPE_Q5_K, q5_k, 1, 0, 0)
-        KERNEL(TYPE_Q6_K, q6_k, 1, 0, 0)
-        KERNEL(TYPE_IQ4_XS, iq4_xs, 1, 0, 0)
+        KERNEL(TYPE_Q2_K, q2_k, TOKENS, prepared_super_block_bytes, prepare_q2_k)
+        KERNEL(TYPE_Q3_K, q3_k, TOKENS, prepared_super_block_bytes, prepare_q3_k)
+        KERNEL(TYPE_Q4_K, q4_k, TOKENS, prepared_super_block_bytes, prepare_q4_k)
+        KERNEL(TYPE_Q5_K, q5_k, TOKENS, prepared_super_block_bytes, prepare_q5_k)
+        KERNEL(TYPE_Q6_K, q6_k, TOKENS, prepared_super_block_bytes, prepare_q6_k)
+        KERNEL(TYPE_IQ4_XS, iq4_xs, TOKENS, prepared_super_block_bytes, prepare_iq4_xs)
         default: return 0;
     }
 #undef KERNEL
