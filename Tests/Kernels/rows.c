@@ -85,7 +85,8 @@ static void sums(const quipu_row_kernels *kernels) {
     for (size_t count = 8; count < 200; count += 8) {
         float *x = numbers(count);
         x[count / 2] = 0, x[count / 3] = NAN, x[count - 1] = INFINITY;
-        quipu_statistics found;
+        // Of nothing: a kernel adds to what came before.
+        quipu_statistics found = {.low = INFINITY, .high = -INFINITY};
         kernels->statistics(x, count, &found);
         double sum = 0, square = 0;
         float low = INFINITY, high = -INFINITY;
