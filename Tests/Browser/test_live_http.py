@@ -1,5 +1,6 @@
 """The HTTP of `quipu open`, spoken to by bare sockets: what is malformed, too long or slow has a clear answer."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -247,22 +248,29 @@ def test_a_head_has_no_body(opened, wire):
 
 
 def test_slow_clients_are_told_and_left(opened, wire):
-    parts = ["G", "GET /", get(opened)[:-2], post(opened, "{", length=2)]
-    began, connections, dripping = time.monotonic(), [wire() for _ in parts], wire()
-    for part, connection in zip(parts, connections, strict=True):
-        connection.send(part)
-    # A drop now and then is slow too.
-    dripping.socket.settimeout(0.5)
-    dripping.send("GET / HTTP/1.1\r\n")
-    while time.monotonic() - began < 15 and not dripping.pending:
-        dripping.send("X: y\r\n")
-        with contextlib.suppress(TimeoutError):
-            dripping.more()
-    assert dripping.answer()[0] == 408
-    for part, connection in zip(parts, connections, strict=True):
+    def stop(text):
+        began, connection = time.monotonic(), wire()
+        connection.send(text)
         status, _, body = connection.answer()
-        assert status == 408 and b"in time" in body and connection.is_closed(), part
-    assert 5 < time.monotonic() - began < 15
+        assert status == 408 and b"in time" in body and connection.is_closed(), text
+        assert 5 < time.monotonic() - began < 15, text
+
+    def drip():
+        """A drop now and then is slow too."""
+        began, connection = time.monotonic(), wire()
+        connection.socket.settimeout(0.5)
+        connection.send("GET / HTTP/1.1\r\n")
+        while time.monotonic() - began < 15 and not connection.pending:
+            connection.send("X: y\r\n")
+            with contextlib.suppress(TimeoutError):
+                connection.more()
+        assert connection.answer()[0] == 408
+
+    # Each takes ten seconds.
+    texts = ["G", "GET /", get(opened)[:-2], post(opened, "{", length=2)]
+    with concurrent.futures.ThreadPoolExecutor() as clients:
+        for client in [*(clients.submit(stop, text) for text in texts), clients.submit(drip)]:
+            client.result()
 
 
 def test_clients_are_bounded(opened):
