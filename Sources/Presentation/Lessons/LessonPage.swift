@@ -127,6 +127,17 @@ public struct LessonStepReport: Report {
         _answered = OrNull(wrappedValue: answered)
     }
 
+    /// That a lesson or a task is about a model that comes with the program.
+    ///
+    /// - Parameters:
+    ///   - what: the word for it.
+    ///   - model: the path of that model.
+    ///   - own: the path of the learner's.
+    public static func isAbout(_ what: String, _ model: String, insteadOf own: String) -> String {
+        func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
+        return "This \(what) is about \(name(model)), which comes with Quipu: \(name(own)) lacks what it needs."
+    }
+
     public func page(_ style: Style) -> String {
         // Where one is stands in brackets; what was answered is full.
         let bar = (1...steps).map { number in
@@ -135,10 +146,7 @@ public struct LessonStepReport: Report {
         }.joined()
         var lines = [style.dim("Lesson \(number)  \(title)  \(bar)"), "", style.bold(stepTitle), ""]
         if let insteadOf, step == 1 {
-            func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
-            let text =
-                "This lesson is about \(name(model)), which comes with Quipu: \(name(insteadOf)) lacks what it needs."
-            lines += LessonProse(text: text).lines(style) + [""]
+            lines += LessonProse(text: Self.isAbout("lesson", model, insteadOf: insteadOf)).lines(style) + [""]
         }
         for passage in passages { lines += passage.lines(style) + [""] }
         if let prediction { lines += LessonProse(text: "**Guess first.** " + prediction).lines(style) + [""] }

@@ -1,5 +1,5 @@
-import Foundation
 import Lessons
+import Presentation
 
 /// What a code task is about: the learner's model and trace, or, where that lacks what the task needs, the model that the
 /// task brings.
@@ -20,7 +20,6 @@ struct CodeSubject {
         let model = try LessonRecording.prepared(
             for: nil, model: path, prompt: own.prompt, course: room.tutor.course, folder: Classroom.folder)
         subject = try LessonProgram.subject(model, folder: Classroom.folder)
-        let names = [path, own.path].map { URL(filePath: $0).lastPathComponent }
-        note = "This task is about \(names[0]), which comes with Quipu: \(names[1]) lacks what it needs."
+        note = LessonStepReport.isAbout("task", path, insteadOf: own.path)
     }
 }
