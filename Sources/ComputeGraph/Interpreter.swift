@@ -35,6 +35,11 @@ public struct Interpreter {
     let keepsValues: Bool
     /// The first of the graph's fused nodes that have not been passed.
     var nextFused = 0
+    /// The nodes before it were fetched.
+    private var fetched = 0
+    /// Means nothing, but has the compiler read what is to be fetched.
+    private var sumOfFetched = 0
+    private static let nodesFetched = 16
     /// What fusions made of inputs that several of them share; of `nil`, none can be used.
     var preparedInputs: [Source: Tensor?] = [:]
 
@@ -125,6 +130,7 @@ public struct Interpreter {
         let fuses = !keepsValues && !observers.contains(where: \.looksAtScores)
         let showsViews = observers.contains(where: \.looksAtViews)
         while position < end {
+            if position >= fetched { fetchAhead() }
             if !showsViews, evaluateView() { continue }
             if fuses, try evaluateFused(until: end) { continue }
             if takesParts, let chain = scoresInParts, chain.nodes.upperBound <= end {
@@ -132,6 +138,19 @@ public struct Interpreter {
             } else {
                 try step()
             }
+        }
+    }
+
+    /// Reads something from all the memory that evaluating the next nodes needs, but for values. Since the last pass all
+    /// weights went through the caches: asked for together, what is far away is waited for once.
+    private mutating func fetchAhead() {
+        fetched = min(position + Self.nodesFetched, graph.nodes.count)
+        for index in position..<fetched {
+            let node = graph.nodes[index]
+            sumOfFetched &+= node.index &+ node.tokenDimension &+ node.layout.shape.ne1 &+ node.layout.strides.nb3
+            sumOfFetched &+= graph.readers.lastReads[index].count
+            for case .leaf(let leaf) in node.inputs { sumOfFetched &+= leaves[leaf].offset }
+            if values[index] != nil { sumOfFetched &+= 1 }
         }
     }
 

@@ -4,10 +4,13 @@
 #if QUIPU_X86
 #include <cpuid.h>
 
-/// The processor's own word for it, which the compiler's runtime does not pass on.
-static bool has_avxvnni(void) {
+static bool has_avxvnni;
+
+/// The processor's own word for it, which the compiler's runtime does not pass on. Asked once: a virtual machine stops
+/// to answer, for longer than a small product takes.
+__attribute__((constructor)) static void ask_for_avxvnni(void) {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+    has_avxvnni = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
 }
 #endif
 
@@ -36,7 +39,7 @@ bool quipu_can_run(quipu_instructions set) {
         // The compiler's runtime asks the processor, and whether the system saves the registers.
         case QUIPU_AVX2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-        case QUIPU_AVXVNNI: return quipu_can_run(QUIPU_AVX2) && has_avxvnni();
+        case QUIPU_AVXVNNI: return quipu_can_run(QUIPU_AVX2) && has_avxvnni;
         case QUIPU_AVX512:
             return quipu_can_run(QUIPU_AVX2) && __builtin_cpu_supports("avx512f")
                 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
