@@ -9,6 +9,7 @@
 
 #include "SIMDKernels.h"
 #include "memory.h"
+#include "product.h"
 
 enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30, MXFP4 = 39 };
 
@@ -107,25 +108,6 @@ static void fill_activations(uint8_t *p, int type, size_t count) {
         default:
             fill_plain(p, type, count);
     }
-}
-
-static void multiply(const quipu_product_kernel *kernel, quipu_product product) {
-    void *prepared = 0;
-    size_t all = 0;
-    const size_t bytes = kernel->prepared_bytes ? kernel->prepared_bytes(product.count, product.tokens) : 0;
-    if (bytes > 0) {
-        const size_t group = kernel->prepared_tokens, groups = (product.tokens + group - 1) / group;
-        product.prepared = prepared = memory(all = bytes * groups);
-        product.prepared_stride = bytes;
-        for (size_t g = 0; g < groups; g++) {
-            const size_t rest = product.tokens - g * group;
-            kernel->prepare(
-                (const char *)product.activations + g * group * product.activation_stride, product.activation_stride,
-                rest < group ? rest : group, product.count, (char *)prepared + g * bytes);
-        }
-    }
-    kernel->multiply(&product);
-    if (prepared) release(prepared, all);
 }
 
 /// Compares one product in all sets and adds plain C's result to the hash. Returns how many values differ.
