@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "SIMDKernels.h"
+#include "exponential.h"
 #include "memory.h"
 #include "product.h"
 
@@ -158,17 +159,6 @@ typedef struct {
     size_t window;
     bool has_sinks;
 } attention_case;
-
-/// ggml's `ggml_v_expf`, one value at a time.
-static float exponential(float x) {
-    const float shifter = 0x1.8p23f, n = fmaf(x, 0x1.715476p+0f, shifter) - shifter;
-    if (n < -192) return 0;
-    const float b = fmaf(-n, 0x1.7f7d1cp-20f, fmaf(-n, 0x1.62e4p-1f, x)), u = b * b;
-    const float j = fmaf(
-        fmaf(fmaf(0x1.0e4020p-7f, b, 0x1.573e2ep-5f), u, fmaf(0x1.555e66p-3f, b, 0x1.fffdb6p-2f)), u,
-        fmaf(0x1.ffffecp-1f, b, 1));
-    return (float)ldexp((double)j, (int)n);
-}
 
 /// One row of scores to shares in F16, by the book; positions that are not seen get zeros.
 static void share_out(const float *scores, size_t begin, size_t end, size_t count, float scale, const float *sink, uint8_t *y) {
