@@ -7,12 +7,12 @@
 # A count says nothing about speed: no processor was asked. Both programs compute the same product of the same bytes,
 # and their results are compared. Counted is what 64 rows of 2,048 weights more take in one product more, of one token
 # and of 32: the differences between 64 and 128 rows, and between one product and two. So all that is done once falls
-# out: starting, repacking weights, and quantising activations, which Quipu does in Swift on ARM. What llama.cpp takes
-# for activations, with all else that it does once a product, is the last column.
+# out: starting, repacking weights, and quantising activations. What llama.cpp takes for activations, with all else that
+# it does once a product, is the last column. A second table has what converting activations takes, without all else.
 #
 # llama.cpp is ggml with its defaults but for OpenMP, compiled for processors with dot products, and for those with int8
 # matrix instructions too; one thread; weights repacked where ggml does that. Quipu's kernels are compiled as in its
-# package. Prints a table in Markdown. The first time llama.cpp is fetched and built, which takes minutes, into
+# package. Prints tables in Markdown. The first time llama.cpp is fetched and built, which takes minutes, into
 # $QUIPU_BENCH_CACHE (default: downloads/bench). Needs swift, whose clang compiles the kernels, and Debian's
 # gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user (7.2).
 set -euo pipefail
@@ -66,11 +66,15 @@ build() {
         aarch64-linux-gnu-g++ -std=c++17 -O2 -Wall -Wextra -Werror "-I$tree/ggml/include" -static \
             Tests/Kernels/count_ggml.cpp "$folder/libggml-cpu.a" "$folder/libggml-base.a" -lm -o "$out/$set"
     done
-    for source in Tests/Kernels/count_product.c Sources/SIMDKernels/*.c; do
+    mkdir "$out/kernels"
+    for source in Tests/Kernels/count_{product,encoding}.c Sources/SIMDKernels/*.c; do
+        folder=$out/kernels
+        [[ $source == Sources/* ]] || folder=$out
         "$clang" --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include -O2 -Wall -Wextra -Werror \
-            -ISources/SIMDKernels/include -c "$source" -o "$out/$(basename "$source" .c).o"
+            -ISources/SIMDKernels/include -c "$source" -o "$folder/$(basename "$source" .c).o"
     done
-    aarch64-linux-gnu-gcc -static "$out"/*.o -lm -o "$out/quipu"
+    aarch64-linux-gnu-gcc -static "$out/count_product.o" "$out"/kernels/*.o -lm -o "$out/quipu"
+    aarch64-linux-gnu-gcc -static "$out/count_encoding.o" "$out"/kernels/*.o -lm -o "$out/encoding"
 }
 
 # WORDS…: the instructions of a program, in $instructions. What it prints is in $out/printed.
@@ -123,6 +127,22 @@ measure() {
         }'
 }
 
+# TYPE: a line of the table of activations, a row of 2,048: what the second time takes.
+measure_encoding() {
+    local ggml quipu
+    count "$out/dotprod" encode "$1" 1 "$out/row.bin"
+    ggml=-$instructions
+    count "$out/dotprod" encode "$1" 2 "$out/row.bin"
+    ggml=$((ggml + instructions))
+    count "$out/encoding" "$out/row.bin" 1
+    quipu=-$instructions
+    count "$out/encoding" "$out/row.bin" 2
+    quipu=$((quipu + instructions))
+    awk -v type="$1" -v quipu="$quipu" -v ggml="$ggml" 'BEGIN {
+        printf "| %s | %.0f | %.0f | %.2f |\n", toupper(type), quipu / 64, ggml / 64, ggml / quipu
+    }'
+}
+
 build
 cat <<'END'
 Instructions for 32 multiplications and additions. The ratio is llama.cpp's by Quipu's.
@@ -134,4 +154,14 @@ for tokens in 1 32; do
     for type in "${types[@]}"; do
         measure "$type" "$tokens"
     done
+done
+cat <<'END'
+
+Instructions for 32 activations.
+
+| activations | Quipu | llama.cpp, dotprod | ratio |
+|---|---|---|---|
+END
+for type in q8_0 q8_1 q8_K f16; do
+    measure_encoding "$type"
 done

@@ -6,6 +6,10 @@
 // The product is the same in every run: random numbers from a fixed seed, quantised by ggml. The file has seven numbers
 // (type, rows, tokens, values in a row, bytes of a row, bytes of a token's activations, whether weights were repacked),
 // then weights, activations in the type that they are multiplied in, and results.
+//
+//     count_ggml encode q8_0 2 row.bin     # a row of activations, converted twice
+//
+// That file has three numbers (type, values, bytes), then the values, and what became of them.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -100,9 +104,28 @@ void put(FILE *file, const void *bytes, size_t count) {
     if (fwrite(bytes, 1, count, file) != count) fail("cannot write");
 }
 
+/// Converts a row of activations and writes it.
+int encode(ggml_type type, int64_t repetitions, const char *name) {
+    ggml_cpu_init();
+    const std::vector<float> activations = numbers(values, 2);
+    std::vector<uint8_t> codes(ggml_row_size(type, values));
+    const ggml_from_float_t convert = ggml_get_type_traits_cpu(type)->from_float;
+    for (int64_t i = 0; i < repetitions; i++) convert(activations.data(), codes.data(), values);
+    const uint32_t header[] = {uint32_t(type), uint32_t(values), uint32_t(codes.size())};
+    FILE *file = fopen(name, "wb");
+    if (!file) fail(std::string("cannot open ") + name);
+    put(file, header, sizeof header), put(file, activations.data(), activations.size() * sizeof(float));
+    put(file, codes.data(), codes.size());
+    if (fclose(file)) fail("cannot write");
+    return 0;
+}
+
 }  // namespace
 
 int main(int count, char **arguments) {
+    if (count == 5 && arguments[1] == std::string("encode")) {
+        return encode(type_named(arguments[2]), atol(arguments[3]), arguments[4]);
+    }
     if (count != 6) fail("needs a type, rows, tokens, repetitions and a file");
     const ggml_type type = type_named(arguments[1]);
     const int64_t rows = atol(arguments[2]), tokens = atol(arguments[3]), repetitions = atol(arguments[4]);
