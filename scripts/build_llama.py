@@ -5,6 +5,7 @@
     scripts/build_llama.py package PYTHON       # llama-cpp-python, into that Python's environment
     scripts/build_llama.py programs FOLDER      # llama-bench and llama-eval-callback, in FOLDER/build/bin
     scripts/build_llama.py programs FOLDER --kernels avx2    # the same without newer instructions: build-avx2/bin
+    scripts/build_llama.py libraries FOLDER --neon i8mm      # ggml for ARM, to run under an emulator: build-neon-i8mm
 
 `-march=native` is not trusted: some virtual machines name AMX and kill whoever uses it. The instruction sets that ggml
 has options for are chosen from /proc/cpuinfo, AMX never, and a small model is evaluated before a build counts as made.
@@ -40,6 +41,8 @@ SETS["avxvnni"] = SETS["avx2"] | {"AVX_VNNI"}
 SETS["avx512"] = set(X86)
 # Extensions of -march on ARM, likewise.
 ARM = {"dotprod": "asimddp", "fp16": "asimdhp fphp", "i8mm": "i8mm"}
+# What ggml is compiled for where it is counted under an emulator.
+NEON = {"dotprod": "armv8.2-a+dotprod+fp16", "i8mm": "armv8.2-a+dotprod+fp16+i8mm"}
 
 
 def cpu_flags(cpuinfo: str) -> set[str]:
@@ -105,7 +108,8 @@ def check(command: list, what: str, chosen: list[str]):
 
 
 def announce(chosen: list[str]):
-    names = [option.removeprefix("-DGGML_").removesuffix("=ON") for option in chosen if "=OFF" not in option]
+    on = [option for option in chosen if option.startswith("-DGGML_") and not option.endswith("=OFF")]
+    names = [option.removeprefix("-DGGML_").removesuffix("=ON") for option in on]
     default = "no extensions" if chosen else "what the compiler takes the processor to have"
     note(f"building {version()} with {', '.join(names) or default} …")
 
@@ -139,35 +143,77 @@ def build_package(python: str):
     stamp.write_text(built)
 
 
-def build_programs(folder: pathlib.Path, kernels: str | None):
-    """The programs, from the same source, unless they are there already, built with these options."""
-    folder.mkdir(parents=True, exist_ok=True)
-    build = folder / (f"build-{kernels}" if kernels else "build")
-    chosen = options_here(kernels) if kernels else options_here()
-    stamp, built = build / "options", "\n".join([version(), *chosen])
+def tools(folder: pathlib.Path) -> list:
+    """CMake with what it builds by, in the folder's environment."""
+    environment = folder / "venv"
+    run([sys.executable, "-m", "venv", environment])
+    run([*pip(folder), "install", "cmake==4.4.5", "ninja==1.13.2"])
+    return [environment / "bin/cmake", "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={environment / 'bin/ninja'}"]
+
+
+def pip(folder: pathlib.Path) -> list:
+    return [folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+
+
+def source(folder: pathlib.Path) -> pathlib.Path:
+    """llama.cpp's tree, fetched unless it is there already."""
+    name = version().replace("llama-cpp-python==", "llama_cpp_python-")
+    tree = folder / "source" / name / "vendor/llama.cpp"
+    if not tree.exists():
+        run([*pip(folder), "download", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder, version()])
+        partial = folder / "source.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(folder / "source", ignore_errors=True)
+        with tarfile.open(folder / f"{name}.tar.gz") as archive:
+            archive.extractall(partial, filter="data")
+        partial.rename(folder / "source")
+    return tree
+
+
+def build(folder: pathlib.Path, name: str, chosen: list[str], targets: list[str], finished):
+    """Targets of llama.cpp in a folder of that name, unless it was built with these options already."""
+    there = folder / name
+    stamp, built = there / "options", "\n".join([version(), *chosen])
     if stamp.exists() and stamp.read_text() == built:
         return
+    folder.mkdir(parents=True, exist_ok=True)
     announce(chosen)
-    shutil.rmtree(build, ignore_errors=True)
-    environment, source = folder / "venv", folder / "source"
-    run([sys.executable, "-m", "venv", environment])
-    pip = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    run([*pip, "install", "cmake==4.4.5", "ninja==1.13.2"])
-    run([*pip, "download", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder, version()])
-    shutil.rmtree(source, ignore_errors=True)
-    with tarfile.open(folder / f"llama_cpp_python-{version().partition('==')[2]}.tar.gz") as archive:
-        archive.extractall(source, filter="data")
-    (tree,) = source.glob("*/vendor/llama.cpp")
-    cmake = environment / "bin/cmake"
+    shutil.rmtree(there, ignore_errors=True)
+    cmake, *with_tools = tools(folder)
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     run([
-        cmake, "-S", tree, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-        f"-DCMAKE_MAKE_PROGRAM={environment / 'bin/ninja'}", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
-        "-DLLAMA_OPENSSL=OFF", *chosen,
+        cmake, *with_tools, "-S", source(folder), "-B", there, "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_BUILD_TESTS=OFF",
+        "-DLLAMA_BUILD_SERVER=OFF", "-DLLAMA_OPENSSL=OFF", *chosen,
     ], **quiet)  # fmt: skip
-    run([cmake, "--build", build, "--target", *PROGRAMS], **quiet)
-    check([build / "bin/llama-bench", "-m", MODEL, "-p", "16", "-n", "1", "-r", "1"], "llama-bench", chosen)
+    run([cmake, "--build", there, "--target", *targets], **quiet)
+    finished(there)
     stamp.write_text(built)
+
+
+def build_programs(folder: pathlib.Path, kernels: str | None):
+    """The programs, and that one of them evaluates a model."""
+    chosen = options_here(kernels) if kernels else options_here()
+
+    def evaluate(there: pathlib.Path):
+        check([there / "bin/llama-bench", "-m", MODEL, "-p", "16", "-n", "1", "-r", "1"], "llama-bench", chosen)
+
+    build(folder, f"build-{kernels}" if kernels else "build", chosen, PROGRAMS, evaluate)
+
+
+def neon_options(kernels: str) -> list[str]:
+    """ggml's defaults but for OpenMP, for 64-bit ARM whatever this machine is; libraries to link a program with."""
+    return [
+        "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", "-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc",
+        "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=OFF",
+        "-DGGML_NATIVE=OFF", f"-DGGML_CPU_ARM_ARCH={NEON[kernels]}",
+    ]  # fmt: skip
+
+
+def build_libraries(folder: pathlib.Path, kernels: str):
+    """ggml alone; prints the tree, whose headers it needs, and where the libraries are."""
+    name = f"build-neon-{kernels}"
+    build(folder, name, neon_options(kernels), ["ggml-base", "ggml-cpu"], lambda there: None)
+    print(source(folder), folder / name / "ggml/src", sep="\n")
 
 
 def main():
@@ -178,11 +224,16 @@ def main():
     programs = commands.add_parser("programs", help=", ".join(PROGRAMS))
     programs.add_argument("folder", type=pathlib.Path)
     programs.add_argument("--kernels", choices=SETS, help="only instructions of this set of Quipu's kernels (x86)")
+    libraries = commands.add_parser("libraries", help="ggml for 64-bit ARM, without programs")
+    libraries.add_argument("folder", type=pathlib.Path)
+    libraries.add_argument("--neon", choices=NEON, required=True, help="the newest instructions that it may use")
     arguments = parser.parse_args()
     if arguments.command == "options":
         print("\n".join(options_here()))
     elif arguments.command == "package":
         build_package(arguments.python)
+    elif arguments.command == "libraries":
+        build_libraries(arguments.folder.absolute(), arguments.neon)
     else:
         build_programs(arguments.folder.absolute(), arguments.kernels)
 

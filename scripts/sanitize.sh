@@ -18,7 +18,7 @@ kernels() {
     local checks=("-fsanitize=address,undefined" -fno-sanitize-recover=all)
     objects "$out/plain" -O2
     objects "$out/checked" -O1 "${checks[@]}" -fno-omit-frame-pointer
-    for driver in compare rows; do
+    for driver in compare rows row_bits; do
         echo "kernels: $driver.c" >&2
         "$clang" -O2 "${options[@]}" "Tests/Kernels/$driver.c" "$out"/plain/*.o -lm -o "$out/$driver"
         for side in end start; do

@@ -76,6 +76,10 @@ const quipu_row_kernels *quipu_row_kernels_of(quipu_instructions set) {
         case QUIPU_AVXVNNI: return quipu_avxvnni_row_kernels();
         case QUIPU_AVX512: return quipu_avx512_row_kernels();
 #endif
+#if QUIPU_ARM64
+        case QUIPU_NEON: return quipu_neon_row_kernels();
+        case QUIPU_NEONDOT: return quipu_neondot_row_kernels();
+#endif
         default: return 0;
     }
 }

@@ -9,6 +9,7 @@
 #include "neon_kernels.inc"
 
 const quipu_product_kernel *quipu_neondot_product_kernel(int type) { return row_kernel_for(type); }
+const quipu_row_kernels *quipu_neondot_row_kernels(void) { return &row_kernels; }
 const quipu_attention_kernels *quipu_neondot_attention_kernels(void) { return &attention_kernels; }
 #pragma clang attribute pop
 #endif

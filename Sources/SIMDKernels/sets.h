@@ -26,6 +26,8 @@ const quipu_attention_kernels *quipu_avx512_attention_kernels(void);
 #if QUIPU_ARM64
 const quipu_product_kernel *quipu_neon_product_kernel(int type);
 const quipu_product_kernel *quipu_neondot_product_kernel(int type);
+const quipu_row_kernels *quipu_neon_row_kernels(void);
+const quipu_row_kernels *quipu_neondot_row_kernels(void);
 const quipu_attention_kernels *quipu_neon_attention_kernels(void);
 const quipu_attention_kernels *quipu_neondot_attention_kernels(void);
 #endif

@@ -11,9 +11,14 @@
 
 /// The float equal to an F16, infinities, NaN and subnormals included.
 ///
-/// A file whose instruction set has F16C says so by defining HAS_F16C; else the same steps as the reference's `Half`.
+/// A file whose instruction set has F16C says so by defining HAS_F16C, one for ARM by HAS_NEON; else the same steps as
+/// the reference's `Half`.
 ALWAYS_INLINE float float16(packed16 p) {
-#ifdef HAS_F16C
+#if defined(HAS_NEON)
+    __fp16 value;
+    memcpy(&value, &p, sizeof value);
+    return (float)value;
+#elif defined(HAS_F16C)
     // Through a general register: else the compiler inserts the bits into a vector that may be a running sum, and
     // every step waits for the one before.
     uint32_t bits = bits16(p);
@@ -61,40 +66,6 @@ static const int8_t nonlinear_values[16] = {-127, -104, -83, -65, -49, -35, -22,
 /// The sixteen values of MXFP4, doubled. Source: ggml `kvalues_mxfp4`.
 static const int8_t four_bit_floats[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-ALWAYS_INLINE void unpack_values(const uint8_t *packed, const int8_t *values, int8_t *codes) {
-    for (int j = 0; j < 16; j++) {
-        codes[j] = values[packed[j] & 15];
-        codes[j + 16] = values[packed[j] >> 4];
-    }
-}
-
-/// 2^(e - 128), the scale of MXFP4's doubled values. Source: ggml `ggml_e8m0_to_fp32_half`.
-ALWAYS_INLINE float half_power(uint8_t e) { return float_of_bits(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
-
-ALWAYS_INLINE void unpack_q4_0(const void *block, int8_t *codes) {
-    unpack_nibbles(((const block_q4_0 *)block)->codes, codes, 8);
-}
-ALWAYS_INLINE void unpack_q4_1(const void *block, int8_t *codes) {
-    unpack_nibbles(((const block_q4_1 *)block)->codes, codes, 0);
-}
-ALWAYS_INLINE void unpack_q5_0(const void *block, int8_t *codes) {
-    const block_q5_0 *b = block;
-    unpack_fives(b->codes, bits32(b->high), codes, 16);
-}
-ALWAYS_INLINE void unpack_q5_1(const void *block, int8_t *codes) {
-    const block_q5_1 *b = block;
-    unpack_fives(b->codes, bits32(b->high), codes, 0);
-}
-ALWAYS_INLINE void unpack_q8_0(const void *block, int8_t *codes) {
-    memcpy(codes, ((const block_q8_0 *)block)->codes, 32);
-}
-ALWAYS_INLINE void unpack_iq4_nl(const void *block, int8_t *codes) {
-    unpack_values(((const block_iq4_nl *)block)->codes, nonlinear_values, codes);
-}
-ALWAYS_INLINE void unpack_mxfp4(const void *block, int8_t *codes) {
-    unpack_values(((const block_mxfp4 *)block)->codes, four_bit_floats, codes);
-}
-
 /// How the minima of a super-block meet the sums of the activations: the order of summation differs.
 typedef enum {
     NO_MINIMA,
@@ -121,6 +92,16 @@ typedef struct {
     packed16 d, dmin;
 } super_block;
 
+#ifdef HAS_NEON
+#include "neon_unpack.inc"
+#else
+ALWAYS_INLINE void unpack_values(const uint8_t *packed, const int8_t *values, int8_t *codes) {
+    for (int j = 0; j < 16; j++) {
+        codes[j] = values[packed[j] & 15];
+        codes[j + 16] = values[packed[j] >> 4];
+    }
+}
+
 /// Eight 6-bit scales and minima in 12 bytes; each scale is written twice. Source: ggml `get_scale_min_k4`.
 ALWAYS_INLINE void unpack_scales_6x8(const uint8_t *bytes, super_block *out) {
     for (int j = 0; j < 4; j++) {
@@ -130,39 +111,6 @@ ALWAYS_INLINE void unpack_scales_6x8(const uint8_t *bytes, super_block *out) {
         out->minima[j] = bytes[j + 4] & 63;
         out->minima[j + 4] = (int16_t)(bytes[j + 8] >> 4 | (bytes[j + 4] >> 6) << 4);
     }
-}
-
-ALWAYS_INLINE void unpack_q2_k(const void *block, super_block *out) {
-    const block_q2_k *b = block;
-    for (int k = 0; k < 8; k++) {
-        for (int j = 0; j < 32; j++) {
-            out->codes[32 * k + j] = (int8_t)(b->codes[k / 4 * 32 + j] >> (k % 4 * 2) & 3);
-        }
-    }
-    for (int s = 0; s < 16; s++) {
-        out->scales[s] = b->scales[s] & 15;
-        out->minima[s] = b->scales[s] >> 4;
-    }
-    out->d = b->d;
-    out->dmin = b->dmin;
-}
-
-ALWAYS_INLINE void unpack_q3_k(const void *block, super_block *out) {
-    const block_q3_k *b = block;
-    for (int k = 0; k < 8; k++) {
-        for (int j = 0; j < 32; j++) {
-            int low = b->codes[k / 4 * 32 + j] >> (k % 4 * 2) & 3, high = b->high[j] >> k & 1;
-            out->codes[32 * k + j] = (int8_t)((low | high << 2) - 4);
-        }
-    }
-    for (int j = 0; j < 4; j++) {
-        int high = b->scales[8 + j];
-        out->scales[j] = (int16_t)(((b->scales[j] & 15) | (high & 3) << 4) - 32);
-        out->scales[j + 4] = (int16_t)(((b->scales[j + 4] & 15) | (high >> 2 & 3) << 4) - 32);
-        out->scales[j + 8] = (int16_t)((b->scales[j] >> 4 | (high >> 4 & 3) << 4) - 32);
-        out->scales[j + 12] = (int16_t)((b->scales[j + 4] >> 4 | (high >> 6) << 4) - 32);
-    }
-    out->d = b->d;
 }
 
 ALWAYS_INLINE void unpack_q4_k(const void *block, super_block *out) {
@@ -209,6 +157,67 @@ ALWAYS_INLINE void unpack_iq4_xs(const void *block, super_block *out) {
         unpack_values(b->codes + 16 * k, nonlinear_values, out->codes + 32 * k);
         int scale = (b->scales_low[k / 2] >> (k % 2 * 4) & 15) | (high >> (2 * k) & 3) << 4;
         out->scales[2 * k] = out->scales[2 * k + 1] = (int16_t)(scale - 32);
+    }
+    out->d = b->d;
+}
+#endif
+
+/// 2^(e - 128), the scale of MXFP4's doubled values. Source: ggml `ggml_e8m0_to_fp32_half`.
+ALWAYS_INLINE float half_power(uint8_t e) { return float_of_bits(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
+
+ALWAYS_INLINE void unpack_q4_0(const void *block, int8_t *codes) {
+    unpack_nibbles(((const block_q4_0 *)block)->codes, codes, 8);
+}
+ALWAYS_INLINE void unpack_q4_1(const void *block, int8_t *codes) {
+    unpack_nibbles(((const block_q4_1 *)block)->codes, codes, 0);
+}
+ALWAYS_INLINE void unpack_q5_0(const void *block, int8_t *codes) {
+    const block_q5_0 *b = block;
+    unpack_fives(b->codes, bits32(b->high), codes, 16);
+}
+ALWAYS_INLINE void unpack_q5_1(const void *block, int8_t *codes) {
+    const block_q5_1 *b = block;
+    unpack_fives(b->codes, bits32(b->high), codes, 0);
+}
+ALWAYS_INLINE void unpack_q8_0(const void *block, int8_t *codes) {
+    memcpy(codes, ((const block_q8_0 *)block)->codes, 32);
+}
+ALWAYS_INLINE void unpack_iq4_nl(const void *block, int8_t *codes) {
+    unpack_values(((const block_iq4_nl *)block)->codes, nonlinear_values, codes);
+}
+ALWAYS_INLINE void unpack_mxfp4(const void *block, int8_t *codes) {
+    unpack_values(((const block_mxfp4 *)block)->codes, four_bit_floats, codes);
+}
+
+ALWAYS_INLINE void unpack_q2_k(const void *block, super_block *out) {
+    const block_q2_k *b = block;
+    for (int k = 0; k < 8; k++) {
+        for (int j = 0; j < 32; j++) {
+            out->codes[32 * k + j] = (int8_t)(b->codes[k / 4 * 32 + j] >> (k % 4 * 2) & 3);
+        }
+    }
+    for (int s = 0; s < 16; s++) {
+        out->scales[s] = b->scales[s] & 15;
+        out->minima[s] = b->scales[s] >> 4;
+    }
+    out->d = b->d;
+    out->dmin = b->dmin;
+}
+
+ALWAYS_INLINE void unpack_q3_k(const void *block, super_block *out) {
+    const block_q3_k *b = block;
+    for (int k = 0; k < 8; k++) {
+        for (int j = 0; j < 32; j++) {
+            int low = b->codes[k / 4 * 32 + j] >> (k % 4 * 2) & 3, high = b->high[j] >> k & 1;
+            out->codes[32 * k + j] = (int8_t)((low | high << 2) - 4);
+        }
+    }
+    for (int j = 0; j < 4; j++) {
+        int high = b->scales[8 + j];
+        out->scales[j] = (int16_t)(((b->scales[j] & 15) | (high & 3) << 4) - 32);
+        out->scales[j + 4] = (int16_t)(((b->scales[j + 4] & 15) | (high >> 2 & 3) << 4) - 32);
+        out->scales[j + 8] = (int16_t)((b->scales[j] >> 4 | (high >> 4 & 3) << 4) - 32);
+        out->scales[j + 12] = (int16_t)((b->scales[j + 4] >> 4 | (high >> 6) << 4) - 32);
     }
     out->d = b->d;
 }

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "SIMDKernels.h"
+#include "exponential.h"
 #include "memory.h"
+#include "product.h"
 
 enum { F32 = 0, F16 = 1, Q8_0 = 8, Q8_1 = 9, Q8_K = 15, BF16 = 30, MXFP4 = 39 };
 
@@ -109,25 +111,6 @@ static void fill_activations(uint8_t *p, int type, size_t count) {
     }
 }
 
-static void multiply(const quipu_product_kernel *kernel, quipu_product product) {
-    void *prepared = 0;
-    size_t all = 0;
-    const size_t bytes = kernel->prepared_bytes ? kernel->prepared_bytes(product.count, product.tokens) : 0;
-    if (bytes > 0) {
-        const size_t group = kernel->prepared_tokens, groups = (product.tokens + group - 1) / group;
-        product.prepared = prepared = memory(all = bytes * groups);
-        product.prepared_stride = bytes;
-        for (size_t g = 0; g < groups; g++) {
-            const size_t rest = product.tokens - g * group;
-            kernel->prepare(
-                (const char *)product.activations + g * group * product.activation_stride, product.activation_stride,
-                rest < group ? rest : group, product.count, (char *)prepared + g * bytes);
-        }
-    }
-    kernel->multiply(&product);
-    if (prepared) release(prepared, all);
-}
-
 /// Compares one product in all sets and adds plain C's result to the hash. Returns how many values differ.
 static size_t compare(const format *f, size_t rows, size_t tokens, size_t count, int order, uint64_t *hash) {
     const size_t row_bytes = count / f->elements * f->bytes, token_bytes = activation_bytes(f->activations, count);
@@ -176,17 +159,6 @@ typedef struct {
     size_t window;
     bool has_sinks;
 } attention_case;
-
-/// ggml's `ggml_v_expf`, one value at a time.
-static float exponential(float x) {
-    const float shifter = 0x1.8p23f, n = fmaf(x, 0x1.715476p+0f, shifter) - shifter;
-    if (n < -192) return 0;
-    const float b = fmaf(-n, 0x1.7f7d1cp-20f, fmaf(-n, 0x1.62e4p-1f, x)), u = b * b;
-    const float j = fmaf(
-        fmaf(fmaf(0x1.0e4020p-7f, b, 0x1.573e2ep-5f), u, fmaf(0x1.555e66p-3f, b, 0x1.fffdb6p-2f)), u,
-        fmaf(0x1.ffffecp-1f, b, 1));
-    return (float)ldexp((double)j, (int)n);
-}
 
 /// One row of scores to shares in F16, by the book; positions that are not seen get zeros.
 static void share_out(const float *scores, size_t begin, size_t end, size_t count, float scale, const float *sink, uint8_t *y) {

@@ -64,3 +64,10 @@ def test_options_are_printed() -> None:
     printed = subprocess.run(
         [sys.executable, build_llama.__file__, "options"], capture_output=True, text=True, check=True).stdout
     assert printed.split() == build_llama.options_here()
+
+
+def test_arm_under_an_emulator() -> None:
+    options = build_llama.neon_options("dotprod")
+    assert "-DCMAKE_SYSTEM_PROCESSOR=aarch64" in options and "-DGGML_NATIVE=OFF" in options
+    assert options[-1] == "-DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16"
+    assert build_llama.neon_options("i8mm")[-1] == options[-1] + "+i8mm"
