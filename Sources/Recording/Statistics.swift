@@ -25,7 +25,7 @@ public struct Statistics: Sendable, Hashable {
         self.init(sums)
     }
 
-    init(_ sums: StatisticsSums) {
+    package init(_ sums: StatisticsSums) {
         let lanes = sums.lanes
         count = sums.count
         (zeros, nans, infinities) = (lanes.zeros, lanes.nans, lanes.infinities)
@@ -62,13 +62,13 @@ public struct Statistics: Sendable, Hashable {
 }
 
 /// The sums of statistics while values come in parts: the same as if all came at once.
-struct StatisticsSums {
+package struct StatisticsSums {
     fileprivate var lanes = quipu_statistics()
     private(set) var count = 0
 
-    init() { (lanes.low, lanes.high) = (.infinity, -.infinity) }
+    package init() { (lanes.low, lanes.high) = (.infinity, -.infinity) }
 
-    mutating func add(_ values: Span<Float>, instructions: InstructionSet = .best) {
+    package mutating func add(_ values: Span<Float>, instructions: InstructionSet = .best) {
         // Value i belongs to sum i % 8, wherever a part begins.
         let first = min((8 - count % 8) % 8, values.count)
         for i in 0..<first { lanes.add(values[i], lane: (count + i) % 8) }

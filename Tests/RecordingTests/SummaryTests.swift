@@ -38,6 +38,19 @@ import Testing
         }
     }
 
+    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable))
+    func partsGiveTheBitsOfTheWhole(set: InstructionSet) {
+        for row in Self.rows where row.count > 1 {
+            for part in [1, 8, 16, 24, row.count / 2] where part < row.count {
+                var sums = StatisticsSums()
+                for start in stride(from: 0, to: row.count, by: part) {
+                    sums.add(row.span.extracting(start..<min(start + part, row.count)), instructions: set)
+                }
+                #expect(Statistics(sums) == Statistics(row.span, instructions: .reference), "\(row) in parts of \(part)")
+            }
+        }
+    }
+
     /// The platform's logarithm is within a unit in the last place, and so is a sum's each step.
     @Test func entropyIsThatOfTheDefinition() {
         for row in Self.rows {
