@@ -1,5 +1,5 @@
-// Activations as Quipu encodes them, some times over, for scripts/count-neon.sh, and whether llama.cpp makes the same of
-// the same numbers.
+// Activations as Quipu encodes them, some times over, for scripts/count-neon.sh, and whether llama.cpp makes the same
+// of the same numbers.
 //
 //     count_encoding row.bin 2     # twice the row in a file that `count_ggml encode` wrote
 //
