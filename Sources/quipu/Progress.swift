@@ -78,6 +78,8 @@ final class RunProgress: ExecutionObserver {
     /// The pass under way.
     private var tokens = 0
     private var nodes = 1
+    /// Nanoseconds of evaluation since the clock was looked at.
+    private var untold = 0
     /// Set to leave the terminal to someone else.
     private(set) var isSilent = false
 
@@ -93,11 +95,16 @@ final class RunProgress: ExecutionObserver {
     }
 
     func didEvaluate(_ evaluation: Evaluation) throws {
+        let isEnd = evaluation.node.index + 1 == nodes
+        if isEnd { finished += tokens }
+        // Small operations take no longer than to look at the clock.
+        untold += evaluation.nanoseconds
+        guard isEnd || untold > 5_000_000 else { return }
+        untold = 0
         try Task.checkCancellation()
-        let share = Double(evaluation.node.index + 1) / Double(nodes)
-        if share == 1 { finished += tokens }
         guard !isSilent else { return }
-        let done = Double(finished) + (share == 1 ? 0 : share * Double(tokens))
+        let share = Double(evaluation.node.index + 1) / Double(nodes)
+        let done = Double(finished) + (isEnd ? 0 : share * Double(tokens))
         progress.show { ProgressLine(tokens: done, of: total, seconds: $0) }
     }
 
