@@ -81,13 +81,15 @@ private final class Job: Sendable {
         }
     }
 
-    /// Three quarters of the thread's share of what is left: a long stream of memory, of which the processor fetches ahead
-    /// more than of many short ones; ever smaller chunks then even out threads of unequal speed.
+    /// Most of the thread's share of what is left: a long stream of memory, of which the processor fetches ahead more than
+    /// of many short ones. Ever smaller chunks then even out threads of unequal speed.
     private func nextChunk() -> Range<Int>? {
+        // Of more than four processors some are often half as fast: these must not hold up the others.
+        let quarters = threads > 4 ? 2 : 3
         var start = next.load(ordering: .relaxed)
         while start < items {
             let left = items - start
-            let end = start + min(left, max(leastChunk, left * 3 / (4 * threads)))
+            let end = start + min(left, max(leastChunk, left * quarters / (4 * threads)))
             let (isTaken, current) = next.compareExchange(expected: start, desired: end, ordering: .relaxed)
             if isTaken { return start..<end }
             start = current

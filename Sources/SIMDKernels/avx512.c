@@ -17,7 +17,7 @@
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 #pragma STDC FP_CONTRACT OFF
 #define HAS_F16C
-#include "unpack.h"
+#include "row_stream.h"
 
 /// Bytes from where a row is read to where it is fetched, on into the rows after it. Two threads then take from memory
 /// what it has to give; the processor's own fetching stops at every page, and left a fifth to a third of that.
