@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include "unpack.h"
 
-/// Rows of so many bytes, `stride` apart; where their next bytes are: rows further on, and bytes into the row.
 typedef struct {
-    size_t bytes, stride, rows_ahead, into_row;
+    /// Of a row, and from one row to the next.
+    size_t bytes, stride;
+    /// To what is read so many bytes after a row's first: bytes down to its row, and into it.
+    size_t down, into;
 } row_stream;
 
 ALWAYS_INLINE row_stream stream_of_rows(size_t bytes, size_t stride, size_t ahead) {
@@ -16,11 +18,10 @@ ALWAYS_INLINE row_stream stream_of_rows(size_t bytes, size_t stride, size_t ahea
     return (row_stream){bytes, stride, ahead / bytes * stride, ahead % bytes};
 }
 
-/// Fetches what is `ahead` bytes after `at` bytes of a row.
+/// Fetches what is read so much later than `at` bytes into a row.
 ALWAYS_INLINE void fetch_ahead_in(const row_stream s, const char *row, size_t at) {
-    const size_t into_row = s.into_row + at;
-    row += s.rows_ahead + (into_row < s.bytes ? into_row : s.stride + into_row - s.bytes);
-    __builtin_prefetch(row, 0, 3);
+    const size_t into = s.into + at;
+    __builtin_prefetch(row + s.down + (into < s.bytes ? into : s.stride + into - s.bytes), 0, 3);
 }
 
 #endif
