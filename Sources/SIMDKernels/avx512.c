@@ -19,10 +19,6 @@
 #define HAS_F16C
 #include "row_stream.h"
 
-/// Bytes from where a row is read to where it is fetched, on into the rows after it. Two threads then take from memory
-/// what it has to give; the processor's own fetching stops at every page, and left a fifth to a third of that.
-enum { AHEAD = 2048 };
-
 /// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
 enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
 

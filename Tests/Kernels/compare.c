@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "SIMDKernels.h"
+#include "driver.h"
 #include "exponential.h"
 #include "memory.h"
 #include "product.h"
@@ -33,15 +34,6 @@ static const format formats[] = {
     {"Q6_K", 14, 256, 210, {208, -1}, Q8_K},   {"IQ4_NL", 20, 32, 18, {0, -1}, Q8_0},
     {"IQ4_XS", 23, 256, 136, {0, -1}, Q8_K},   {"MXFP4", MXFP4, 32, 17, {-1, -1}, Q8_0},
 };
-
-static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni", "neondot"};
-
-// xorshift64*, the same everywhere.
-static uint64_t state = 88172645463325252u;
-static uint32_t next(void) {
-    state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
-    return (uint32_t)(state * 2685821657736338717u >> 32);
-}
 
 static void put16(uint8_t *p, uint32_t bits) { p[0] = (uint8_t)bits, p[1] = (uint8_t)(bits >> 8); }
 static void put_float(uint8_t *p, float value) { memcpy(p, &value, 4); }

@@ -15,15 +15,6 @@ typedef struct {
     uint32_t type, values, bytes;
 } header;
 
-static void *read_from(FILE *file, size_t bytes) {
-    void *all = memory(bytes);
-    if (fread(all, 1, bytes, file) != bytes) {
-        fprintf(stderr, "count_encoding: the file is too short\n");
-        exit(1);
-    }
-    return all;
-}
-
 /// Where a block's codes are: scales may differ in the last place, and sums where codes do.
 static int is_code(const header *h, size_t byte) {
     switch (h->type) {

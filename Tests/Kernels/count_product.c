@@ -17,15 +17,6 @@ typedef struct {
     uint32_t type, rows, tokens, values, row_bytes, token_bytes, is_repacked;
 } header;
 
-static void *read_from(FILE *file, size_t bytes) {
-    void *all = memory(bytes);
-    if (fread(all, 1, bytes, file) != bytes) {
-        fprintf(stderr, "count_product: the file is too short\n");
-        exit(1);
-    }
-    return all;
-}
-
 /// Whether the results are as near as they should be; prints how near.
 static int are_near(const header *h, const float *found, const float *expected) {
     double largest = 0, farthest = 0;

@@ -4,6 +4,7 @@
 #define KERNEL_MEMORY_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -46,6 +47,16 @@ static inline void release(void *p, size_t bytes) {
     const uintptr_t start = (uintptr_t)p / page * page;
     munmap((void *)(start - page), whole_pages(bytes) + 2 * page);
 #endif
+}
+
+/// The next bytes of a file; ends the program if it has fewer.
+static inline void *read_from(FILE *file, size_t bytes) {
+    void *all = memory(bytes);
+    if (fread(all, 1, bytes, file) != bytes) {
+        fprintf(stderr, "the file is too short\n");
+        exit(1);
+    }
+    return all;
 }
 
 #endif

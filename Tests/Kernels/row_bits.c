@@ -8,21 +8,15 @@
 #include <stdio.h>
 
 #include "SIMDKernels.h"
+#include "driver.h"
 #include "exponential.h"
 #include "memory.h"
 
-static const char *const set_names[] = {"portable", "avx2", "avx512", "neon", "avxvnni", "neondot"};
 static size_t wrong = 0;
 static uint64_t hash = 14695981039346656037u;
 
 // MARK: numbers
 
-// xorshift64*, the same everywhere.
-static uint64_t state = 88172645463325252u;
-static uint32_t next(void) {
-    state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
-    return (uint32_t)(state * 2685821657736338717u >> 32);
-}
 /// From -8 to 8.
 static float number(void) { return (float)((int32_t)next() >> 4) * 0x1p-24f; }
 static float either(float v) { return next() & 1 ? v : -v; }
