@@ -1,13 +1,14 @@
 // Kernels for AVX-512 with VNNI: Intel since 2019, AMD since Zen 4.
 //
-// One token (decoding): two or four rows at a time, as fast as memory delivers them. Several tokens (a prompt): eight rows
-// are taken apart once into a tile that stays in the cache, and multiplied with four tokens at a time.
+// One token (decoding): two or four rows at a time, as fast as memory delivers them. Several tokens (a prompt): sixteen rows
+// of blocks of 32, or eight of super-blocks, are taken apart once into a tile that stays in the cache, and multiplied with
+// two tokens at a time.
 //
-// Sums keep the eight lanes of the reference. A register of sixteen lanes holds two rows, one in each half, or half of four
-// rows, one in each quarter, for a single token; in a tile two rows a and b are interleaved, lane by lane:
+// Sums keep the eight lanes of the reference. For a single token a register of sixteen lanes holds two rows, one in each
+// half, or half of four rows, one in each quarter. In a tile it holds one lane of sixteen rows, or two rows a and b that are
+// interleaved, lane by lane:
 // a0 b0 a4 b4  a1 b1 a5 b5  a2 b2 a6 b6  a3 b3 a7 b7
-// so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form. So are
-// the lanes of two tokens in the tiles of blocks of 32.
+// so that two scales (one a row), four (two halves of a row), or sums over eight rows are cheap to load or to form.
 #include "sets.h"
 #if QUIPU_X86
 #include <immintrin.h>
@@ -18,9 +19,6 @@
 #pragma STDC FP_CONTRACT OFF
 #define HAS_F16C
 #include "row_stream.h"
-
-/// Rows of a tile, pairs of rows, and tokens that are multiplied with a tile at once.
-enum { ROWS = 8, PAIRS = 4, TOKENS = 4 };
 
 ALWAYS_INLINE __m128i load16(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 ALWAYS_INLINE __m256i load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -40,15 +38,15 @@ ALWAYS_INLINE float total8(__m256 v) {
 /// multipliers' ports.
 #define KEEP_IN_MEMORY(array) __asm__("" : "+m"(array))
 
-/// Bytes of eight rows from which a tile will be made.
+/// Bytes of rows from which a tile will be made.
 typedef struct {
-    size_t row, offset, bytes;
+    size_t row, rows, offset, bytes;
 } tile_source;
 
 /// Fetches the share of tokens `t` to `t + n` in a tile's source, so that memory works while the tile before is multiplied:
 /// rows are too short for the processor to see what comes next.
 ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t t, size_t n, size_t tokens) {
-    const size_t rows = next.row >= p->rows ? 0 : p->rows - next.row < ROWS ? p->rows - next.row : ROWS;
+    const size_t left = next.row < p->rows ? p->rows - next.row : 0, rows = left < next.rows ? left : next.rows;
     const size_t lines = (next.bytes + 63) / 64, all = rows * lines;
     for (size_t i = all * t / tokens; i < all * (t + n) / tokens; i++) {
         const char *row = (const char *)p->weights + (next.row + i / lines) * p->weight_stride;
@@ -60,6 +58,7 @@ ALWAYS_INLINE void fetch_ahead(const quipu_product *p, tile_source next, size_t 
 #include "avx512_super_rows.inc"
 #include "avx512_tiles.inc"
 #include "avx512_block_tiles.inc"
+#include "avx512_super_unpack.inc"
 #include "avx512_super_tiles.inc"
 #include "avx512_floats.inc"
 #include "avx512_activations.inc"
@@ -84,6 +83,9 @@ BLOCK_KERNEL(mxfp4)
 
 #define SUPER_BLOCK_KERNEL(name) \
     static void multiply_##name(const quipu_product *p) { multiply_super_blocks(p, format_##name); } \
+    static size_t name##_prepared_bytes(size_t count, size_t tokens) { \
+        return prepared_super_block_bytes(count, tokens, format_##name); \
+    } \
     static void prepare_##name(const void *activations, size_t stride, size_t tokens, size_t count, void *prepared) { \
         prepare_super_block_tokens(activations, stride, tokens, count, format_##name, prepared); \
     }
@@ -104,19 +106,19 @@ const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
         KERNEL(TYPE_F32, f32, FLOAT_TOKENS, f32_prepared_bytes, prepare_f32)
         KERNEL(TYPE_F16, f16, FLOAT_TOKENS, f16_prepared_bytes, prepare_f16)
         KERNEL(TYPE_BF16, bf16, 1, 0, 0)
-        KERNEL(TYPE_Q4_0, q4_0, TOKENS, q4_0_prepared_bytes, prepare_q4_0)
-        KERNEL(TYPE_Q4_1, q4_1, TOKENS, q4_1_prepared_bytes, prepare_q4_1)
-        KERNEL(TYPE_Q5_0, q5_0, TOKENS, q5_0_prepared_bytes, prepare_q5_0)
-        KERNEL(TYPE_Q5_1, q5_1, TOKENS, q5_1_prepared_bytes, prepare_q5_1)
-        KERNEL(TYPE_Q8_0, q8_0, TOKENS, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_IQ4_NL, iq4_nl, TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
-        KERNEL(TYPE_MXFP4, mxfp4, TOKENS, mxfp4_prepared_bytes, prepare_mxfp4)
-        KERNEL(TYPE_Q2_K, q2_k, TOKENS, prepared_super_block_bytes, prepare_q2_k)
-        KERNEL(TYPE_Q3_K, q3_k, TOKENS, prepared_super_block_bytes, prepare_q3_k)
-        KERNEL(TYPE_Q4_K, q4_k, TOKENS, prepared_super_block_bytes, prepare_q4_k)
-        KERNEL(TYPE_Q5_K, q5_k, TOKENS, prepared_super_block_bytes, prepare_q5_k)
-        KERNEL(TYPE_Q6_K, q6_k, TOKENS, prepared_super_block_bytes, prepare_q6_k)
-        KERNEL(TYPE_IQ4_XS, iq4_xs, TOKENS, prepared_super_block_bytes, prepare_iq4_xs)
+        KERNEL(TYPE_Q4_0, q4_0, GROUP_TOKENS, q4_0_prepared_bytes, prepare_q4_0)
+        KERNEL(TYPE_Q4_1, q4_1, GROUP_TOKENS, q4_1_prepared_bytes, prepare_q4_1)
+        KERNEL(TYPE_Q5_0, q5_0, GROUP_TOKENS, q5_0_prepared_bytes, prepare_q5_0)
+        KERNEL(TYPE_Q5_1, q5_1, GROUP_TOKENS, q5_1_prepared_bytes, prepare_q5_1)
+        KERNEL(TYPE_Q8_0, q8_0, GROUP_TOKENS, q8_0_prepared_bytes, prepare_q8_0)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, GROUP_TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
+        KERNEL(TYPE_MXFP4, mxfp4, GROUP_TOKENS, mxfp4_prepared_bytes, prepare_mxfp4)
+        KERNEL(TYPE_Q2_K, q2_k, SUPER_TOKENS, q2_k_prepared_bytes, prepare_q2_k)
+        KERNEL(TYPE_Q3_K, q3_k, SUPER_TOKENS, q3_k_prepared_bytes, prepare_q3_k)
+        KERNEL(TYPE_Q4_K, q4_k, SUPER_TOKENS, q4_k_prepared_bytes, prepare_q4_k)
+        KERNEL(TYPE_Q5_K, q5_k, SUPER_TOKENS, q5_k_prepared_bytes, prepare_q5_k)
+        KERNEL(TYPE_Q6_K, q6_k, SUPER_TOKENS, q6_k_prepared_bytes, prepare_q6_k)
+        KERNEL(TYPE_IQ4_XS, iq4_xs, SUPER_TOKENS, iq4_xs_prepared_bytes, prepare_iq4_xs)
         default: return 0;
     }
 #undef KERNEL
