@@ -48,7 +48,7 @@ public struct MatMul: Operation {
             kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
             activations: activations, order: order, output: output, on: workers)
         let planes = output.shape.ne2 * output.shape.ne3
-        let chunk = chunkOfRows(rowCount, bytes: w.layout.rowBytes, planes: planes, threads: workers.count)
+        let chunk = Product.rowsAtATime(of: rowCount * planes, tokens: tokens, bytes: w.layout.rowBytes, on: workers)
         let chunksPerPlane = (rowCount + chunk - 1) / chunk
         let grain = max(1, 32768 / (chunk * w.shape.ne0 * tokens))
         workers.run(items: planes * chunksPerPlane, grain: grain) { items in
@@ -74,14 +74,6 @@ public struct MatMul: Operation {
             let softMax = operations[1] as? SoftMax
         else { return nil }
         return Attention(softMax)
-    }
-
-    /// Rows that a thread takes at a time, in eights: few enough to stay in the first-level cache while all tokens pass over
-    /// them, and for threads to end at about the same time.
-    private func chunkOfRows(_ rows: Int, bytes: Int, planes: Int, threads: Int) -> Int {
-        let fitting = min(24576 / max(1, bytes), rows)
-        let even = rows * planes / (8 * threads)
-        return max(8, min(fitting, even) / 8 * 8)
     }
 
     /// The order in which an output element is added up.

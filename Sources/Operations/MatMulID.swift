@@ -52,7 +52,8 @@ public struct MatMulID: Operation {
             }
         }
         let rowCount = w.shape.ne1
-        let chunk = max(8, min(24576 / max(1, w.layout.rowBytes), rowCount / (8 * workers.count)) / 8 * 8)
+        let chunk = Product.rowsAtATime(
+            of: rowCount, tokens: inputs[2].shape.ne1, bytes: w.layout.rowBytes, on: workers)
         let chunks = (rowCount + chunk - 1) / chunk
         let grain = max(1, 32768 / (chunk * w.shape.ne0))
         workers.run(items: jobs.count * chunks, grain: grain) { items in

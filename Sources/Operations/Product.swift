@@ -91,6 +91,13 @@ struct Product: Sendable {
         return result
     }
 
+    /// Rows that a thread takes at a time: whole tiles, of which kernels have at most sixteen rows; few enough to stay in the
+    /// first-level cache while all tokens pass over them, and for threads to end at about the same time.
+    static func rowsAtATime(of rows: Int, tokens: Int, bytes: Int, on workers: Workers) -> Int {
+        let tile = tokens > 1 ? 16 : 8
+        return max(tile, min(24576 / max(1, bytes), rows / (8 * workers.count)) / tile * tile)
+    }
+
     /// The products of some rows of W with all tokens of one plane.
     func multiply(rows: Range<Int>, plane: Int) {
         let (i2, i3) = (plane % output.shape.ne2, plane / output.shape.ne2)
