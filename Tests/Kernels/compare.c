@@ -276,7 +276,7 @@ int main(void) {
         {64, 64, 3, 0, 40, 24, 0, false}, {64, 64, 1, 7, 33, 12, 0, true}, {128, 128, 4, 0, 70, 48, 0, false},
         {80, 48, 5, 90, 40, 36, 17, true}, {16, 16, 2, 0, 2, 12, 0, false}, {48, 32, 16, 3, 20, 60, 0, false},
     };
-    static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {11, 7}, {3, 133}};
+    static const size_t shapes[][2] = {{1, 1}, {18, 1}, {5, 2}, {8, 4}, {9, 6}, {35, 5}, {11, 7}, {3, 133}};
     size_t different = 0;
     fprintf(stderr, "sets:");
     for (quipu_instructions set = QUIPU_PORTABLE; set <= QUIPU_NEONDOT; set++) {

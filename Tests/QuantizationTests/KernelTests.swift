@@ -38,7 +38,7 @@ import Testing
         // floats rows that end anywhere.
         let counts = block == 1 ? [1, 7, 16, 40, 64, 100, 1100] : [block, 3 * block, 2048 + 2 * block]
         for count in counts {
-            for (rows, tokens) in [(1, 1), (18, 1), (5, 2), (8, 4), (9, 6), (11, 7), (3, 133)]
+            for (rows, tokens) in [(1, 1), (18, 1), (5, 2), (8, 4), (9, 6), (35, 5), (11, 7), (3, 133)]
             where count < 2000 || tokens < 100 {
                 let product = try RandomProduct(example.format, rows, tokens, count, using: &random)
                 for order in orders(of: example.format.type) {
