@@ -97,28 +97,31 @@ SUPER_BLOCK_KERNEL(q6_k)
 SUPER_BLOCK_KERNEL(iq4_xs)
 
 const quipu_product_kernel *quipu_avx512_product_kernel(int type) {
-#define KERNEL(type, name, tokens, bytes, prepare) \
+#define KERNEL(type, name, tokens) \
     case type: { \
-        static const quipu_product_kernel kernel = {multiply_##name, tokens, bytes, prepare}; \
+        static const quipu_product_kernel kernel = {multiply_##name, tokens, name##_prepared_bytes, prepare_##name}; \
         return &kernel; \
     }
     switch (type) {
-        KERNEL(TYPE_F32, f32, FLOAT_TOKENS, f32_prepared_bytes, prepare_f32)
-        KERNEL(TYPE_F16, f16, FLOAT_TOKENS, f16_prepared_bytes, prepare_f16)
-        KERNEL(TYPE_BF16, bf16, 1, 0, 0)
-        KERNEL(TYPE_Q4_0, q4_0, GROUP_TOKENS, q4_0_prepared_bytes, prepare_q4_0)
-        KERNEL(TYPE_Q4_1, q4_1, GROUP_TOKENS, q4_1_prepared_bytes, prepare_q4_1)
-        KERNEL(TYPE_Q5_0, q5_0, GROUP_TOKENS, q5_0_prepared_bytes, prepare_q5_0)
-        KERNEL(TYPE_Q5_1, q5_1, GROUP_TOKENS, q5_1_prepared_bytes, prepare_q5_1)
-        KERNEL(TYPE_Q8_0, q8_0, GROUP_TOKENS, q8_0_prepared_bytes, prepare_q8_0)
-        KERNEL(TYPE_IQ4_NL, iq4_nl, GROUP_TOKENS, iq4_nl_prepared_bytes, prepare_iq4_nl)
-        KERNEL(TYPE_MXFP4, mxfp4, GROUP_TOKENS, mxfp4_prepared_bytes, prepare_mxfp4)
-        KERNEL(TYPE_Q2_K, q2_k, SUPER_TOKENS, q2_k_prepared_bytes, prepare_q2_k)
-        KERNEL(TYPE_Q3_K, q3_k, SUPER_TOKENS, q3_k_prepared_bytes, prepare_q3_k)
-        KERNEL(TYPE_Q4_K, q4_k, SUPER_TOKENS, q4_k_prepared_bytes, prepare_q4_k)
-        KERNEL(TYPE_Q5_K, q5_k, SUPER_TOKENS, q5_k_prepared_bytes, prepare_q5_k)
-        KERNEL(TYPE_Q6_K, q6_k, SUPER_TOKENS, q6_k_prepared_bytes, prepare_q6_k)
-        KERNEL(TYPE_IQ4_XS, iq4_xs, SUPER_TOKENS, iq4_xs_prepared_bytes, prepare_iq4_xs)
+        KERNEL(TYPE_F32, f32, FLOAT_TOKENS)
+        KERNEL(TYPE_F16, f16, FLOAT_TOKENS)
+        KERNEL(TYPE_Q4_0, q4_0, GROUP_TOKENS)
+        KERNEL(TYPE_Q4_1, q4_1, GROUP_TOKENS)
+        KERNEL(TYPE_Q5_0, q5_0, GROUP_TOKENS)
+        KERNEL(TYPE_Q5_1, q5_1, GROUP_TOKENS)
+        KERNEL(TYPE_Q8_0, q8_0, GROUP_TOKENS)
+        KERNEL(TYPE_IQ4_NL, iq4_nl, GROUP_TOKENS)
+        KERNEL(TYPE_MXFP4, mxfp4, GROUP_TOKENS)
+        KERNEL(TYPE_Q2_K, q2_k, SUPER_TOKENS)
+        KERNEL(TYPE_Q3_K, q3_k, SUPER_TOKENS)
+        KERNEL(TYPE_Q4_K, q4_k, SUPER_TOKENS)
+        KERNEL(TYPE_Q5_K, q5_k, SUPER_TOKENS)
+        KERNEL(TYPE_Q6_K, q6_k, SUPER_TOKENS)
+        KERNEL(TYPE_IQ4_XS, iq4_xs, SUPER_TOKENS)
+        case TYPE_BF16: {
+            static const quipu_product_kernel kernel = {multiply_bf16, 1, 0, 0};
+            return &kernel;
+        }
         default: return 0;
     }
 #undef KERNEL
