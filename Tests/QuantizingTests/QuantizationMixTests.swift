@@ -1,4 +1,5 @@
 import GGUF
+import Quantization
 import Quantizing
 import Tensors
 import TestSupport
@@ -140,6 +141,12 @@ import Testing
         #expect(QuantizationMix.named("15")?.fileType == .q4_K_M)
         #expect(QuantizationMix.named("Q9_0") == nil)
         #expect(Set(QuantizationMix.available.map(\.fileType)).count == QuantizationMix.available.count)
+    }
+
+    @Test(arguments: QuantizationMix.available) func everyTypeOfAMixCanBeWritten(mix: QuantizationMix) {
+        for type in mix.types {
+            #expect(BlockFormats.encodableFormat(for: type) != nil, "\(type) of \(mix.fileType)")
+        }
     }
 
     @Test(arguments: ["attn_v", "=Q4_0", "attn_v=", "attn_v=Q9", "attn_v=Q8_K", "(=Q4_0"])

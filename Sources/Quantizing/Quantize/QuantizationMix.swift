@@ -1,5 +1,4 @@
 import GGUF
-import Quantization
 import Tensors
 
 /// Which format each tensor of a file type gets.
@@ -15,6 +14,8 @@ public struct QuantizationMix: Sendable {
     let rules: [MixRule]
     /// The smallest formats: llama.cpp counts tensors there and has other rules for models of experts.
     let isTiny: Bool
+    /// All that a tensor may get.
+    package var types: [TensorType] { [base, output] + rules.map(\.type) }
 
     private init(
         _ fileType: GGUFFileType, _ base: TensorType, output: TensorType = .q6_K, isTiny: Bool = false,
@@ -28,11 +29,8 @@ public struct QuantizationMix: Sendable {
     }
 
     /// The mix of a file type that can be written; `nil` for others.
-    public static func mix(for fileType: GGUFFileType) -> QuantizationMix? { all.first { $0.fileType == fileType } }
-
-    /// Those whose base type can be written.
-    public static var available: [QuantizationMix] {
-        all.filter { BlockFormats.encodableFormat(for: $0.base) != nil }
+    public static func mix(for fileType: GGUFFileType) -> QuantizationMix? {
+        available.first { $0.fileType == fileType }
     }
 
     /// Small beside the experts, and shared by all of them.
@@ -41,7 +39,8 @@ public struct QuantizationMix: Sendable {
     private static let fiveBitOutput = MixRule(.attentionOutput, if: .eightExperts(true), use: .q5_K)
     private static let moreBits = MixRule(.attentionV, .down, if: .moreBits, use: .q6_K)
 
-    static let all: [QuantizationMix] = [
+    /// Those of all file types that can be written.
+    public static let available: [QuantizationMix] = [
         .init(.f32, .f32),
         .init(.f16, .f16),
         .init(.bf16, .bf16),
@@ -158,7 +157,7 @@ public struct QuantizationMix: Sendable {
 extension QuantizationMix {
     /// A file type by the name llama.cpp's tools use, in any case, its alias, or its number.
     ///
-    /// - Returns: `nil` if there is none, or its base type cannot be written.
+    /// - Returns: `nil` if there is none.
     public static func named(_ text: String) -> QuantizationMix? {
         let name = text.uppercased()
         let aliases = ["Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"]
