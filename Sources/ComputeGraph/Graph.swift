@@ -80,22 +80,27 @@ public struct Graph: Sendable {
     let readers: Readers
     /// What can be evaluated as one, in order.
     let fused: [FusedNodes]
+    /// By node, the later ones that are evaluated with it.
+    let joined: [[Int]]
 
     package init(leaves: [Leaf], nodes: [Node]) {
         let readers = Readers(leaves: leaves.count, nodes)
-        self.init(leaves: leaves, nodes: nodes, readers: readers, fused: Self.fusedNodes(nodes, readers))
+        self.init(
+            leaves: leaves, nodes: nodes, readers: readers, fused: Self.fusedNodes(nodes, readers),
+            joined: Self.joinedNodes(leaves, nodes, readers))
     }
 
-    private init(leaves: [Leaf], nodes: [Node], readers: Readers, fused: [FusedNodes]) {
+    private init(leaves: [Leaf], nodes: [Node], readers: Readers, fused: [FusedNodes], joined: [[Int]]) {
         self.leaves = leaves
         self.nodes = nodes
         self.readers = readers
         self.fused = fused
+        self.joined = joined
     }
 
     /// Other nodes that read the same, and other leaves.
     func with(leaves: [Leaf], nodes: [Node]) -> Graph {
-        Graph(leaves: leaves, nodes: nodes, readers: readers, fused: fused)
+        Graph(leaves: leaves, nodes: nodes, readers: readers, fused: fused, joined: joined)
     }
 
     public func name(of source: Source) -> String {
@@ -182,7 +187,8 @@ public struct Graph: Sendable {
         let isFusedAlike = operations.keys.allSatisfy { index in fused.allSatisfy { !$0.nodes.contains(index) } }
         return Graph(
             leaves: leaves, nodes: nodes, readers: readers,
-            fused: isFusedAlike ? fused : Self.fusedNodes(nodes, readers))
+            fused: isFusedAlike ? fused : Self.fusedNodes(nodes, readers),
+            joined: Self.joinedNodes(leaves, nodes, readers))
     }
 }
 

@@ -102,7 +102,9 @@ public struct Interpreter {
             output = inputs[slot]
             nanoseconds = timed { node.operation.evaluate(inputs, into: output, on: workers) }
         case .fresh:
-            if let known = try recall?(node) {
+            if let joined = values[position] {
+                output = joined
+            } else if let known = try recall?(node) {
                 precondition(known.layout == node.layout, "\(node.name) is \(node.layout), recalled \(known.layout)")
                 output = known
             } else {
@@ -132,7 +134,7 @@ public struct Interpreter {
         while position < end {
             if position >= fetched { fetchAhead() }
             if !showsViews, evaluateView() { continue }
-            if fuses, try evaluateFused(until: end) { continue }
+            if fuses, try evaluateFused(until: end) || evaluateJoined(until: end) { continue }
             if takesParts, let chain = scoresInParts, chain.nodes.upperBound <= end {
                 try evaluateInParts(chain)
             } else {

@@ -40,6 +40,13 @@ public protocol Operation: Sendable {
     /// Computes all of `output`. Not called for pure views.
     func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers)
 
+    /// Whether nodes that read the same last input, and as first input weights of one type, can be computed as one.
+    static var isJoinable: Bool { get }
+
+    /// Computes the outputs of such nodes, whose operations are equal to this one: to the bit what each makes alone, but
+    /// threads wait for each other once.
+    func evaluate(joined inputs: [[Tensor]], into outputs: [Tensor], on workers: Workers)
+
     /// Which part of an input a part of the output is computed from, so that the same operation on such parts makes
     /// the part, to the bit; `nil` if it cannot be evaluated in parts.
     func source(of part: OutputPart, slot: Int, _ input: Layout, output: Layout) -> (layout: Layout, byteOffset: Int)?
@@ -63,6 +70,10 @@ extension Operation {
     public static var isView: Bool { false }
     public static var isWrite: Bool { false }
     public static var costDependsOnValues: Bool { false }
+    public static var isJoinable: Bool { false }
+    public func evaluate(joined inputs: [[Tensor]], into outputs: [Tensor], on workers: Workers) {
+        for (inputs, output) in zip(inputs, outputs) { evaluate(inputs, into: output, on: workers) }
+    }
     public func source(
         of part: OutputPart, slot: Int, _ input: Layout, output: Layout
     ) -> (layout: Layout, byteOffset: Int)? { nil }

@@ -36,28 +36,25 @@ public struct MatMul: Operation {
         return Output(Layout(.f32, Shape(w.shape.ne1, x.shape.ne1, x.shape.ne2, x.shape.ne3)))
     }
 
+    public static let isJoinable = true
+
     public func evaluate(_ inputs: [Tensor], into output: Tensor, on workers: Workers) {
-        let w = inputs[0]
-        let format = BlockFormats.format(for: w.type)!
-        let order = summationOrder(weights: w.layout, activations: inputs[1].layout)
-        let group = inputs[1].shape.ne2 / w.shape.ne2
-        let activations = inputs[1].converted(for: format, on: workers).withHeadsAsRows(of: group)
-        let output = output.withHeadsAsRows(of: group)
-        let (rowCount, tokens) = (w.shape.ne1, activations.shape.ne1)
-        let product = Product(
-            kernel: ProductKernel(for: format, on: workers.instructions), format: format, weights: w,
-            activations: activations, order: order, output: output, on: workers)
-        let planes = output.shape.ne2 * output.shape.ne3
-        let chunk = Product.rowsAtATime(of: rowCount * planes, tokens: tokens, bytes: w.layout.rowBytes, on: workers)
-        let chunksPerPlane = (rowCount + chunk - 1) / chunk
-        let grain = max(1, 32768 / (chunk * w.shape.ne0 * tokens))
-        workers.run(items: planes * chunksPerPlane, grain: grain) { items in
-            for plane in items.lowerBound / chunksPerPlane...(items.upperBound - 1) / chunksPerPlane {
-                let chunks = items.clamped(to: plane * chunksPerPlane..<(plane + 1) * chunksPerPlane)
-                let first = (chunks.lowerBound - plane * chunksPerPlane) * chunk
-                product.multiply(rows: first..<min(first + chunks.count * chunk, rowCount), plane: plane)
-            }
+        evaluate(joined: [inputs], into: [output], on: workers)
+    }
+
+    public func evaluate(joined inputs: [[Tensor]], into outputs: [Tensor], on workers: Workers) {
+        let (first, x) = (inputs[0][0], inputs[0][1])
+        let format = BlockFormats.format(for: first.type)!
+        let kernel = ProductKernel(for: format, on: workers.instructions)
+        let group = x.shape.ne2 / first.shape.ne2
+        let activations = x.converted(for: format, on: workers).withHeadsAsRows(of: group)
+        let products = zip(inputs, outputs).map { inputs, output in
+            Product(
+                kernel: kernel, format: format, weights: inputs[0], activations: activations,
+                order: summationOrder(weights: inputs[0].layout, activations: x.layout),
+                output: output.withHeadsAsRows(of: group), on: workers)
         }
+        Product.multiply(products, on: workers)
     }
 
     public func source(

@@ -51,17 +51,7 @@ public struct MatMulID: Operation {
                     on: workers)
             }
         }
-        let rowCount = w.shape.ne1
-        let chunk = Product.rowsAtATime(
-            of: rowCount, tokens: inputs[2].shape.ne1, bytes: w.layout.rowBytes, on: workers)
-        let chunks = (rowCount + chunk - 1) / chunk
-        let grain = max(1, 32768 / (chunk * w.shape.ne0))
-        workers.run(items: jobs.count * chunks, grain: grain) { items in
-            for item in items {
-                let first = item % chunks * chunk
-                jobs[item / chunks].product.multiply(rows: first..<min(first + chunk, rowCount), plane: 0)
-            }
-        }
+        Product.multiply(jobs.map(\.product), on: workers)
         for job in jobs { job.scatter(into: output) }
     }
 

@@ -34,7 +34,9 @@ extension Tensor {
 }
 
 /// One matrix product being computed: by a kernel if there is one, else by the format's own code. Both give the same bits.
-struct Product: Sendable {
+///
+/// A class, as threads that take rows of one of several would otherwise copy it, and count each tensor of it.
+final class Product: Sendable {
     let kernel: ProductKernel?
     let format: any BlockFormat
     /// `[K, R, H/g]`
@@ -91,9 +93,36 @@ struct Product: Sendable {
         return result
     }
 
+    /// Computes products with rows of one length, whose rows threads share as if they were those of one.
+    static func multiply(_ products: [Product], on workers: Workers) {
+        guard let first = products.first else { return }
+        let rows = products.reduce(0) { $0 + $1.rowCount * $1.planes }
+        let tokens = products.reduce(1) { max($0, $1.activations.shape.ne1) }
+        let chunk = rowsAtATime(of: rows, tokens: tokens, bytes: first.weights.layout.rowBytes, on: workers)
+        let chunks = products.map { ($0.rowCount + chunk - 1) / chunk }
+        let items = zip(products, chunks).reduce(0) { $0 + $1.0.planes * $1.1 }
+        let grain = max(1, 32768 / (chunk * first.weights.shape.ne0 * tokens))
+        workers.run(items: items, grain: grain) { taken in
+            var start = 0
+            for index in products.indices {
+                for plane in 0..<products[index].planes {
+                    let own = taken.clamped(to: start..<start + chunks[index])
+                    if !own.isEmpty {
+                        let (first, end) = ((own.lowerBound - start) * chunk, (own.upperBound - start) * chunk)
+                        products[index].multiply(rows: first..<min(end, products[index].rowCount), plane: plane)
+                    }
+                    start += chunks[index]
+                }
+            }
+        }
+    }
+
+    private var rowCount: Int { weights.shape.ne1 }
+    private var planes: Int { output.shape.ne2 * output.shape.ne3 }
+
     /// Rows that a thread takes at a time: whole tiles, of which kernels have at most sixteen rows; few enough to stay in the
     /// first-level cache while all tokens pass over them, and for threads to end at about the same time.
-    static func rowsAtATime(of rows: Int, tokens: Int, bytes: Int, on workers: Workers) -> Int {
+    private static func rowsAtATime(of rows: Int, tokens: Int, bytes: Int, on workers: Workers) -> Int {
         let tile = tokens > 1 ? 16 : 8
         return max(tile, min(24576 / max(1, bytes), rows / (8 * workers.count)) / tile * tile)
     }

@@ -1,5 +1,6 @@
 import ComputeGraph
 import LlamaModel
+import Operations
 import Tensors
 import TestSupport
 import Testing
@@ -90,6 +91,48 @@ import Testing
         #expect(try scores { _ in } == 0)
         #expect(try scores({ _ in }, keepsValues: true) == layers)
         #expect(try scores { $0.recall = { _ in nil } } == layers)
+    }
+
+    /// Products of one token with one input are one job of the threads, so far as that is evaluated: all but the first take
+    /// no time. Who looks at scores sees the time of each.
+    @Test(arguments: [TinyModel.gqa, .biases, .kQuants, .stories])
+    func productsOfOneInputAreOneJob(model: TinyModel) throws {
+        final class Times: ExecutionObserver {
+            let looksAtScores: Bool
+            private(set) var instant: [String] = []
+            private(set) var values: [Int: [UInt32]] = [:]
+
+            init(looksAtScores: Bool) { self.looksAtScores = looksAtScores }
+
+            func didEvaluate(_ evaluation: Evaluation) {
+                if evaluation.node.kind == MatMul.kind, evaluation.nanoseconds == 0 {
+                    instant.append(evaluation.node.name)
+                }
+                values[evaluation.node.index] = evaluation.output.bits
+            }
+        }
+        let llama = try model.load()
+        func times(looksAtScores: Bool, until end: String? = nil) throws -> Times {
+            let times = Times(looksAtScores: looksAtScores)
+            var pass = try Session(llama, capacity: 32, threads: 2).pass(over: [7], observers: [times])
+            try pass.interpreter.run(until: pass.interpreter.graph.nodes.first { $0.name == end }?.index)
+            try pass.interpreter.run()
+            return times
+        }
+        let (joined, single) = (try times(looksAtScores: false), try times(looksAtScores: true))
+        #expect(single.instant.isEmpty && joined.values == single.values)
+        // Weights of two types are two jobs.
+        let layers = (0..<llama.configuration.layers)
+        func types(_ layer: Int, _ names: [String]) -> Int {
+            Set(names.map { llama.file.tensor(named: "blk.\(layer).\($0).weight")!.type }).count
+        }
+        let expected = layers.reduce(0) {
+            $0 + 3 - types($1, ["attn_q", "attn_k", "attn_v"]) + 2 - types($1, ["ffn_gate", "ffn_up"])
+        }
+        #expect(expected > 0 && joined.instant.count == expected, "\(joined.instant)")
+        let stopped = try times(looksAtScores: false, until: "Vcur-0")
+        #expect(stopped.values == single.values && !stopped.instant.contains("Vcur-0"))
+        #expect(stopped.instant.count < joined.instant.count)
     }
 
     /// A decode's graph is made from that before; it is the one that would be built anew.
