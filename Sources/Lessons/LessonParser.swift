@@ -51,7 +51,8 @@ struct LessonParser {
     private func steps(_ body: String) throws -> [Lesson.Step] {
         var steps: [(title: String, lines: [String])] = []
         var isFenced = false
-        for line in body.components(separatedBy: "\n") {
+        for line in body.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            let line = String(Substring(line))
             if line.hasPrefix("```") { isFenced.toggle() }
             if line.hasPrefix("## "), !isFenced {
                 steps.append((String(line.dropFirst(3)), []))
@@ -68,7 +69,7 @@ struct LessonParser {
     private func passages(_ lines: [String], step: String) throws -> [Lesson.Passage] {
         var (passages, prose, rest) = ([Lesson.Passage](), [String](), lines[...])
         func flush() throws {
-            let text = prose.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)
+            let text = prose.joined(separator: "\n").trimmed
             if !text.isEmpty { passages.append(.prose(try template(text, step))) }
             prose = []
         }
@@ -107,8 +108,8 @@ struct LessonParser {
             fault("a prediction of '\(step)'", $0)
         }
         return Lesson.Prediction(
-            id: source.id, ask: try template(source.ask.trimmingCharacters(in: .whitespacesAndNewlines), step),
-            answer: try template(source.answer.trimmingCharacters(in: .whitespacesAndNewlines), step))
+            id: source.id, ask: try template(source.ask.trimmed, step),
+            answer: try template(source.answer.trimmed, step))
     }
 
     private func command(_ line: String, _ step: String) throws -> Template {
@@ -134,18 +135,33 @@ enum Definitions {
     }
 }
 
+extension String {
+    /// Without spaces and empty lines at its ends. Foundation's would copy each text twice: lessons have hundreds.
+    var trimmed: String {
+        let start = drop(while: \.isWhitespace)
+        guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+        return String(start[...last])
+    }
+}
+
 /// YAML of which every key is known.
 enum YAMLSource {
+    /// To make one takes longer than to decode a question, for it looks through the environment. It keeps nothing of what
+    /// it decodes.
+    private nonisolated(unsafe) static let decoder = YAMLDecoder()
+
     static func decode<Content: Decodable>(
         _ text: String, keys: [String], fault: (String) -> LessonError
     ) throws -> Content {
         do {
             // Without looking at each word for what it may mean: its reader knows what it wants.
-            guard let node = try Yams.compose(yaml: text, .basic) else { throw fault("there is nothing in it") }
+            guard let node = try Yams.compose(yaml: text, .basic, .default, .utf8) else {
+                throw fault("there is nothing in it")
+            }
             for case let key? in (node.mapping ?? [:]).keys.map(\.string) where !keys.contains(key) {
                 throw fault("there is no key '\(key)'; there are \(keys.joined(separator: ", "))")
             }
-            return try YAMLDecoder().decode(Content.self, from: node)
+            return try decoder.decode(Content.self, from: node)
         } catch let error as LessonError {
             throw error
         } catch let error as DecodingError {

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Reads the YAML of a question.
 struct QuestionParser {
     private let step: String
@@ -98,7 +96,7 @@ struct QuestionParser {
     }
 
     private func template(_ text: String) throws(QueryProblem) -> Template {
-        try Template(text.trimmingCharacters(in: .whitespacesAndNewlines))
+        try Template(text.trimmed)
     }
 
     /// Words a query's problem as a lesson's.
