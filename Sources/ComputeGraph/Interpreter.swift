@@ -127,7 +127,10 @@ public struct Interpreter {
     /// Scores, pattern and mix are evaluated as one if no value of theirs is edited, recalled or kept, and no observer looks
     /// at scores; large ones part by part if every observer takes parts. The bits are the same.
     public mutating func run(until end: Int? = nil) throws {
-        let end = min(end ?? graph.nodes.count, graph.nodes.count)
+        try Buffer.reusingMemory { try evaluate(until: min(end ?? graph.nodes.count, graph.nodes.count)) }
+    }
+
+    private mutating func evaluate(until end: Int) throws {
         let takesParts = !keepsValues && observers.allSatisfy(\.takesParts)
         let fuses = !keepsValues && !observers.contains(where: \.looksAtScores)
         let showsViews = observers.contains(where: \.looksAtViews)

@@ -58,6 +58,16 @@ public final class Buffer: ByteSource, @unchecked Sendable {
     }
 }
 
+extension Buffer {
+    /// Calls `body`, during which the memory of large buffers that are gone is kept for the next ones of their size: as much
+    /// as was in use at once, where it is some megabytes else.
+    public static func reusingMemory<Result>(_ body: () throws -> Result) rethrows -> Result {
+        LargeMemory.begin()
+        defer { LargeMemory.end() }
+        return try body()
+    }
+}
+
 extension RawSpan {
     /// The bytes as values of `Element`, without a copy.
     ///

@@ -20,16 +20,14 @@ enum SpareMemory {
     }
 
     static func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
-        if byteCount >= LargeMemory.smallest { return LargeMemory.take(byteCount) }
-        guard byteCount <= largest else { return .allocate(byteCount: byteCount, alignment: Buffer.alignment) }
+        if byteCount > largest { return LargeMemory.take(byteCount) }
         let sizeClass = sizeClass(of: byteCount)
         return kept.withLock { $0[sizeClass].popLast() }?.start
             ?? .allocate(byteCount: smallest << sizeClass, alignment: Buffer.alignment)
     }
 
     static func giveBack(_ start: UnsafeMutableRawPointer, _ byteCount: Int) {
-        if byteCount >= LargeMemory.smallest { return LargeMemory.giveBack(start, byteCount) }
-        guard byteCount <= largest else { return start.deallocate() }
+        if byteCount > largest { return LargeMemory.giveBack(start, byteCount) }
         let sizeClass = sizeClass(of: byteCount)
         let isKept = kept.withLock { kept in
             guard kept[sizeClass].count < limit / (smallest << sizeClass) else { return false }
