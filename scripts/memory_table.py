@@ -50,8 +50,12 @@ def prompt(tokens: int, options) -> tuple[str, str]:
     """An option and its value."""
     if options.text:
         return "--prompt", beginning(pathlib.Path(options.text).read_text(), tokens, options)
+    return "--ids", random_ids(tokens)
+
+
+def random_ids(tokens: int) -> str:
     generator = random.Random(tokens)
-    return "--ids", ",".join(str(generator.choice(IDS)) for _ in range(tokens))
+    return ",".join(str(generator.choice(IDS)) for _ in range(tokens))
 
 
 def beginning(text: str, tokens: int, options) -> str:

@@ -19,7 +19,7 @@ import memory_table
 
 def row(options: argparse.Namespace, tokens: int, capture: str, folder: str) -> str:
     trace = f"{folder}/trace.db"
-    command = [options.quipu, "trace", options.model, "--ids", memory_table.prompt(tokens), "--capture"]
+    command = [options.quipu, "trace", options.model, "--ids", memory_table.random_ids(tokens), "--capture"]
     command += [*capture.split(), "--max-size", "100G"]
     estimate = json.loads(
         subprocess.run([*command, "--estimate", "--json"], check=True, capture_output=True, text=True).stdout
