@@ -185,10 +185,15 @@ public struct Graph: Sendable {
             nodes[index] = node.with(operation, output)
         }
         let isFusedAlike = operations.keys.allSatisfy { index in fused.allSatisfy { !$0.nodes.contains(index) } }
+        // Only what reads weights is joined.
+        let isJoinedAlike = nodes.indices.allSatisfy { index in
+            guard isAffected[index], case .leaf(let leaf)? = nodes[index].inputs.first else { return true }
+            return leaves[leaf].role != .weight
+        }
         return Graph(
             leaves: leaves, nodes: nodes, readers: readers,
             fused: isFusedAlike ? fused : Self.fusedNodes(nodes, readers),
-            joined: Self.joinedNodes(leaves, nodes, readers))
+            joined: isJoinedAlike ? joined : Self.joinedNodes(leaves, nodes, readers))
     }
 }
 

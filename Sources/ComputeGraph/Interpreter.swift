@@ -125,7 +125,8 @@ public struct Interpreter {
     /// Evaluates up to, and not including, the node at `end`, or all.
     ///
     /// Scores, pattern and mix are evaluated as one if no value of theirs is edited, recalled or kept, and no observer looks
-    /// at scores; large ones part by part if every observer takes parts. The bits are the same.
+    /// at scores; large ones part by part if every observer takes parts. Where nobody looks at scores, products of one token
+    /// with one input are one job of the threads, too. The bits are the same.
     public mutating func run(until end: Int? = nil) throws {
         try Buffer.reusingMemory { try evaluate(until: min(end ?? graph.nodes.count, graph.nodes.count)) }
     }
@@ -212,7 +213,8 @@ public struct Evaluation: Sendable {
     public let node: Node
     public let inputs: [Tensor]
     public let output: Tensor
-    /// Wall time of the evaluation; 0 for views, which compute nothing.
+    /// Wall time of the evaluation; 0 for views, which compute nothing, and for what was computed with an earlier node,
+    /// whose time is that of both.
     public let nanoseconds: Int
     // Of a mix that was made part by part, `inputs` are those of the last part.
     /// What part of the node's output `output` is; `nil` for all of it.
@@ -251,8 +253,9 @@ public protocol ExecutionObserver: AnyObject {
     /// Asked before each run. The default is no.
     var takesParts: Bool { get }
 
-    /// Whether it looks at scores or at the pattern made of them. If no observer does, they are not made: the mix of their
-    /// values is evaluated with them as one, and shown alone.
+    /// Whether it looks at scores or at the pattern made of them, or at the time of each product. If no observer does, scores
+    /// are not made: the mix of their values is evaluated with them as one, and shown alone. Products of one token with one
+    /// input are then computed together, and the first has the time of all.
     ///
     /// Asked before each run. The default is yes.
     var looksAtScores: Bool { get }

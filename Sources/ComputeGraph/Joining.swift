@@ -7,16 +7,17 @@ extension Graph {
         var joined = [[Int]](repeating: [], count: nodes.count)
         // Of a part of a graph, nodes keep their indices.
         guard nodes.last?.index == nodes.count - 1 else { return joined }
-        func weights(_ node: Node) -> TensorType? {
+        /// What those that are joined have in common beside their input; `nil` of a node that is evaluated on its own.
+        func kind(_ node: Node) -> [String]? {
             guard type(of: node.operation).isJoinable, node.output.memory == .fresh, node.layout.shape.rows == 1,
                 case .leaf(let leaf) = node.inputs[0], leaves[leaf].role == .weight
             else { return nil }
-            return leaves[leaf].layout.type
+            return [node.kind, leaves[leaf].layout.type.name]
         }
         for (source, readers) in readers.ofNodes.enumerated() where readers.count > 1 {
-            let products = readers.map { nodes[$0] }.filter { $0.inputs.last == .node(source) && weights($0) != nil }
-            for same in Dictionary(grouping: products, by: { [$0.kind, weights($0)!.name] }).values {
-                joined[same[0].index] = same.dropFirst().map(\.index)
+            let last = readers.filter { nodes[$0].inputs.last == .node(source) }
+            for (kind, same) in Dictionary(grouping: last, by: { kind(nodes[$0]) }) where kind != nil {
+                joined[same[0]] = Array(same.dropFirst())
             }
         }
         return joined

@@ -112,11 +112,15 @@ import Testing
             }
         }
         let llama = try model.load()
-        func times(looksAtScores: Bool, until end: String? = nil) throws -> Times {
+        func times(looksAtScores: Bool, tokens: Int = 1, until end: String? = nil) throws -> Times {
             let times = Times(looksAtScores: looksAtScores)
-            var pass = try Session(llama, capacity: 32, threads: 2).pass(over: [7], observers: [times])
-            try pass.interpreter.run(until: pass.interpreter.graph.nodes.first { $0.name == end }?.index)
-            try pass.interpreter.run()
+            var session = Session(llama, capacity: 32, threads: 2)
+            for token in 0..<tokens {
+                var pass = try session.pass(over: [7 + token], observers: [times])
+                try pass.interpreter.run(until: pass.interpreter.graph.nodes.first { $0.name == end }?.index)
+                try pass.interpreter.run()
+                session.advance(past: pass)
+            }
             return times
         }
         let (joined, single) = (try times(looksAtScores: false), try times(looksAtScores: true))
@@ -130,6 +134,7 @@ import Testing
             $0 + 3 - types($1, ["attn_q", "attn_k", "attn_v"]) + 2 - types($1, ["ffn_gate", "ffn_up"])
         }
         #expect(joined.instant.count == expected && (expected > 0 || model == .kQuants), "\(joined.instant)")
+        #expect(try times(looksAtScores: false, tokens: 4).instant.count == 4 * expected)
         let stopped = try times(looksAtScores: false, until: "Vcur-0")
         #expect(stopped.values == single.values && !stopped.instant.contains("Vcur-0"))
         #expect(stopped.instant.count < max(1, joined.instant.count))
