@@ -22,8 +22,14 @@ install() {
         as_root=sudo
     fi
     echo "Installing $*" >&2
-    $as_root apt-get update -qq
-    $as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # Another program may be at the packages, as a new machine's own updates are. Only `install` can wait for it by itself.
+    local tries=0
+    until $as_root apt-get update -qq; do
+        tries=$((tries + 1))
+        if [ $tries = 60 ]; then exit 1; fi
+        sleep 5
+    done
+    $as_root apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" >/dev/null
 }
 
 if [ "${1:-}" = browser ]; then
