@@ -2,7 +2,7 @@
 # The C kernels and the Swift tests under sanitizers: `make sanitize`. Long: two builds of everything, and slow tests.
 #
 #     scripts/sanitize.sh                                     # all parts
-#     scripts/sanitize.sh kernels                             # seconds: C only, of every set that this processor runs
+#     scripts/sanitize.sh kernels                             # minutes: C only, of every set that this processor runs
 #     scripts/sanitize.sh memory --filter RecordingTests      # addresses, undefined behaviour in C; these tests only
 #     scripts/sanitize.sh threads                             # races between threads
 set -euo pipefail
