@@ -23,10 +23,13 @@ install() {
     fi
     echo "Installing $*" >&2
     # Another program may be at the packages, as a new machine's own updates are. Only `install` can wait for it by itself.
-    local tries=0
-    until $as_root apt-get update -qq; do
+    local tries=0 said
+    until said=$($as_root env LC_ALL=C apt-get update -qq 2>&1); do
         tries=$((tries + 1))
-        if [ $tries = 60 ]; then exit 1; fi
+        if [[ $said != *"Could not get lock"* ]] || [ $tries = 60 ]; then
+            echo "$said" >&2
+            exit 1
+        fi
         sleep 5
     done
     $as_root apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" >/dev/null
