@@ -134,7 +134,8 @@ def test_06_error_propagation():
 def test_07_your_own_model():
     found = claims("07")
     assert found["parameters"] == 2_754_816 and found["operations"] == 1200 and found["broken_operations"] == 0
-    assert found["slowest"] == ["MUL_MAT"]
+    # Bytes, not times: of a model this small any kind can be the slowest on a machine with other work.
+    assert found["moves_most"] == ["MUL_MAT"]
     assert 0.9 < found["estimate_over_size"] < 1.1
 
 
