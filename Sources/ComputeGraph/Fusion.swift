@@ -105,7 +105,7 @@ extension Interpreter {
             node: node, inputs: inputs, output: output, nanoseconds: nanoseconds,
             fused: FusedEvaluation(fused, prepared: prepared, self, inputs: inputs))
         pass(fused.nodes)
-        for observer in observers { try observer.didEvaluate(evaluation) }
+        try show(evaluation)
         return true
     }
 }

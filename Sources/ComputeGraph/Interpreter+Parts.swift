@@ -181,15 +181,13 @@ extension Interpreter {
         var (last, nanoseconds): (Evaluation?, Int) = (nil, 0)
         for part in chain.parts {
             let evaluations = evaluate(part, of: chain)
-            for evaluation in evaluations.dropLast() {
-                for observer in observers { try observer.didEvaluate(evaluation) }
-            }
+            for evaluation in evaluations.dropLast() { try show(evaluation) }
             last = evaluations.last
             nanoseconds += last!.nanoseconds
         }
         finish(chain)
         let evaluation = Evaluation(
             node: mix, inputs: last!.inputs, output: values[mix.index]!, nanoseconds: nanoseconds)
-        for observer in observers { try observer.didEvaluate(evaluation) }
+        try show(evaluation)
     }
 }

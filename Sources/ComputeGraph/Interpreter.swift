@@ -29,7 +29,7 @@ public struct Interpreter {
 
     private let leaves: [Tensor]
     let workers: Workers
-    let observers: [any ExecutionObserver]
+    private let observers: [any ExecutionObserver]
     var values: [Tensor?]
     /// Whether outputs stay to the end, for inspection, rather than to their last use.
     let keepsValues: Bool
@@ -118,7 +118,7 @@ public struct Interpreter {
         releaseDeadValues()
 
         let evaluation = Evaluation(node: node, inputs: inputs, output: output, nanoseconds: nanoseconds)
-        for observer in observers { try observer.didEvaluate(evaluation) }
+        try show(evaluation)
         return evaluation
     }
 
@@ -171,6 +171,9 @@ public struct Interpreter {
         releaseDeadValues()
         return true
     }
+
+    /// Tells the observers, in their order.
+    func show(_ evaluation: Evaluation) throws { for observer in observers { try observer.didEvaluate(evaluation) } }
 
     /// Goes on after nodes that were evaluated by other means than `step`.
     mutating func pass(_ nodes: Range<Int>) {

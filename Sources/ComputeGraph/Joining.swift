@@ -38,7 +38,7 @@ extension Interpreter {
         for (node, output) in zip(nodes, outputs) { values[node.index] = output }
         let evaluation = Evaluation(node: nodes[0], inputs: inputs[0], output: outputs[0], nanoseconds: nanoseconds)
         pass(nodes[0].index..<nodes[0].index + 1)
-        for observer in observers { try observer.didEvaluate(evaluation) }
+        try show(evaluation)
         return true
     }
 }

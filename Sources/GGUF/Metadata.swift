@@ -32,6 +32,12 @@ public struct Metadata: Sendable {
     /// The index of `key` in `entries`.
     func index(of key: String) -> Int? { indices[key] }
 
+    /// The key of the architecture's name.
+    public static let architectureKey = "general.architecture"
+
+    /// The name of the architecture, such as `llama`, whether Quipu knows it or not; `nil` if there is none.
+    public var architecture: String? { self[Self.architectureKey]?.string }
+
     /// The key of the alignment of tensor data; 32 bytes where it is missing.
     static let alignmentKey = "general.alignment"
     /// Keys that say how a file is laid out. The writer of another file decides that for itself.

@@ -114,7 +114,7 @@ public struct ModelSizes: Sendable, Equatable {
 
     /// What a file of any architecture says; 0 where it says nothing.
     public init(listedIn metadata: Metadata) {
-        let architecture = metadata["general.architecture"]?.string ?? ""
+        let architecture = metadata.architecture ?? ""
         func value(_ key: String) -> GGUFValue? { metadata["\(architecture).\(key)"] }
         func count(_ key: String) -> Int? { value(key)?.integer }
         /// Of one layer: a number may stand for all.

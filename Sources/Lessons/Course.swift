@@ -9,7 +9,9 @@ public struct Course: Sendable {
     /// Tokens generated after it.
     public let generate: Int
     /// Other texts, for reviews and for classes.
-    public let prompts: [String]
+    let prompts: [String]
+    /// All its texts, `prompt` first.
+    public var texts: [String] { [prompt] + prompts }
     /// Ways through the lessons: a name, and lessons by id.
     public let tracks: [String: [String]]
     /// What names in the queries of all lessons stand for.

@@ -135,9 +135,14 @@ extension LessonProgress {
             merged.due = (merged.due || note.due) && !merged.solved
             merged.attempts = max(merged.attempts, note.attempts)
             merged.hints = max(merged.hints, note.hints)
+            merged.reviews = [merged.reviews, note.reviews].compactMap(\.self).max()
+            for (says, times) in note.mistakes ?? [:] {
+                merged.mistakes = (merged.mistakes ?? [:]).merging([says: times], uniquingKeysWith: max)
+            }
             (merged.model, merged.at) = (merged.model ?? note.model, merged.at ?? note.at)
             questions[key] = merged
         }
+        if let theirs = other.guesses { guesses = (guesses ?? [:]).merging(theirs) { mine, _ in mine } }
         if lesson == nil { (lesson, step) = (other.lesson, other.step) }
     }
 }

@@ -43,7 +43,7 @@ extension Tutor {
 
     /// Another text than the one that the questions are about now: the next of the course's.
     public func otherPrompt() -> String {
-        let all = [course.prompt] + course.prompts
+        let all = course.texts
         guard let index = all.firstIndex(of: progress.model?.prompt ?? course.prompt) else { return all[0] }
         return all[(index + 1) % all.count]
     }
@@ -52,7 +52,7 @@ extension Tutor {
 /// What a class has done, from files that its learners exported.
 public struct ClassRoll: Sendable {
     public struct Learner: Sendable {
-        /// The file's name.
+        /// The file's name, without its ending; `a.yml` and `a.yaml` have the same.
         public let name: String
         public let progress: LessonProgress
     }
@@ -74,9 +74,14 @@ public struct ClassRoll: Sendable {
         }
         var (learners, refused) = ([Learner](), [(file: String, why: String)]())
         for name in names.sorted() where name.hasSuffix(".yml") || name.hasSuffix(".yaml") {
+            let path = folder + "/" + name
+            guard FileManager.default.fileExists(atPath: path) else {
+                refused.append((name, "\(path): this is a link to a file that is not there."))
+                continue
+            }
             do {
-                let progress = try LessonProgress.read(folder + "/" + name)
-                learners.append(Learner(name: String(name.prefix { $0 != "." }), progress: progress))
+                let progress = try LessonProgress.read(path)
+                learners.append(Learner(name: (name as NSString).deletingPathExtension, progress: progress))
             } catch .badProgress(let path, let reason) {
                 // What a learner is told to do with it is not a teacher's to do.
                 refused.append((name, "\(path): this is no progress of lessons: \(reason)."))
@@ -103,9 +108,8 @@ public struct ClassRoll: Sendable {
             .sorted { ($1.learners, $1.times, $0.question) < ($0.learners, $0.times, $1.question) }
     }
 
-    /// A text for each learner, so that answers differ: the course's, in the order of the names.
-    public func prompts(_ course: Course) -> [(name: String, prompt: String)] {
-        let all = [course.prompt] + course.prompts
-        return learners.enumerated().map { ($1.name, all[$0 % all.count]) }
+    /// A text for each learner, so that answers differ: the course's in turn.
+    public func prompts(_ course: Course) -> [String] {
+        learners.indices.map { course.texts[$0 % course.texts.count] }
     }
 }

@@ -60,8 +60,6 @@ public enum Architectures {
         DeepSeek2.self,
     ]
 
-    private static let key = "general.architecture"
-
     /// Their names in `general.architecture`.
     public static var names: [String] { all.flatMap { $0.names } }
 
@@ -77,11 +75,14 @@ public enum Architectures {
         let kind = FileKind(file)
         guard let words = kind.words else { return try architecture(metadata: file.metadata, file: file.path) }
         // Without tensors the architecture may still be the larger obstacle.
-        if kind == .keys, file.metadata[key] != nil { _ = try architecture(metadata: file.metadata, file: file.path) }
+        if kind == .keys, file.metadata.architecture != nil {
+            _ = try architecture(metadata: file.metadata, file: file.path)
+        }
         throw .notAModel(file: file.path, words: words)
     }
 
     static func architecture(metadata: Metadata, file: String) throws(LlamaError) -> any Architecture {
+        let key = Metadata.architectureKey
         guard let name = try MetadataReader(file: file, metadata: metadata, prefix: "").string(key) else {
             throw .missingKey(file: file, key: key)
         }

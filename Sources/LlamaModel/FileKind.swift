@@ -17,7 +17,7 @@ public enum FileKind: Sendable, Equatable {
     case other(String)
 
     public init(_ file: GGUFFile) {
-        let (metadata, architecture) = (file.metadata, file.metadata["general.architecture"]?.string)
+        let (metadata, architecture) = (file.metadata, file.metadata.architecture)
         let type = metadata["general.type"]?.string
         self =
             switch (type, architecture) {

@@ -360,10 +360,29 @@ import Testing
         try bench.quipu("lesson", "export", "class/ada.yml")
         try bench.quipu("lesson", "export", "class/ben.yml")
         try bench.folder.write("no: progress", to: "class/notes.yml")
+        try FileManager.default.createSymbolicLink(
+            atPath: bench.folder.path("class/gone.yml"), withDestinationPath: "nowhere.yml")
+        // Solved: a question of another course, which counts nowhere, and a function.
+        let ben = bench.folder.path("class/ben.yml")
+        let note = "attempts: 1, due: false, hints: 0, solved: true"
+        let more = "questions:\n  elsewhere/one: {\(note)}\n  code/q4_0: {\(note)}\n"
+        try String(contentsOfFile: ben, encoding: .utf8).replacing("questions:\n", with: more)
+            .write(toFile: ben, atomically: true, encoding: .utf8)
         let page = try bench.quipu("lesson", "class", "class", "--prompts")
-        for part in ["ada", "ben", "That counts bytes.", "(2 learners)", "notes.yml: ", "Tom has the ball."] {
+        for part in [
+            "ada", "ben", "That counts bytes.", "(2 learners)", "notes.yml: ", "gone.yml: this is a link",
+            "Tom has the ball.",
+        ] {
             #expect(page.output.words.contains(part), "\(page.output)")
         }
+        // Another file of the same name but for its ending.
+        try bench.quipu("lesson", "export", "class/ada.yaml")
+        let object = try bench.quipu("lesson", "class", "class", "--prompts", "--json").object()
+        let rows = try #require(object["learners"] as? [[String: Any]])
+        #expect(rows.map { $0["name"] as? String } == ["ada", "ada", "ben"])
+        #expect(rows.map { $0["solved"] as? Int } == [0, 0, 0])
+        #expect(rows.map { $0["tasks_solved"] as? Int } == [0, 0, 1])
+        #expect(Set(rows.map { $0["prompt"] as? String }).count == 3)
         expectComplaint(try bench.quipu("lesson", "class", "nowhere"), "no such folder")
     }
 
@@ -411,6 +430,8 @@ import Testing
         expectComplaint(try bench.quipu("lesson", "next"), "may not run `quipu trace`")
         #expect(!FileManager.default.fileExists(atPath: bench.folder.path("stolen.db")))
         #expect(try bench.quipu("lesson", "start", "4", "--course", "quipu").output.contains("RMSNorm"))
+        let kept = try String(contentsOfFile: bench.folder.path("state/quipu/lessons/progress.yml"), encoding: .utf8)
+        #expect(!kept.contains("prompt: Mia has the ball.\n"), "the text of the other course is kept")
         expectComplaint(try bench.quipu("lesson", "start", "--course", "nowhere"), "no such folder")
     }
 

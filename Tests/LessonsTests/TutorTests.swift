@@ -139,7 +139,12 @@ import Testing
         b.questions["x"] = .init()
         b.questions["x"]?.due = true
         b.questions["y"] = .init()
+        (a.guesses, b.guesses) = (["p": "1"], ["p": "2", "q": "3"])
+        (a.questions["x"]!.mistakes, b.questions["x"]!.mistakes) = (["one": 2], ["one": 1, "two": 1])
+        b.questions["x"]!.reviews = 1
         a.merge(b)
+        #expect(a.guesses == ["p": "1", "q": "3"])
+        #expect(a.questions["x"]!.mistakes == ["one": 2, "two": 1] && a.questions["x"]!.reviews == 1)
         #expect(a.questions["x"]?.solved == true && a.questions["x"]?.due == false && a.questions["y"] != nil)
     }
 

@@ -58,7 +58,7 @@ public struct PlantedFault: Sendable {
     }
 
     private static func prefix(_ file: GGUFFile) -> String {
-        (file.metadata["general.architecture"]?.string ?? "") + "."
+        (file.metadata.architecture ?? "") + "."
     }
 
     private static func exchangedHeads(of file: GGUFFile, _ order: inout StableOrder) throws -> (String, Tensor) {
@@ -148,7 +148,7 @@ public struct FaultSearch: Sendable {
 
     /// - Parameter answer: a tensor's name or a metadata key; `.weight` and the architecture may be left out.
     public func verdict(_ answer: String) -> Verdict {
-        let architecture = model.metadata["general.architecture"]?.string ?? ""
+        let architecture = model.metadata.architecture ?? ""
         let wanted = answer.trimmingCharacters(in: CharacterSet(charactersIn: " `'\""))
         let meant = [wanted, wanted + ".weight", "\(architecture).\(wanted)"]
         guard let name = meant.first(where: known.contains) else {

@@ -139,7 +139,7 @@ public struct ContrastVectors: Sendable {
         let name = "controlvector"
         return GGUFWriter(
             metadata: Metadata([
-                .init(key: "general.architecture", value: .string(name)),
+                .init(key: Metadata.architectureKey, value: .string(name)),
                 .init(key: "\(name).model_hint", value: .string(architecture)),
                 .init(key: "\(name).layer_count", value: .int32(Int32(layers.count))),
             ]),

@@ -85,7 +85,7 @@ public struct InspectReport: Report {
         use = kind.words
         let refusal = Llama.refusal(of: gguf)
         runs = refusal == nil
-        let name = gguf.metadata["general.architecture"]?.string
+        let name = gguf.metadata.architecture
         architecture = name
         summary = name.flatMap { Architectures.summary(of: $0) }
         missing = refusal?.lack

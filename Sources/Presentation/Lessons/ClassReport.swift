@@ -5,6 +5,7 @@ public struct ClassReport: Report {
     struct Learner: Encodable, Sendable {
         let name: String
         let solved: Int
+        let tasksSolved: Int
         let attempts: Int
         let hints: Int
         let skipped: Int
@@ -25,22 +26,29 @@ public struct ClassReport: Report {
     }
 
     let questions: Int
+    let tasks: Int
     let learners: [Learner]
     let missed: [Missed]
     let refused: [Refused]
 
     /// - Parameter givesPrompts: a text for each learner.
-    public init(_ roll: ClassRoll, _ course: Course, givesPrompts: Bool) {
-        questions = course.lessons.reduce(0) { $0 + $1.questions.count }
-        let prompts =
-            givesPrompts ? Dictionary(uniqueKeysWithValues: roll.prompts(course).map { ($0.name, $0.prompt) }) : [:]
-        learners = roll.learners.map { learner in
-            let notes = Array(learner.progress.questions.values)
+    public init(_ roll: ClassRoll, _ course: Course, _ code: CodeTasks, givesPrompts: Bool) {
+        let asked = course.lessons.flatMap { lesson in lesson.questions.map { "\(lesson.id)/\($0.id)" } }
+        let written = code.tasks.map(\.key)
+        (questions, tasks) = (asked.count, written.count)
+        let prompts: [String?] = givesPrompts ? roll.prompts(course) : roll.learners.map { _ in nil }
+        learners = zip(roll.learners, prompts).map { learner, prompt in
+            var progress = learner.progress
+            progress.adopt(course)
+            // A learner may have done lessons of another course, too.
+            let answers = asked.compactMap { progress.questions[$0] }
+            let functions = written.compactMap { progress.questions[$0] }
+            let notes = answers + functions
             return Learner(
-                name: learner.name, solved: notes.count(where: \.solved),
-                attempts: notes.reduce(0) { $0 + $1.attempts },
+                name: learner.name, solved: answers.count(where: \.solved),
+                tasksSolved: functions.count(where: \.solved), attempts: notes.reduce(0) { $0 + $1.attempts },
                 hints: notes.reduce(0) { $0 + $1.hints }, skipped: notes.count { $0.due && !$0.solved },
-                last: notes.compactMap(\.at).max(), prompt: prompts[learner.name])
+                last: notes.compactMap(\.at).max(), prompt: prompt)
         }
         missed = roll.missed.map {
             Missed(question: $0.question, says: $0.says, learners: $0.learners, times: $0.times)
@@ -53,12 +61,13 @@ public struct ClassReport: Report {
             return "No progress is here. Each learner writes a file: quipu lesson export NAME.yml"
         }
         var table = Table([
-            ("learner", .left), ("solved", .right), ("tries", .right), ("hints", .right), ("skipped", .right),
-            ("last", .left),
+            ("learner", .left), ("solved", .right), ("code", .right), ("tries", .right), ("hints", .right),
+            ("skipped", .right), ("last", .left),
         ])
         for row in learners {
             table.add([
-                row.name, "\(row.solved)/\(questions)", "\(row.attempts)", "\(row.hints)", "\(row.skipped)",
+                row.name, "\(row.solved)/\(questions)", "\(row.tasksSolved)/\(tasks)", "\(row.attempts)",
+                "\(row.hints)", "\(row.skipped)",
                 String((row.last ?? "").prefix(10)),
             ])
         }

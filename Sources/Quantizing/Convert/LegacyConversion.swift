@@ -132,7 +132,7 @@ public struct LegacyConversion: Sendable {
     ) -> [Metadata.Entry] {
         func number(_ key: String, _ value: Int) -> Metadata.Entry { .init(key: key, value: .uint32(UInt32(value))) }
         let type = GGUFFileType(id: header.fileType).map { [number("general.file_type", Int($0.rawValue))] } ?? []
-        return [.init(key: "general.architecture", value: .string("llama"))]
+        return [.init(key: Metadata.architectureKey, value: .string("llama"))]
             + (options.name.map { [.init(key: "general.name", value: .string($0))] } ?? []) + type + [
                 number("llama.vocab_size", header.vocabulary), number("llama.context_length", options.context),
                 number("llama.embedding_length", header.embedding), number("llama.block_count", header.layers),

@@ -8,7 +8,7 @@ extension ModelSizes {
     /// - Throws: `QuantizeProblem` if a key is missing, or the architecture's mix is not known.
     init(forMixOf metadata: Metadata, in file: String) throws(QuantizeProblem) {
         self.init(listedIn: metadata)
-        guard !architecture.isEmpty else { throw .missingKey(file: file, key: "general.architecture") }
+        guard !architecture.isEmpty else { throw .missingKey(file: file, key: Metadata.architectureKey) }
         guard !Self.special.contains(architecture) else {
             throw .architecture(file: file, found: architecture)
         }

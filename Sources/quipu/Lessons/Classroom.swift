@@ -40,13 +40,19 @@ struct Classroom {
     }
 
     /// Takes lessons from another folder from now on; `quipu`: the program's own.
-    static func choose(course: String) throws {
+    ///
+    /// - Returns: the text to trace from now on, where the one before was of the course before.
+    static func choose(course: String) throws -> String? {
         var progress = try LessonProgress.read(progressPath)
-        let path = URL(filePath: course).standardizedFileURL.path
-        if course != "quipu" { _ = try Course(folder: path) }
-        progress.course = course == "quipu" ? nil : path
+        let before = try? Course(folder: courseFolder(progress))
+        let path = course == "quipu" ? nil : URL(filePath: course).standardizedFileURL.path
+        let next = try Course(folder: try path ?? LessonFolder.path())
+        let isOther = progress.course != path
+        progress.course = path
         (progress.lesson, progress.step, progress.track) = (nil, 0, nil)
         try progress.write(progressPath)
+        let isOfCourse = progress.model.map { before?.texts.contains($0.prompt) ?? false } ?? false
+        return isOther && isOfCourse ? next.prompt : nil
     }
 
     /// Keeps the progress; call it after another lesson was begun, too.

@@ -79,8 +79,8 @@ struct StartLesson: ParsableCommand {
 
     func run() throws {
         let isLoop = !printing.json && Terminal.isOutputTerminal && isatty(STDIN_FILENO) == 1
-        if let course { try Classroom.choose(course: course) }
-        var room = try Classroom(model: model, prompt: prompt, style: printing.style, isLoop: isLoop)
+        let ofCourse = try course.flatMap(Classroom.choose)
+        var room = try Classroom(model: model, prompt: prompt ?? ofCourse, style: printing.style, isLoop: isLoop)
         if let track { try room.tutor.choose(track: track) }
         if lesson != nil || track != nil || room.tutor.progress.lesson == nil { try room.tutor.start(lesson) }
         try room.save()

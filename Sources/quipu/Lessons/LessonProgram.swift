@@ -41,7 +41,7 @@ enum LessonProgram {
         }
         if isAboutIt { return own == path ? nil : path }
         let file = try GGUFFile(path: own)
-        let needs = try needs.isEmpty ? [GGUFFile(path: path).architecture] : needs
+        let needs = try needs.isEmpty ? [GGUFFile(path: path).metadata.architecture].compactMap(\.self) : needs
         return needs.allSatisfy(file.has) ? nil : path
     }
 
@@ -158,11 +158,10 @@ extension String {
 }
 
 extension GGUFFile {
-    fileprivate var architecture: String { metadata["general.architecture"]?.string ?? "" }
-
     /// Whether it has what a lesson needs: see `Lesson.needs`.
     fileprivate func has(_ need: String) -> Bool {
         if need.hasPrefix("!") { return !has(String(need.dropFirst())) }
+        let architecture = metadata.architecture ?? ""
         // A file may state any number of blocks.
         let stated = metadata["\(architecture).block_count"]?.integer ?? 0
         let blocks = min(max(0, stated), tensors.count + 1)

@@ -31,7 +31,7 @@ enum LessonRecording {
             Terminal.complain("quipu: note: \(path) is not the model it was; answers are computed on the new one")
         }
         try checkFits(path)
-        let trace = folder.appending(path: name(digest, prompt)).path
+        let trace = folder.appending(path: name(digest, prompt, course.generate)).path
         if !FileManager.default.fileExists(atPath: trace) || !isFinished(trace) {
             try record(path, prompt, generate: course.generate, to: trace)
         }
@@ -71,9 +71,9 @@ enum LessonRecording {
         return (attributes[.size] as? Int ?? 0, modified.rounded(.down))
     }
 
-    /// One trace for a model and a prompt, so that going back to them finds it again.
-    private static func name(_ digest: String, _ prompt: String) -> String {
-        let hash = prompt.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+    /// One trace for a model, a prompt and a count of tokens after it, so that going back to them finds it again.
+    private static func name(_ digest: String, _ prompt: String, _ generate: Int) -> String {
+        let hash = "\(generate) \(prompt)".utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
         return "lesson-\(digest.prefix(8))-\(String(hash, radix: 16)).db"
     }
 

@@ -8,7 +8,8 @@ struct ReviewLessons: ParsableCommand {
     static let configuration = LessonCommand.configuration(
         "review", "Ask again what was solved some days ago, about another text.", example: "review")
     @Flag(help: "Ask the question that is due next, even if it is too early.") var now = false
-    @Option(help: "Another model to ask about. (default: the one before)", completion: .model) var model: String?
+    @Option(help: "Another model to ask about from now on. (default: the one before)", completion: .model)
+    var model: String?
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
@@ -35,14 +36,15 @@ struct ClassCommand: ParsableCommand {
         "class", "For teachers: what a class has done, from files that `lesson export` wrote into a folder.",
         example: "class my-class --prompts")
     @Argument(help: "The folder.", completion: .directory) var folder: String
-    @Flag(help: "Name a text for each learner, as many different ones as the course has, so that answers differ.")
+    @Flag(help: "Name a text for each learner, so that answers differ; after the course's last, its first again.")
     var prompts = false
     @OptionGroup(title: "Output") var printing: OutputOptions
 
     func run() throws {
         let course = try Course(folder: Classroom.courseFolder(try LessonProgress.read(Classroom.progressPath)))
         let roll = try ClassRoll(folder: folder)
-        try printing.print(ClassReport(roll, course, givesPrompts: prompts))
+        let tasks = try CodeTasks(folder: LessonFolder.path(), course: course)
+        try printing.print(ClassReport(roll, course, tasks, givesPrompts: prompts))
     }
 }
 
