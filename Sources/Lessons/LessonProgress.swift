@@ -40,6 +40,8 @@ public struct LessonProgress: Codable, Sendable, Equatable {
 
         public init() {}
 
+        fileprivate var counts: [Int] { [attempts, hints, reviews ?? 0] + (mistakes?.values.map(\.self) ?? []) }
+
         /// Whether it is answered, and not being asked again.
         public var isSettled: Bool { solved && !due }
 
@@ -54,6 +56,8 @@ public struct LessonProgress: Codable, Sendable, Equatable {
     }
 
     static let newest = 1
+    /// That anything was done or shown, in a file that anybody may have written.
+    private static let mostTimes = 1_000_000
 
     public var version = LessonProgress.newest
     public var model: Model?
@@ -82,6 +86,10 @@ public struct LessonProgress: Codable, Sendable, Equatable {
                 LessonProgress.self, from: try String(contentsOfFile: path, encoding: .utf8))
         } catch {
             throw .badProgress(path: path, reason: Self.words(error))
+        }
+        let counts = progress.questions.values.flatMap(\.counts)
+        if let count = counts.first(where: { !(0...mostTimes).contains($0) }) {
+            throw .badProgress(path: path, reason: "found a count of \(count), expected 0 to \(mostTimes)")
         }
         guard progress.version <= newest else {
             throw .newerProgress(path: path, found: progress.version, supported: newest)

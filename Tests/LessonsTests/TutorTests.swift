@@ -124,6 +124,15 @@ import Testing
         #expect(try LessonProgress.read(folder.path("none.yml")) == LessonProgress())
         try folder.write("version: 99\nstep: 0\nquestions: {}\n", to: "new.yml")
         #expect { try LessonProgress.read(folder.path("new.yml")) } throws: { "\($0)".contains("found version 99") }
+        for count in ["attempts: 9223372036854775807", "hints: -1", "reviews: -1", "mistakes: {a: -1}"] {
+            let note =
+                "{solved: true, due: false, \(count.contains("attempts") ? "" : "attempts: 0, ")"
+                + "\(count.contains("hints") ? "" : "hints: 0, ")\(count)}"
+            try folder.write("version: 1\nstep: 0\nquestions: {sample/size: \(note)}\n", to: "counts.yml")
+            #expect { try LessonProgress.read(folder.path("counts.yml")) } throws: {
+                "\($0)".contains("expected 0 to 1000000")
+            }
+        }
         for text in ["no: progress", "[1", "\u{0}"] {
             try folder.write(text, to: "bad.yml")
             #expect { try LessonProgress.read(folder.path("bad.yml")) } throws: {
