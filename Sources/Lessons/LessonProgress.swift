@@ -144,8 +144,8 @@ extension LessonProgress {
             merged.attempts = max(merged.attempts, note.attempts)
             merged.hints = max(merged.hints, note.hints)
             merged.reviews = [merged.reviews, note.reviews].compactMap(\.self).max()
-            for (says, times) in note.mistakes ?? [:] {
-                merged.mistakes = (merged.mistakes ?? [:]).merging([says: times], uniquingKeysWith: max)
+            if let theirs = note.mistakes {
+                merged.mistakes = (merged.mistakes ?? [:]).merging(theirs, uniquingKeysWith: max)
             }
             (merged.model, merged.at) = (merged.model ?? note.model, merged.at ?? note.at)
             questions[key] = merged
